@@ -1,0 +1,38 @@
+"""The check cell of an exercise: silent about what is unanswered, exact about what is nearly right."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def _same(answer: Any, expected: Any) -> bool:
+    if isinstance(expected, pd.DataFrame | pd.Series):
+        return type(answer) is type(expected) and answer.equals(expected)
+    try:
+        return bool(np.shape(answer) == np.shape(expected) and np.allclose(answer, expected, atol=1e-9, equal_nan=True))
+    except TypeError:  # not numbers: texts, lists of ids
+        return bool(answer == expected)
+
+
+def check_answer(answer: Any, right: Any, *, nearly: Mapping[str, Any] | None = None) -> None:
+    """Print whether `answer` is right; `nearly` maps a hint to the wrong answer that deserves it.
+
+    An unanswered exercise (`...`) passes, so that a batch run stays green; a wrong answer prints, and never raises.
+
+    >>> check_answer(..., 0.4)
+    Not answered yet: complete the line above, then run both cells.
+    >>> check_answer(0.4, 0.4)
+    Right.
+    >>> check_answer(0.8, 0.4, nearly={"Divide by k, not by the number of hits.": 0.8})
+    Nearly. Divide by k, not by the number of hits.
+    """
+    if answer is ...:
+        print("Not answered yet: complete the line above, then run both cells.")
+    elif _same(answer, right):
+        print("Right.")
+    elif hint := next((hint for hint, wrong in (nearly or {}).items() if _same(answer, wrong)), None):
+        print(f"Nearly. {hint}")
+    else:
+        print(f"Not yet: you have {answer!r}.")
