@@ -34,7 +34,7 @@ class Content(Recommender):
             raise ParameterError(
                 "RK-314", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
             )
-        self._vectors = _align(item_vectors, self.item_ids)
+        self._vectors = item_vectors.align(self.item_ids.tolist())
         self._set_rows()
 
     def _set_rows(self) -> None:
@@ -67,12 +67,3 @@ class Content(Recommender):
         super()._load_state(folder, meta)
         self._vectors = Vectors.load(folder / "vectors")
 
-
-def _align(vectors: Vectors, item_ids: np.ndarray) -> Vectors:
-    """The rows of `vectors` in the order of `item_ids`; zeros where an item has none."""
-    place = pd.Index(vectors.ids).get_indexer(item_ids)
-    rows, columns = np.flatnonzero(place >= 0), place[place >= 0]
-    choose = sparse.csr_array(
-        (np.ones(len(rows), np.float32), (rows, columns)), shape=(len(item_ids), len(vectors.ids))
-    )
-    return Vectors(item_ids.tolist(), choose @ vectors.values, vectors.how)
