@@ -105,7 +105,13 @@ def test_the_metrics_agree_with_trec_eval():
     run = {u: {str(i): 100.0 - r for r, i in enumerate(recommended[int(u)]) if i >= 0} for u in truth}
     measures = {"ndcg_cut.10", "map_cut.10", "P.10", "recall.10", "success.10"}
     oracle = pytrec_eval.RelevanceEvaluator(truth, measures).evaluate(run)
-    pairs = {"ndcg": "ndcg_cut_10", "map": "map_cut_10", "precision": "P_10", "recall": "recall_10", "hit_rate": "success_10"}
+    pairs = {
+        "ndcg": "ndcg_cut_10",
+        "map": "map_cut_10",
+        "precision": "P_10",
+        "recall": "recall_10",
+        "hit_rate": "success_10",
+    }
     assert len(oracle) > 30
     for user, values in oracle.items():
         for ours, theirs in pairs.items():

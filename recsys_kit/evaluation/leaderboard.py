@@ -79,7 +79,9 @@ def evaluate(
     users = np.sort(truth["user_id"].unique().astype(str))
     if not len(users):
         raise DataError(
-            "RK-152", f"no shopper of {part} took anything new; expected at least one.", "Cut elsewhere or use more data."
+            "RK-152",
+            f"no shopper of {part} took anything new; expected at least one.",
+            "Cut elsewhere or use more data.",
         )
     histories = split.histories(part)
     own = [list(histories.get(user, [])) for user in users]
@@ -212,7 +214,9 @@ def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: 
     found = evaluation.recommendations.query("rank <= @k")[["model", "user_id", "item_id"]].assign(found=1.0)
     frames = []
     for model in evaluation.per_user["model"].unique():
-        of_model = truth.merge(found[found["model"] == model], on=["user_id", "item_id"], how="left").fillna({"found": 0.0})
+        of_model = truth.merge(found[found["model"] == model], on=["user_id", "item_id"], how="left").fillna(
+            {"found": 0.0}
+        )
         per_user = of_model.groupby(["group", "user_id"], observed=True)["found"].mean().reset_index()
         frames.append(per_user.assign(model=model))
     return _grouped(pd.concat(frames, ignore_index=True), "found", seed)

@@ -207,10 +207,12 @@ class Recommender(ABC):
         for start in tqdm(range(0, len(queries), size), desc=self.name, disable=not progress):
             stop = min(start + size, len(queries))
             scores, fallback = self._scores_or_fallback(encoded.block(start, stop), texts and texts[start:stop])
-            frames.append(
-                self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback)
-            )
-        return pd.concat(frames, ignore_index=True) if frames else self._ranked([], np.empty((0, len(self.item_ids)), np.float32), encoded, k, np.empty(0, bool))
+            frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
+        return (
+            pd.concat(frames, ignore_index=True)
+            if frames
+            else self._ranked([], np.empty((0, len(self.item_ids)), np.float32), encoded, k, np.empty(0, bool))
+        )
 
     def _scores_or_fallback(self, histories: Histories, texts: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
         """Scores with -inf where the model cannot tell, and which rows are the popularity list instead."""
@@ -283,11 +285,15 @@ def load(folder: str | Path) -> Recommender:
         meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(
-            "RK-402", f"{folder} holds no model.json; expected a folder written by save().", "Run notebook 04_evaluation."
+            "RK-402",
+            f"{folder} holds no model.json; expected a folder written by save().",
+            "Run notebook 04_evaluation.",
         ) from None
     if meta["model"] not in MODELS:
         raise ArtifactError(
-            "RK-403", f"{folder} holds a model named {meta['model']!r}; known are {sorted(MODELS)}.", "Update recsys_kit."
+            "RK-403",
+            f"{folder} holds a model named {meta['model']!r}; known are {sorted(MODELS)}.",
+            "Update recsys_kit.",
         )
     return MODELS[meta["model"]]._restore(folder, meta)
 

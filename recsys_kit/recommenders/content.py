@@ -42,7 +42,9 @@ class Content(Recommender):
         lengths = sparse.linalg.norm(values, axis=1) if sparse.issparse(values) else np.linalg.norm(values, axis=1)
         if not np.isfinite(lengths).all():
             bad = self.item_ids[~np.isfinite(lengths)]
-            raise DataError("RK-151", f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}.", "Remove them.")
+            raise DataError(
+                "RK-151", f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}.", "Remove them."
+            )
         self.can_score = lengths > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
@@ -66,4 +68,3 @@ class Content(Recommender):
     def _load_state(self, folder: Path, meta: Any) -> None:
         super()._load_state(folder, meta)
         self._vectors = Vectors.load(folder / "vectors")
-

@@ -55,7 +55,11 @@ class ItemKNN(Recommender):
             block = (by_item[start:stop] @ by_item.T).tocoo()
             cosine = block.data / (norms[start + block.row] * norms[block.col] + self.shrink)
             other = block.col != start + block.row
-            blocks.append(_keep_largest(cosine[other], block.row[other], block.col[other], self.neighbours, (stop - start, len(norms))))
+            blocks.append(
+                _keep_largest(
+                    cosine[other], block.row[other], block.col[other], self.neighbours, (stop - start, len(norms))
+                )
+            )
         self.similarity = sparse.vstack(blocks, format="csr").astype(np.float32)
 
     def _score(self, histories: Histories) -> np.ndarray:
