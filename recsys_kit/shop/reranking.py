@@ -1,9 +1,12 @@
 """More of the same, or something else? Trading relevance against variety in one list."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit import metrics
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.text import Vectors
 
@@ -56,3 +59,29 @@ def list_diversity(vectors: Vectors, item_ids: list[str]) -> float:
         return 0.0
     cosines = _cosines(vectors, item_ids)
     return float(1 - (cosines.sum() - np.trace(cosines)) / (n * (n - 1)))
+
+
+def trade_off(
+    candidates: pd.DataFrame, truth: pd.DataFrame, vectors: Vectors, *, dials: Sequence[float], k: int = 10
+) -> pd.DataFrame:
+    """What diversity costs: every shopper's list re-ranked at every position of the dial.
+
+    Args:
+        candidates: `user_id, item_id, score, rank`, long lists of many shoppers.
+        truth: `user_id, item_id`, what they took next; a shopper without any is left out.
+        vectors: item vectors, as in `rerank_mmr`.
+        dials: the positions to try, each from 0 to 1.
+        k: length of the lists.
+
+    Returns:
+        One row per shopper and position: `user_id, dial, ndcg, diversity`.
+    """
+    wanted = truth.groupby("user_id")["item_id"].agg(set)
+    rows = []
+    for user, mine in candidates[candidates["user_id"].isin(wanted.index)].groupby("user_id"):
+        for dial in dials:
+            chosen = rerank_mmr(mine, vectors, diversity=dial, k=k)["item_id"].tolist()
+            hits = np.array([[item in wanted[user] for item in chosen]])
+            ndcg = metrics.binary_ndcg(hits, np.array([len(wanted[user])]), k)[0]
+            rows.append({"user_id": user, "dial": dial, "ndcg": ndcg, "diversity": list_diversity(vectors, chosen)})
+    return pd.DataFrame(rows)
