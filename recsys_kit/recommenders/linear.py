@@ -19,7 +19,7 @@ class EASE(Recommender):
     Source: Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019, equation 8.
     """
 
-    l2: float = 50.0
+    l2: float = 200.0
     """Ridge penalty on the diagonal of the Gram matrix."""
     max_items: int = 20_000
     """Only this many items with the most shoppers take part: 20,000 items need 1.6 GB."""

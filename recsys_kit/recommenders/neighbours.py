@@ -12,16 +12,19 @@ from recsys_kit.recommenders.base import Histories, Recommender
 ROWS_AT_ONCE = 1024
 
 
-def interaction_matrix(train: pd.DataFrame, n_items: int, half_life_days: float | None = None) -> sparse.csr_array:
-    """`(U, N)`: 1 for what a shopper had, or 0.5^(age / half-life) of the latest event, age counted from train's end.
+def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | None = None) -> sparse.csr_array:
+    """`(U, N)`: 1 for what a shopper had, or less for what they had long ago.
 
+    With `half_life`, the latest event of a pair weighs 0.5^(age / half_life); age and half-life are measured in training
+    periods, from the first event of train to the last, so that a shop of months and one of decades are treated alike.
     Events without a time (sequence files) all weigh 1.
     """
     pairs = train.drop_duplicates(["user_id", "item_index"], keep="last")
     weights = np.ones(len(pairs), np.float32)
-    if half_life_days is not None and "timestamp" in pairs:
-        age_days = (train["timestamp"].max() - pairs["timestamp"]).dt.total_seconds() / 86_400
-        weights = np.power(0.5, age_days / half_life_days).to_numpy(np.float32)
+    if half_life is not None and "timestamp" in pairs:
+        newest = train["timestamp"].max()
+        period = max(newest - train["timestamp"].min(), pd.Timedelta(1, "s"))
+        weights = np.power(0.5, (newest - pairs["timestamp"]) / period / half_life).to_numpy(np.float32)
     users = pd.factorize(pairs["user_id"])[0]
     return sparse.csr_array((weights, (users, pairs["item_index"])), shape=(users.max(initial=-1) + 1, n_items))
 
@@ -35,11 +38,11 @@ class ItemKNN(Recommender):
 
     neighbours: int = 200
     """Similar items kept for each item."""
-    shrink: float = 5.0
+    shrink: float = 20.0
     """Added to the denominator of the cosine: pairs seen together once or twice are trusted less."""
-    half_life_days: float | None = 365.0
-    """An event this much older than the end of train weighs half; None: all alike."""
-    history_decay: float = 0.5
+    half_life: float | None = 1.0
+    """An event this many training periods old weighs half (1.0: the oldest weighs half of the newest); None: all alike."""
+    history_decay: float = 0.3
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
     name = "item_knn"
@@ -47,7 +50,7 @@ class ItemKNN(Recommender):
 
     def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
         self.can_score = self.item_counts > 0
-        by_item = interaction_matrix(train, len(self.item_ids), self.half_life_days).T.tocsr()  # (N, U)
+        by_item = interaction_matrix(train, len(self.item_ids), self.half_life).T.tocsr()  # (N, U)
         norms = np.sqrt(by_item.multiply(by_item).sum(axis=1))
         blocks = []
         for start in range(0, len(norms), ROWS_AT_ONCE):

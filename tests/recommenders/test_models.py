@@ -48,7 +48,7 @@ def test_popularity_counts_shoppers_not_events():
 
 def test_item_knn_by_hand():
     train = frame([("u1", "a", 0), ("u1", "b", 0), ("u2", "a", 0), ("u2", "b", 0), ("u3", "a", 0), ("u3", "c", 0)])
-    model = ItemKNN(shrink=0, half_life_days=None).fit(train)
+    model = ItemKNN(shrink=0, half_life=None).fit(train)
     scores = pd.Series(model.score([["a"]])[0], model.item_ids)
     assert scores["b"] == pytest.approx(2 / np.sqrt(3 * 2))
     assert scores["c"] == pytest.approx(1 / np.sqrt(3 * 1))
@@ -57,7 +57,7 @@ def test_item_knn_by_hand():
 
 def test_item_knn_forgets_old_events():
     old, new = [("u1", "a", 0), ("u1", "b", 0)], [("u2", "a", 700), ("u2", "c", 700)]
-    model = ItemKNN(shrink=1, half_life_days=100).fit(frame(old + new))
+    model = ItemKNN(shrink=1, half_life=0.2).fit(frame(old + new))
     scores = pd.Series(model.score([["a"]])[0], model.item_ids)
     assert scores["c"] > 2 * scores["b"] > 0
 
