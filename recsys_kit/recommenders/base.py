@@ -58,14 +58,19 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     >>> top_k(np.array([[0.0, 2.0, 2.0, -np.inf]], dtype=np.float32), k=4)
     array([[ 1,  2,  0, -1]])
     """
-    n_items = scores.shape[1]
-    k = min(k, n_items)
-    bits = (scores + np.float32(0)).view(np.int32).astype(np.int64)  # + 0 turns -0.0 into 0.0
-    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # integers in the order of the floats they stand for
-    keys = ordered << 32 | np.arange(n_items - 1, -1, -1)  # unique, so that partition has no tie to break
-    best = np.argpartition(-keys, k - 1, axis=1)[:, :k]
-    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(keys, best, axis=1), axis=1), axis=1)
-    return np.where(np.isneginf(np.take_along_axis(scores, best, axis=1)), -1, best)
+    k = min(k, scores.shape[1])
+    best = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, -k:] if k else np.empty((len(scores), 0), np.int64)
+    last = np.take_along_axis(scores, best, axis=1).min(axis=1, initial=np.inf)
+    tied = np.flatnonzero(
+        (scores >= last[:, None]).sum(axis=1) > k
+    )  # more candidates than places: partition chose blindly
+    best[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :k]
+    best.sort(axis=1)
+    best_scores = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-best_scores, axis=1, kind="stable")
+    return np.where(
+        np.isneginf(np.take_along_axis(best_scores, order, axis=1)), -1, np.take_along_axis(best, order, axis=1)
+    )
 
 
 class Recommender(ABC):
