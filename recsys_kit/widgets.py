@@ -3,3 +3,120 @@
 A notebook calls the view first, plainly, so that a batch run meets its errors and the saved page shows it; the next
 cell wraps the same function. Sliders wait for the release (`continuous_update=False`); nothing trains behind one.
 """
+
+import html
+
+import ipywidgets
+import pandas as pd
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
+
+from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
+from recsys_kit.plots import plot_leaderboard, shorten
+from recsys_kit.shop.reranking import list_diversity
+from recsys_kit.shop.showcase import Showcase
+
+# -- chapter 4 -------------------------------------------------------------------------------------------------------
+
+
+def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> Axes:
+    """The leaderboard by any metric, at any of the cutoffs."""
+    return plot_leaderboard(evaluation.metrics, metric, k)
+
+
+def explore_leaderboard(evaluation: Evaluation) -> ipywidgets.Widget:
+    """Choose the metric and k."""
+    with_intervals = evaluation.metrics.dropna(subset="low")
+    return _explore(
+        lambda metric, k: view_leaderboard(evaluation, metric, k),
+        metric=ipywidgets.Dropdown(options=with_intervals["metric"].unique().tolist(), description="metric"),
+        k=ipywidgets.SelectionSlider(
+            options=sorted(evaluation.metrics["k"].unique().tolist()),
+            value=10,
+            description="k",
+            continuous_update=False,
+        ),
+    )
+
+
+def view_disagreements(
+    evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, first: str, second: str, metric: str = "ndcg@10"
+) -> pd.DataFrame:
+    """The shoppers on whom two models differ most: what they had last, what they took next, how each model did."""
+    titles = items.set_index("item_id")["title"] if "title" in items else pd.Series(dtype=object)
+    name = lambda item: shorten(str(titles.get(item) or item), 34)  # noqa: E731
+    rows = disagreements(evaluation, first, second, metric)
+    taken = evaluation.ground_truth.groupby("user_id")["item_id"].first()
+    last = [histories.get(user, []) for user in rows["user_id"]]
+    return rows.assign(
+        had=[len(history) for history in last],
+        last_had=[name(history[-1]) if history else "nothing" for history in last],
+        took_next=[name(taken[user]) for user in rows["user_id"]],
+    )
+
+
+def explore_disagreements(evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame) -> ipywidgets.Widget:
+    """Choose the two models."""
+    names = evaluation.per_user["model"].unique().tolist()
+    return _explore(
+        lambda first, second: view_disagreements(evaluation, histories, items, first, second),
+        first=ipywidgets.Dropdown(options=names, value=names[-1], description="model"),
+        second=ipywidgets.Dropdown(options=names, value=names[0], description="against"),
+    )
+
+
+# -- chapter 5 -------------------------------------------------------------------------------------------------------
+
+
+def view_shopper(showcase: Showcase, shopper: str, model: str, diversity: float = 0.0, k: int = 10) -> HTML:
+    """One shopper: what they had on the left; the model's list, each item with its reason, on the right."""
+    history = showcase.histories.get(shopper, [])
+    listed = showcase.recommend(model, history=history, diversity=diversity, k=k)
+    moved = int((listed["rank"] != listed["rank_before"]).sum())
+    note = f"{moved} of {len(listed)} places changed by the dial"
+    if showcase.vectors is not None:
+        note += f" · diversity of the list {list_diversity(showcase.vectors, listed['item_id'].tolist()):.2f}"
+    had = showcase.history(shopper)
+    left = _html_table(had.head(k), ["title", "category"], f"Had ({len(had)} products, latest first)")
+    right = _html_table(listed, ["rank", "title", "category", "price", "reason"], f"{model} recommends")
+    return HTML(
+        f"<div><b>shopper {html.escape(shopper)}</b> · {html.escape(note)}</div>"
+        f"<div style='display:flex;gap:2em;align-items:flex-start;flex-wrap:wrap'>{left}{right}</div>"
+    )
+
+
+def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipywidgets.Widget:
+    """Pick a shopper and a model, turn the diversity up."""
+    return _explore(
+        lambda shopper, model, diversity: view_shopper(showcase, shopper, model, diversity),
+        shopper=ipywidgets.Dropdown(options=shoppers, description="shopper"),
+        model=ipywidgets.Dropdown(options=list(showcase.models), value=model, description="model"),
+        diversity=ipywidgets.FloatSlider(
+            value=0.0, min=0.0, max=1.0, step=0.05, description="diversity", continuous_update=False
+        ),
+    )
+
+
+# -- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _explore(view, **controls: ipywidgets.Widget) -> ipywidgets.Widget:
+    """Controls above, the view below; what the view returns is displayed, what it raises is shown."""
+
+    def show(**values: object) -> None:
+        shown = view(**values)
+        if isinstance(shown, HTML | pd.DataFrame):
+            display(shown)
+
+    output = ipywidgets.interactive_output(show, controls)
+    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), output])
+
+
+def _html_table(frame: pd.DataFrame, columns: list[str], caption: str) -> str:
+    """An escaped table of those columns that there are; titles shortened for the eye."""
+    shown = frame[[column for column in columns if column in frame]].copy()
+    for column in ("title", "reason", "category"):
+        if column in shown:
+            shown[column] = shown[column].fillna("").map(lambda text: shorten(str(text), 60))
+    body = shown.to_html(index=False, escape=True, na_rep="", border=0, float_format="{:.2f}".format)
+    return f"<div><div><i>{html.escape(caption)}</i></div>{body}</div>"
