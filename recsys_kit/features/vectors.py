@@ -55,6 +55,18 @@ class Vectors:
             return cls(ids, arrays["values"], how)
         return cls(ids, csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape), how)
 
+    def align(self, ids: Sequence[str]) -> "Vectors":
+        """The rows of these ids, in this order; zeros where there is none.
+
+        >>> Vectors(["a", "b"], np.eye(2, dtype=np.float32), {}).align(["b", "new"]).values.tolist()
+        [[0.0, 1.0], [0.0, 0.0]]
+        """
+        place = pd.Index(self.ids).get_indexer(list(ids))
+        rows = np.flatnonzero(place >= 0)
+        ones = np.ones(len(rows), np.float32)
+        choose = csr_matrix((ones, (rows, place[rows])), shape=(len(place), len(self.ids)))
+        return Vectors(list(ids), choose @ self.values, self.how)
+
     def encoder(self) -> Encoder:
         """What made these rows, ready for new texts."""
         from recsys_kit.features.text import load_encoder
