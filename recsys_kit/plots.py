@@ -54,7 +54,75 @@ def shorten(text: str, width: int = 40) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
-# -- chapter 01: the shop, its cleaning, its split ---------------------------------------------------------------------
+# -- chapter 4 -------------------------------------------------------------------------------------------------------
+
+
+def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -> Sequence[Axes]:
+    """Each model's mean as a dot with its interval, all shoppers and warm shoppers side by side.
+
+    `metrics` has the columns model, slice, metric, k, value, low, high, n_users.
+    """
+    chosen = metrics.query("metric == @metric and k == @k")
+    order = chosen.query("slice == 'all'").sort_values("value", kind="stable")["model"].tolist()
+    axes = new_axes(columns=2, height=0.8 + 0.4 * len(order))
+    for ax, slice_name in zip(axes, ("all", "warm"), strict=True):
+        rows = chosen.query("slice == @slice_name").set_index("model").reindex(order)
+        plot_intervals(ax, rows)
+        n_users = int(rows["n_users"].max())
+        ax.set(title=f"{slice_name} shoppers (n = {n_users:,})", xlabel=f"{metric}@{k}, mean and 95 % interval")
+        ax.set_xlim(left=0)
+    axes[1].set_yticklabels([])
+    return axes
+
+
+def plot_intervals(ax: Axes, rows: pd.DataFrame) -> None:
+    """Dots with intervals, one line per row of the index (a model's name), the last on top."""
+    for place, (name, row) in enumerate(rows.iterrows()):
+        ax.plot([row["low"], row["high"]], [place, place], color=colour_of(name), linewidth=2)
+        ax.plot(row["value"], place, MARKERS.get(name, "o"), color=colour_of(name), markersize=7)
+    ax.set_yticks(range(len(rows)), rows.index)
+
+
+def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, ylabel: str) -> Axes:
+    """Means with intervals by group, one line of markers per model, slightly apart so that none hides another.
+
+    `grouped` has the columns model, group, value, low, high, n_users.
+    """
+    ax = new_axes()
+    models = grouped["model"].unique().tolist()
+    for place, model in enumerate(models):
+        rows = grouped[grouped["model"] == model].set_index("group").reindex(groups)
+        x = np.arange(len(groups)) + (place - (len(models) - 1) / 2) * 0.1
+        ax.vlines(x, rows["low"], rows["high"], color=colour_of(model), linewidth=1.5)
+        ax.plot(x, rows["value"], MARKERS.get(model, "o"), color=colour_of(model), label=model)
+    sizes = grouped.groupby("group", observed=True)["n_users"].max()
+    ax.set_xticks(range(len(groups)), [f"{group}\n(n = {sizes.get(group, 0):,})" for group in groups])
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=3, fontsize="small", frameon=False)
+    return ax
+
+
+# -- chapter 5 -------------------------------------------------------------------------------------------------------
+
+
+def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
+    """One measure against another along a dial: each point is labelled with the dial's position (`label`)."""
+    ax = new_axes()
+    ax.errorbar(
+        curve[x], curve[y], yerr=[curve[y] - curve["low"], curve["high"] - curve[y]],
+        color=VERMILION, marker="o", capsize=3,
+    )  # fmt: skip
+    for row in curve.itertuples():
+        ax.annotate(
+            f"{getattr(row, label):g}", (getattr(row, x), getattr(row, y)), xytext=(6, 6), textcoords="offset points"
+        )
+    ax.set(xlabel=x, ylabel=y)
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+# -- chapter 1 -------------------------------------------------------------------------------------------------------
 
 
 def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
@@ -118,20 +186,4 @@ def plot_split(parts: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, bin
         title="Which events may a model learn from?", ylabel="events", xlabel="" if when == "timestamp" else "position"
     )
     ax.legend(frameon=False)
-    return ax
-
-
-def plot_intervals(table: pd.DataFrame, *, value: str, title: str) -> Axes:
-    """One line a row: `label`, a point at `value`, a bar from `low` to `high`, the colour of `name`, the marker of `name`."""
-    shown = table.iloc[::-1].reset_index(drop=True)
-    ax = new_axes(height=0.42 * len(shown) + 1)
-    for place, row in shown.iterrows():
-        style = {"color": colour_of(row["name"]), "marker": MARKERS.get(row["name"], "o")}
-        ax.errorbar(
-            row["value"], place, xerr=[[row["value"] - row["low"]], [row["high"] - row["value"]]], capsize=3, **style
-        )
-        ax.annotate(f"  {row['value']:.3f}", (row["high"], place), va="center")
-    ax.set_yticks(range(len(shown)), shown["label"])
-    ax.margins(x=0.15, y=0.15)
-    ax.set(title=title, xlabel=value, xlim=(0, None))
     return ax

@@ -4,20 +4,22 @@ A notebook calls the view first, plainly, so that a batch run meets its errors a
 cell wraps the same function. Sliders wait for the release (`continuous_update=False`); nothing trains behind one.
 """
 
-from functools import partial
+import html
 
 import ipywidgets
-import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
 
-from recsys_kit import plots
+from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.describe import cold_counts, density
 from recsys_kit.data.splitting import split_interactions
-from recsys_kit.errors import DataError
+from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
+from recsys_kit.plots import plot_leaderboard, plot_split, shorten
+from recsys_kit.shop.reranking import list_diversity
+from recsys_kit.shop.showcase import Showcase
 
-
-# -- chapter 01 --------------------------------------------------------------------------------------------------------
+# -- chapter 1 -------------------------------------------------------------------------------------------------------
 
 
 def view_split(
@@ -35,7 +37,7 @@ def view_split(
     shares = (1 - 2 * rest, rest, rest)
     split = split_interactions(interactions, method=method, k_core=k_core, shares=shares)
     named = {name: getattr(split, name) for name in ("train", "valid", "test", "set_aside")}
-    plots.plot_split(named)
+    plot_split(named)
     cold = cold_counts(split).set_index("part")
     return pd.DataFrame([{
         "train events": len(split.train),
@@ -50,20 +52,121 @@ def view_split(
 
 
 def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywidgets.Widget:
-    """Sliders for the cut and the core around `view_split`; a core that leaves nothing says so."""
-
-    def draw(train_percent: int, k_core: int) -> None:
-        try:
-            table = view_split(interactions, train_percent=train_percent, k_core=k_core, method=method)
-        except DataError as error:
-            display(Markdown(f"*{error}*"))
-            return
-        plt.show()
-        display(table)
-
-    slider = partial(ipywidgets.IntSlider, continuous_update=False)
-    return ipywidgets.interactive(
-        draw,
-        train_percent=slider(value=80, min=40, max=95, step=5, description="train %"),
-        k_core=slider(value=1, min=1, max=10, description="k-core"),
+    """Move the cut and the core, as far as a core is left."""
+    first = split_interactions(interactions, method=method, shares=(0.4, 0.3, 0.3)).train
+    largest = max(k for k in range(1, 11) if len(k_core(first, k)))
+    return _explore(
+        lambda train_percent, k_core: view_split(
+            interactions, train_percent=train_percent, k_core=k_core, method=method
+        ),
+        train_percent=ipywidgets.IntSlider(
+            value=80, min=40, max=95, step=5, description="train %", continuous_update=False
+        ),
+        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core", continuous_update=False),
     )
+
+
+# -- chapter 4 -------------------------------------------------------------------------------------------------------
+
+
+def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> Axes:
+    """The leaderboard by any metric, at any of the cutoffs."""
+    return plot_leaderboard(evaluation.metrics, metric, k)
+
+
+def explore_leaderboard(evaluation: Evaluation) -> ipywidgets.Widget:
+    """Choose the metric and k."""
+    with_intervals = evaluation.metrics.dropna(subset="low")
+    return _explore(
+        lambda metric, k: view_leaderboard(evaluation, metric, k),
+        metric=ipywidgets.Dropdown(options=with_intervals["metric"].unique().tolist(), description="metric"),
+        k=ipywidgets.SelectionSlider(
+            options=sorted(evaluation.metrics["k"].unique().tolist()),
+            value=10,
+            description="k",
+            continuous_update=False,
+        ),
+    )
+
+
+def view_disagreements(
+    evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, first: str, second: str, metric: str = "ndcg@10"
+) -> pd.DataFrame:
+    """The shoppers on whom two models differ most: what they had last, what they took next, how each model did."""
+    titles = items.set_index("item_id")["title"] if "title" in items else pd.Series(dtype=object)
+    name = lambda item: shorten(str(titles.get(item) or item), 34)  # noqa: E731
+    rows = disagreements(evaluation, first, second, metric)
+    taken = evaluation.ground_truth.groupby("user_id")["item_id"].first()
+    last = [histories.get(user, []) for user in rows["user_id"]]
+    return rows.assign(
+        had=[len(history) for history in last],
+        last_had=[name(history[-1]) if history else "nothing" for history in last],
+        took_next=[name(taken[user]) for user in rows["user_id"]],
+    )
+
+
+def explore_disagreements(evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame) -> ipywidgets.Widget:
+    """Choose the two models."""
+    names = evaluation.per_user["model"].unique().tolist()
+    return _explore(
+        lambda first, second: view_disagreements(evaluation, histories, items, first, second),
+        first=ipywidgets.Dropdown(options=names, value=names[-1], description="model"),
+        second=ipywidgets.Dropdown(options=names, value=names[0], description="against"),
+    )
+
+
+# -- chapter 5 -------------------------------------------------------------------------------------------------------
+
+
+def view_shopper(showcase: Showcase, shopper: str, model: str, diversity: float = 0.0, k: int = 10) -> HTML:
+    """One shopper: what they had on the left; the model's list, each item with its reason, on the right."""
+    history = showcase.histories.get(shopper, [])
+    listed = showcase.recommend(model, history=history, diversity=diversity, k=k)
+    moved = int((listed["rank"] != listed["rank_before"]).sum())
+    note = f"{moved} of {len(listed)} places changed by the dial"
+    if showcase.vectors is not None:
+        note += f" · diversity of the list {list_diversity(showcase.vectors, listed['item_id'].tolist()):.2f}"
+    had = showcase.history(shopper)
+    left = _html_table(had.head(k), ["title", "category"], f"Had ({len(had)} products, latest first)")
+    right = _html_table(listed, ["rank", "title", "category", "price", "reason"], f"{model} recommends")
+    return HTML(
+        f"<div><b>shopper {html.escape(shopper)}</b> · {html.escape(note)}</div>"
+        f"<div style='display:flex;gap:2em;align-items:flex-start;flex-wrap:wrap'>{left}{right}</div>"
+    )
+
+
+def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipywidgets.Widget:
+    """Pick a shopper and a model, turn the diversity up."""
+    return _explore(
+        lambda shopper, model, diversity: view_shopper(showcase, shopper, model, diversity),
+        shopper=ipywidgets.Dropdown(options=shoppers, description="shopper"),
+        model=ipywidgets.Dropdown(options=list(showcase.models), value=model, description="model"),
+        diversity=ipywidgets.FloatSlider(
+            value=0.0, min=0.0, max=1.0, step=0.05, description="diversity", continuous_update=False
+        ),
+    )
+
+
+# -- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _explore(view, **controls: ipywidgets.Widget) -> ipywidgets.Widget:
+    """Controls above, the view below; what the view returns is displayed, what it raises is shown."""
+
+    def show(**values: object) -> None:
+        shown = view(**values)
+        if isinstance(shown, HTML | pd.DataFrame):
+            display(shown)
+
+    output = ipywidgets.interactive_output(show, controls)
+    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), output])
+
+
+def _html_table(frame: pd.DataFrame, columns: list[str], caption: str) -> str:
+    """An escaped table of those columns that there are; titles shortened for the eye."""
+    shown = frame[[column for column in columns if column in frame]].copy()
+    for column in ("title", "reason", "category"):
+        if column in shown:
+            shown[column] = shown[column].fillna("").map(lambda text: shorten(str(text), 60))
+    body = shown.to_html(index=False, escape=True, na_rep="", border=0, float_format="{:.2f}".format)
+    return f"<div><div><i>{html.escape(caption)}</i></div>{body}</div>"

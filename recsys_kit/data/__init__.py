@@ -16,8 +16,8 @@ from recsys_kit.data.tables import Dataset, RawTables, item_hash, item_texts, or
 from recsys_kit.data.validation import validate
 
 __all__ = [
-    "DATASETS", "Dataset", "RawTables", "Split", "assign_parts", "audit_split", "choose_product", "choose_shopper", "clean",
-    "clean_text", "cold_counts", "facts", "item_hash", "item_texts", "k_core", "k_core_price", "load_dataset",
+    "DATASETS", "Dataset", "RawTables", "Split", "assign_parts", "audit_split", "choose_product", "choose_shopper",
+    "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts", "k_core", "k_core_price", "load_dataset",
     "order_events", "read_dataset", "read_source", "read_split", "repeated_ratings", "review_texts", "sample_users",
     "split_at_random", "split_interactions", "validate", "waterfall",
 ]  # fmt: skip

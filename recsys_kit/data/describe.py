@@ -64,7 +64,7 @@ def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int
     )
 
 
-def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 5, 10)) -> pd.DataFrame:
+def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
     """What is left of the training part for each k: `k`, events, shoppers, products, and their shares in percent."""
     rows = []
     for k in ks:
@@ -78,7 +78,7 @@ def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 5, 10)) -> p
 
 
 def cold_counts(split: Split) -> pd.DataFrame:
-    """Who and what train has never seen, by part: shoppers, of them new, products, of them new, events of new shoppers."""
+    """By part: shoppers and products, how many of them train has never seen, and the share of events of new shoppers."""
     users, items = set(split.train["user_id"]), set(split.train["item_id"])
     rows = []
     for part in ("train", "valid", "test"):

@@ -29,7 +29,7 @@ class Split:
     set_aside: pd.DataFrame
     """Of the training period, but not learned from: ratings given anew later, k-core losses. In histories they stay."""
     how: dict[str, Any] = field(default_factory=dict)
-    """method, k_core, rated_again (rows); by time also shares and cuts (ISO: valid from the first, test from the second)."""
+    """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second)."""
 
     def histories(self, part: str) -> pd.Series:
         """What each shopper had before `part`: user_id -> list of item_id, oldest first.

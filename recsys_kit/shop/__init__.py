@@ -1,0 +1,17 @@
+"""Chapter 5: the lists meet a shopper: reasons, variety, and the shelf they see."""
+
+from recsys_kit.shop.explanations import because_of, reason, shared_words
+from recsys_kit.shop.reranking import list_diversity, rerank_mmr, trade_off
+from recsys_kit.shop.showcase import Showcase, records, shelf
+
+__all__ = [
+    "Showcase",
+    "because_of",
+    "list_diversity",
+    "reason",
+    "records",
+    "rerank_mmr",
+    "shared_words",
+    "shelf",
+    "trade_off",
+]

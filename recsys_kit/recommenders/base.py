@@ -1,0 +1,322 @@
+"""The one contract of every recommender: fit, score, recommend, save, load."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+from tqdm.auto import tqdm
+
+from recsys_kit.data.tables import item_hash, order_events
+from recsys_kit.errors import ArtifactError, ParameterError
+
+MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
+BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
+
+
+@dataclass(frozen=True)
+class Histories:
+    """What B shoppers had, as item indices, oldest first: history b is `items[starts[b]:starts[b + 1]]`."""
+
+    items: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def block(self, start: int, stop: int) -> "Histories":
+        """The histories `start` to `stop`."""
+        starts = self.starts[start : stop + 1]
+        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0])
+
+    def matrix(self, n_items: int, decay: float = 0.0) -> sparse.csr_array:
+        """`(B, N)` weights: an item that is `back` events from the end of its history weighs (1 + back)^-decay.
+
+        An item that was had repeatedly weighs as its latest event.
+        """
+        lengths = np.diff(self.starts)
+        back = np.repeat(self.starts[1:], lengths) - np.arange(len(self.items)) - 1
+        rows = np.repeat(np.arange(len(self)), lengths)
+        latest = ~pd.DataFrame({"row": rows, "item": self.items}).duplicated(keep="last").to_numpy()
+        weights = (1.0 + back[latest]) ** -decay
+        return sparse.csr_array(
+            (weights.astype(np.float32), (rows[latest], self.items[latest])), shape=(len(self), n_items)
+        )
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """The columns of the k best scores of each row, best first; -1 where the scores end (`-inf`).
+
+    Equal scores are won by the lower column. `scores` is `(B, N)` float32 without NaN; the result `(B, min(k, N))`.
+
+    >>> top_k(np.array([[0.0, 2.0, 2.0, -np.inf]], dtype=np.float32), k=4)
+    array([[ 1,  2,  0, -1]])
+    """
+    k = min(k, scores.shape[1])
+    best = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, -k:] if k else np.empty((len(scores), 0), np.int64)
+    last = np.take_along_axis(scores, best, axis=1).min(axis=1, initial=np.inf)
+    tied = np.flatnonzero(
+        (scores >= last[:, None]).sum(axis=1) > k
+    )  # more candidates than places: partition chose blindly
+    best[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :k]
+    best.sort(axis=1)
+    best_scores = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-best_scores, axis=1, kind="stable")
+    return np.where(
+        np.isneginf(np.take_along_axis(best_scores, order, axis=1)), -1, np.take_along_axis(best, order, axis=1)
+    )
+
+
+class Recommender(ABC):
+    """Learns from interactions and ranks the whole catalogue for a shopper's history.
+
+    Subclasses are dataclasses whose fields are their parameters; they fill `can_score` and what `state` names in `_fit`, and
+    answer `_score`. Columns of every score matrix are `item_ids`, in the order of a fixed hash of the id: so a tie is broken the same way
+    whatever the order of rows or the alphabet.
+    """
+
+    name: ClassVar[str]
+    state: ClassVar[tuple[str, ...]] = ()  # fitted attributes to save: arrays or CSR matrices
+    needs_vectors: ClassVar[bool] = False
+    understands_text: ClassVar[bool] = False
+
+    item_ids: np.ndarray  # (N,) str
+    can_score: np.ndarray  # (N,) bool: where False the model knows nothing of the item and never recommends it
+    item_counts: np.ndarray  # (N,) float32: how many shoppers of train had the item
+    user_ids: np.ndarray  # (U,) str, sorted
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            MODELS[cls.name] = cls
+
+    # -- what a subclass writes ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+        """Learn from `train`, in canonical order, with the column `item_index` added."""
+
+    @abstractmethod
+    def _score(self, histories: Histories) -> np.ndarray:
+        """`(B, N)` float32, finite where `can_score`."""
+
+    def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
+        raise ParameterError(
+            "RK-311", f"{self.name} does not understand text.", "Use a content model or a hybrid with one."
+        )
+
+    def _knows(self, histories: Histories) -> np.ndarray:
+        """`(B,)` bool: does the history hold anything this model can start from?"""
+        return np.asarray(histories.matrix(len(self.item_ids))[:, self.can_score].sum(axis=1)).ravel() > 0
+
+    # -- the contract ----------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        train: pd.DataFrame,
+        *,
+        items: pd.DataFrame | None = None,
+        valid: pd.DataFrame | None = None,
+        item_vectors: Any = None,
+    ) -> Self:
+        """Learn from the training interactions alone.
+
+        Args:
+            train: interactions; the order of its rows does not matter.
+            items: the catalogue; without it, the items of `train`.
+            valid: interactions after `train`, for models that choose something by validation.
+            item_vectors: a `features.Vectors` of the items, for models that use content.
+        """
+        train = order_events(train)
+        ids = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
+        ids = pd.unique(ids).astype(str)
+        self.item_ids = ids[np.lexsort((ids, item_hash(ids)))]
+        self._item_index = pd.Index(self.item_ids)
+        train = train.assign(item_index=self._item_index.get_indexer(train["item_id"]))
+        pairs = train[["user_id", "item_index"]].drop_duplicates()
+        self.item_counts = np.bincount(pairs["item_index"], minlength=len(ids)).astype(np.float32)
+        self.user_ids, starts = np.unique(train["user_id"].to_numpy(str), return_index=True)
+        self._train_histories = Histories(train["item_index"].to_numpy(np.int64), np.r_[starts, len(train)])
+        self._fit(train, items=items, valid=valid, item_vectors=item_vectors)
+        return self
+
+    def encode(self, histories: Iterable[Sequence[str]]) -> Histories:
+        """Item ids to indices; items this model has never heard of are left out."""
+        histories = list(histories)
+        flat = np.array([item for history in histories for item in history], dtype=object)
+        index = self._item_index.get_indexer(flat) if len(flat) else np.empty(0, np.int64)
+        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+        lengths = np.bincount(rows[index >= 0], minlength=len(histories))
+        return Histories(index[index >= 0].astype(np.int64), np.r_[0, lengths.cumsum()])
+
+    def known_histories(self, users: Sequence[str]) -> list[list[str]]:
+        """The training histories of these shoppers, ids oldest first; empty for a stranger."""
+        place = np.searchsorted(self.user_ids, users).clip(max=len(self.user_ids) - 1)
+        known = self.user_ids[place] == np.asarray(users, dtype=str)
+        starts, items = self._train_histories.starts, self._train_histories.items
+        return [
+            self.item_ids[items[starts[p] : starts[p + 1]]].tolist() if ok else []
+            for p, ok in zip(place, known, strict=True)
+        ]
+
+    def score(self, histories: Iterable[Sequence[str]]) -> np.ndarray:
+        """`(B, N)` float32, one column per item of `item_ids`; compare within a row only.
+
+        Columns where `can_score` is False mean nothing.
+        """
+        return self._score(self.encode(histories))
+
+    def recommend(
+        self,
+        users: Sequence[str] | None = None,
+        *,
+        histories: Sequence[Sequence[str]] | None = None,
+        texts: Sequence[str] | None = None,
+        k: int = 10,
+        seen: Sequence[Sequence[str]] | None = None,
+        progress: bool = False,
+    ) -> pd.DataFrame:
+        """The k best items that each shopper has not had.
+
+        Args:
+            users: ids of shoppers; their training histories are used unless `histories` gives newer ones.
+            histories: item ids, oldest first, one list per shopper; no retraining is needed for a new shopper.
+            texts: what a shopper says they want, instead of a history.
+            k: length of the list; shorter where the model knows fewer items.
+            seen: what to leave out; the history unless given.
+            progress: show a progress bar.
+
+        Returns:
+            Columns `query` (the user id, or the position in the list given), `item_id`, `score`, `rank` (from 1) and
+            `fallback` (True where nothing is known of the shopper and the list is the most popular items).
+        """
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+            raise ParameterError("RK-312", f"k is {k!r}; expected a whole number from 1.", "Pass k=10.")
+        given = [x for x in (users, histories, texts) if x is not None]
+        if not given or (texts is not None and len(given) > 1):
+            raise ParameterError("RK-313", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
+        if texts is not None:
+            histories = [[] for _ in texts]
+        elif histories is None:
+            histories = self.known_histories(users)
+        queries = list(users) if users is not None else list(range(len(histories)))
+        encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
+        frames = []
+        size = max(1, BLOCK_CELLS // len(self.item_ids))
+        for start in tqdm(range(0, len(queries), size), desc=self.name, disable=not progress):
+            stop = min(start + size, len(queries))
+            scores, fallback = self._scores_or_fallback(encoded.block(start, stop), texts and texts[start:stop])
+            frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
+        return (
+            pd.concat(frames, ignore_index=True)
+            if frames
+            else self._ranked([], np.empty((0, len(self.item_ids)), np.float32), encoded, k, np.empty(0, bool))
+        )
+
+    def _scores_or_fallback(self, histories: Histories, texts: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores with -inf where the model cannot tell, and which rows are the popularity list instead."""
+        if texts is not None:
+            return np.where(self.can_score, self._score_texts(texts), -np.inf), np.zeros(len(texts), bool)
+        scores = np.where(self.can_score, self._score(histories), np.float32(-np.inf))
+        fallback = ~self._knows(histories)
+        scores[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
+        return scores, fallback
+
+    def _ranked(
+        self, queries: Sequence[Any], scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray
+    ) -> pd.DataFrame:
+        """Mask what was seen, take the best k, put the lists under one another."""
+        rows = np.repeat(np.arange(len(seen)), np.diff(seen.starts))
+        scores[rows, seen.items] = -np.inf
+        best = top_k(scores, k)
+        row, place = np.nonzero(best >= 0)
+        item = best[row, place]
+        return pd.DataFrame({
+            "query": np.array(queries, dtype=object)[row],
+            "item_id": self.item_ids[item],
+            "score": scores[row, item],
+            "rank": place + 1,
+            "fallback": fallback[row],
+        })  # fmt: skip
+
+    # -- on disk ---------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted model as safetensors and JSON into a new folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True)
+        arrays = {"can_score": self.can_score, "item_counts": self.item_counts}
+        arrays |= {"history_items": self._train_histories.items, "history_starts": self._train_histories.starts}
+        for attribute in self.state:
+            arrays |= _pack(attribute, getattr(self, attribute))
+        save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
+        self._save_extra(folder)
+        meta = {"model": self.name, "parameters": self._parameters()}
+        meta |= {"item_ids": self.item_ids.tolist(), "user_ids": self.user_ids.tolist()}
+        (folder / "model.json").write_text(json.dumps(meta, sort_keys=True, ensure_ascii=False), encoding="utf-8")
+
+    def _parameters(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def _save_extra(self, folder: Path) -> None:
+        """Files beyond arrays: vectors, parts of a hybrid."""
+
+    @classmethod
+    def _restore(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
+        model = cls(**meta["parameters"])
+        model._load_state(folder, meta)
+        return model
+
+    def _load_state(self, folder: Path, meta: Mapping[str, Any]) -> None:
+        arrays = load_file(folder / "model.safetensors")
+        self.item_ids, self.user_ids = np.array(meta["item_ids"], dtype=str), np.array(meta["user_ids"], dtype=str)
+        self._item_index = pd.Index(self.item_ids)
+        self.can_score, self.item_counts = arrays["can_score"], arrays["item_counts"]
+        self._train_histories = Histories(arrays["history_items"], arrays["history_starts"])
+        for attribute in self.state:
+            setattr(self, attribute, _unpack(attribute, arrays))
+
+
+def load(folder: str | Path) -> Recommender:
+    """Read a model that `save` wrote; the class is found by its registered name, never by running what the file says."""
+    folder = Path(folder)
+    try:
+        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(
+            "RK-402",
+            f"{folder} holds no model.json; expected a folder written by save().",
+            "Run notebook 04_evaluation.",
+        ) from None
+    if meta["model"] not in MODELS:
+        raise ArtifactError(
+            "RK-403",
+            f"{folder} holds a model named {meta['model']!r}; known are {sorted(MODELS)}.",
+            "Update recsys_kit.",
+        )
+    return MODELS[meta["model"]]._restore(folder, meta)
+
+
+def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
+    """A dense array as itself, a CSR matrix as its three arrays and its shape."""
+    if not sparse.issparse(value):
+        return {name: value}
+    return {
+        f"{name}.data": value.data,
+        f"{name}.indices": value.indices,
+        f"{name}.indptr": value.indptr,
+        f"{name}.shape": np.array(value.shape),
+    }
+
+
+def _unpack(name: str, arrays: Mapping[str, np.ndarray]) -> Any:
+    if name in arrays:
+        return arrays[name]
+    parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
+    return sparse.csr_array(parts, shape=tuple(arrays[f"{name}.shape"]))

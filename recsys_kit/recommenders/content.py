@@ -1,0 +1,70 @@
+"""Recommend what resembles what the shopper had: the only family that can sell a product nobody has bought."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.features.text import Vectors
+from recsys_kit.recommenders.base import Histories, Recommender
+
+
+@dataclass
+class Content(Recommender):
+    """Cosine between an item's vector and the mean of the vectors in the history, recent ones weighing more.
+
+    Works with any `Vectors` of items, dense or sparse; an item without a vector (a zero row, or no row) is never recommended.
+    Source: Pazzani and Billsus, Content-based recommendation systems, 2007.
+    """
+
+    history_decay: float = 0.5
+    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
+
+    name = "content"
+    needs_vectors = True
+    understands_text = True
+
+    def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:
+        if item_vectors is None:
+            raise ParameterError(
+                "RK-314", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
+            )
+        self._vectors = item_vectors.align(self.item_ids.tolist())
+        self._set_rows()
+
+    def _set_rows(self) -> None:
+        values = self._vectors.values
+        lengths = sparse.linalg.norm(values, axis=1) if sparse.issparse(values) else np.linalg.norm(values, axis=1)
+        if not np.isfinite(lengths).all():
+            bad = self.item_ids[~np.isfinite(lengths)]
+            raise DataError(
+                "RK-151", f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}.", "Remove them."
+            )
+        self.can_score = lengths > 0
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        return self._similarity(histories.matrix(len(self.item_ids), self.history_decay) @ self._vectors.values)
+
+    def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return self._similarity(self._vectors.encoder().encode(list(texts)))
+
+    def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
+        """Cosine of `(B, D)` profiles with all items, `(B, N)` float32; 0 for an empty profile."""
+        product = profiles @ self._vectors.values.T
+        if sparse.issparse(product):
+            product, lengths = product.toarray(), sparse.linalg.norm(profiles, axis=1)
+        else:
+            lengths = np.linalg.norm(profiles, axis=1)
+        return (product / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
+
+    def _save_extra(self, folder: Path) -> None:
+        self._vectors.save(folder / "vectors")
+
+    def _load_state(self, folder: Path, meta: Any) -> None:
+        super()._load_state(folder, meta)
+        self._vectors = Vectors.load(folder / "vectors")

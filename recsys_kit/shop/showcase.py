@@ -1,0 +1,102 @@
+"""The shop as a shopper sees it: lists with titles, prices and a reason, for whoever walks in."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from recsys_kit.features.text import Vectors
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.shop.explanations import reason
+from recsys_kit.shop.reranking import rerank_mmr
+
+SHOWN = ("title", "category", "brand", "price")
+CANDIDATES = 100  # how far down the list re-ranking may reach
+
+
+def shelf(listed: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    """Items as a shopper sees them: the columns of `listed`, then title, category, brand, price as far as known.
+
+    An item without a title goes by its id.
+
+    >>> items = pd.DataFrame({"item_id": ["i1", "i2"], "title": ["Tea", None], "price": [3.0, None]})
+    >>> shelf(pd.DataFrame({"rank": [1, 2], "item_id": ["i2", "i1"]}), items)
+       rank item_id title  price
+    0     1      i2    i2    NaN
+    1     2      i1   Tea    3.0
+    """
+    known = items.set_index("item_id")
+    shown = listed.copy()
+    for column in SHOWN:
+        if column in known:
+            shown[column] = shown["item_id"].map(known[column])
+    shown["title"] = shown["title"].fillna(shown["item_id"]) if "title" in shown else shown["item_id"]
+    return shown
+
+
+def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The rows as plain values for a JSON file; of `columns`, those that there are. A missing value is None.
+
+    >>> records(pd.DataFrame({"rank": [1], "price": [None]}), ["rank", "price", "brand"])
+    [{'rank': 1, 'price': None}]
+    """
+    kept = frame if columns is None else frame[[column for column in columns if column in frame]]
+    return json.loads(kept.to_json(orient="records", double_precision=6))
+
+
+@dataclass(frozen=True)
+class Showcase:
+    """Fitted models and what is needed to show their lists."""
+
+    models: Mapping[str, Recommender]
+    items: pd.DataFrame
+    histories: pd.Series
+    """user_id -> item ids, oldest first."""
+    vectors: Vectors | None = None
+    """How alike items are, for the diversity slider; without them it has no effect."""
+    tfidf: Vectors | None = None
+    """TF-IDF vectors of the items, for reasons made of shared words."""
+
+    def history(self, user_id: str) -> pd.DataFrame:
+        """What the shopper had, the latest first, each item once."""
+        had = list(dict.fromkeys(reversed(self.histories.get(user_id, []))))
+        return shelf(pd.DataFrame({"item_id": had}, dtype=object), self.items)
+
+    def recommend(
+        self, model: str, *, history: Sequence[str] = (), text: str = "", diversity: float = 0.0, k: int = 10
+    ) -> pd.DataFrame:
+        """One list with reasons: rank, rank_before, item_id, score, title ..., reason.
+
+        `text`, where given, is what the shopper asks for, instead of a history. `diversity` from 0 to 1 re-ranks the
+        first candidates so that they resemble one another less.
+        """
+        asked = {"texts": [text]} if text else {"histories": [list(history)]}
+        candidates = self.models[model].recommend(**asked, k=max(CANDIDATES, k))
+        if self.vectors is not None:
+            chosen = rerank_mmr(candidates, self.vectors, diversity=diversity, k=k)
+        else:
+            chosen = candidates.head(k).assign(rank_before=candidates["rank"])
+        chosen["reason"] = [
+            "answers what you wrote" if text else self._reason(history, line.item_id, line.fallback)
+            for line in chosen.itertuples()
+        ]
+        return shelf(chosen[["rank", "rank_before", "item_id", "score", "reason"]], self.items)
+
+    def side_by_side(self, history: Sequence[str], k: int = 10) -> pd.DataFrame:
+        """The titles that each model would show, one column per model, one row per rank."""
+        lists = {name: self.recommend(name, history=history, k=k).set_index("rank")["title"] for name in self.models}
+        return pd.DataFrame(lists)
+
+    def _reason(self, history: Sequence[str], item_id: str, fallback: bool) -> str:
+        neighbours = next((model for model in self.models.values() if isinstance(model, ItemKNN)), None)
+        return reason(history, item_id, self.titles, neighbours=neighbours, tfidf=self.tfidf, fallback=fallback)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """item_id -> title, for the items that have one."""
+        if "title" not in self.items:
+            return {}
+        return self.items.dropna(subset="title").set_index("item_id")["title"].to_dict()

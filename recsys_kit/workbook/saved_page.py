@@ -1,0 +1,86 @@
+"""An executed notebook as one HTML file that needs no network: no script from elsewhere, formulas as MathML.
+
+Raw HTML inside Markdown stays only where it is a plain tag of `PLAIN_TAGS`; everything else of it is shown as text, so
+that a product title full of markup does nothing but look odd.
+"""
+
+import re
+from pathlib import Path
+
+from latex2mathml.converter import convert as to_mathml
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+from recsys_kit.workbook.runs import write_atomically
+
+PLAIN_TAGS = ("details", "summary", "br", "hr", "sub", "sup", "kbd", "b", "i", "em", "strong", "small", "code", "pre", "p")
+MARKUP = re.compile(rf"<(?!/?(?:{'|'.join(PLAIN_TAGS)})\s*/?>)")
+TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_css %}<style>
+main { max-width: 60rem; margin: 0 auto; } .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+.rk-live { color: #666; font-style: italic; } math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
+.jp-Cell-outputWrapper, .jp-OutputArea-output { overflow-x: auto; }
+</style>{% endblock %}
+{% block data_widget_view %}<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>{% endblock %}
+"""
+
+
+class SafeRenderer(IPythonRenderer):
+    """Markdown for a page that travels: no active markup, formulas as MathML, links between chapters as pages."""
+
+    def block_html(self, html: str) -> str:
+        """Plain tags stay, the rest is text.
+
+        >>> SafeRenderer().block_html("<details><img src=x onerror=alert(1)>").strip()
+        '<details>&lt;img src=x onerror=alert(1)>'
+        """
+        return MARKUP.sub("&lt;", html)
+
+    inline_html = block_html
+
+    def inline_math(self, body: str) -> str:
+        """A formula in a line; shown as typed where it cannot be read."""
+        return self._mathml(body, "inline", super().inline_math(body))
+
+    def block_math(self, body: str) -> str:
+        """A formula on its own."""
+        return self._mathml(body, "block", super().block_math(body))
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        """Other chapters lie beside the page as HTML."""
+        return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
+
+    @staticmethod
+    def _mathml(body: str, display: str, otherwise: str) -> str:
+        try:
+            return to_mathml(body.strip(), display=display)
+        except Exception:  # the converter raises many kinds on TeX it does not know
+            return otherwise
+
+
+class PageExporter(HTMLExporter):
+    """nbconvert's lab page without anything fetched."""
+
+    raw_template = TEMPLATE
+
+    def default_filters(self):
+        """The exporter's filters with our own Markdown."""
+        yield from super().default_filters()
+        yield (
+            "markdown2html",
+            lambda text: MarkdownWithMath(SafeRenderer(escape=False, allow_harmful_protocols=False)).render(text),
+        )
+
+
+def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:
+    """Write the notebook's HTML; the notebook stays as it is."""
+    page = NotebookNode({**notebook, "metadata": NotebookNode({**notebook.metadata, "title": title})})
+    page.metadata.pop("widgets", None)  # the state of widgets that cannot move here
+    html, _ = PageExporter(config=Config({"HTMLExporter": {"embed_images": False}})).from_notebook_node(page)
+    write_atomically(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))

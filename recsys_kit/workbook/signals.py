@@ -1,0 +1,55 @@
+"""SIGINT and SIGTERM while chapters run: they stop a cell at once, and wait while something is being kept."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM reached the command; `exit_code` is 130 or 143.
+
+    >>> Interrupted(signal.SIGTERM).exit_code
+    143
+    """
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(signal.Signals(number).name)
+
+
+class Signals:
+    """Handlers for the time of a `with`; a signal inside `listening()` raises `Interrupted`, one outside waits for it."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._listening = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # only there can handlers be set
+            self._before = {n: signal.signal(n, self._handle) for n in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.received = self.received or number
+        if self._listening:
+            self._listening = False  # a second one does not disturb the clean-up after the first
+            raise Interrupted(number)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Signals raise here; one that came earlier raises at once."""
+        if self.received:
+            raise Interrupted(self.received)
+        self._listening = True
+        try:
+            yield
+        finally:
+            self._listening = False

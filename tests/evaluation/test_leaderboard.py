@@ -1,0 +1,101 @@
+"""The leaderboard on a planted shop: the same shoppers, seen items masked, the same denominator."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.data import Split
+from recsys_kit.errors import DataError
+from recsys_kit.evaluation import by_product, by_shopper, disagreements, evaluate
+from tests.recommenders.planted import fitted, planted_shop
+
+SHOP = planted_shop()
+NAMES = ["popularity", "item_knn", "ease", "content"]
+
+
+def shop_split(test: pd.DataFrame | None = None) -> Split:
+    valid = SHOP.valid.iloc[:0]
+    test = SHOP.valid.assign(timestamp=SHOP.valid["timestamp"] + pd.Timedelta(days=30)) if test is None else test
+    return Split(train=SHOP.train, valid=valid, test=test, set_aside=SHOP.train.iloc[:0])
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    models = {name: fitted(name, SHOP) for name in NAMES}
+    return evaluate(models, shop_split(), item_vectors=SHOP.vectors, seed=3)
+
+
+def test_every_model_is_judged_on_the_same_shoppers(evaluation):
+    users = evaluation.per_user.groupby("model")["user_id"].agg(tuple)
+    assert users.nunique() == 1
+    assert len(users.iloc[0]) == evaluation.protocol["n_users"] == len(SHOP.withheld)
+
+
+def test_personal_models_find_what_popularity_cannot(evaluation):
+    board = evaluation.leaderboard(5).set_index("model")
+    assert board.loc["ease", "recall@5"] > 0.9
+    assert board.loc["ease", "ndcg@5_low"] > board.loc["popularity", "ndcg@5_high"]
+    against = evaluation.differences.query("model == 'ease' and metric == 'ndcg' and k == 5 and slice == 'all'")
+    assert against["low"].item() > 0
+
+
+def test_a_mean_is_the_mean_of_the_users(evaluation):
+    row = evaluation.metrics.query("model == 'content' and metric == 'mrr' and k == 10 and slice == 'all'").iloc[0]
+    per_user = evaluation.per_user.query("model == 'content'")["mrr@10"]
+    assert row["value"] == pytest.approx(per_user.mean(), abs=1e-12)
+    assert row["low"] < row["value"] < row["high"]
+
+
+def test_coverage_has_no_interval_and_every_other_metric_has_one(evaluation):
+    with_interval = evaluation.metrics["low"].notna()
+    assert (with_interval == (evaluation.metrics["metric"] != "coverage")).all()
+
+
+def test_no_list_holds_what_the_shopper_has(evaluation):
+    had = SHOP.train[["user_id", "item_id"]]
+    assert evaluation.recommendations.merge(had, on=["user_id", "item_id"]).empty
+
+
+def test_new_shoppers_are_counted_and_judged_with_everybody_but_not_with_the_warm():
+    stranger = SHOP.valid.head(1).assign(user_id="stranger")
+    split = shop_split(pd.concat([SHOP.valid.head(20), stranger]))
+    result = evaluate({"popularity": fitted("popularity", SHOP), "ease": fitted("ease", SHOP)}, split)
+    assert (result.protocol["n_users"], result.protocol["n_cold"]) == (21, 1)
+    sizes = result.metrics.query("metric == 'ndcg' and k == 10 and model == 'ease'").set_index("slice")["n_users"]
+    assert sizes.to_dict() == {"all": 21, "warm": 20}
+    assert result.recommendations.query("user_id == 'stranger'")["fallback"].all()
+
+
+def test_a_shopper_who_took_nothing_new_is_left_out_and_counted():
+    again = SHOP.train.groupby("user_id").head(1).head(1).assign(timestamp=pd.Timestamp("2024-03-01", tz="UTC"))
+    split = shop_split(pd.concat([SHOP.valid.iloc[10:20], again]))
+    result = evaluate({"popularity": fitted("popularity", SHOP)} | {"ease": fitted("ease", SHOP)}, split)
+    assert result.protocol["n_users"] == 10
+    assert result.protocol["n_without_new_item"] == 1
+
+
+def test_nobody_to_judge_is_an_error():
+    with pytest.raises(DataError, match="RK-152"):
+        evaluate({"popularity": fitted("popularity", SHOP)}, shop_split(SHOP.valid.iloc[:0]))
+
+
+def test_groups_of_shoppers_add_up_to_all(evaluation):
+    users = evaluation.per_user["user_id"].unique()
+    groups = pd.Series(np.where(np.arange(len(users)) % 3 == 0, "a", "b"), index=users)
+    grouped = by_shopper(evaluation, groups, "ndcg@10").query("model == 'ease'")
+    total = (grouped["value"] * grouped["n_users"]).sum() / grouped["n_users"].sum()
+    assert total == pytest.approx(evaluation.per_user.query("model == 'ease'")["ndcg@10"].mean(), abs=1e-12)
+
+
+def test_groups_of_products_add_up_to_recall(evaluation):
+    groups = pd.Series({item: f"circle {item[1]}" for item in SHOP.items["item_id"]})
+    grouped = by_product(evaluation, groups, k=5).query("model == 'popularity'")
+    total = (grouped["value"] * grouped["n_users"]).sum() / grouped["n_users"].sum()
+    assert total == pytest.approx(evaluation.per_user.query("model == 'popularity'")["recall@5"].mean(), abs=1e-12)
+
+
+def test_disagreements_come_largest_first(evaluation):
+    rows = disagreements(evaluation, "ease", "popularity", "ndcg@5", n=8)
+    assert len(rows) == 8
+    assert rows["difference"].abs().is_monotonic_decreasing
+    np.testing.assert_allclose(rows["difference"], rows["ease"] - rows["popularity"])

@@ -1,0 +1,57 @@
+"""A planted shop whose right answers are known: three circles of taste that share nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.features.text import Vectors
+from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN
+
+N_CIRCLES, ITEMS_EACH, USERS_EACH, EVENTS_EACH = 3, 10, 30, 6
+
+
+@dataclass(frozen=True)
+class PlantedShop:
+    """`withheld` holds the item of the own circle that each shopper takes next; one item (`new`) nobody ever had."""
+
+    train: pd.DataFrame
+    valid: pd.DataFrame
+    items: pd.DataFrame
+    vectors: Vectors
+    withheld: dict[str, str]
+
+
+def planted_shop(seed: int = 0) -> PlantedShop:
+    rng = np.random.default_rng(seed)
+    events, withheld = [], {}
+    for circle in range(N_CIRCLES):
+        for number in range(USERS_EACH):
+            user = f"u{circle}{number:02d}"
+            order = rng.permutation(ITEMS_EACH)[: EVENTS_EACH + 1]
+            taken = [f"i{circle}{item}" for item in order]
+            withheld[user] = taken[-1]
+            events += [(user, item, day) for day, item in enumerate(taken[:-1])]
+    train = pd.DataFrame(events, columns=["user_id", "item_id", "day"])
+    train["timestamp"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(train.pop("day"), unit="D")
+    valid = pd.DataFrame({"user_id": list(withheld), "item_id": list(withheld.values())})
+    valid["timestamp"] = pd.Timestamp("2024-02-01", tz="UTC")
+    ids = [f"i{circle}{item}" for circle in range(N_CIRCLES) for item in range(ITEMS_EACH)]
+    directions = np.eye(N_CIRCLES + 1)[np.repeat(np.arange(N_CIRCLES), ITEMS_EACH)]
+    values = np.vstack([directions + rng.normal(0, 0.05, directions.shape), directions[[0]]])
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    items = pd.DataFrame({"item_id": [*ids, "new", "blank"]})
+    return PlantedShop(
+        train, valid, items, Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"}), withheld
+    )
+
+
+def unfitted(name: str):
+    """A model by its registered name; the hybrid with parts of three families."""
+    if name == "hybrid":
+        return Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()})
+    return MODELS[name]()
+
+
+def fitted(name: str, shop: PlantedShop):
+    return unfitted(name).fit(shop.train, items=shop.items, valid=shop.valid, item_vectors=shop.vectors)

@@ -1,0 +1,165 @@
+"""The contract suite: every registered recommender passes it; a new one is tested by being registered."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.recommenders import MODELS, load
+from tests.recommenders.planted import fitted, planted_shop, unfitted
+
+pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
+SHOP = planted_shop()
+
+
+@pytest.fixture
+def model(name):
+    return fitted(name, SHOP)
+
+
+def histories_of(users):
+    return [SHOP.train.loc[SHOP.train["user_id"] == user, "item_id"].tolist() for user in users]
+
+
+def test_it_finds_the_withheld_item(name, model):
+    recommended = model.recommend(list(SHOP.withheld), k=5)
+    found = recommended["item_id"] == recommended["query"].map(SHOP.withheld)
+    chance = 5 / (len(model.item_ids) - 6)
+    share = found.groupby(recommended["query"]).any().mean()
+    assert share == 1.0 if name != "popularity" else share < 3 * chance  # four of the own circle and `new` are left
+
+
+def test_it_never_returns_what_the_shopper_had(model):
+    recommended = model.recommend(list(SHOP.withheld), k=50)
+    had = SHOP.train[["user_id", "item_id"]].rename(columns={"user_id": "query"})
+    assert recommended.merge(had, on=["query", "item_id"]).empty
+
+
+def test_what_is_seen_can_be_told_apart_from_the_history(model):
+    history = histories_of(["u000"])
+    free = model.recommend(histories=history, seen=[[]], k=50)
+    masked = model.recommend(histories=history, seen=[["i15"]], k=50)
+    assert set(history[0]) <= set(free["item_id"])
+    assert "i15" in set(free["item_id"]) - set(masked["item_id"])
+
+
+def test_one_shopper_alone_gets_the_list_of_the_batch(model):
+    users = list(SHOP.withheld)[::7]
+    batch = model.recommend(users, k=5)
+    alone = pd.concat([model.recommend([user], k=5) for user in users], ignore_index=True)
+    pd.testing.assert_frame_equal(batch.drop(columns="score"), alone.drop(columns="score"))
+    np.testing.assert_allclose(batch["score"], alone["score"], rtol=1e-5)
+
+
+def test_the_block_size_does_not_matter(model, monkeypatch):
+    whole = model.recommend(list(SHOP.withheld), k=5)
+    monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", 7 * len(model.item_ids))
+    pd.testing.assert_frame_equal(
+        whole.drop(columns="score"), model.recommend(list(SHOP.withheld), k=5).drop(columns="score")
+    )
+
+
+def test_a_known_shopper_is_its_training_history(model):
+    users = ["u000", "u105"]
+    by_user = model.recommend(users, k=5).drop(columns="query")
+    by_history = model.recommend(histories=histories_of(users), k=5).drop(columns="query")
+    pd.testing.assert_frame_equal(by_user, by_history)
+
+
+def test_the_order_of_rows_does_not_matter(name, model):
+    shuffled = SHOP.train.sample(frac=1, random_state=1)
+    items = SHOP.items.sample(frac=1, random_state=2)
+    again = unfitted(name).fit(
+        shuffled, items=items, valid=SHOP.valid.sample(frac=1, random_state=3), item_vectors=SHOP.vectors
+    )
+    users = list(SHOP.withheld)
+    pd.testing.assert_frame_equal(model.recommend(users, k=10), again.recommend(users, k=10))
+
+
+def test_the_input_is_unchanged(name):
+    shop = planted_shop()
+    fitted(name, shop)
+    for before, after in ((SHOP.train, shop.train), (SHOP.valid, shop.valid), (SHOP.items, shop.items)):
+        pd.testing.assert_frame_equal(before, after)
+    np.testing.assert_array_equal(SHOP.vectors.values, shop.vectors.values)
+
+
+def test_the_same_seed_gives_the_same_list(name, model):
+    users = list(SHOP.withheld)
+    pd.testing.assert_frame_equal(model.recommend(users), fitted(name, SHOP).recommend(users))
+
+
+def test_a_stranger_gets_the_popularity_list_and_is_told_so(model):
+    recommended = model.recommend(["nobody"], k=5)
+    popular = fitted("popularity", SHOP).recommend(["nobody"], k=5)
+    assert recommended["fallback"].all()
+    assert recommended["item_id"].tolist() == popular["item_id"].tolist()
+    assert not model.recommend(["u000"], k=5)["fallback"].any()
+
+
+def test_an_unknown_item_in_a_history_is_left_out(model):
+    clean = model.recommend(histories=[["i00", "i01"]], k=5)
+    noisy = model.recommend(histories=[["never heard of", "i00", "i01"]], k=5)
+    pd.testing.assert_frame_equal(clean, noisy)
+
+
+def test_an_item_it_knows_nothing_of_is_never_recommended(model):
+    recommended = set(model.recommend(list(SHOP.withheld), k=50)["item_id"])
+    assert recommended <= set(model.item_ids[model.can_score])
+    assert "blank" not in recommended
+
+
+def test_ranks_start_at_one_and_scores_fall(model):
+    for _, rows in model.recommend(["u000", "u200", "nobody"], k=6).groupby("query"):
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+        assert rows["score"].is_monotonic_decreasing
+
+
+def test_scores_have_one_finite_column_per_scorable_item(model):
+    scores = model.score(histories_of(["u000", "u100"]) + [[]])
+    assert scores.shape == (3, len(model.item_ids))
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores[:, model.can_score]).all()
+
+
+def test_a_saved_model_gives_the_same_lists(model, tmp_path):
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    users = [*SHOP.withheld, "nobody"]
+    pd.testing.assert_frame_equal(model.recommend(users), again.recommend(users))
+    assert type(again) is type(model)
+    assert {p.suffix for p in (tmp_path / "model").rglob("*") if p.is_file()} <= {".json", ".safetensors"}
+
+
+def test_a_repeated_event_in_the_history_does_no_harm(model):
+    once = model.recommend(histories=[["i00", "i01"]], k=3)["item_id"]
+    assert not set(once) & {"i00", "i01"}
+    assert len(model.recommend(histories=[["i00", "i00", "i01"]], k=3)) == 3
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, "10", True, float("nan")])
+def test_a_wrong_k_is_refused(model, k):
+    with pytest.raises(ParameterError, match="RK-312"):
+        model.recommend(["u000"], k=k)
+
+
+def test_a_k_beyond_the_catalogue_gives_what_there_is(model):
+    recommended = model.recommend(["u000"], k=10**9)
+    assert 0 < len(recommended) <= model.can_score.sum()
+
+
+def test_nobody_to_recommend_to_gives_an_empty_frame(model):
+    empty = model.recommend([], k=5)
+    assert len(empty) == 0
+    assert list(empty) == ["query", "item_id", "score", "rank", "fallback"]
+
+
+def test_text_is_understood_or_refused(name, model):
+    if not model.understands_text:
+        with pytest.raises(ParameterError, match="RK-311"):
+            model.recommend(texts=["a gift"], k=3)
+
+
+def test_a_folder_without_a_model_is_named(name, tmp_path):
+    with pytest.raises(ArtifactError, match="RK-402"):
+        load(tmp_path)

@@ -1,0 +1,108 @@
+"""Reasons that are true, variety that costs, and a shelf that shows what there is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.errors import ParameterError
+from recsys_kit.features.text import Vectors, fit_tfidf
+from recsys_kit.shop import Showcase, because_of, reason, rerank_mmr, shared_words, trade_off
+from tests.recommenders.planted import fitted, planted_shop
+
+SHOP = planted_shop()
+VECTORS = Vectors(["a", "b", "c", "d"], np.array([[1.0, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32), {})
+CANDIDATES = pd.DataFrame({"item_id": list("abcd"), "score": [4.0, 3.9, 2.0, 0.0], "rank": [1, 2, 3, 4]})
+TEXTS = pd.Series({"i1": "green tea from the hills", "i2": "green tea pot", "i3": "garden spade"})
+TFIDF = fit_tfidf(TEXTS).vectors(TEXTS)
+
+
+def test_no_diversity_leaves_the_list_as_it_is():
+    assert rerank_mmr(CANDIDATES, VECTORS, diversity=0, k=4)["item_id"].tolist() == list("abcd")
+
+
+def test_a_near_copy_falls_behind_what_is_different():
+    chosen = rerank_mmr(CANDIDATES, VECTORS, diversity=0.5, k=2)
+    assert chosen["item_id"].tolist() == ["a", "c"]
+    assert chosen["rank"].tolist() == [1, 2]
+    assert chosen["rank_before"].tolist() == [1, 3]
+
+
+def test_mmr_by_hand():
+    """Third place at dial 0.5 after a, c: b = .5*.975 - .5*1, d = .5*0 - .5*.8."""
+    assert rerank_mmr(CANDIDATES, VECTORS, diversity=0.5, k=3)["item_id"].tolist() == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize("diversity", [-0.1, 1.1, float("nan")])
+def test_a_dial_out_of_range_is_refused(diversity):
+    with pytest.raises(ParameterError, match="RK-317"):
+        rerank_mmr(CANDIDATES, VECTORS, diversity=diversity)
+
+
+def test_the_trade_off_grows_in_diversity_and_starts_at_the_models_own_accuracy():
+    users = list(SHOP.withheld)[:30]
+    model = fitted("content", SHOP)
+    candidates = model.recommend(users, k=20).rename(columns={"query": "user_id"})
+    truth = pd.DataFrame(SHOP.withheld.items(), columns=["user_id", "item_id"])
+    curve = (
+        trade_off(candidates, truth, SHOP.vectors, dials=[0.0, 0.9], k=5).groupby("dial")[["ndcg", "diversity"]].mean()
+    )
+    assert curve.loc[0.9, "diversity"] > 2 * curve.loc[0.0, "diversity"]
+    assert curve.loc[0.9, "ndcg"] < curve.loc[0.0, "ndcg"]
+
+
+def test_the_reason_is_an_item_of_the_history_that_shares_shoppers():
+    model = fitted("item_knn", SHOP)
+    because, share = because_of(model, ["i10", "i00"], "i01")
+    assert because == "i00"
+    assert share == pytest.approx(1.0)
+    assert because_of(model, ["i10"], "i01") is None
+    assert because_of(model, ["i10"], "no such item") is None
+
+
+def test_shared_words_are_in_both_texts():
+    words = shared_words(TFIDF, ["i1"], "i2")
+    assert set(words) == {"green", "tea"}
+    assert shared_words(TFIDF, ["i1"], "i3") == []
+
+
+def test_reasons_go_from_shoppers_to_words_to_popularity():
+    model, titles = fitted("item_knn", SHOP), {"i00": "Green tea"}
+    assert reason(["i00"], "i01", titles, neighbours=model) == "because you had “Green tea”"
+    assert "green" in reason(["i1"], "i2", {}, tfidf=TFIDF)
+    assert reason([], "i2", {}, fallback=True).startswith("popular")
+
+
+@pytest.fixture
+def showcase():
+    items = SHOP.items.assign(title=[f"<b>{item}</b>" if item != "i03" else None for item in SHOP.items["item_id"]])
+    models = {name: fitted(name, SHOP) for name in ("popularity", "item_knn", "content")}
+    histories = SHOP.train.groupby("user_id")["item_id"].agg(list)
+    return Showcase(models, items, histories, vectors=SHOP.vectors)
+
+
+def test_the_shelf_shows_titles_and_falls_back_to_the_id(showcase):
+    listed = showcase.recommend("item_knn", history=["i00"], k=9).set_index("item_id")["title"]
+    assert listed["i01"] == "<b>i01</b>"
+    assert listed["i03"] == "i03"
+
+
+def test_the_history_is_shown_latest_first_each_item_once(showcase):
+    history = SHOP.train.query("user_id == 'u000'")["item_id"].tolist()
+    assert showcase.history("u000")["item_id"].tolist() == history[::-1]
+    assert showcase.history("nobody").empty
+
+
+def test_side_by_side_has_a_column_per_model(showcase):
+    table = showcase.side_by_side(["i00"], k=4)
+    assert list(table) == ["popularity", "item_knn", "content"]
+    assert table.index.tolist() == [1, 2, 3, 4]
+
+
+def test_the_explorer_view_escapes_titles_and_changes_with_the_dial(showcase):
+    from recsys_kit.widgets import view_shopper
+
+    straight = view_shopper(showcase, "u000", "content", diversity=0.0).data
+    varied = view_shopper(showcase, "u000", "content", diversity=0.9).data
+    assert "<b>i" not in straight
+    assert "&lt;b&gt;i" in straight
+    assert straight != varied
