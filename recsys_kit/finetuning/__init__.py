@@ -1,0 +1,1 @@
+"""Chapter 3: a pretrained model learns this shop's language."""

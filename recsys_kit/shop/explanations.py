@@ -33,7 +33,7 @@ def shared_words(tfidf: Vectors, history: Sequence[str], item_id: str, n: int = 
     rows = tfidf.align([item_id, *history]).values
     weights = (rows[[0]].multiply(rows[1:].sum(axis=0))).tocsr().toarray().ravel()
     best = np.argsort(-weights, kind="stable")[:n]
-    words = tfidf.encoder().feature_names
+    words = tfidf.encoder().vocabulary
     return [str(words[column]) for column in best if weights[column] > 0]
 
 

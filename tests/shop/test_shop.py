@@ -13,6 +13,7 @@ SHOP = planted_shop()
 VECTORS = Vectors(["a", "b", "c", "d"], np.array([[1.0, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32), {})
 CANDIDATES = pd.DataFrame({"item_id": list("abcd"), "score": [4.0, 3.9, 2.0, 0.0], "rank": [1, 2, 3, 4]})
 TEXTS = pd.Series({"i1": "green tea from the hills", "i2": "green tea pot", "i3": "garden spade"})
+TFIDF = fit_tfidf(TEXTS).vectors(TEXTS)
 
 
 def test_no_diversity_leaves_the_list_as_it_is():
@@ -59,15 +60,15 @@ def test_the_reason_is_an_item_of_the_history_that_shares_shoppers():
 
 
 def test_shared_words_are_in_both_texts():
-    words = shared_words(fit_tfidf(TEXTS), ["i1"], "i2")
+    words = shared_words(TFIDF, ["i1"], "i2")
     assert set(words) == {"green", "tea"}
-    assert shared_words(fit_tfidf(TEXTS), ["i1"], "i3") == []
+    assert shared_words(TFIDF, ["i1"], "i3") == []
 
 
 def test_reasons_go_from_shoppers_to_words_to_popularity():
     model, titles = fitted("item_knn", SHOP), {"i00": "Green tea"}
     assert reason(["i00"], "i01", titles, neighbours=model) == "because you had “Green tea”"
-    assert "green" in reason(["i1"], "i2", {}, tfidf=fit_tfidf(TEXTS))
+    assert "green" in reason(["i1"], "i2", {}, tfidf=TFIDF)
     assert reason([], "i2", {}, fallback=True).startswith("popular")
 
 

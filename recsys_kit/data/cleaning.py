@@ -1,0 +1,181 @@
+"""Cleaning: what is dropped, what is repaired, what is only set aside, each with its count.
+
+`clean` works on whole tables, before the split, and looks at one row (or at equal rows) only. What depends on
+other rows, the latest rating and the k-core, works on the training part alone.
+"""
+
+import html
+import re
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.data.tables import KEYS, TEXTS, Dataset, report_entry
+from recsys_kit.errors import ParameterError
+
+_CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)  # "I <3 it" and "5 < 6" are no tags
+
+
+def clean_text(text: str) -> str:
+    """Entities become characters, tags become spaces, white space becomes one space.
+
+    >>> clean_text("Tea &amp; toast<br/>for  two &lt;3")
+    'Tea & toast for two <3'
+    """
+    return " ".join(_TAG.sub(" ", _CODE.sub(" ", html.unescape(text))).split())
+
+
+def clean(dataset: Dataset) -> Dataset:
+    """Exact duplicates dropped, texts cleaned; the report tells how many of each.
+
+    A cleaned text takes the place of the original, which stays in `<column>_raw` on the rows that changed.
+    """
+    entries, tables = [], {}
+    for name in ("interactions", "items", "users", "reviews"):
+        frame = getattr(dataset, name)
+        if frame is not None:
+            frame, dropped = _drop_duplicates(name, frame)
+            frame, cleaned = _clean_texts(name, frame)
+            tables[name] = frame
+            entries += dropped + cleaned
+    entries += _repeated_ratings(tables["interactions"])
+    report = _less_kept(dataset.report, entries)
+    report = pd.concat([report, pd.DataFrame(entries, columns=report.columns)], ignore_index=True)
+    return replace(dataset, **tables, report=_in_order(report))
+
+
+def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Rows equal in every column, and a review id that is used again: the first stays."""
+    comparable = frame.drop(columns=["attributes"], errors="ignore")
+    repeats = {"exact duplicate": comparable.duplicated()}
+    if table == "reviews":
+        repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
+    again = np.logical_or.reduce(list(repeats.values()))
+    key = KEYS.get(table, "user_id")
+    entries = [
+        report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask, key].iloc[0])
+        for rule, mask in repeats.items()
+        if mask.any()
+    ]
+    return frame[~again].reset_index(drop=True), entries
+
+
+def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    columns, entries = {}, []
+    for column in [column for column in TEXTS if column in frame]:
+        cleaned = frame[column].map(clean_text, na_action="ignore").astype("str")
+        cleaned = cleaned.mask(cleaned == "")
+        changed = frame[column].notna() & (cleaned.fillna("") != frame[column])
+        if changed.any():
+            columns |= {column: cleaned, f"{column}_raw": frame[column].where(changed)}
+            example = frame.loc[changed, column].iloc[0]
+            entries.append(report_entry(table, f"untidy {column}", "repaired", changed.sum(), example))
+    return frame.assign(**columns), entries
+
+
+def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
+    """True on a rating of an item that the same shopper rated again later. Views, carts and purchases may repeat.
+
+    >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "x"], "position": [1, 2], "rating": [2.0, 5.0]})
+    >>> repeated_ratings(events).tolist()
+    [True, False]
+    """
+    if "rating" not in interactions:
+        return pd.Series(False, index=interactions.index)
+    when = "timestamp" if "timestamp" in interactions else "position"
+    # equal times: the higher rating counts as the later one, so that the order of rows does not matter
+    rated = interactions[interactions["rating"].notna()].sort_values([when, "rating"], kind="stable")
+    earlier = rated.duplicated(["user_id", "item_id"], keep="last")
+    return earlier.reindex(interactions.index, fill_value=False)
+
+
+def _repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
+    again = repeated_ratings(interactions)
+    if not again.any():
+        return []
+    return [
+        report_entry(
+            "interactions", "repeated rating", "noted", again.sum(), interactions.loc[again, "item_id"].iloc[0]
+        )
+    ]
+
+
+def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """The report with the rows now deduplicated taken out of `kept`."""
+    report = report.copy()
+    for entry in entries:
+        if entry["action"] == "deduplicated":
+            report.loc[(report["table"] == entry["table"]) & (report["action"] == "kept"), "rows"] -= entry["rows"]
+    return report
+
+
+def _in_order(report: pd.DataFrame) -> pd.DataFrame:
+    """By table, then by what was done, the largest count first."""
+    order = {
+        "interactions": 0,
+        "items": 1,
+        "users": 2,
+        "reviews": 3,
+        "kept": 0,
+        "quarantined": 1,
+        "deduplicated": 2,
+        "repaired": 3,
+    }
+    keys = report.assign(
+        table=report["table"].map(order), action=report["action"].map(order).fillna(9), rows=-report["rows"]
+    )
+    return report.loc[keys.sort_values(["table", "action", "rows"], kind="stable").index].reset_index(drop=True)
+
+
+# -- smaller data ------------------------------------------------------------------------------------------------------
+
+
+def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
+    """The events and reviews of `n_users` shoppers, drawn by a seeded hash of the id; 0 keeps all.
+
+    The hash knows nothing of behaviour, so the draw may come before the split. Every product stays in the catalogue.
+    """
+    if n_users < 0:
+        raise ParameterError("RK-321", f"n_users is {n_users}; expected 0 (all) or more.", "Pass n_users=200.")
+    shoppers = pd.Series(dataset.interactions["user_id"].unique())
+    if not n_users or n_users >= len(shoppers):
+        return dataset
+    draws = [blake2b(f"{seed}:{user}".encode(), digest_size=8).hexdigest() for user in shoppers]
+    chosen = shoppers.iloc[np.argsort(draws, kind="stable")[:n_users]]
+    return replace(
+        dataset,
+        interactions=_of_users(dataset.interactions, chosen),
+        users=None if dataset.users is None else _of_users(dataset.users, chosen),
+        reviews=None if dataset.reviews is None else _of_users(dataset.reviews, chosen),
+    )
+
+
+def _of_users(frame: pd.DataFrame, users: pd.Series) -> pd.DataFrame:
+    if "user_id" not in frame:
+        return frame
+    return frame[frame["user_id"].isin(users) | frame["user_id"].isna()].reset_index(drop=True)
+
+
+def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
+    """The largest set of events in which each shopper has k different items and each item k different shoppers.
+
+    >>> events = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxyz")})
+    >>> k_core(events, 2)["user_id"].tolist()
+    ['a', 'a', 'b', 'b']
+    """
+    if k < 1:
+        raise ParameterError("RK-322", f"k_core is {k}; expected a whole number from 1.", "Pass k_core=1 to keep all.")
+    pairs = interactions[["user_id", "item_id"]].drop_duplicates()
+    while k > 1:
+        user_counts = pairs["user_id"].map(pairs["user_id"].value_counts())
+        item_counts = pairs["item_id"].map(pairs["item_id"].value_counts())
+        strong = (user_counts >= k) & (item_counts >= k)
+        if strong.all():
+            break
+        pairs = pairs[strong]
+    wanted = pd.MultiIndex.from_frame(pairs)
+    return interactions[pd.MultiIndex.from_frame(interactions[["user_id", "item_id"]]).isin(wanted)]

@@ -1,0 +1,221 @@
+"""Train, valid, test: what a model may learn from, what chooses it, what judges it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.data.cleaning import k_core as keep_k_core
+from recsys_kit.data.cleaning import repeated_ratings
+from recsys_kit.data.tables import Dataset, item_hash, order_events
+from recsys_kit.errors import DataError, ParameterError
+
+METHODS = ("time", "leave_last_out")
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Interactions in four parts; every event is in exactly one."""
+
+    train: pd.DataFrame
+    """What models learn from."""
+    valid: pd.DataFrame
+    """What chooses between models."""
+    test: pd.DataFrame
+    """What judges them, once."""
+    set_aside: pd.DataFrame
+    """Of the training period, but not learned from: ratings given anew later, k-core losses. In histories they stay."""
+    how: dict[str, Any] = field(default_factory=dict)
+    """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second)."""
+
+    def histories(self, part: str) -> pd.Series:
+        """What each shopper had before `part`: user_id -> list of item_id, oldest first.
+
+        Before "valid" these are the events of the training period, before "test" those of validation too.
+        """
+        before = {"valid": [self.train, self.set_aside], "test": [self.train, self.set_aside, self.valid]}
+        events = order_events(pd.concat(before[_judged(part)], ignore_index=True))
+        return events.groupby("user_id", sort=True)["item_id"].agg(list)
+
+    def ground_truth(
+        self, part: str, *, min_rating: float | None = None, target_events: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """The items that each shopper took in `part` and had not had before: user_id, item_id, each pair once.
+
+        Args:
+            part: "valid" or "test".
+            min_rating: events rated below are not relevant; unrated events are.
+            target_events: kinds of event that are relevant; empty for all.
+        """
+        events = getattr(self, _judged(part))
+        if min_rating is not None and "rating" in events:
+            events = events[~(events["rating"] < min_rating)]
+        if target_events:
+            events = events[events["event"].isin(target_events)]
+        pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()
+        earlier = [self.train, self.set_aside] + ([self.valid] if part == "test" else [])
+        had = pd.MultiIndex.from_frame(pd.concat([frame[["user_id", "item_id"]] for frame in earlier]))
+        return pairs[~pd.MultiIndex.from_frame(pairs).isin(had)].reset_index(drop=True)
+
+
+def _judged(part: str) -> str:
+    if part not in ("valid", "test"):
+        raise ParameterError("RK-323", f"part is {part!r}; expected 'valid' or 'test'.", "Pass part='test'.")
+    return part
+
+
+def split_interactions(
+    interactions: pd.DataFrame,
+    *,
+    method: str = "time",
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    k_core: int = 1,
+) -> Split:
+    """Cut first, then tidy the training part: of one shopper's ratings of one item the latest stays, then the k-core.
+
+    "time": train < first cut <= valid < second cut <= test; the cuts are quantiles of the event times, so equal times
+    stay together. "leave_last_out": of every shopper the newest item and all that follows is test, the one before it
+    valid; shoppers with fewer than three items are train.
+
+    >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"),
+    ...                        "timestamp": pd.date_range("2025-01-01", periods=10, tz="UTC")})
+    >>> split = split_interactions(events)
+    >>> len(split.train), split.valid["item_id"].tolist(), split.ground_truth("test")["item_id"].tolist()
+    (8, ['o'], ['p'])
+    """
+    if method not in METHODS:
+        raise ParameterError("RK-324", f"split is {method!r}; expected one of {METHODS}.", "Pass split='time'.")
+    events = order_events(interactions)
+    part, how = _by_time(events, shares) if method == "time" else (_leave_last_out(events), {})
+    period = events[part == 0]
+    again = repeated_ratings(period)
+    kept = keep_k_core(period[~again], k_core)
+    split = Split(
+        train=kept.reset_index(drop=True),
+        valid=events[part == 1].reset_index(drop=True),
+        test=events[part == 2].reset_index(drop=True),
+        set_aside=period.drop(index=kept.index).reset_index(drop=True),
+        how={"method": method, "k_core": k_core, "rated_again": int(again.sum())} | how,
+    )
+    if split.train.empty:
+        raise DataError(
+            "RK-108",
+            "no event is left to train on; expected at least one.",
+            f"Lower k_core={k_core} or change the split.",
+        )
+    return split
+
+
+def split_at_random(
+    interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> Split:
+    """Events drawn into the parts whatever their time: what many tutorials do. It leaks the future; here to show it."""
+    events = order_events(interactions)
+    draws = np.random.default_rng(seed).random(len(events))
+    part = np.searchsorted(np.cumsum(shares)[:2], draws, side="right")
+    parts = [events[part == number].reset_index(drop=True) for number in range(3)]
+    return Split(*parts, set_aside=events.iloc[:0])
+
+
+def _by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
+    """The part (0, 1, 2) of each event, and the cuts."""
+    if "timestamp" not in events:
+        raise DataError(
+            "RK-109",
+            "these interactions have positions but no timestamp; a split by time needs one.",
+            "Pass split='leave_last_out'.",
+        )
+    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+        raise ParameterError(
+            "RK-325",
+            f"shares are {shares}; expected three positive numbers that add up to 1.",
+            "Pass shares=(0.8, 0.1, 0.1).",
+        )
+    when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
+    times = np.sort(when)
+    places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
+    part = np.searchsorted(times[places], when, side="right")
+    cuts = [pd.Timestamp(cut, tz="UTC").isoformat() for cut in times[places]]
+    return part, {"shares": list(shares), "cuts": cuts}
+
+
+def _leave_last_out(events: pd.DataFrame) -> np.ndarray:
+    """The part of each event; `events` in canonical order."""
+    new = ~events.duplicated(["user_id", "item_id"])
+    nth = new.groupby(events["user_id"]).cumsum()  # how many different items up to this event
+    n_items = nth.groupby(events["user_id"]).transform("max")
+    part = (nth - n_items + 2).clip(lower=0)
+    return part.where(n_items >= 3, 0).to_numpy()
+
+
+# -- reviews follow their interactions ---------------------------------------------------------------------------------
+
+
+def assign_parts(reviews: pd.DataFrame, split: Split, *, seed: int = 7) -> pd.DataFrame:
+    """The reviews with a column `part`: that of the interaction; else by their own time and the cuts; else drawn.
+
+    The draw is 80 / 10 / 10, stratified by rating where there is one.
+    """
+    part = pd.Series(pd.NA, index=reviews.index, dtype="str")
+    if "timestamp" in reviews and split.how.get("cuts"):
+        place = np.searchsorted(
+            pd.DatetimeIndex(split.how["cuts"]), pd.DatetimeIndex(reviews["timestamp"]), side="right"
+        )
+        part = pd.Series(np.array(PARTS)[place], index=reviews.index, dtype="str").where(reviews["timestamp"].notna())
+    known = parts_by_review(split)
+    part = reviews["review_id"].map(known).astype("str").fillna(part)
+    return reviews.assign(part=part.fillna(_drawn_parts(reviews, seed)))
+
+
+def parts_by_review(split: Split) -> pd.Series:
+    """The part of each review that has an interaction, by review_id."""
+    named = {"train": split.train, "set_aside": split.set_aside, "valid": split.valid, "test": split.test}
+    frames = [
+        frame[["review_id"]].dropna().assign(part="train" if name == "set_aside" else name)
+        for name, frame in named.items()
+        if "review_id" in frame
+    ]
+    if not frames:
+        return pd.Series(dtype="str")
+    return pd.concat(frames).drop_duplicates("review_id").set_index("review_id")["part"]
+
+
+def _drawn_parts(reviews: pd.DataFrame, seed: int) -> pd.Series:
+    """Within each rating every tenth review of a hashed order is valid, the next one test."""
+    draw = item_hash([f"{seed}:{review}" for review in reviews["review_id"]])
+    stratum = reviews["rating"].fillna(0) if "rating" in reviews else pd.Series(0, index=reviews.index)
+    order = pd.Series(draw, index=reviews.index).groupby(stratum).rank(method="first").astype(int) % 10
+    return order.map({0: "valid", 1: "test"}).fillna("train").astype("str")
+
+
+# -- reading what chapter 01 wrote -------------------------------------------------------------------------------------
+
+
+class Reader(Protocol):
+    """What can read an artifact by name: a run."""
+
+    def read(self, name: str, *, required: bool = True) -> Any:
+        """The artifact, or None where it is missing and not required."""
+
+
+def read_split(run: Reader) -> Split:
+    """The split that chapter 01 left in the run."""
+    names = ("train", "valid", "test", "set_aside")
+    return Split(**{name: run.read(f"data/{name}.parquet") for name in names}, how=run.read("data/split.json"))
+
+
+def read_dataset(run: Reader) -> Dataset:
+    """The tables that chapter 01 left in the run; `reviews` have their `part`."""
+    report = run.read("results/data_report.json")
+    return Dataset(
+        name=report["dataset"],
+        interactions=run.read("data/interactions.parquet"),
+        items=run.read("data/items.parquet"),
+        users=run.read("data/users.parquet", required=False),
+        reviews=run.read("data/reviews.parquet", required=False),
+        quarantine=run.read("data/quarantine.parquet"),
+        report=pd.DataFrame(report["report"]),
+    )

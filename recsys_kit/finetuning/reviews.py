@@ -1,0 +1,315 @@
+"""Review -> label: a pretrained encoder with a classification head, and the two baselines it has to beat.
+
+All three share one interface: `fit(texts, labels)`, then `predict_proba(texts)` with one column per entry of `classes`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.utils.data import DataLoader, Dataset
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from recsys_kit.errors import DataError
+from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
+from recsys_kit.features.pretrained import DEFAULT_MODEL, load_pretrained, load_tokenizer, pick_device, pick_dtype
+from recsys_kit.features.text import fit_tfidf
+from recsys_kit.finetuning.loop import TrainingPlan, fit_model
+from recsys_kit.finetuning.scores import confusion_counts, macro_f1
+
+PREDICT_ROWS = 16  # rows computed at once when predicting
+
+
+def label_of(rating: pd.Series) -> pd.Series:
+    """Ratings as class names: 5.0 becomes "5"; what is missing stays missing.
+
+    >>> label_of(pd.Series([5.0, 2.5, None])).tolist()
+    ['5', '2.5', nan]
+    """
+    return rating.map(lambda value: f"{value:g}", na_action="ignore").astype(object)
+
+
+def classes_of(labels: Sequence[str]) -> list[str]:
+    """The classes found in `labels`, in order of number where they are numbers.
+
+    >>> classes_of(["10", "5", "5", "1"])
+    ['1', '5', '10']
+    """
+    found = sorted(set(labels))
+    try:
+        return sorted(found, key=float)
+    except ValueError:
+        return found
+
+
+def class_indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Each label's place in `classes`, (N,) int.
+
+    Raises:
+        DataError: RK-192 where a label is in no class, with the labels listed.
+
+    >>> class_indices(["5", "1"], ["1", "5"])
+    array([1, 0])
+    """
+    place = {name: index for index, name in enumerate(classes)}
+    unknown = [label for label in labels if label not in place]
+    if unknown:
+        raise DataError(
+            "RK-192",
+            f"{len(unknown)} labels were not seen in training: {sorted(set(map(str, unknown)))[:5]}; "
+            f"expected one of {list(classes)}.",
+            "Leave these reviews out (labels.isin(classes)) or train on reviews that have them.",
+        )
+    return np.array([place[label] for label in labels], dtype=np.int64)
+
+
+class MajorityClassifier:
+    """Says the most frequent label, whatever the text. Its probabilities are the shares in training.
+
+    >>> MajorityClassifier().fit(["good", "fine", "bad"], ["5", "5", "1"]).predict(["awful"])
+    ['5']
+    """
+
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> "MajorityClassifier":
+        """Count the labels."""
+        self.classes = classes_of(labels)
+        counts = np.bincount(class_indices(labels, self.classes), minlength=len(self.classes))
+        self.shares = counts / counts.sum()
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, classes), every row the same."""
+        return np.tile(self.shares, (len(texts), 1))
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The most probable label of each text."""
+        return most_probable(self.predict_proba(texts), self.classes)
+
+
+class TfidfClassifier:
+    """TF-IDF of words and pairs, then logistic regression with each class given the same weight.
+
+    >>> model = TfidfClassifier().fit(["good mug", "good cup", "bad mug", "bad cup"], ["5", "5", "1", "1"])
+    >>> model.predict(["a bad day"])
+    ['1']
+    """
+
+    def __init__(self, *, strength: float = 1.0) -> None:
+        self.strength = strength  # of the fit; smaller is smoother
+
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> "TfidfClassifier":
+        """Learn the words and their weights."""
+        self.classes = classes_of(labels)
+        self._encoder = fit_tfidf(texts, phrase_length=2, min_texts=2)
+        self._model = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=1000)
+        self._model.fit(self._encoder.encode(texts), class_indices(labels, self.classes))
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, classes), rows sum to one."""
+        return self._model.predict_proba(self._encoder.encode(texts))
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The most probable label of each text."""
+        return most_probable(self.predict_proba(texts), self.classes)
+
+
+class ReviewDataset(Dataset):
+    """One row per review: its token ids (cut at `max_length`), the index of its label, and its own number.
+
+    The tutorial stored every review as `max_length` tokens; here a row is as long as its text, and `collate` pads a
+    batch to its longest row.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], labels: Sequence[str], classes: Sequence[str], tokenizer: Any, *, max_length: int
+    ) -> None:
+        self.token_ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+        self.labels = class_indices(labels, classes)
+        self.tokenizer = tokenizer
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {"input_ids": self.token_ids[row], "labels": int(self.labels[row]), "rows": row}
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [len(ids) for ids in self.token_ids]
+
+    def collate(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Rows -> one batch: input_ids and attention_mask (B, longest), labels (B,), rows (B,)."""
+        batch = self.tokenizer.pad({"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt")
+        return {**batch, **{name: torch.tensor([row[name] for row in rows]) for name in ("labels", "rows")}}
+
+    def batches(self, batch_size: int, *, seed: int | None = None) -> DataLoader:
+        """Batches for training (with a `seed`: shuffled, similar lengths together) or for validation (in order)."""
+        sampler = LengthGroupedBySeed(self.lengths, batch_size, seed) if seed is not None else None
+        return DataLoader(self, batch_size=batch_size, sampler=sampler, collate_fn=self.collate)
+
+
+class LengthGroupedBySeed(LengthGroupedSampler):
+    """transformers' length-grouped order, drawn anew for each epoch from `seed` alone."""
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Fix the order of the next pass."""
+        self.generator.manual_seed(self.seed + epoch)
+
+
+class ReviewClassifier:
+    """A pretrained BERT-family encoder with a classification head, all layers trained.
+
+    Args:
+        language_model: "minilm", a folder, or a Hugging Face name in the local cache.
+        plan: how long and how hard to train.
+        max_length: tokens read of a review.
+        device: "" takes a GPU where there is one.
+    """
+
+    def __init__(
+        self,
+        language_model: str = DEFAULT_MODEL,
+        *,
+        plan: TrainingPlan | None = None,
+        max_length: int = 128,
+        device: str = "",
+    ) -> None:
+        self.language_model, self.plan = language_model, plan or TrainingPlan()
+        self.max_length, self.device = max_length, device
+        self.classes: list[str] = []
+        self.history = pd.DataFrame()
+
+    def fit(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        valid_texts: Sequence[str],
+        valid_labels: Sequence[str],
+        checkpoint: str | Path | None = None,
+    ) -> "ReviewClassifier":
+        """Train on `texts`, keep the epoch with the highest macro-F1 on the validation texts.
+
+        Args:
+            texts: training reviews.
+            labels: their labels; two or more different ones.
+            valid_texts: reviews to choose the epoch by.
+            valid_labels: their labels, all seen in training.
+            checkpoint: a folder that lets an interrupted training go on.
+        """
+        self.classes = classes_of(labels)
+        if len(self.classes) < 2:
+            raise DataError(
+                "RK-193",
+                f"every one of the {len(labels)} training reviews has the label {self.classes}; expected two or more.",
+                "There is nothing to learn: say the majority label, or take other data.",
+            )
+        self._new_model()
+        train, valid = (
+            ReviewDataset(*pair, self.classes, self.tokenizer, max_length=self.max_length)
+            for pair in ((texts, labels), (valid_texts, valid_labels))
+        )
+        self.history = fit_model(
+            self.model,
+            train.batches(self.plan.batch_size, seed=self.plan.seed),
+            valid.batches(self.plan.batch_size),
+            self.plan,
+            score=lambda true, found: macro_f1(confusion_counts(true, found, len(self.classes))),
+            checkpoint=checkpoint,
+            data_key=self._data_key(texts, labels, valid_texts, valid_labels),
+            device=self.device,
+        )
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, classes) float32, rows sum to one; the same for a text alone as in company."""
+        device = pick_device(self.device)
+        half = pick_dtype(device) == "bfloat16"
+        self.model.to(device).eval()
+        token_ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"] if texts else []
+        probabilities = np.zeros((len(texts), len(self.classes)), dtype=np.float32)
+        for rows, length in fixed_shape_batches([len(ids) for ids in token_ids], PREDICT_ROWS, self.max_length):
+            batch = pad_to_shape(self.tokenizer, [token_ids[row] for row in rows], (PREDICT_ROWS, length)).to(device)
+            with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
+                logits = self.model(**batch).logits  # (B, classes)
+            probabilities[rows] = logits.float().softmax(dim=-1).cpu().numpy()[: len(rows)]
+        return probabilities
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The most probable label of each text."""
+        return most_probable(self.predict_proba(texts), self.classes)
+
+    def save(self, folder: str | Path) -> None:
+        """Weights as safetensors, tokenizer and settings as JSON."""
+        folder = Path(folder)
+        self.model.config._name_or_path = self.language_model  # never a path of this machine
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        history = self.history.to_dict(orient="records")
+        record = {"classes": self.classes, "max_length": self.max_length, "history": history}
+        (folder / "review_classifier.json").write_text(json.dumps(record, indent=2, ensure_ascii=False), "utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "") -> "ReviewClassifier":
+        """Read what `save` wrote."""
+        record = json.loads((Path(folder) / "review_classifier.json").read_text("utf-8"))
+        classifier = cls(str(folder), max_length=record["max_length"], device=device)
+        classifier.classes, classifier.history = record["classes"], pd.DataFrame(record["history"])
+        classifier.model = load_pretrained(AutoModelForSequenceClassification, str(folder)).eval()
+        classifier.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        return classifier
+
+    def _new_model(self) -> None:
+        torch.manual_seed(self.plan.seed)  # the head is new: its first weights are drawn
+        self.model = load_pretrained(
+            AutoModelForSequenceClassification,
+            self.language_model,
+            new_layers=("classifier", "pre_classifier", "score"),
+            num_labels=len(self.classes),
+            id2label=dict(enumerate(self.classes)),
+            label2id={name: index for index, name in enumerate(self.classes)},
+            ignore_mismatched_sizes=False,
+        )
+        self.tokenizer = load_tokenizer(self.language_model, self.model)
+
+    def _data_key(self, *parts: Sequence[str]) -> str:
+        text = json.dumps([self.language_model, self.max_length, *map(list, parts)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def most_probable(probabilities: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """The class with the highest probability in each row.
+
+    >>> most_probable(np.array([[0.1, 0.9]]), ["1", "5"])
+    ['5']
+    """
+    return [classes[index] for index in probabilities.argmax(axis=1)]
+
+
+def word_shares(classifier: Any, text: str, label: str) -> pd.Series:
+    """How much each word spoke for `label`: its probability minus that of the text without the word (occlusion).
+
+    Positive words spoke for the label, negative ones against it. Source: Zeiler and Fergus, 2014, section 2.1, for words.
+
+    >>> model = TfidfClassifier().fit(["good mug", "good cup", "bad mug", "bad cup"], ["5", "5", "1", "1"])
+    >>> bool(word_shares(model, "bad mug", "1")["bad"] > 0)
+    True
+    """
+    words = text.split()
+    without = [" ".join(words[:index] + words[index + 1 :]) for index in range(len(words))]
+    column = classifier.predict_proba([text, *without])[:, classifier.classes.index(label)]
+    return pd.Series(column[0] - column[1:], index=words, dtype=float)

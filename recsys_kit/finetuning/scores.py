@@ -1,0 +1,128 @@
+"""Accuracy, macro-F1 and a report per class, with intervals, all from one confusion matrix.
+
+Resampling the reviews and counting again is the same as drawing the cells of the confusion matrix, so that the bootstrap
+is one multinomial draw.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+N_RESAMPLES = 2000
+LEVEL = 0.95
+
+
+def confusion_counts(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
+    """(true class, predicted class) counts.
+
+    >>> confusion_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
+    array([[1, 0],
+           [1, 1]])
+    """
+    return np.bincount(labels * n_classes + predictions, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def accuracy(confusion: np.ndarray) -> np.ndarray | float:
+    """The share on the diagonal, over the last two axes."""
+    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+
+
+def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall, F1 of each class over the last two axes.
+
+    Never predicted: precision 0. Never there: recall and F1 NaN.
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
+    support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    there = support > 0
+    return {
+        "precision": np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0),
+        "recall": np.divide(hits, support, out=np.full_like(hits, np.nan), where=there),
+        "f1": np.divide(2 * hits, support + predicted, out=np.full_like(hits, np.nan), where=there),
+    }
+
+
+def macro_f1(confusion: np.ndarray) -> np.ndarray | float:
+    """The mean F1 of the classes that are there: each counts the same, however rare.
+
+    >>> float(macro_f1(np.array([[1, 0], [1, 1]])))  # both F1 are 2/3
+    0.6666666666666666
+    """
+    return np.nanmean(per_class(confusion)["f1"], axis=-1)
+
+
+def resample(counts: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Bootstrap copies of a table of counts, stacked on a new first axis."""
+    n = int(counts.sum())
+    draws = np.random.default_rng(seed).multinomial(n, counts.ravel() / n, size=n_resamples)
+    return draws.reshape(n_resamples, *counts.shape)
+
+
+def with_interval(value: Any, draws: np.ndarray) -> dict[str, float]:
+    """value, low, high: the percentile interval of the draws.
+
+    >>> with_interval(0.5, np.array([0.5, 0.5]))
+    {'value': 0.5, 'low': 0.5, 'high': 0.5}
+    """
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(draws).any() else (value, value)
+    return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+def report(labels: np.ndarray, predictions: np.ndarray, classes: list[str], *, seed: int = 0) -> dict[str, Any]:
+    """Everything about one classifier on one test set, as plain values: what `results/` keeps.
+
+    Args:
+        labels: (N,) indices into `classes`.
+        predictions: (N,) the same.
+        classes: names, in the order of the confusion matrix.
+        seed: of the resampling.
+    """
+    confusion = confusion_counts(labels, predictions, len(classes))
+    draws = resample(confusion, seed=seed)
+    scores, spread = per_class(confusion), per_class(draws)
+    return {
+        "accuracy": with_interval(accuracy(confusion), accuracy(draws)),
+        "macro_f1": with_interval(macro_f1(confusion), macro_f1(draws)),
+        "confusion": confusion.tolist(),
+        "per_class": [
+            {"label": name, "support": int(confusion[index].sum())}
+            | {
+                metric: with_interval(scores[metric][index], spread[metric][:, index])
+                for metric in scores
+                if confusion[index].sum() > 0
+            }
+            for index, name in enumerate(classes)
+        ],
+    }
+
+
+def macro_f1_difference(
+    labels: np.ndarray, predictions: np.ndarray, baseline: np.ndarray, n_classes: int, *, seed: int = 0
+) -> dict[str, float]:
+    """Macro-F1 of `predictions` minus that of `baseline` on the same reviews, drawn together (paired).
+
+    >>> macro_f1_difference(np.array([0, 1]), np.array([0, 1]), np.array([0, 1]), 2)
+    {'value': 0.0, 'low': 0.0, 'high': 0.0}
+    """
+    joint = np.zeros((n_classes,) * 3, dtype=int)
+    np.add.at(joint, (labels, predictions, baseline), 1)
+
+    def difference(counts: np.ndarray) -> np.ndarray | float:
+        return macro_f1(counts.sum(axis=-1)) - macro_f1(counts.sum(axis=-2))
+
+    return with_interval(difference(joint), difference(resample(joint, seed=seed)))
+
+
+def report_table(one: dict[str, Any]) -> pd.DataFrame:
+    """One row per class: label, reviews, then precision, recall and F1 as `0.52 [0.47, 0.57]`."""
+
+    def shown(entry: dict[str, float] | None) -> str:
+        return "-" if entry is None else f"{entry['value']:.2f} [{entry['low']:.2f}, {entry['high']:.2f}]"
+
+    rows = [
+        {"label": row["label"], "reviews": row["support"]}
+        | {metric: shown(row.get(metric)) for metric in ("precision", "recall", "f1")}
+        for row in one["per_class"]
+    ]
+    return pd.DataFrame(rows)
