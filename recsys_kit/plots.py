@@ -3,7 +3,7 @@
 The colours are Okabe and Ito's, told apart by colour-blind readers; markers tell them apart in grey print.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -119,4 +119,71 @@ def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
         )
     ax.set(xlabel=x, ylabel=y)
     ax.set_ylim(bottom=0)
+    return ax
+
+
+# -- chapter 1 -------------------------------------------------------------------------------------------------------
+
+
+def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
+    """Four panels: how known products are, how active shoppers are, ratings, events by month (where there are any)."""
+    axes = new_axes(rows=2, columns=2, height=2.6)
+    for ax, column, thing in ((axes[0], "item_id", "product"), (axes[1], "user_id", "shopper")):
+        counts = interactions[column].value_counts().to_numpy()
+        ax.loglog(range(1, len(counts) + 1), counts, ".", color=BLUE, markersize=4)
+        ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}, the busiest first", ylabel="events")
+    _bars(axes[2], interactions.get("rating"), title="How do shoppers rate?", xlabel="stars")
+    months = interactions["timestamp"].dt.tz_localize(None).dt.to_period("M") if "timestamp" in interactions else None
+    if months is None:
+        axes[3].set_axis_off()
+    else:
+        counts = months.value_counts().sort_index()
+        axes[3].fill_between(counts.index.to_timestamp(), counts, color=BLUE, alpha=0.6, step="mid")
+        axes[3].set(title="When do they come?", ylabel="events a month")
+        axes[3].tick_params(axis="x", rotation=30)
+    return axes
+
+
+def _bars(ax: Axes, values: pd.Series | None, *, title: str, xlabel: str) -> None:
+    """How often each value occurs; an empty panel where there is nothing to count."""
+    counts = pd.Series(dtype=float) if values is None else values.value_counts().sort_index()
+    if counts.empty:
+        ax.set_axis_off()
+        return
+    ax.bar([f"{value:g}" for value in counts.index], counts, color=BLUE, alpha=0.8)
+    ax.set(title=title, xlabel=xlabel, ylabel="events")
+
+
+def plot_waterfall(steps: pd.DataFrame) -> Axes:
+    """One bar a step (`step, change, rows`): what was there is pale, what left is dark, with the number of rows."""
+    shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1]
+    ax = new_axes(height=0.4 * len(shown) + 0.9)
+    colours = [COLOURS.get(step.split(":")[0], VERMILION) for step in shown["step"]]
+    ends = shown["step"].isin(["read", "train"])
+    ax.barh(shown["step"], shown["rows"], color=BLUE, alpha=[1.0 if end else 0.25 for end in ends])
+    left = shown["change"].where(~ends, 0)
+    ax.barh(shown["step"], -left, left=shown["rows"], color=colours)
+    for place, (rows, change, end) in enumerate(zip(shown["rows"], left, ends, strict=True)):
+        ax.annotate(f" {rows:,}" if end else f" {change:,}", (rows - change, place), va="center")
+    ax.grid(axis="y", visible=False)
+    ax.margins(x=0.12)
+    ax.set(title="Where did the rows go?", xlabel="interactions")
+    return ax
+
+
+def plot_split(parts: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, bins: int = 60) -> Axes:
+    """Events over time (or over positions), stacked in the colours of their parts."""
+    ax = new_axes(height=2.8) if ax is None else ax
+    when = "timestamp" if "timestamp" in next(iter(parts.values())) else "position"
+    shown = {name: events[when] for name, events in parts.items() if len(events)}
+    values = [times.dt.tz_localize(None) if when == "timestamp" else times for times in shown.values()]
+    labels = [f"{name.replace('_', ' ')} ({len(times):,})" for name, times in shown.items()]
+    _, edges = np.histogram(np.concatenate([v.astype("int64") for v in values]), bins=bins)
+    edges = pd.to_datetime(edges, unit=values[0].dt.unit) if when == "timestamp" else edges
+    colours = [colour_of(name) for name in shown]
+    ax.hist(values, bins=edges, stacked=True, color=colours, label=labels)
+    ax.set(
+        title="Which events may a model learn from?", ylabel="events", xlabel="" if when == "timestamp" else "position"
+    )
+    ax.legend(frameon=False)
     return ax

@@ -11,10 +11,60 @@ import pandas as pd
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
 
+from recsys_kit.data.cleaning import k_core
+from recsys_kit.data.describe import cold_counts, density
+from recsys_kit.data.splitting import split_interactions
 from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
-from recsys_kit.plots import plot_leaderboard, shorten
+from recsys_kit.plots import plot_leaderboard, plot_split, shorten
 from recsys_kit.shop.reranking import list_diversity
 from recsys_kit.shop.showcase import Showcase
+
+# -- chapter 1 -------------------------------------------------------------------------------------------------------
+
+
+def view_split(
+    interactions: pd.DataFrame, *, train_percent: int = 80, k_core: int = 1, method: str = "time"
+) -> pd.DataFrame:
+    """Draw the parts of one split and return its price: one row, counted on train and test.
+
+    Args:
+        interactions: clean, not yet split.
+        train_percent: percent of the events before the cut; the rest is halved into valid and test.
+        k_core: of the training part.
+        method: "time", or "leave_last_out", which knows no percent.
+    """
+    rest = (100 - train_percent) / 200
+    shares = (1 - 2 * rest, rest, rest)
+    split = split_interactions(interactions, method=method, k_core=k_core, shares=shares)
+    named = {name: getattr(split, name) for name in ("train", "valid", "test", "set_aside")}
+    plot_split(named)
+    cold = cold_counts(split).set_index("part")
+    return pd.DataFrame([{
+        "train events": len(split.train),
+        "set aside": len(split.set_aside),
+        "train shoppers": cold.at["train", "shoppers"],
+        "train products": cold.at["train", "products"],
+        "density %": round(100 * density(split.train), 3),
+        "test shoppers": cold.at["test", "shoppers"],
+        "new to train": cold.at["test", "new shoppers"],
+        "new products": cold.at["test", "new products"],
+    }])  # fmt: skip
+
+
+def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywidgets.Widget:
+    """Move the cut and the core, as far as a core is left."""
+    first = split_interactions(interactions, method=method, shares=(0.4, 0.3, 0.3)).train
+    largest = max(k for k in range(1, 11) if len(k_core(first, k)))
+    return _explore(
+        lambda train_percent, k_core: view_split(
+            interactions, train_percent=train_percent, k_core=k_core, method=method
+        ),
+        train_percent=ipywidgets.IntSlider(
+            value=80, min=40, max=95, step=5, description="train %", continuous_update=False
+        ),
+        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core", continuous_update=False),
+    )
+
 
 # -- chapter 4 -------------------------------------------------------------------------------------------------------
 

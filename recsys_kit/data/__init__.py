@@ -2,13 +2,22 @@
 
 from recsys_kit.data.audit import audit_split
 from recsys_kit.data.cleaning import clean, clean_text, k_core, repeated_ratings, sample_users
+from recsys_kit.data.describe import (
+    choose_product,
+    choose_shopper,
+    cold_counts,
+    facts,
+    k_core_price,
+    waterfall,
+)
 from recsys_kit.data.sources import DATASETS, load_dataset, read_source
-from recsys_kit.data.splitting import Split, assign_parts, read_dataset, read_split, split_interactions
+from recsys_kit.data.splitting import Split, assign_parts, read_dataset, read_split, split_at_random, split_interactions
 from recsys_kit.data.tables import Dataset, RawTables, item_hash, item_texts, order_events, review_texts
 from recsys_kit.data.validation import validate
 
 __all__ = [
-    "DATASETS", "Dataset", "RawTables", "Split", "assign_parts", "audit_split", "clean", "clean_text", "item_hash",
-    "item_texts", "k_core", "load_dataset", "order_events", "read_dataset", "read_source", "read_split",
-    "repeated_ratings", "review_texts", "sample_users", "split_interactions", "validate",
+    "DATASETS", "Dataset", "RawTables", "Split", "assign_parts", "audit_split", "choose_product", "choose_shopper",
+    "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts", "k_core", "k_core_price", "load_dataset",
+    "order_events", "read_dataset", "read_source", "read_split", "repeated_ratings", "review_texts", "sample_users",
+    "split_at_random", "split_interactions", "validate", "waterfall",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ class Split:
     set_aside: pd.DataFrame
     """Of the training period, but not learned from: ratings given anew later, k-core losses. In histories they stay."""
     how: dict[str, Any] = field(default_factory=dict)
-    """method, k_core and, of a split by time, shares and cuts: ISO times, valid from the first, test from the second."""
+    """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second)."""
 
     def histories(self, part: str) -> pd.Series:
         """What each shopper had before `part`: user_id -> list of item_id, oldest first.
@@ -91,13 +91,14 @@ def split_interactions(
     events = order_events(interactions)
     part, how = _by_time(events, shares) if method == "time" else (_leave_last_out(events), {})
     period = events[part == 0]
-    kept = keep_k_core(period[~repeated_ratings(period)], k_core)
+    again = repeated_ratings(period)
+    kept = keep_k_core(period[~again], k_core)
     split = Split(
         train=kept.reset_index(drop=True),
         valid=events[part == 1].reset_index(drop=True),
         test=events[part == 2].reset_index(drop=True),
         set_aside=period.drop(index=kept.index).reset_index(drop=True),
-        how={"method": method, "k_core": k_core} | how,
+        how={"method": method, "k_core": k_core, "rated_again": int(again.sum())} | how,
     )
     if split.train.empty:
         raise DataError(
@@ -106,6 +107,17 @@ def split_interactions(
             f"Lower k_core={k_core} or change the split.",
         )
     return split
+
+
+def split_at_random(
+    interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> Split:
+    """Events drawn into the parts whatever their time: what many tutorials do. It leaks the future; here to show it."""
+    events = order_events(interactions)
+    draws = np.random.default_rng(seed).random(len(events))
+    part = np.searchsorted(np.cumsum(shares)[:2], draws, side="right")
+    parts = [events[part == number].reset_index(drop=True) for number in range(3)]
+    return Split(*parts, set_aside=events.iloc[:0])
 
 
 def _by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:

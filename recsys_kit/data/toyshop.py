@@ -20,7 +20,8 @@ SHELVES, STYLES = list(words.SHELVES), list(words.STYLES)
 KINDS = [(shelf, nouns) for shelf in SHELVES for nouns in words.SHELVES[shelf]]
 KINDS_A_SHELF = 6
 STAR_SHARES = (0.06, 0.08, 0.14, 0.30, 0.42)  # of one to five stars
-STRENGTH, COMPLEMENT, PROMOTION, OWNED = 1.5, 2.2, 0.8, -3.0  # what moves a choice, in log-odds
+# what moves a choice, in log-odds
+STRENGTH, COMPLEMENT, PROMOTION, OWNED, SEASON, FASHION = 1.5, 2.2, 0.8, -3.0, 0.5, 0.9
 DAYPARTS = ("morning", "afternoon", "evening", "night")
 DEVICES = ("phone", "laptop", "tablet")
 
@@ -137,10 +138,13 @@ def _make_shoppers(rng: np.random.Generator, n_users: int, n_events: int) -> tup
 # -- visits: the choices of each shopper, one after the other ----------------------------------------------------------
 
 
-def _season(rng: np.random.Generator) -> np.ndarray:
-    """`(12, shelves)` log-odds: every shelf has its month."""
-    peak = rng.permutation(len(SHELVES)) * 12 / len(SHELVES)
-    return 0.5 * np.cos(2 * np.pi * (np.arange(12)[:, None] - peak) / 12)
+def _season(rng: np.random.Generator, products: _Products) -> np.ndarray:
+    """`(12, N)` log-odds: every shelf has its month, and every product comes into fashion and goes out of it."""
+    of_shelf = rng.permutation(len(SHELVES)) * 12 / len(SHELVES)
+    of_product = rng.uniform(0, 12, len(products.kind))
+    month = np.arange(12)[:, None]
+    season = np.cos(2 * np.pi * (month - of_shelf) / 12)[:, products.shelf]
+    return SEASON * season + FASHION * np.cos(2 * np.pi * (month - of_product) / 12)
 
 
 def _visit_days(rng: np.random.Generator, n_visits: np.ndarray, first_day: np.ndarray) -> np.ndarray:
@@ -158,7 +162,7 @@ def _make_visits(
 ) -> _Visits:
     days = _visit_days(rng, n_visits, first_day)
     month, week = np.minimum(days // 30.5, 11).astype(int), (days // 7).astype(int)
-    season = _season(rng)[:, products.shelf]
+    season = _season(rng, products)
     on_promotion = rng.random((DAYS // 7 + 1, len(products.kind))) < 0.05
     launch_order = products.launch_day
     # Gumbel's trick: the largest of log-odds + Gumbel noise is a draw from the softmax

@@ -1,7 +1,6 @@
 """The words of the invented shop: what its products are called, and what its shoppers say of them.
 
-A
-style or an opinion has many words: counting words finds the ones it has seen, a language model may know the others.
+A style or an opinion has many words: counting finds those it has seen, a language model may know the others.
 """
 
 # Each category is a shelf of six kinds of product, by their nouns. A kind goes with the next one of its shelf, the
@@ -33,18 +32,18 @@ SHELVES: dict[str, list[tuple[str, ...]]] = {
     ],
     "Garden": [
         ("watering can", "plant sprinkler"), ("plant pot", "planter"), ("seed box", "seed collection"),
-        ("hand trowel", "small spade"), ("pair of gardening gloves", "pair of work gloves"), ("bird feeder",
-        "bird table"),
+        ("hand trowel", "small spade"), ("pair of gardening gloves", "pair of work gloves"),
+        ("bird feeder", "bird table"),
     ],
     "Games & Toys": [
         ("wooden puzzle", "jigsaw"), ("board game", "family game"), ("card deck", "pack of playing cards"),
-        ("spinning top", "humming top"), ("box of building blocks", "set of stacking bricks"), ("hand puppet",
-        "glove puppet"),
+        ("spinning top", "humming top"), ("box of building blocks", "set of stacking bricks"),
+        ("hand puppet", "glove puppet"),
     ],
     "Travel": [
         ("weekend bag", "holdall"), ("wash bag", "toiletry pouch"), ("luggage tag", "bag tag"),
-        ("passport wallet", "document holder"), ("water bottle", "drinking flask"), ("travel pillow",
-        "neck cushion"),
+        ("passport wallet", "document holder"), ("water bottle", "drinking flask"),
+        ("travel pillow", "neck cushion"),
     ],
     "Music Corner": [
         ("ukulele", "small guitar"), ("string set", "pack of spare strings"), ("music stand", "score stand"),

@@ -1,0 +1,121 @@
+"""What a shop looks like in numbers, what each step of cleaning cost, and whom the reader will meet again."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from recsys_kit.data.cleaning import k_core
+from recsys_kit.data.splitting import Split
+from recsys_kit.data.tables import Dataset, item_hash, item_texts
+
+
+def density(interactions: pd.DataFrame) -> float:
+    """Share of all shopper-item pairs that ever met.
+
+    >>> density(pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "x", "y"]}))
+    0.5
+    """
+    n_pairs = len(interactions[["user_id", "item_id"]].drop_duplicates())
+    return n_pairs / (interactions["user_id"].nunique() * interactions["item_id"].nunique())
+
+
+def facts(dataset: Dataset) -> dict[str, int | float | str]:
+    """The shop in one line: counts, density (of the items ever met), first and last day."""
+    interactions, reviews = dataset.interactions, dataset.reviews
+    found: dict[str, int | float | str] = {
+        "n_users": int(interactions["user_id"].nunique()),
+        "n_items": len(dataset.items),
+        "n_items_met": int(interactions["item_id"].nunique()),
+        "n_events": len(interactions),
+        "n_reviews": 0 if reviews is None else len(reviews),
+        "density": density(interactions),
+    }
+    if "timestamp" in interactions:
+        times = interactions["timestamp"]
+        found |= {"first_day": f"{times.min():%Y-%m-%d}", "last_day": f"{times.max():%Y-%m-%d}"}
+    return found
+
+
+def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int = 0) -> pd.DataFrame:
+    """From the rows read to the rows of train: `step`, `change` (negative where rows leave), `rows` (what is left).
+
+    Args:
+        dataset: cleaned, with its report.
+        split: of its interactions.
+        n_read: rows of interactions in the source.
+        n_not_sampled: rows of shoppers that were not drawn.
+    """
+    mine = dataset.report[dataset.report["table"] == "interactions"].groupby("action")["rows"].sum()
+    rated_again = int(split.how.get("rated_again", 0))
+    steps = {
+        "read": n_read,
+        "quarantined": -int(mine.get("quarantined", 0)),
+        "exact duplicates": -int(mine.get("deduplicated", 0)),
+        "shoppers not sampled": -n_not_sampled,
+        "test: kept for later": -len(split.test),
+        "valid: kept for later": -len(split.valid),
+        "rated again later": -rated_again,
+        f"{split.how.get('k_core', 1)}-core": -(len(split.set_aside) - rated_again),
+    }
+    table = pd.DataFrame({"step": list(steps), "change": list(steps.values())})
+    table["rows"] = table["change"].cumsum()
+    return pd.concat(
+        [table, pd.DataFrame([{"step": "train", "change": 0, "rows": len(split.train)}])], ignore_index=True
+    )
+
+
+def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
+    """What is left of the training part for each k: `k`, events, shoppers, products, and their shares in percent."""
+    rows = []
+    for k in ks:
+        core = k_core(train, k)
+        left = {"events": len(core), "shoppers": core["user_id"].nunique(), "products": core["item_id"].nunique()}
+        rows.append({"k": k} | left | {"density %": 100 * density(core) if len(core) else 0.0})
+    table = pd.DataFrame(rows)
+    for column in ("events", "shoppers", "products"):
+        table[f"{column} left %"] = 100 * table[column] / table[column].iloc[0]
+    return table
+
+
+def cold_counts(split: Split) -> pd.DataFrame:
+    """By part: shoppers and products, how many of them train has never seen, and the share of events of new shoppers."""
+    users, items = set(split.train["user_id"]), set(split.train["item_id"])
+    rows = []
+    for part in ("train", "valid", "test"):
+        events = getattr(split, part)
+        of_new = ~events["user_id"].isin(users)
+        rows.append({
+            "part": part,
+            "events": len(events),
+            "shoppers": events["user_id"].nunique(),
+            "new shoppers": events.loc[of_new, "user_id"].nunique(),
+            "products": events["item_id"].nunique(),
+            "new products": events.loc[~events["item_id"].isin(items), "item_id"].nunique(),
+            "events of new shoppers %": 100 * of_new.mean() if len(events) else 0.0,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# -- whom the reader meets again in every chapter ----------------------------------------------------------------------
+
+
+def choose_shopper(split: Split) -> str:
+    """A shopper with something new in test and a history in train a little longer than most (the upper quartile).
+
+    Where no such shopper is warm, the one with the longest history. Equal candidates are told apart by a hash.
+    """
+    lengths = split.train.drop_duplicates(["user_id", "item_id"])["user_id"].value_counts()
+    tested = lengths[lengths.index.isin(split.ground_truth("test")["user_id"])]
+    distance = -lengths if tested.empty else (tested - tested.quantile(0.75)).abs()
+    candidates = pd.DataFrame({"distance": distance, "hash": item_hash(distance.index)}, index=distance.index)
+    return str(candidates.sort_values(["distance", "hash"]).index[0])
+
+
+def choose_product(split: Split, items: pd.DataFrame, shopper: str) -> str:
+    """The best known product of the shopper's history, of those with most written about them."""
+    history = split.train.loc[split.train["user_id"] == shopper, "item_id"].unique()
+    known = split.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts()
+    lengths = item_texts(items).str.len().reindex(history).fillna(0)
+    wordy = lengths >= lengths.median()
+    candidates = pd.DataFrame({"known": -known.reindex(history), "hash": item_hash(history)}, index=history)[wordy]
+    return str(candidates.sort_values(["known", "hash"]).index[0])
