@@ -9,7 +9,8 @@ pytestmark = pytest.mark.slow
 
 PROMISED = {
     "01": ["data/interactions.parquet", "data/items.parquet", "data/quarantine.parquet", "data/train.parquet",
-           "data/valid.parquet", "data/test.parquet", "data/set_aside.parquet", "data/split.json", "results/data_report.json"],
+           "data/valid.parquet", "data/test.parquet", "data/set_aside.parquet", "data/split.json",
+           "results/data_report.json"],
     "02": ["features/items_tfidf", "features/items_minilm", "features/reviews_tfidf", "features/reviews_minilm"],
     "03": ["models/review_classifier", "results/review_classification.json"],
     "04": ["models/popularity", "models/item_knn", "models/ease", "models/hybrid", "results/leaderboard.csv",
