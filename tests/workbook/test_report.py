@@ -86,7 +86,7 @@ def test_numbers_status_time_and_skipped_sections_are_on_it(folder):
         "1,234",
         "0.0800",
         "12.3",
-        "410.",
+        "<td>410</td>",
         "error in cell fit",
         "skipped: prices",
         "0.600",
