@@ -102,7 +102,9 @@ class WatchedEngine(NBClientEngine):
     """papermill's engine with our kernel, environment and watch."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, **_) -> None:
+    def execute_managed_notebook(
+        cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, **_
+    ) -> None:
         """Run all cells; `timeout_s` is for one cell. Sockets lie in the `private` folder: no ports, nobody else."""
         watch.notebook = nb_man.nb
         sockets = Config({"KernelManager": {"transport": "ipc", "connection_file": f"{private}/kernel.json"}})

@@ -15,7 +15,23 @@ from traitlets.config import Config
 
 from recsys_kit.workbook.runs import write_atomically
 
-PLAIN_TAGS = ("details", "summary", "br", "hr", "sub", "sup", "kbd", "b", "i", "em", "strong", "small", "code", "pre", "p")
+PLAIN_TAGS = (
+    "details",
+    "summary",
+    "br",
+    "hr",
+    "sub",
+    "sup",
+    "kbd",
+    "b",
+    "i",
+    "em",
+    "strong",
+    "small",
+    "code",
+    "pre",
+    "p",
+)
 MARKUP = re.compile(rf"<(?!/?(?:{'|'.join(PLAIN_TAGS)})\s*/?>)")
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
