@@ -155,16 +155,20 @@ def _bars(ax: Axes, values: pd.Series | None, *, title: str, xlabel: str) -> Non
 
 
 def plot_waterfall(steps: pd.DataFrame) -> Axes:
-    """One bar a step (`step, change, rows`): what was there is pale, what left is dark, with the number of rows."""
-    shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1]
-    ax = new_axes(height=0.4 * len(shown) + 0.9)
-    colours = [COLOURS.get(step.split(":")[0], VERMILION) for step in shown["step"]]
-    ends = shown["step"].isin(["read", "train"])
-    ax.barh(shown["step"], shown["rows"], color=BLUE, alpha=[1.0 if end else 0.25 for end in ends])
-    left = shown["change"].where(~ends, 0)
-    ax.barh(shown["step"], -left, left=shown["rows"], color=colours)
-    for place, (rows, change, end) in enumerate(zip(shown["rows"], left, ends, strict=True)):
-        ax.annotate(f" {rows:,}" if end else f" {change:,}", (rows - change, place), va="center")
+    """One bar a step (`step, change, rows`): pale what stays, in colour what leaves, with its number of rows."""
+    shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1].reset_index(drop=True)
+    ax = new_axes(height=0.38 * len(shown) + 0.9)
+    for place, row in shown.iterrows():
+        if row["step"] in ("read", "train"):
+            ax.barh(place, row["rows"], color=BLUE)
+            ax.annotate(f" {row['rows']:,}", (row["rows"], place), va="center")
+        else:
+            ax.barh(place, row["rows"], color=BLUE, alpha=0.25)
+            ax.barh(place, -row["change"], left=row["rows"], color=COLOURS.get(row["step"].split(":")[0], BLACK))
+            ax.annotate(
+                f" {row['change']:,}".replace("-", "\N{MINUS SIGN}"), (row["rows"] - row["change"], place), va="center"
+            )
+    ax.set_yticks(range(len(shown)), shown["step"])
     ax.grid(axis="y", visible=False)
     ax.margins(x=0.12)
     ax.set(title="Where did the rows go?", xlabel="interactions")

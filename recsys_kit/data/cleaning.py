@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import KEYS, TEXTS, Dataset, report_entry
+from recsys_kit.data.tables import TEXTS, Dataset, report_entry
 from recsys_kit.errors import ParameterError
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)  # "I <3 it" and "5 < 6" are no tags
+_NO_EXAMPLE = pd.Series([""])  # ids of shoppers are no examples: the report is for sharing
 
 
 def clean_text(text: str) -> str:
@@ -55,9 +56,8 @@ def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, lis
     if table == "reviews":
         repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
     again = np.logical_or.reduce(list(repeats.values()))
-    key = KEYS.get(table, "user_id")
     entries = [
-        report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask, key].iloc[0])
+        report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask].get("item_id", _NO_EXAMPLE).iloc[0])
         for rule, mask in repeats.items()
         if mask.any()
     ]

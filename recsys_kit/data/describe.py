@@ -78,7 +78,7 @@ def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd
 
 
 def cold_counts(split: Split) -> pd.DataFrame:
-    """By part: shoppers and products, how many of them train has never seen, and the share of events of new shoppers."""
+    """By part: shoppers, products, how many of them train has never seen, the share of events of new shoppers."""
     users, items = set(split.train["user_id"]), set(split.train["item_id"])
     rows = []
     for part in ("train", "valid", "test"):

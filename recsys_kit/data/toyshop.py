@@ -21,7 +21,7 @@ KINDS = [(shelf, nouns) for shelf in SHELVES for nouns in words.SHELVES[shelf]]
 KINDS_A_SHELF = 6
 STAR_SHARES = (0.06, 0.08, 0.14, 0.30, 0.42)  # of one to five stars
 # what moves a choice, in log-odds
-STRENGTH, COMPLEMENT, PROMOTION, OWNED, SEASON, FASHION = 1.5, 2.2, 0.8, -3.0, 0.5, 0.9
+STRENGTH, COMPLEMENT, PROMOTION, OWNED, SEASON, FASHION = 1.5, 2.2, 0.8, -3.0, 0.5, 1.3
 DAYPARTS = ("morning", "afternoon", "evening", "night")
 DEVICES = ("phone", "laptop", "tablet")
 
@@ -190,7 +190,7 @@ def _clock(rng: np.random.Generator, visits: _Visits) -> tuple[np.ndarray, np.nd
     """The hour of each visit, with a fraction, and the part of the day: shoppers have habits."""
     habit = rng.integers(4, size=visits.user.max() + 1)
     part = np.where(rng.random(len(visits.user)) < 0.65, habit[visits.user], rng.integers(4, size=len(visits.user)))
-    return part * 6 % 24 + 6 + rng.random(len(part)) * 5.5, part
+    return (part * 6 + 6) % 24 + rng.random(len(part)) * 5.5, part
 
 
 def _events_frame(

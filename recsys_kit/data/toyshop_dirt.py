@@ -55,7 +55,8 @@ def _dirty_events(events: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.Da
         rows = source.iloc[_some(rng, len(source), wanted)].assign(review_id=None)
         copies.append(rows.assign(**{column: np.resize(np.array(values, dtype=object), len(rows))}))
         dirty[rule] = len(rows)
-    again = rated.iloc[_some(rng, len(rated), N_REPEATED)].assign(review_id=None)
+    n_early = len(rated) * 99 // 100  # in order of time: the second rating must not leave the year
+    again = rated.iloc[_some(rng, n_early, N_REPEATED)].assign(review_id=None)
     later = pd.to_datetime(again["timestamp"]) + pd.Timedelta(hours=5)
     again = again.assign(
         timestamp=later.dt.strftime("%Y-%m-%dT%H:%M:%S"), rating=np.where(again["rating"] == "5", "4", "5")
