@@ -51,7 +51,10 @@ def folder(tmp_path: Path) -> Path:
         folder / "results/metrics.parquet"
     )
     DIFFERENCES.to_parquet(folder / "results/differences.parquet")
-    report = {"counts": {"n_items": 1234, EVIL: 5}, "product": EVIL, "report": [{"rows": 1}]}
+    report = {
+        "counts": {"n_items": 1234, "first_day": EVIL, "last_day": EVIL},
+        "report": [{"action": "quarantined", "rows": 77}, {"action": "kept", "rows": 5000}],
+    }
     (folder / "results/data_report.json").write_text(json.dumps(report))
     scores = {
         "majority": {"accuracy": {"value": 0.6, "low": 0.5, "high": 0.7}, "macro_f1": 0.25},
