@@ -218,7 +218,12 @@ def plot_lengths(counts: np.ndarray, max_length: int, *, unit: str) -> Axes:
     top = max(int(np.quantile(counts, 0.99)), max_length + 8)
     ax.hist(np.minimum(counts, top), bins=40, range=(0, top), color=COLOURS["minilm"])
     ax.axvline(max_length, color=BLACK, linestyle="--", label=f"cut at {max_length} tokens")
-    ax.set(title=f"How long is a {unit}'s text?", xlabel="tokens (longest 1 % at the right end)", ylabel=f"{unit}s")
+    ax.set(
+        xlim=(0, None),
+        title=f"How long is a {unit}'s text?",
+        xlabel="tokens (longest 1 % at the right end)",
+        ylabel=f"{unit}s",
+    )
     ax.legend(frameon=False)
     return ax
 

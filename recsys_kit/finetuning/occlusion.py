@@ -8,7 +8,7 @@ import pandas as pd
 def word_shares(classifier: Any, text: str, label: str) -> pd.Series:
     """How much each word spoke for `label`: its probability minus that of the text without the word (occlusion).
 
-    Positive words spoke for the label, negative ones against it. Source: Zeiler and Fergus, 2014, section 2.1, for words.
+    Positive words spoke for the label, negative ones against it. Source: Zeiler and Fergus, 2014, for words.
 
     >>> from recsys_kit.finetuning.reviews import TfidfClassifier
     >>> model = TfidfClassifier().fit(["good mug", "good cup", "bad mug", "bad cup"], ["5", "5", "1", "1"])

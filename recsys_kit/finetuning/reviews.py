@@ -157,6 +157,16 @@ class ReviewDataset(Dataset):
         return DataLoader(self, batch_size=batch_size, sampler=sampler, collate_fn=self.collate)
 
 
+def batch_widths(lengths: Sequence[int], order: Sequence[int], batch_size: int, *, fixed: int = 0) -> list[list[tuple]]:
+    """The batches of an order as `(row, width)` pairs: as wide as their longest row, or `fixed`.
+
+    >>> batch_widths([3, 9, 4], [0, 2, 1], 2)
+    [[(0, 4), (2, 4)], [(1, 9)]]
+    """
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return [[(row, fixed or max(lengths[other] for other in batch)) for row in batch] for batch in batches]
+
+
 class LengthGroupedBySeed(LengthGroupedSampler):
     """transformers' length-grouped order, drawn anew for each epoch from `seed` alone."""
 
@@ -173,8 +183,8 @@ class LengthGroupedBySeed(LengthGroupedSampler):
 class ReviewClassifier:
     """A pretrained BERT-family encoder with a classification head; every layer is trained, the token table is not.
 
-    The table is half of MiniLM's weights, most of its tokens never occur in a shop's reviews, and moving it costs AdamW as
-    much time as the layers above: `train_tokens=True` trains it too.
+    The table is half of MiniLM's weights, most of its tokens never occur in a shop's reviews, and moving it costs AdamW
+    as much time as the layers above: `train_tokens=True` trains it too.
 
     Args:
         language_model: "minilm", a folder, or a Hugging Face name in the local cache.
