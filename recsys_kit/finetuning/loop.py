@@ -1,7 +1,7 @@
 """The one training loop, on accelerate: epochs, validation, best epoch kept, resumed after an interruption.
 
-Every epoch starts from its own seed, so that a run that was interrupted and goes on ends with the same weights as one that
-was not. Checkpoints are safetensors and JSON; nothing pickled is ever loaded.
+Every epoch starts from its own seed, so that a run that was interrupted and goes on ends with the same weights as
+one that was not. Checkpoints are safetensors and JSON; nothing pickled is ever loaded.
 """
 
 import hashlib
