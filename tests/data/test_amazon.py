@@ -51,8 +51,8 @@ def test_a_folder_with_metadata_becomes_three_tables(tmp_path):
 def test_metadata_of_2018(tmp_path):
     write(tmp_path / "Things_5.json", [review("A", "x"), review("B", "y"), review("C", "z")])
     write(tmp_path / "meta_Things.json", [
-        {"asin": "x", "title": "X", "description": ["One.", "Two."], "feature": ["Blue"], "category": ["Home", "Lamps", "Oil"],
-         "price": "$1,005.00", "imageURLHighRes": ["http://a"]},
+        {"asin": "x", "title": "X", "description": ["One.", "Two."], "feature": ["Blue"],
+         "category": ["Home", "Lamps", "Oil"], "price": "$1,005.00", "imageURLHighRes": ["http://a"]},
         {"asin": "y", "title": "Y", "description": [], "category": [], "main_cat": "Home", "price": ""},
         {"asin": "z", "title": "Z", "category": ["Home"], "price": "$5.00 - $9.00"},
     ])  # fmt: skip

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,8 +88,6 @@ def test_a_sample_holds_whole_shoppers_and_the_whole_catalogue():
 def test_the_draw_knows_ids_and_seed_but_not_behaviour():
     shop = load_dataset("toyshop")
     chosen = set(sample_users(shop, 100, seed=1).interactions["user_id"])
-    from dataclasses import replace
-
     fewer = replace(shop, interactions=shop.interactions.drop_duplicates("user_id").iloc[::-1])
     assert set(sample_users(fewer, 100, seed=1).interactions["user_id"]) == chosen
     assert set(sample_users(shop, 100, seed=2).interactions["user_id"]) != chosen

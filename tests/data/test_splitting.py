@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,8 +195,6 @@ def test_a_random_split_fails_the_audit(shop):
 
 
 def test_each_planted_leak_is_caught(shop, split):
-    from dataclasses import replace
-
     one = split.test.iloc[[0]]
     lost = replace(split, test=split.test.iloc[1:])
     assert "every event is in exactly one part" in failed(lost, shop.interactions)
@@ -207,6 +207,24 @@ def test_each_planted_leak_is_caught(shop, split):
     reviews = assign_parts(shop.reviews, split)
     moved = reviews.assign(part=reviews["part"].replace("test", "train"))
     assert "every review is in the part of its event" in failed(split, shop.interactions, moved)
+
+
+def test_a_splitter_that_looks_at_the_future_is_caught(shop, split, monkeypatch):
+    def looks_ahead(interactions, **options):
+        honest = split_interactions(interactions, **options)
+        return replace(honest, train=honest.train.iloc[int(honest.test["price"].max()) :])
+
+    assert failed(split, shop.interactions) == set()
+    monkeypatch.setattr("recsys_kit.data.audit.split_interactions", looks_ahead)
+    leaky = looks_ahead(shop.interactions)
+    assert "garbage in valid and test does not change train" in failed(leaky, shop.interactions)
+
+
+def test_an_empty_validation_part_can_be_audited():
+    frame = events("a:x a:y a:z b:x").assign(
+        timestamp=pd.to_datetime(["2025-01-01"] * 2 + ["2025-01-02"] * 2, utc=True)
+    )
+    assert failed(split_interactions(frame), frame) == set()
 
 
 # -- whom we meet again ------------------------------------------------------------------------------------------------
