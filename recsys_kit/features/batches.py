@@ -15,9 +15,7 @@ def rounded_length(length: int, max_length: int) -> int:
     return min(-(-length // STEP) * STEP, max_length)
 
 
-def fixed_shape_batches(
-    lengths: Sequence[int], batch_size: int, max_length: int
-) -> Iterator[tuple[list[int], int]]:
+def fixed_shape_batches(lengths: Sequence[int], batch_size: int, max_length: int) -> Iterator[tuple[list[int], int]]:
     """Row numbers of at most `batch_size` texts of one rounded length, and that length; longest texts first.
 
     What does not fit in memory fails at once, and the progress bar never promises too much.

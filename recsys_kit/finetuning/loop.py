@@ -58,7 +58,12 @@ class TrainingPlan:
 
 
 def train_epoch(
-    accelerator: Accelerator, model: nn.Module, batches: Iterable[dict], optimizer: Any, scheduler: Any, plan: TrainingPlan
+    accelerator: Accelerator,
+    model: nn.Module,
+    batches: Iterable[dict],
+    optimizer: Any,
+    scheduler: Any,
+    plan: TrainingPlan,
 ) -> float:
     """One pass over the training batches; returns the mean loss."""
     model.train()
@@ -86,7 +91,9 @@ def check_finite(loss: torch.Tensor, rows: torch.Tensor, *, step: int) -> None:
         )
 
 
-def validate(accelerator: Accelerator, model: nn.Module, batches: Iterable[dict]) -> tuple[float, np.ndarray, np.ndarray]:
+def validate(
+    accelerator: Accelerator, model: nn.Module, batches: Iterable[dict]
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Mean loss, labels (N,) and predictions (N,) over the batches; no gradient, no dropout."""
     model.eval()
     losses, labels, predictions = [], [], []

@@ -240,7 +240,9 @@ class ReviewClassifier:
         device = pick_device(self.device)
         half = pick_dtype(device) == "bfloat16"
         self.model.to(device).eval()
-        token_ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"] if texts else []
+        token_ids = (
+            self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"] if texts else []
+        )
         probabilities = np.zeros((len(texts), len(self.classes)), dtype=np.float32)
         for rows, length in fixed_shape_batches([len(ids) for ids in token_ids], PREDICT_ROWS, self.max_length):
             batch = pad_to_shape(self.tokenizer, [token_ids[row] for row in rows], (PREDICT_ROWS, length)).to(device)

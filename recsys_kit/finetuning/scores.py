@@ -65,7 +65,9 @@ def with_interval(value: Any, draws: np.ndarray) -> dict[str, float]:
     >>> with_interval(0.5, np.array([0.5, 0.5]))
     {'value': 0.5, 'low': 0.5, 'high': 0.5}
     """
-    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(draws).any() else (value, value)
+    low, high = (
+        np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(draws).any() else (value, value)
+    )
     return {"value": float(value), "low": float(low), "high": float(high)}
 
 

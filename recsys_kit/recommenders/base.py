@@ -209,7 +209,7 @@ class Recommender(ABC):
         encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
         frames = []
         size = max(1, BLOCK_CELLS // len(self.item_ids))
-        for start in tqdm(range(0, len(queries), size), desc=self.name, disable=not progress):
+        for start in tqdm(range(0, len(queries), size), desc=self.name, disable=not progress or size >= len(queries)):
             stop = min(start + size, len(queries))
             scores, fallback = self._scores_or_fallback(encoded.block(start, stop), texts and texts[start:stop])
             frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))

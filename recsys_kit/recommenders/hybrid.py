@@ -18,9 +18,9 @@ VALIDATION_CELLS = 2**27  # standardised scores held while the weights are chose
 
 @dataclass
 class Hybrid(Recommender):
-    """A weighted sum of the parts' scores, each standardised over the items it can score for this shopper.
+    """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
 
-    An item that a part cannot score counts there as average. The weights are found on validation by coordinate ascent
+    An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The weights are found on validation by coordinate ascent
     from the best single part upwards, so there the blend is never below its best part. After `fit`, `weights` holds
     them and `validation` the NDCG@k of each part and of the blend.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
@@ -92,19 +92,22 @@ class Hybrid(Recommender):
     # -- scores ----------------------------------------------------------------------------------------------------
 
     def _score(self, histories: Histories) -> np.ndarray:
-        blend = np.zeros((len(histories), len(self.item_ids)), np.float32)
-        for name in self._active():
-            part = self.parts[name]
-            blend += np.float32(self.weights[name]) * standardised(part._score(histories), part.can_score)
-        return blend
+        parts = {name: self.parts[name] for name in self._active()}
+        return blended(
+            {name: standardised(part._score(histories), part.can_score) for name, part in parts.items()},
+            {name: part.can_score for name, part in parts.items()},
+            self.weights,
+        )
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        blend = np.zeros((len(texts), len(self.item_ids)), np.float32)
-        for name in self._active():
-            part = self.parts[name]
-            if part.understands_text:
-                blend += np.float32(self.weights[name]) * standardised(part._score_texts(texts), part.can_score)
-        return blend if self.understands_text else super()._score_texts(texts)
+        parts = {name: self.parts[name] for name in self._active() if self.parts[name].understands_text}
+        if not parts:
+            return super()._score_texts(texts)
+        return blended(
+            {name: standardised(part._score_texts(texts), part.can_score) for name, part in parts.items()},
+            {name: part.can_score for name, part in parts.items()},
+            self.weights,
+        )
 
     def _knows(self, histories: Histories) -> np.ndarray:
         return np.any([self.parts[name]._knows(histories) for name in self._active()], axis=0)
@@ -144,6 +147,20 @@ def standardised(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
     return result
 
 
+def blended(
+    scores: Mapping[str, np.ndarray], can_score: Mapping[str, np.ndarray], weights: Mapping[str, float]
+) -> np.ndarray:
+    """The weighted mean `(B, N)` of the parts in `scores`, for each item over the parts that can score it.
+
+    >>> scores = {"a": np.array([[1.0, 2.0]]), "b": np.array([[3.0, 0.0]])}
+    >>> blended(scores, {"a": np.array([True, True]), "b": np.array([True, False])}, {"a": 1.0, "b": 1.0})
+    array([[2., 2.]])
+    """
+    total = sum(scores[name] * scores[name].dtype.type(weights[name]) for name in scores)
+    share = sum(weights[name] * can_score[name] for name in scores)
+    return total / np.where(share > 0, share, 1).astype(total.dtype)
+
+
 class _Validation:
     """Everything that stays the same while weights are tried."""
 
@@ -161,7 +178,7 @@ class _Validation:
     def ndcg(self, weights: Mapping[str, float]) -> float:
         """Mean NDCG@k of the blend with these weights, ranked over the whole catalogue."""
         active = [name for name, weight in weights.items() if weight > 0]
-        blend = sum(np.float32(weights[name]) * self.scores[name] for name in active)
+        blend = blended({name: self.scores[name] for name in active}, self.can_score, weights)
         blend[:, ~np.any([self.can_score[name] for name in active], axis=0)] = -np.inf
         blend[~np.any([self.knows[name] for name in active], axis=0)] = self.fallback
         blend[self.seen] = -np.inf

@@ -102,7 +102,9 @@ class WatchedEngine(NBClientEngine):
     """papermill's engine with our kernel, environment and watch."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, **_) -> None:
+    def execute_managed_notebook(
+        cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, **_
+    ) -> None:
         """Run all cells; `timeout_s` is for one cell. Sockets lie in the `private` folder: no ports, nobody else."""
         watch.notebook = nb_man.nb
         sockets = Config({"KernelManager": {"transport": "ipc", "connection_file": f"{private}/kernel.json"}})
@@ -140,7 +142,7 @@ def run_notebook(
     timeout_s: int | None,
     progress_bar: bool | dict[str, Any],
 ) -> None:
-    """Execute the notebook with its kernel in `folder`; what was executed is in `watch.notebook`, whatever is raised."""
+    """Execute the notebook, its kernel in `folder`; what was executed is in `watch.notebook`, whatever is raised."""
     with tempfile.TemporaryDirectory(prefix="rk-") as private, Path(private, "log").open("w+") as log:
         try:
             papermill.execute_notebook(

@@ -93,7 +93,9 @@ def prepare(chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter]
         ) from None
     if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
         raise errors.ParameterError(
-            "RK-306", f"out {folder} holds the notebooks themselves.", "Pass another folder, such as --out runs/toyshop."
+            "RK-306",
+            f"out {folder} holds the notebooks themselves.",
+            "Pass another folder, such as --out runs/toyshop.",
         )
 
 

@@ -107,7 +107,9 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
     for setting in sorted(settings, key=lambda s: "." in s.split("=")[0]):  # the special ones last
         target, equals, text = setting.partition("=")
         if not equals:
-            raise ParameterError("RK-302", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value.")
+            raise ParameterError(
+                "RK-302", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
+            )
         number, _, name = target.strip().rpartition(".")
         takers = [c for c in chapters if name in c.parameters and number in ("", c.number, c.name)]
         if not takers:
@@ -174,7 +176,9 @@ def _unknown(chapters: Sequence[Chapter], number: str, name: str) -> ParameterEr
     numbers = {key for c in chapters for key in (c.number, c.name)}
     if number and number not in numbers:
         return ParameterError(
-            "RK-302", f"chapter {number!r} of {number}.{name} is not selected.", f"Selected: {', '.join(sorted(numbers))}."
+            "RK-302",
+            f"chapter {number!r} of {number}.{name} is not selected.",
+            f"Selected: {', '.join(sorted(numbers))}.",
         )
     where = [c for c in chapters if number in ("", c.number, c.name)]
     known = {parameter: parameter for c in where for parameter in c.parameters}
