@@ -1,0 +1,44 @@
+"""A Jupyter-first workbook for deep-learning recommendation.
+
+The public names load on first use, so that `import recsys_kit` stays light:
+
+    from recsys_kit import load_dataset, open_run
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PUBLIC = {  # name -> where it lives; a new public name is one more line
+    "load_dataset": "recsys_kit.data",
+    "split_interactions": "recsys_kit.data",
+    "Dataset": "recsys_kit.data",
+    "Split": "recsys_kit.data",
+    "Vectors": "recsys_kit.features.text",
+    "MODELS": "recsys_kit.recommenders",
+    "Popularity": "recsys_kit.recommenders",
+    "ItemKNN": "recsys_kit.recommenders",
+    "EASE": "recsys_kit.recommenders",
+    "Content": "recsys_kit.recommenders",
+    "Hybrid": "recsys_kit.recommenders",
+    "evaluate": "recsys_kit.evaluation",
+    "bootstrap": "recsys_kit.evaluation",
+    "open_run": "recsys_kit.workbook.runs",
+}
+__all__ = sorted(PUBLIC)
+
+try:
+    __version__ = version("recsys_kit")
+except PackageNotFoundError:  # a checkout on the path, not installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'recsys_kit' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(PUBLIC[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})

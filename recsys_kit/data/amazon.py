@@ -8,6 +8,7 @@ recommendations using distantly-labeled reviews, 2019. One review is one interac
 import ast
 import gzip
 import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def _whole_lines(path: Path) -> tuple[list[bytes], bool]:
             lines.extend(file)
         except EOFError:
             cut_off = True
-        except (OSError, ValueError) as error:
+        except (OSError, zlib.error) as error:
             raise DataError("RK-107", f"{path.name} cannot be unpacked ({error}).", "Download it again.") from error
     if lines and not lines[-1].endswith(b"\n") and _parse(lines[-1]) is None:
         lines.pop()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.data.splitting import Split, parts_by_review, split_interactions
@@ -56,7 +57,7 @@ def _audit_order(split: Split) -> tuple[str, bool, str]:
     return (
         "train ends before valid begins, valid before test",
         passed,
-        f"{last[0]:%Y-%m-%d} | {first[0]:%Y-%m-%d} | {first[1]:%Y-%m-%d}",
+        " | ".join(str(time)[:16] for time in (last[0], *first)),
     )
 
 
@@ -79,10 +80,8 @@ def _audit_truth(split: Split) -> tuple[str, bool, str]:
 def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, bool, str]:
     """Garbage in every valid and test row (its shopper, item and time stay): training must not notice."""
     later = pd.concat([split.valid, split.test], ignore_index=True)
-    keys = {"user_id", "item_id", "timestamp", "position"}
-    garbage = {
-        column: later[column].sample(frac=1, random_state=0).to_numpy() for column in later if column not in keys
-    }
+    content = later.columns.difference(["user_id", "item_id", "timestamp", "position"])
+    garbage = {column: -1.0 if is_numeric_dtype(later[column]) else "garbage" for column in content}
     poisoned = pd.concat([split.train, split.set_aside, later.assign(**garbage)], ignore_index=True)
     shares = {"shares": tuple(split.how["shares"])} if "shares" in split.how else {}
     again = split_interactions(poisoned, method=split.how["method"], k_core=split.how["k_core"], **shares)

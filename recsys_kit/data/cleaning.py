@@ -88,9 +88,10 @@ def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
         return pd.Series(False, index=interactions.index)
     when = "timestamp" if "timestamp" in interactions else "position"
     # equal times: the higher rating counts as the later one, so that the order of rows does not matter
-    rated = interactions[interactions["rating"].notna()].sort_values([when, "rating"], kind="stable")
-    earlier = rated.duplicated(["user_id", "item_id"], keep="last")
-    return earlier.reindex(interactions.index, fill_value=False)
+    rows = interactions.reset_index(drop=True)
+    rated = rows[rows["rating"].notna()].sort_values([when, "rating"], kind="stable")
+    again = rated.index[rated.duplicated(["user_id", "item_id"], keep="last")]
+    return pd.Series(rows.index.isin(again), index=interactions.index)
 
 
 def _repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:

@@ -49,6 +49,31 @@ class Evaluation:
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
 
+def table_of(rows: pd.DataFrame, metrics_shown: Sequence[str], k: int = 10, slice_name: str = "all") -> pd.DataFrame:
+    """A table for the eye: one row per model, one column per metric, `value [low, high]` in each cell.
+
+    `rows` are `Evaluation.metrics` or `.differences`; metrics that were not measured are left out.
+
+    >>> row = {"model": "ease", "slice": "all", "metric": "ndcg", "k": 10, "value": 0.1234, "low": 0.11, "high": 0.14}
+    >>> table_of(pd.DataFrame([row]), ["ndcg", "mrr"])
+                      ndcg@10
+    model
+    ease  0.123 [0.110, 0.140]
+    """
+    chosen = rows[(rows["slice"] == slice_name) & (rows["k"] == k) & rows["metric"].isin(metrics_shown)]
+    cells = [
+        f"{line.value:.3f}" if np.isnan(line.low) else f"{line.value:.3f} [{line.low:.3f}, {line.high:.3f}]"
+        for line in chosen.itertuples()
+    ]
+    wide = chosen.assign(cell=cells).pivot(index="model", columns="metric", values="cell")
+    order = [name for name in metrics_shown if name in wide]
+    return (
+        wide.reindex(chosen["model"].unique())[order]
+        .rename(columns=lambda name: f"{name}@{k}")
+        .rename_axis(columns=None)
+    )
+
+
 def evaluate(
     models: Mapping[str, Recommender],
     split: Split,
@@ -234,4 +259,5 @@ def disagreements(evaluation: Evaluation, first: str, second: str, metric: str =
     """The n shoppers on whom two models differ most: user_id, both values, the difference, the largest first."""
     wide = evaluation.per_user.pivot(index="user_id", columns="model", values=metric)[[first, second]]
     wide["difference"] = wide[first] - wide[second]
-    return wide.sort_values("difference", key=abs, ascending=False, kind="stable").head(n).reset_index()
+    largest = wide.sort_values("difference", key=abs, ascending=False, kind="stable").head(n)
+    return largest.reset_index().rename_axis(columns=None)

@@ -142,7 +142,7 @@ def run_notebook(
     timeout_s: int | None,
     progress_bar: bool | dict[str, Any],
 ) -> None:
-    """Execute the notebook with its kernel in `folder`; what was executed is in `watch.notebook`, whatever is raised."""
+    """Execute the notebook, its kernel in `folder`; what was executed is in `watch.notebook`, whatever is raised."""
     with tempfile.TemporaryDirectory(prefix="rk-") as private, Path(private, "log").open("w+") as log:
         try:
             papermill.execute_notebook(

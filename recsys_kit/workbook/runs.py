@@ -84,6 +84,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """The values of one JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -135,7 +136,7 @@ class Run:
             raise ArtifactError(
                 "RK-401",
                 f"{name} is missing in {self.folder}; {maker_of(name)} makes it.",
-                f"Run notebook {maker_of(name)} first (recsys-kit run --out {self.folder} --only {maker_of(name)[:2]}).",
+                f"Run notebook {maker_of(name)} first: recsys-kit run --out {self.folder} --only {maker_of(name)[:2]}",
             )
         value = (load or READERS[path.suffix])(path)
         self._record("inputs", name)

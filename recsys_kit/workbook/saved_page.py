@@ -15,23 +15,7 @@ from traitlets.config import Config
 
 from recsys_kit.workbook.runs import write_atomically
 
-PLAIN_TAGS = (
-    "details",
-    "summary",
-    "br",
-    "hr",
-    "sub",
-    "sup",
-    "kbd",
-    "b",
-    "i",
-    "em",
-    "strong",
-    "small",
-    "code",
-    "pre",
-    "p",
-)
+PLAIN_TAGS = "details summary br hr sub sup kbd b i em strong small code pre p".split()
 MARKUP = re.compile(rf"<(?!/?(?:{'|'.join(PLAIN_TAGS)})\s*/?>)")
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -40,10 +24,13 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_css %}<style>
 main { max-width: 60rem; margin: 0 auto; } .jp-InputPrompt, .jp-OutputPrompt { display: none; }
-.rk-live { color: #666; font-style: italic; } math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
+.rk-live { color: #666; font-style: italic; }
+math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 .jp-Cell-outputWrapper, .jp-OutputArea-output { overflow-x: auto; }
 </style>{% endblock %}
-{% block data_widget_view %}<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>{% endblock %}
+{% block data_widget_view %}
+<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>
+{% endblock %}
 """
 
 

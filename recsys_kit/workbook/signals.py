@@ -21,7 +21,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Handlers for the time of a `with`; a signal inside `listening()` raises `Interrupted`, one outside waits for it."""
+    """Handlers for the time of a `with`: a signal inside `listening()` raises `Interrupted`, one outside waits."""
 
     def __init__(self) -> None:
         self.received = 0

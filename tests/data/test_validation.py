@@ -1,0 +1,161 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.data import RawTables, clean, item_hash, item_texts, order_events, review_texts, validate
+from recsys_kit.errors import DataError
+
+DAY = "2024-05-01T10:00:00"
+
+
+def numbered(rows: list[dict]) -> pd.DataFrame:
+    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+
+
+def event(user_id="u", item_id="i", timestamp=DAY, rating="4", **more) -> dict:
+    return {"user_id": user_id, "item_id": item_id, "timestamp": timestamp, "rating": rating} | more
+
+
+def through_the_door(events: list[dict], **frames: pd.DataFrame):
+    return validate(RawTables("made", {"interactions": numbered(events), **frames}))
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["007", "7", "NA", "None", "null", "nan", "True", "1E5", "100000", "-3", "0", "9007199254740993", " x"],
+)
+def test_ids_stay_exactly_as_written(identifier):
+    dataset = through_the_door([event(user_id=identifier, item_id=identifier), event()])
+    assert dataset.interactions["user_id"].tolist() == [identifier, "u"]
+    assert dataset.items["item_id"].tolist() == [identifier, "i"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "column", "rule", "value"),
+    [
+        ({"user_id": ""}, "user_id", "missing user_id", ""),
+        ({"user_id": None}, "user_id", "missing user_id", ""),
+        ({"item_id": "  "}, "item_id", "missing item_id", "  "),
+        ({"timestamp": None}, "timestamp", "missing timestamp", ""),
+        ({"timestamp": "soon"}, "timestamp", "time cannot be read", "soon"),
+        ({"timestamp": "2024-02-30"}, "timestamp", "time cannot be read", "2024-02-30"),
+        ({"timestamp": "1970-01-01"}, "timestamp", "time out of range", "1970-01-01"),
+        ({"timestamp": "2099-01-01"}, "timestamp", "time out of range", "2099-01-01"),
+        ({"rating": "five"}, "rating", "rating is not a number", "five"),
+        ({"rating": "9"}, "rating", "rating out of range", "9"),
+        ({"rating": "-1"}, "rating", "rating out of range", "-1"),
+        ({"rating": "inf"}, "rating", "rating out of range", "inf"),
+    ],
+)
+def test_a_bad_row_goes_to_quarantine_with_its_number_rule_and_value(bad, column, rule, value):
+    dataset = through_the_door([event(), event(**bad), event(user_id="v")])
+    assert dataset.quarantine.to_dict("records") == [
+        {"table": "interactions", "row": 2, "column": column, "rule": rule, "value": value}
+    ]
+    assert dataset.interactions["user_id"].tolist() == ["u", "v"]
+
+
+def test_a_row_that_breaks_two_rules_is_quarantined_once_for_the_first():
+    dataset = through_the_door([event(), event(user_id="", rating="nine", timestamp="never")])
+    assert dataset.quarantine["rule"].tolist() == ["missing user_id"]
+
+
+def test_a_missing_rating_is_no_fault():
+    dataset = through_the_door([event(rating=None)])
+    assert dataset.quarantine.empty
+    assert np.isnan(dataset.interactions["rating"][0])
+
+
+def test_types_are_strings_floats_and_utc_times():
+    frame = through_the_door([event(timestamp="2024-05-01T12:00:00+02:00")]).interactions
+    assert str(frame["timestamp"].dtype) == "datetime64[ns, UTC]"
+    assert frame["timestamp"][0] == pd.Timestamp("2024-05-01T10:00:00Z")
+    assert (str(frame["user_id"].dtype), str(frame["rating"].dtype)) == ("str", "float64")
+
+
+def test_a_negative_or_unreadable_price_is_repaired_not_lost():
+    items = numbered(
+        [{"item_id": "i", "price": "-5"}, {"item_id": "j", "price": "cheap"}, {"item_id": "k", "price": "7.5"}]
+    )
+    dataset = through_the_door([event()], items=items)
+    assert dataset.items["price"].fillna(0).tolist() == [0, 0, 7.5]
+    repaired = dataset.report.query("action == 'repaired'").set_index("rule")["rows"].to_dict()
+    assert repaired == {"negative price": 1, "price is not a number": 1}
+
+
+def test_of_an_item_listed_twice_the_first_stays():
+    items = numbered([{"item_id": "i", "title": "first"}, {"item_id": "i", "title": "second"}])
+    dataset = through_the_door([event()], items=items)
+    assert dataset.items["title"].tolist() == ["first"]
+    assert dataset.row_counts().loc["items"].tolist() == [2, 1, 1, 0]
+
+
+def test_an_unknown_item_joins_the_catalogue_and_is_noted():
+    dataset = through_the_door(
+        [event(), event(item_id="new"), event(item_id="new")], items=numbered([{"item_id": "i", "title": "I"}])
+    )
+    assert dataset.items["item_id"].tolist() == ["i", "new"]
+    assert dataset.report.query("rule == 'item not in the catalogue'")["rows"].tolist() == [2]
+    assert dataset.row_counts().loc["items"].tolist() == [1, 1, 0, 0]
+
+
+def test_an_empty_review_is_quarantined_from_reviews_only():
+    reviews = numbered([{"review_id": "r", "text": " "}, {"review_id": "s", "text": "Fine"}])
+    dataset = through_the_door([event(review_id="r"), event(review_id="s")], reviews=reviews)
+    assert len(dataset.interactions) == 2
+    assert dataset.reviews["review_id"].tolist() == ["s"]
+    assert dataset.quarantine["rule"].tolist() == ["empty review text"]
+
+
+def test_rows_read_are_kept_deduplicated_or_quarantined():
+    dataset = clean(through_the_door([event(), event(), event(user_id=""), event(user_id="v"), event(rating="9")]))
+    assert dataset.row_counts().loc["interactions"].to_dict() == {
+        "read": 5,
+        "kept": 2,
+        "deduplicated": 1,
+        "quarantined": 2,
+    }
+    assert len(dataset.interactions) == 2
+
+
+def test_a_missing_column_is_named_with_the_fix():
+    with pytest.raises(DataError, match=r"RK-104 interactions is missing column 'timestamp'; found .*'ts'.*columns="):
+        validate(RawTables("made", {"interactions": numbered([{"user_id": "u", "item_id": "i", "ts": DAY}])}))
+
+
+def test_nothing_valid_is_an_error():
+    with pytest.raises(DataError, match="RK-106"):
+        through_the_door([event(user_id="")])
+
+
+def test_the_raw_frames_are_not_changed():
+    frame = numbered([event(user_id=""), event(price="-1"), event()])
+    before = frame.copy(deep=True)
+    clean(validate(RawTables("made", {"interactions": frame})))
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_canonical_order_does_not_depend_on_the_order_of_rows():
+    rng = np.random.default_rng(0)
+    events = pd.DataFrame({"user_id": rng.choice(list("abc"), 200), "item_id": rng.choice(list("xyz"), 200)})
+    events = events.assign(
+        timestamp=pd.Timestamp(DAY, tz="UTC") + pd.to_timedelta(rng.integers(0, 3, 200), unit="D"),
+        rating=rng.integers(1, 6, 200) * 1.0,
+    )
+    ordered = order_events(events)
+    pd.testing.assert_frame_equal(order_events(events.sample(frac=1, random_state=1)), ordered)
+    ties = ordered[ordered.duplicated(["user_id", "timestamp"], keep=False)]
+    for _, tied in ties.groupby(["user_id", "timestamp"]):
+        assert (np.diff(item_hash(tied["item_id"]).astype(float)) >= 0).all()
+
+
+def test_item_hash_is_fixed_and_tells_ids_apart():
+    assert item_hash(["0417"])[0] == 16775426987203270136
+    assert len(set(item_hash([str(number) for number in range(10_000)]))) == 10_000
+
+
+def test_texts_leave_out_what_is_missing():
+    items = pd.DataFrame({"item_id": ["1"], "title": ["Bowl"], "description": [None], "category": ["Kitchen"]})
+    assert item_texts(items).to_dict() == {"1": "Bowl. Kitchen"}
+    assert item_texts(items[["item_id"]]).to_dict() == {"1": ""}
+    assert review_texts(pd.DataFrame({"review_id": ["r"], "text": ["Fine"]})).to_dict() == {"r": "Fine"}
