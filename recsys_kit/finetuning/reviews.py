@@ -48,6 +48,15 @@ def label_of(rating: pd.Series) -> pd.Series:
     return rating.map(lambda value: f"{value:g}", na_action="ignore").astype(object)
 
 
+def names_its_label(titles: pd.Series) -> pd.Series:
+    """True where a review's title is only its stars ("Five Stars", what some shops fill in): it gives the answer away.
+
+    >>> names_its_label(pd.Series(["Five Stars", "1 star!", "Five stars for the box", None])).tolist()
+    [True, True, False, False]
+    """
+    return titles.fillna("").str.fullmatch(r"\s*(?:one|two|three|four|five|[1-5])\s+stars?\W*", case=False).astype(bool)
+
+
 def classes_of(labels: Sequence[str]) -> list[str]:
     """The classes found in `labels`, in order of number where they are numbers.
 
