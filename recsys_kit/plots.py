@@ -191,3 +191,145 @@ def plot_split(parts: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, bin
     )
     ax.legend(frameon=False)
     return ax
+
+
+# -- chapters 2 and 3 ------------------------------------------------------------------------------------------------
+
+
+def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *, words: int = 8) -> Sequence[Axes]:
+    """One text three ways: its most frequent words, its heaviest words, and the strip of its dense vector."""
+    axes = new_axes(columns=3, height=2.8)
+    for ax, values, title in ((axes[0], counts, "How often?"), (axes[1], weights, "How telling? (TF-IDF)")):
+        top = values.head(words)[::-1]
+        ax.barh([shorten(word, 16) for word in top.index], top.to_numpy(), color=COLOURS["tfidf"])
+        ax.set(title=title, xlabel="count" if ax is axes[0] else "weight")
+    side = int(np.ceil(np.sqrt(len(vector))))
+    limit = float(np.abs(vector).max()) or 1.0
+    strip = np.pad(vector, (0, side * side - len(vector)), constant_values=np.nan).reshape(side, side)
+    axes[2].imshow(strip, cmap="PuOr", vmin=-limit, vmax=limit)
+    axes[2].set(title=f"What does it mean?\n{len(vector)} numbers", xticks=[], yticks=[])
+    axes[2].grid(False)
+    return axes
+
+
+def plot_lengths(counts: np.ndarray, max_length: int, *, unit: str) -> Axes:
+    """How long texts are in tokens, and where they are cut."""
+    ax = new_axes(height=2.6)
+    top = max(int(np.quantile(counts, 0.99)), max_length + 8)
+    ax.hist(np.minimum(counts, top), bins=40, range=(0, top), color=COLOURS["minilm"])
+    ax.axvline(max_length, color=BLACK, linestyle="--", label=f"cut at {max_length} tokens")
+    ax.set(
+        xlim=(0, None),
+        title=f"How long is a {unit}'s text?",
+        xlabel="tokens (longest 1 % at the right end)",
+        ylabel=f"{unit}s",
+    )
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
+    """Dots with intervals, one row each, from the top.
+
+    Args:
+        marks: columns name, value, low, high and optional group.
+        xlabel: what the values are.
+        title: the question that the figure answers.
+    """
+    ax = new_axes(height=0.9 + 0.34 * len(marks))
+    labels = marks["name"] if "group" not in marks else marks["group"] + " · " + marks["name"]
+    for place, row in enumerate(marks.itertuples()):
+        spread = [[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]]
+        ax.errorbar(row.value, place, xerr=spread, fmt="o", color=colour_of(row.name), capsize=3)
+    ax.set(yticks=range(len(marks)), yticklabels=labels, xlabel=xlabel, title=title)
+    ax.invert_yaxis()
+    return ax
+
+
+def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: int = 7) -> Sequence[Axes]:
+    """Items as points, one panel per feature, coloured by their most frequent labels; the rest is grey."""
+    axes = np.atleast_1d(new_axes(columns=len(positions), height=4))
+    names = labels.value_counts().index[:shown]
+    colours = (ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, BLACK)
+    for ax, (feature, points) in zip(axes, positions.items(), strict=True):
+        for name, colour, marker in zip([None, *names], (GREY, *colours), ".os^vDPX", strict=False):
+            here = ~labels.isin(names).to_numpy() if name is None else (labels == name).to_numpy()
+            ax.scatter(
+                *points[here].T, s=12, c=colour, marker=marker, label="other" if name is None else shorten(name, 20)
+            )
+        ax.set(title=f"{feature}: who is near whom?", xticks=[], yticks=[])
+    axes[-1].legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left", markerscale=1.5)
+    return axes
+
+
+def plot_padding(
+    lengths: Sequence[int], batches: Mapping[str, Sequence[Sequence[int]]], *, shown: int = 3
+) -> Sequence[Axes]:
+    """The first batches as pictures: a filled cell is a token, a pale one is padding that is computed for nothing.
+
+    Args:
+        lengths: tokens of each row.
+        batches: way of batching -> batches of `(row, width)` pairs.
+        shown: batches to draw of each way.
+    """
+    axes = np.atleast_1d(new_axes(columns=len(batches), height=3))
+    widest = max(width for ways in batches.values() for batch in ways[:shown] for _, width in batch)
+    for ax, (way, some) in zip(axes, batches.items(), strict=True):
+        rows = [(lengths[row], width) for batch in some[:shown] for row, width in batch]
+        picture = np.full((len(rows), widest), np.nan)
+        for place, (length, width) in enumerate(rows):
+            picture[place, :width] = 0.12
+            picture[place, :length] = 1.0
+        ax.imshow(picture, aspect="auto", cmap="Blues", vmin=0, vmax=1.3, interpolation="nearest")
+        empty = 1 - sum(lengths[row] for batch in some for row, _ in batch) / sum(w for batch in some for _, w in batch)
+        ax.set(title=f"{way}\n{empty:.0%} empty", xlabel="token", ylabel="review")
+        ax.grid(False)
+    return axes
+
+
+def plot_history(history: pd.DataFrame) -> Sequence[Axes]:
+    """Loss and validation macro-F1 by epoch; the kept epoch is ringed."""
+    axes = new_axes(columns=2, height=2.8)
+    axes[0].plot(history["epoch"], history["train_loss"], "o-", color=COLOURS["train"], label="train")
+    axes[0].plot(history["epoch"], history["valid_loss"], "s--", color=COLOURS["valid"], label="valid")
+    axes[0].set(title="Does the loss still fall?", xlabel="epoch", ylabel="loss", xticks=history["epoch"])
+    axes[0].legend(frameon=False)
+    best = history[history["best"]]
+    axes[1].plot(history["epoch"], history["valid_score"], "s--", color=COLOURS["valid"])
+    axes[1].scatter(best["epoch"], best["valid_score"], s=160, facecolors="none", edgecolors=BLACK, label="kept")
+    axes[1].set(title="Which epoch is kept?", xlabel="epoch", ylabel="macro-F1 on valid", xticks=history["epoch"])
+    axes[1].legend(frameon=False)
+    return axes
+
+
+def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]) -> Sequence[Axes]:
+    """One matrix per classifier: of the reviews with this label (row), the share given each label (column)."""
+    axes = np.atleast_1d(new_axes(columns=len(confusions), height=3.2))
+    for ax, (name, counts) in zip(axes, confusions.items(), strict=True):
+        counts = np.asarray(counts)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(*counts.shape):
+            colour = "white" if shares[row, column] > 0.6 else "black"
+            ax.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=8, color=colour)
+        ax.set(title=name, xlabel="predicted", ylabel="true", xticks=range(len(classes)), yticks=range(len(classes)))
+        ax.set_xticklabels(classes)
+        ax.set_yticklabels(classes)
+        ax.grid(False)
+    return axes
+
+
+def plot_review(probabilities: pd.Series, shares: pd.Series, *, words: int = 12) -> Sequence[Axes]:
+    """The probability of each label, and the words that spoke for the chosen one (right) or against it (left)."""
+    axes = new_axes(columns=2, height=max(2.6, 0.24 * min(words, len(shares)) + 1))
+    axes[0].bar(probabilities.index, probabilities.to_numpy(), color=COLOURS["fine-tuned"])
+    axes[0].set(title="Which label?", xlabel="label", ylabel="probability", ylim=(0, 1))
+    chosen = shares.iloc[np.argsort(-shares.abs().to_numpy(), kind="stable")[:words]][::-1]
+    colours = [GREEN if share > 0 else VERMILION for share in chosen]
+    axes[1].barh(range(len(chosen)), chosen.to_numpy(), color=colours)
+    axes[1].set(
+        title=f"Which words spoke for {probabilities.idxmax()!r}?", xlabel="probability that goes with the word",
+        yticks=range(len(chosen)), yticklabels=[shorten(word, 18) for word in chosen.index],
+    )  # fmt: skip
+    axes[1].axvline(0, color=BLACK, linewidth=0.8)
+    return axes

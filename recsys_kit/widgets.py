@@ -5,6 +5,7 @@ cell wraps the same function. Sliders wait for the release (`continuous_update=F
 """
 
 import html
+from typing import Any
 
 import ipywidgets
 import pandas as pd
@@ -15,7 +16,9 @@ from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.describe import cold_counts, density
 from recsys_kit.data.splitting import split_interactions
 from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
-from recsys_kit.plots import plot_leaderboard, plot_split, shorten
+from recsys_kit.features.vectors import Vectors, nearest_items
+from recsys_kit.finetuning.occlusion import word_shares
+from recsys_kit.plots import plot_leaderboard, plot_review, plot_split, shorten
 from recsys_kit.shop.reranking import list_diversity
 from recsys_kit.shop.showcase import Showcase
 
@@ -145,6 +148,55 @@ def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipyw
             value=0.0, min=0.0, max=1.0, step=0.05, description="diversity", continuous_update=False
         ),
     )
+
+
+# -- chapter 2 -------------------------------------------------------------------------------------------------------
+
+
+def view_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id: str, k: int = 5) -> pd.DataFrame:
+    """The nearest items of one item under every feature, side by side.
+
+    Args:
+        features: name -> vectors over the same ids.
+        titles: what to show of each item, indexed by id.
+        item_id: whose neighbours.
+        k: how many.
+    """
+    columns = {"rank": pd.Series(range(1, k + 1))}
+    for name, vectors in features.items():
+        nearest = nearest_items(vectors, item_id, k=k)
+        shown = nearest["item_id"].map(titles).fillna(nearest["item_id"]).map(lambda text: shorten(str(text), 45))
+        columns[name] = shown + nearest["score"].map(" ({:.2f})".format)
+    return pd.DataFrame(columns).fillna("-")
+
+
+def explore_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id: str) -> ipywidgets.Widget:
+    """Pick an item and how many neighbours to see."""
+    known = next(iter(features.values())).ids
+    chosen = [item_id, *[other for other in known if other != item_id][:300]]
+    options = [(f"{shorten(str(titles.get(other, other)), 60)} [{other}]", other) for other in chosen]
+    return _explore(
+        lambda item, k: view_neighbours(features, titles, item, k),
+        item=ipywidgets.Dropdown(options=options, value=item_id, description="item", layout={"width": "30em"}),
+        k=ipywidgets.IntSlider(value=5, min=1, max=20, description="neighbours", continuous_update=False),
+    )
+
+
+# -- chapter 3 -------------------------------------------------------------------------------------------------------
+
+
+def view_review(classifier: Any, text: str, *, label: str = "") -> Axes:
+    """The label probabilities of one review, and the words that spoke for the most probable label (or for `label`)."""
+    probabilities = pd.Series(classifier.predict_proba([text])[0], index=classifier.classes)
+    return plot_review(probabilities, word_shares(classifier, text, label or probabilities.idxmax()))
+
+
+def explore_review(classifier: Any, text: str) -> ipywidgets.Widget:
+    """Type a review; the view follows when the box is left or Enter is pressed."""
+    box = ipywidgets.Text(
+        value=text, description="review", continuous_update=False, layout={"width": "50em"}, placeholder="type a review"
+    )
+    return _explore(lambda text: view_review(classifier, text) if text.strip() else None, text=box)
 
 
 # -- shared ----------------------------------------------------------------------------------------------------------

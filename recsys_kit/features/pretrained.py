@@ -5,6 +5,8 @@ or a Hugging Face name that is already in the local cache.
 """
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +78,10 @@ def load_pretrained(model_class: Any, language_model: str, *, new_layers: tuple[
     """
     folder = find_model(language_model)
     try:
-        model, info = model_class.from_pretrained(
-            str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True, **options
-        )
+        with quiet():
+            model, info = model_class.from_pretrained(
+                str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True, **options
+            )
     except Exception as error:  # truncated safetensors, unknown architecture, broken JSON ...
         raise ArtifactError(
             "RK-202",
@@ -96,6 +99,21 @@ def load_pretrained(model_class: Any, language_model: str, *, new_layers: tuple[
             "The folder holds another model's weights or a part of them: get the whole model again.",
         )
     return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bar and no report while weights load: what they say is checked here."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        logging.enable_progress_bar()
 
 
 def load_tokenizer(language_model: str, model: Any) -> Any:

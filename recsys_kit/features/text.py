@@ -26,6 +26,7 @@ from recsys_kit.features.pretrained import (
     load_tokenizer,
     pick_device,
     pick_dtype,
+    quiet,
 )
 from recsys_kit.features.vectors import Encoder, Vectors, nearest_items, nearest_neighbour_accuracy
 
@@ -73,6 +74,10 @@ class TfidfEncoder:
     def from_how(cls, how: dict[str, Any]) -> "TfidfEncoder":
         """The encoder that `how` describes."""
         return cls(how["vocabulary"], how["idf"], phrase_length=how["phrase_length"])
+
+    def words(self, text: str) -> list[str]:
+        """The words (and phrases) of a text as they are counted, in the order of the text."""
+        return self._vectorizer.build_analyzer()(text)
 
     def encode(self, texts: Sequence[str]) -> csr_matrix:
         """(N, words) csr float32; words unseen in fitting count nothing."""
@@ -136,7 +141,7 @@ class LanguageModel:
 
     Every batch has the same number of rows (filled up with copies), and a length rounded up to eight tokens that
     depends on the text alone: so a row is the same, bit for bit, alone or in company, now or after an interruption.
-    Another `batch_size`, processor or dtype moves it a little (cosine above 0.9999; 0.999 between float32 and bfloat16).
+    Another `batch_size`, processor or dtype moves it a little (cosine above 0.9999; 0.999 between the two dtypes).
 
     Args:
         language_model: "minilm", a folder, or a Hugging Face name in the local cache.
@@ -164,7 +169,8 @@ class LanguageModel:
         self.name, self.device = language_model, pick_device(device)
         self.dtype = dtype or pick_dtype(self.device)
         self.tokenizer = load_tokenizer(language_model, whole)
-        self._model = SentenceTransformer(str(folder), device=self.device, local_files_only=True).eval()
+        with quiet():
+            self._model = SentenceTransformer(str(folder), device=self.device, local_files_only=True).eval()
         self._model.to(getattr(torch, self.dtype))
         self.max_length = min(max_length, self._model.max_seq_length or max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)

@@ -1,7 +1,7 @@
 """The one training loop, on accelerate: epochs, validation, best epoch kept, resumed after an interruption.
 
-Every epoch starts from its own seed, so that a run that was interrupted and goes on ends with the same weights as one that
-was not. Checkpoints are safetensors and JSON; nothing pickled is ever loaded.
+Every epoch starts from its own seed, so that a run that was interrupted and goes on ends with the same weights as
+one that was not. Checkpoints are safetensors and JSON; nothing pickled is ever loaded.
 """
 
 import hashlib
@@ -37,11 +37,11 @@ class TrainingPlan:
     """
 
     epochs: int = 2
-    learning_rate: float = 1e-4  # the highest, after the warmup
+    learning_rate: float = 3e-4  # the highest, after the warmup
     weight_decay: float = 0.01  # on matrices; biases and layer norms are left alone
     warmup_share: float = 0.1  # of all steps: the rate rises from zero, then falls to zero on a line
     max_grad_norm: float = 1.0  # longer gradients are cut to this length
-    batch_size: int = 16
+    batch_size: int = 32
     seed: int = 7
 
     def __post_init__(self) -> None:

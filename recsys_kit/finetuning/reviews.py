@@ -157,6 +157,16 @@ class ReviewDataset(Dataset):
         return DataLoader(self, batch_size=batch_size, sampler=sampler, collate_fn=self.collate)
 
 
+def batch_widths(lengths: Sequence[int], order: Sequence[int], batch_size: int, *, fixed: int = 0) -> list[list[tuple]]:
+    """The batches of an order as `(row, width)` pairs: as wide as their longest row, or `fixed`.
+
+    >>> batch_widths([3, 9, 4], [0, 2, 1], 2)
+    [[(0, 4), (2, 4)], [(1, 9)]]
+    """
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return [[(row, fixed or max(lengths[other] for other in batch)) for row in batch] for batch in batches]
+
+
 class LengthGroupedBySeed(LengthGroupedSampler):
     """transformers' length-grouped order, drawn anew for each epoch from `seed` alone."""
 
@@ -171,12 +181,16 @@ class LengthGroupedBySeed(LengthGroupedSampler):
 
 
 class ReviewClassifier:
-    """A pretrained BERT-family encoder with a classification head, all layers trained.
+    """A pretrained BERT-family encoder with a classification head; every layer is trained, the token table is not.
+
+    The table is half of MiniLM's weights, most of its tokens never occur in a shop's reviews, and moving it costs AdamW
+    as much time as the layers above: `train_tokens=True` trains it too.
 
     Args:
         language_model: "minilm", a folder, or a Hugging Face name in the local cache.
         plan: how long and how hard to train.
         max_length: tokens read of a review.
+        train_tokens: train the token table too.
         device: "" takes a GPU where there is one.
     """
 
@@ -186,10 +200,11 @@ class ReviewClassifier:
         *,
         plan: TrainingPlan | None = None,
         max_length: int = 128,
+        train_tokens: bool = False,
         device: str = "",
     ) -> None:
         self.language_model, self.plan = language_model, plan or TrainingPlan()
-        self.max_length, self.device = max_length, device
+        self.max_length, self.train_tokens, self.device = max_length, train_tokens, device
         self.classes: list[str] = []
         self.history = pd.DataFrame()
 
@@ -286,10 +301,11 @@ class ReviewClassifier:
             label2id={name: index for index, name in enumerate(self.classes)},
             ignore_mismatched_sizes=False,
         )
+        self.model.get_input_embeddings().weight.requires_grad_(self.train_tokens)
         self.tokenizer = load_tokenizer(self.language_model, self.model)
 
     def _data_key(self, *parts: Sequence[str]) -> str:
-        text = json.dumps([self.language_model, self.max_length, *map(list, parts)])
+        text = json.dumps([self.language_model, self.max_length, self.train_tokens, *map(list, parts)])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -300,18 +316,3 @@ def most_probable(probabilities: np.ndarray, classes: Sequence[str]) -> list[str
     ['5']
     """
     return [classes[index] for index in probabilities.argmax(axis=1)]
-
-
-def word_shares(classifier: Any, text: str, label: str) -> pd.Series:
-    """How much each word spoke for `label`: its probability minus that of the text without the word (occlusion).
-
-    Positive words spoke for the label, negative ones against it. Source: Zeiler and Fergus, 2014, section 2.1, for words.
-
-    >>> model = TfidfClassifier().fit(["good mug", "good cup", "bad mug", "bad cup"], ["5", "5", "1", "1"])
-    >>> bool(word_shares(model, "bad mug", "1")["bad"] > 0)
-    True
-    """
-    words = text.split()
-    without = [" ".join(words[:index] + words[index + 1 :]) for index in range(len(words))]
-    column = classifier.predict_proba([text, *without])[:, classifier.classes.index(label)]
-    return pd.Series(column[0] - column[1:], index=words, dtype=float)

@@ -1,7 +1,7 @@
 """Accuracy, macro-F1 and a report per class, with intervals, all from one confusion matrix.
 
-Resampling the reviews and counting again is the same as drawing the cells of the confusion matrix, so that the bootstrap
-is one multinomial draw.
+Resampling the reviews and counting again is the same as drawing the cells of the confusion matrix, so that the
+bootstrap is one multinomial draw.
 """
 
 from typing import Any
@@ -118,13 +118,23 @@ def macro_f1_difference(
 
 def report_table(one: dict[str, Any]) -> pd.DataFrame:
     """One row per class: label, reviews, then precision, recall and F1 as `0.52 [0.47, 0.57]`."""
-
-    def shown(entry: dict[str, float] | None) -> str:
-        return "-" if entry is None else f"{entry['value']:.2f} [{entry['low']:.2f}, {entry['high']:.2f}]"
-
     rows = [
         {"label": row["label"], "reviews": row["support"]}
-        | {metric: shown(row.get(metric)) for metric in ("precision", "recall", "f1")}
+        | {metric: _shown(row.get(metric)) for metric in ("precision", "recall", "f1")}
         for row in one["per_class"]
     ]
     return pd.DataFrame(rows)
+
+
+def summary_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """One row per classifier: accuracy and macro-F1 as `0.52 [0.47, 0.57]`."""
+    return pd.DataFrame(
+        [
+            {"classifier": name} | {key: _shown(one[key]) for key in ("accuracy", "macro_f1")}
+            for name, one in reports.items()
+        ]
+    )
+
+
+def _shown(entry: dict[str, float] | None) -> str:
+    return "-" if entry is None else f"{entry['value']:.2f} [{entry['low']:.2f}, {entry['high']:.2f}]"
