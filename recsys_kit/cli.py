@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -64,31 +64,22 @@ def show_results(folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.report import summary
+    from recsys_kit.workbook.report import short, summary
 
     found = summary(folder)
-    console = Console(safe_box=True)
+    console = Console(highlight=False, soft_wrap=True)
     if board := found["table"]:
-        table = Table(
-            title=f"{board['title'].capitalize()}, lists of {found['k']}, 95 % intervals", title_justify="left"
-        )
-        table.add_column("model")
+        table = Table("model", title=f"{board['title']}, lists of {found['k']}", title_justify="left")
         for column in board["columns"][:4]:
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
+        table.columns[1].header += ", 95 % interval"
         for row in board["rows"]:
-            table.add_row(escape(row["model"]), *[_words(cell) for cell in row["cells"][:4]])
+            first, *others = row["cells"][:4]
+            interval = f"{short(first.value)} ({short(first.low)} to {short(first.high)})"
+            table.add_row(escape(row["model"]), interval, *[short(cell.value) if cell else "-" for cell in others])
         console.print(table)
     for chapter, section, reason in found["skipped"]:
-        console.print(f"skipped in {chapter}: {escape(section)}: {escape(reason)}", highlight=False)
-
-
-def _words(cell: Any) -> str:
-    from recsys_kit.workbook.report import short
-
-    if cell is None:
-        return "-"
-    interval = "" if cell.low != cell.low else f" ({short(cell.low)} to {short(cell.high)})"
-    return short(cell.value) + interval
+        console.print(f"skipped in {chapter}: {escape(section)}: {escape(reason)}")
 
 
 @app.command()

@@ -21,6 +21,10 @@ COLUMNS = {  # what the table shows of the metrics, and how it is called
     "coverage": "coverage", "diversity": "diversity", "novelty": "novelty (bits)",
 }  # fmt: skip
 SLICES = {"all": "all {n} judged shoppers", "warm": "the {n} warm shoppers (seen in training)"}
+FACTS = {  # counts of the data report, and how the page calls them
+    "n_users": "shoppers", "n_items": "products", "n_events": "events", "n_reviews": "reviews", "density": "density",
+    "n_train": "events to train on", "n_valid": "to validate", "n_test": "to test",
+}  # fmt: skip
 ENDINGS = (".html", ".ipynb")
 STOPPED = {
     "failed": "failed",
@@ -157,7 +161,7 @@ def leaderboard(metrics: pd.DataFrame | None, slice_name: str, k: int) -> dict[s
     cells = {(row.model, row.metric): row for row in chosen.itertuples()}
     columns = [name for name in COLUMNS if any(metric == name for _, metric in cells)]
     rows = [{"model": model, "cells": [cells.get((model, column)) for column in columns]} for model in order["model"]]
-    title = SLICES[slice_name].format(n=short(int(order["n_users"].iloc[0])))
+    title = SLICES[slice_name].format(n=short(int(order["n_users"].iloc[0]))).capitalize()
     return {"title": title, "columns": [COLUMNS[name] for name in columns], "rows": rows}
 
 
@@ -190,21 +194,26 @@ def _draw(ax: mpl.axes.Axes, rows: pd.DataFrame, title: str) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.grid(axis="x", alpha=0.25)
     ax.set_xlim(left=min(0, rows["low"].min()))
+    ax.set_ylim(-0.6, len(rows) - 0.4)
 
 
-def facts(report: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """The plain numbers of the data report, one level of nesting opened; lists and long texts stay in their chapter.
+def facts(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The data in a line: those of `FACTS` that the data report has, the days it spans, and the rows set apart.
 
-    >>> facts({"counts": {"n_items": 800}, "product": "i7", "report": [1, 2]})
-    [('items', 800)]
+    >>> facts({"counts": {"n_items": 800, "first_day": "2025-01-02", "last_day": "2025-12-31"}, "report": []})
+    [('products', 800), ('first to last day', '2025-01-02 – 2025-12-31')]
     """
-    found: list[tuple[str, Any]] = []
-    for name, value in report.items():
-        if isinstance(value, Mapping) and not prefix:
-            found += facts(value, prefix=name)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found.append((name.removeprefix("n_").replace("_", " "), value))
-    return found[:14]
+    counts = report.get("counts") if isinstance(report.get("counts"), Mapping) else {}
+    found = [(words, counts[name]) for name, words in FACTS.items() if counts.get(name) is not None]
+    if counts.get("first_day") and counts.get("last_day"):
+        found.append(("first to last day", f"{counts['first_day']} – {counts['last_day']}"))
+    for action in ("quarantined", "deduplicated"):
+        lines = [
+            line for line in report.get("report") or [] if isinstance(line, Mapping) and line.get("action") == action
+        ]
+        if rows := sum(line.get("rows") or 0 for line in lines):
+            found.append((f"rows {action}", rows))
+    return found
 
 
 def classifiers(report: Any) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Raw HTML inside Markdown stays only where it is a plain tag of `PLAIN_TAGS`; eve
 that a product title full of markup does nothing but look odd.
 """
 
+import copy
 import re
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from traitlets.config import Config
 
 from recsys_kit.workbook.runs import write_atomically
 
-PLAIN_TAGS = "details summary br hr sub sup kbd b i em strong small code pre p".split()
-MARKUP = re.compile(rf"<(?!/?(?:{'|'.join(PLAIN_TAGS)})\s*/?>)")
+PLAIN_TAGS = "details|summary|br|hr|sub|sup|kbd|b|i|em|strong|small|code|pre|p"
+MARKUP = re.compile(rf"<(?!/?(?:{PLAIN_TAGS})\s*/?>)")
+VIEW = "application/vnd.jupyter.widget-view+json"
+LIVE = '<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>'
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
@@ -28,9 +31,6 @@ main { max-width: 60rem; margin: 0 auto; } .jp-InputPrompt, .jp-OutputPrompt { d
 math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 .jp-Cell-outputWrapper, .jp-OutputArea-output { overflow-x: auto; }
 </style>{% endblock %}
-{% block data_widget_view %}
-<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>
-{% endblock %}
 """
 
 
@@ -83,7 +83,10 @@ class PageExporter(HTMLExporter):
 
 def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:
     """Write the notebook's HTML; the notebook stays as it is."""
-    page = NotebookNode({**notebook, "metadata": NotebookNode({**notebook.metadata, "title": title})})
+    page = copy.deepcopy(notebook)
     page.metadata.pop("widgets", None)  # the state of widgets that cannot move here
+    page.metadata["title"] = title
+    for output in [o for cell in page.cells for o in cell.get("outputs", []) if VIEW in o.get("data", {})]:
+        output.data = {"text/html": LIVE}
     html, _ = PageExporter(config=Config({"HTMLExporter": {"embed_images": False}})).from_notebook_node(page)
     write_atomically(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))

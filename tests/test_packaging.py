@@ -1,0 +1,84 @@
+"""The files that install the workbook agree with each other, and importing it is light."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+import recsys_kit
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONSTRAINTS = (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~ \[]", name)[0]).lower()
+
+
+def pins() -> dict[str, str]:
+    lines = [line for line in CONSTRAINTS if line and not line.startswith("#")]
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in lines
+    )  # no local suffix, hash or link
+    return {plain(line): line.split("==")[1] for line in lines}
+
+
+def test_every_direct_dependency_is_pinned():
+    extras = PROJECT["optional-dependencies"]["test"]
+    assert {plain(name) for name in PROJECT["dependencies"] + extras} <= set(pins())
+    assert "setuptools" in pins()  # the build backend, so that a set-up is the same every time
+
+
+def test_torch_is_the_same_everywhere():
+    assert pins()["torch"] == "2.13.0"
+    assert "torch==2.13.0" in PROJECT["dependencies"]
+
+
+def test_torchvision_is_absent():
+    assert "torchvision" not in pins()
+    assert find_spec("torchvision") is None
+
+
+def test_the_conda_environment_agrees_and_gives_a_reason_for_each_package():
+    text = (ROOT / "environment.yml").read_text()
+    lines = yaml.safe_load(text)["dependencies"]
+    (from_pip,) = [line["pip"] for line in lines if isinstance(line, dict)]
+    assert [line for line in from_pip if not line.startswith("-")] == PROJECT["dependencies"]
+    assert from_pip[0] == "-c constraints.txt"
+    assert from_pip[-1] == "-e ."
+    packages = [line for line in text.splitlines() if re.match(r"\s+- [a-z]", line) and not line.endswith(":")]
+    without = [line for line in packages if " # " not in line.replace("  # ", " # ") and "conda-forge" not in line]
+    assert without == []
+
+
+def test_nothing_ties_the_project_to_one_machine():
+    for name in ("pyproject.toml", "constraints.txt", "environment.yml", "Makefile", ".ci/run"):
+        text = (ROOT / name).read_text()
+        assert not re.search(r"https?://(?!docs)|find-links=|index-url=|/home/|/root/", text), name
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, recsys_kit; print(*sorted(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout.split()
+    assert "recsys_kit" in loaded
+    assert not {"torch", "transformers", "pandas", "numpy", "matplotlib", "sklearn", "papermill", "typer"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", sorted(recsys_kit.PUBLIC))
+def test_a_public_name_is_where_the_table_says(name):
+    if not find_spec(recsys_kit.PUBLIC[name]):
+        pytest.skip(f"{recsys_kit.PUBLIC[name]} is not there yet")
+    assert getattr(recsys_kit, name).__name__ == name if name != "MODELS" else recsys_kit.MODELS
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = recsys_kit.nothing

@@ -1,0 +1,121 @@
+"""Parameters are read from the notebooks and refused before a kernel starts."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from recsys_kit.errors import ParameterError
+from recsys_kit.workbook.parameters import (
+    Chapter,
+    Parameter,
+    convert,
+    list_chapters,
+    plan_parameters,
+    read_parameters,
+    select_chapters,
+)
+
+
+def chapter(name: str, **parameters: tuple) -> Chapter:
+    made = {key: Parameter(key, kind, default, f"what {key} does") for key, (kind, default) in parameters.items()}
+    return Chapter(name, Path(f"{name}.ipynb"), made)
+
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+CHAPTERS = [
+    chapter("01_first", seed=("int", 7), shares=("list[float]", [0.8, 0.2]), title=("str", "")),
+    chapter("03_third", seed=("int", 7), epochs=("int", 1), rate=("float", 0.1), text=("bool", True)),
+]
+
+
+def notebook_with(tmp_path: Path, source: str) -> Path:
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+    cell = nbformat.v4.new_code_cell(source)
+    cell.metadata["tags"] = ["parameters"]
+    notebook.cells = [cell]
+    path = tmp_path / "01_made.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_name_type_default_and_help_come_from_the_tagged_cell(tmp_path):
+    path = notebook_with(tmp_path, 'k: int = 10  # length of a list\nkinds: list[str] = ["view"]  # what counts')
+    assert read_parameters(path) == {
+        "k": Parameter("k", "int", 10, "length of a list"),
+        "kinds": Parameter("kinds", "list[str]", ["view"], "what counts"),
+    }
+
+
+def test_a_default_that_papermill_cannot_read_names_the_notebook_and_the_line(tmp_path):
+    with pytest.raises(ParameterError, match=r"RK-305 the default of name in 01_made\.ipynb"):
+        read_parameters(notebook_with(tmp_path, 'name: str = "a # b"  # has a hash'))
+
+
+def test_chapters_are_listed_in_order_also_from_a_folder_with_braces_in_its_name(tmp_path):
+    folder = tmp_path / "odd {name}"
+    folder.mkdir()
+    for name in ("02_b", "01_a"):
+        notebook_with(tmp_path, "seed: int = 7  # s").rename(folder / f"{name}.ipynb")
+    (folder / "notes.ipynb").write_text("not a chapter")
+    assert [(c.name, c.number) for c in list_chapters(folder)] == [("01_a", "01"), ("02_b", "02")]
+
+
+def test_a_setting_reaches_every_chapter_that_declares_the_name():
+    assert plan_parameters(CHAPTERS, ["seed=3"]) == {"01_first": {"seed": 3}, "03_third": {"seed": 3}}
+
+
+@pytest.mark.parametrize("settings", [["seed=3", "03.seed=5"], ["03.seed=5", "seed=3"], ["seed=3", "03_third.seed=5"]])
+def test_the_setting_for_one_chapter_wins_whatever_the_order(settings):
+    assert plan_parameters(CHAPTERS, settings) == {"01_first": {"seed": 3}, "03_third": {"seed": 5}}
+
+
+def test_a_value_may_hold_an_equals_sign_and_a_dot():
+    assert plan_parameters(CHAPTERS, ["title=a=b.c"])["01_first"] == {"title": "a=b.c"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("epoch=2", "RK-302 parameter 'epoch' is unknown.*Did you mean epochs"),
+        ("01.epochs=2", "RK-302 parameter 'epochs' is unknown to 01_first"),
+        ("02.seed=2", "RK-302 chapter '02' of 02.seed is not selected"),
+        ("seed", "RK-302 setting 'seed' has no value"),
+        ("seed=2.0", "RK-303 parameter seed of 01_first is '2.0'; expected int, such as 7.*what seed does"),
+        ("seed=", "RK-303"),
+        ("rate=nan", "RK-303"),
+        ("rate=fast", "RK-303"),
+        ("text=maybe", "RK-303"),
+        ("shares=a,b", "RK-303"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_the_value_and_the_remedy(setting, words):
+    with pytest.raises(ParameterError, match=words):
+        plan_parameters(CHAPTERS, [setting])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("007", "str", "007"),
+        ("-3", "int", -3),
+        ("1e-4", "float", 1e-4),
+        ("Yes", "bool", True),
+        ("a, b", "list[str]", ["a", "b"]),
+        ('["a, b", "c"]', "list[str]", ["a, b", "c"]),
+        ("[1, 2]", "list[int]", [1, 2]),
+        ("", "list[str]", []),
+    ],
+)
+def test_values_are_converted_to_the_declared_type(text, kind, value):
+    assert convert(text, Parameter("p", kind, None, ""), "01_first") == value
+
+
+def test_chapters_are_selected_by_number_or_name_in_the_order_of_the_workbook():
+    assert [c.number for c in select_chapters(CHAPTERS, ["03", "01_first"])] == ["01", "03"]
+    assert select_chapters(CHAPTERS, []) == CHAPTERS
+
+
+def test_an_unknown_chapter_is_refused_with_those_there_are():
+    with pytest.raises(ParameterError, match="RK-304 chapter '07' is unknown; expected one of 01, 03"):
+        select_chapters(CHAPTERS, ["07"])

@@ -1,0 +1,129 @@
+"""A run folder keeps who made what and who read it, and shows nothing half-written."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.workbook.runs import edit_manifest, maker_of, open_run, resolve, sha256_of, write_atomically, write_json
+
+
+@pytest.fixture
+def run(tmp_path):
+    return open_run(tmp_path / "run", chapter="04_evaluation", seed=7)
+
+
+def manifest(run) -> dict:
+    return json.loads((run.folder / "run.json").read_text())
+
+
+def test_what_is_written_is_read_back_and_recorded_with_its_hash(run):
+    frame = pd.DataFrame({"user_id": ["007", "NA"], "value": [1.5, None]})
+    path = run.write("results/metrics.parquet", frame)
+    pd.testing.assert_frame_equal(run.read("results/metrics.parquet"), frame)
+    assert manifest(run)["artifacts"] == {"results/metrics.parquet": sha256_of(path)}
+    assert manifest(run)["chapters"]["04_evaluation"]["inputs"] == {"results/metrics.parquet": sha256_of(path)}
+
+
+def test_a_missing_required_artifact_names_the_chapter_that_makes_it(run):
+    with pytest.raises(ArtifactError, match=r"RK-401 data/train.parquet .* 01_preprocessing makes it.*--only 01"):
+        run.read("data/train.parquet")
+
+
+def test_a_missing_optional_artifact_is_none_and_recorded_as_absent(run):
+    assert run.read("features/items_minilm", required=False) is None
+    assert manifest(run)["chapters"]["04_evaluation"]["inputs"] == {"features/items_minilm": "absent"}
+
+
+class Folder:
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        for name in self.names:
+            (folder / name).write_text(name)
+
+
+def test_a_folder_is_replaced_as_a_whole(run):
+    run.write("models/ease", Folder("weights", "old"))
+    run.write("models/ease", Folder("weights"))
+    assert sorted(path.name for path in run.path("models/ease").iterdir()) == ["weights"]
+    assert list(manifest(run)["artifacts"]) == ["models/ease/weights"]
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_no_rest(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+
+    def half(temporary: Path) -> None:
+        temporary.write_text('{"half')
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, half)
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_same_value_gives_the_same_bytes_and_nan_is_refused(tmp_path):
+    write_json(tmp_path / "a.json", {"b": 1, "a": "é"})
+    write_json(tmp_path / "b.json", {"a": "é", "b": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "c.json", {"a": float("nan")})
+
+
+def test_many_writers_of_the_manifest_lose_nothing(run):
+    def add(number: int) -> None:
+        with edit_manifest(run.folder) as state:
+            state["artifacts"][f"results/{number}"] = "hash"
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+    assert len(manifest(run)["artifacts"]) == 40
+
+
+def test_opening_again_forgets_what_was_read_and_skipped(run):
+    run.read("features/items_minilm", required=False)
+    run.skip("pictures", "there are none")
+    run.skip("pictures", "there are none")
+    assert manifest(run)["chapters"]["04_evaluation"]["skipped_sections"] == [
+        {"section": "pictures", "reason": "there are none"}
+    ]
+    open_run(run.folder, chapter="04_evaluation", seed=7)
+    state = manifest(run)["chapters"]["04_evaluation"]
+    assert state["inputs"] == {}
+    assert state["skipped_sections"] == []
+
+
+def test_a_profile_that_is_not_one_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="RK-301 profile is 'fast'"):
+        open_run(tmp_path, chapter="01_preprocessing", seed=7, profile="fast")
+
+
+def test_a_relative_run_counts_from_the_project_wherever_the_kernel_is(tmp_path, monkeypatch):
+    before = resolve("runs/toyshop")
+    monkeypatch.chdir(tmp_path)
+    assert resolve("runs/toyshop") == before
+    assert before.is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("name", "maker"),
+    [
+        ("data/train.parquet", "01_preprocessing"),
+        ("results/data_report.json", "01_preprocessing"),
+        ("features/items_tfidf", "02_feature_extraction"),
+        ("models/review_classifier", "03_finetuning"),
+        ("results/review_classification.json", "03_finetuning"),
+        ("models/hybrid", "04_evaluation"),
+        ("results/leaderboard.csv", "04_evaluation"),
+        ("results/shoppers.json", "05_case_study"),
+    ],
+)
+def test_every_artifact_has_its_maker(name, maker):
+    assert maker_of(name) == maker

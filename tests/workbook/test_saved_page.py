@@ -1,0 +1,70 @@
+"""A saved chapter is one file: nothing fetched, nothing active, formulas readable."""
+
+import nbformat
+import pytest
+
+from recsys_kit.workbook.saved_page import write_page
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    def write(*cells) -> str:
+        notebook = nbformat.v4.new_notebook(cells=list(cells))
+        notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+        write_page(notebook, tmp_path / "a.html", title="01 <b>")
+        assert "widgets" in notebook.metadata  # the notebook itself is not changed
+        return (tmp_path / "a.html").read_text(encoding="utf-8")
+
+    return write
+
+
+def markdown(text):
+    return nbformat.v4.new_markdown_cell(text)
+
+
+def shown(**data):
+    cell = nbformat.v4.new_code_cell("view")
+    cell.outputs = [nbformat.v4.new_output("display_data", data={k.replace("_", "/", 1): v for k, v in data.items()})]
+    return cell
+
+
+def test_nothing_is_fetched(page_of):
+    page = page_of(markdown("# Hello"), shown(text_html="<table></table>"))
+    for word in ("<script src", "cdnjs", "unpkg", "jsdelivr", "import("):
+        assert word not in page
+    assert "01 &lt;b&gt;" in page
+
+
+def test_formulas_are_mathml(page_of):
+    page = page_of(markdown(r"Inline $\frac{a}{b}$ and" + "\n\n" + r"$$\sum_{i} x_i$$"))
+    assert page.count("<math") == 2
+    assert "<mfrac>" in page
+    assert 'display="block"' in page
+
+
+def test_markup_in_markdown_is_text_and_folded_solutions_stay(page_of):
+    evil = "<img src=x onerror=alert(1)> <script>alert(1)</script> [x](javascript:alert(1))"
+    page = page_of(
+        markdown("<details><summary>Solution</summary>\n\n```python\nanswer = 1\n```\n\n</details>"),
+        markdown(evil),
+        shown(text_markdown=f"*Skipped: {evil}*"),
+    )
+    assert "<details><summary>Solution</summary>" in page
+    for active in ("<img src=x", "<script>alert", 'href="javascript'):
+        assert active not in page
+
+
+def test_links_between_chapters_lead_to_pages(page_of):
+    assert 'href="02_feature_extraction.html"' in page_of(markdown("[next](02_feature_extraction.ipynb)"))
+
+
+def test_a_widget_is_a_sentence(page_of):
+    view = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "a", "version_major": 2},
+        "text/plain": "interactive(",
+    }
+    cell = nbformat.v4.new_code_cell("explore")
+    cell.outputs = [nbformat.v4.new_output("display_data", data=view)]
+    page = page_of(cell)
+    assert "A live widget" in page
+    assert "interactive(" not in page
