@@ -178,7 +178,7 @@ def explore_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id:
     """Pick an item and how many neighbours to see."""
     known = next(iter(features.values())).ids
     chosen = [item_id, *[other for other in known if other != item_id][:300]]
-    options = [(f"{shorten(str(titles.get(other, other)), 60)} [{other}]", other) for other in chosen]
+    options = [(f"{place} · {shorten(str(titles.get(other, '')), 60)}", other) for place, other in enumerate(chosen)]
     return _explore(
         lambda item, k: view_neighbours(features, titles, item, k),
         item=ipywidgets.Dropdown(options=options, value=item_id, description="item", layout={"width": "30em"}),
