@@ -99,7 +99,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
     ax.set_xticks(range(len(groups)), [f"{group}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_ylim(bottom=0)
-    ax.legend(ncols=len(models), fontsize="small", frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 

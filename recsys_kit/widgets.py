@@ -4,12 +4,16 @@ A notebook calls the view first, plainly, so that a batch run meets its errors a
 cell wraps the same function. Sliders wait for the release (`continuous_update=False`); nothing trains behind one.
 """
 
+import base64
 import html
+import io
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
+import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, display
+from IPython.display import HTML
 from matplotlib.axes import Axes
 
 from recsys_kit.data.cleaning import k_core
@@ -174,7 +178,7 @@ def explore_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id:
     """Pick an item and how many neighbours to see."""
     known = next(iter(features.values())).ids
     chosen = [item_id, *[other for other in known if other != item_id][:300]]
-    options = [(f"{shorten(str(titles.get(other, other)), 60)} [{other}]", other) for other in chosen]
+    options = [(f"{place} · {shorten(str(titles.get(other, '')), 60)}", other) for place, other in enumerate(chosen)]
     return _explore(
         lambda item, k: view_neighbours(features, titles, item, k),
         item=ipywidgets.Dropdown(options=options, value=item_id, description="item", layout={"width": "30em"}),
@@ -202,16 +206,42 @@ def explore_review(classifier: Any, text: str) -> ipywidgets.Widget:
 # -- shared ----------------------------------------------------------------------------------------------------------
 
 
-def _explore(view, **controls: ipywidgets.Widget) -> ipywidgets.Widget:
-    """Controls above, the view below; what the view returns is displayed, what it raises is shown."""
+def _explore(view: Callable[..., object], **controls: ipywidgets.Widget) -> ipywidgets.Widget:
+    """Controls above, what the view draws and returns below.
 
-    def show(**values: object) -> None:
-        shown = view(**values)
-        if isinstance(shown, HTML | pd.DataFrame):
-            display(shown)
+    The view lives in an HTML widget, not in an Output widget: papermill's client answers every Output widget on the
+    channel where it awaits the end of the cell, and now and then waits for ever (nbclient issue 312).
+    """
+    shown = ipywidgets.HTML()
 
-    output = ipywidgets.interactive_output(show, controls)
-    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), output])
+    def redraw(change: object = None) -> None:
+        try:
+            shown.value = _as_html(lambda: view(**{name: control.value for name, control in controls.items()}))
+        except Exception as problem:
+            shown.value = f"<pre>{html.escape(str(problem))}</pre>"
+            raise
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), shown])
+
+
+def _as_html(view: Callable[[], object]) -> str:
+    """The figures that a view draws, and the table or HTML that it returns, as one piece of HTML."""
+    before = set(plt.get_fignums())
+    result = view()
+    parts = []
+    for number in [number for number in plt.get_fignums() if number not in before]:
+        picture = io.BytesIO()
+        plt.figure(number).savefig(picture, format="png", dpi=100)
+        plt.close(number)
+        parts.append(f'<img src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}">')
+    if isinstance(result, HTML):
+        parts.append(result.data)
+    elif isinstance(result, pd.DataFrame):
+        parts.append(result.to_html(index=False, escape=True, border=0))
+    return "".join(parts)
 
 
 def _html_table(frame: pd.DataFrame, columns: list[str], caption: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,13 +56,17 @@ class Vectors:
             return cls(ids, arrays["values"], how)
         return cls(ids, csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape), how)
 
+    @cached_property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.ids)
+
     def align(self, ids: Sequence[str]) -> "Vectors":
         """The rows of these ids, in this order; zeros where there is none.
 
         >>> Vectors(["a", "b"], np.eye(2, dtype=np.float32), {}).align(["b", "new"]).values.tolist()
         [[0.0, 1.0], [0.0, 0.0]]
         """
-        place = pd.Index(self.ids).get_indexer(list(ids))
+        place = self._index.get_indexer(list(ids))
         rows = np.flatnonzero(place >= 0)
         ones = np.ones(len(rows), np.float32)
         choose = csr_matrix((ones, (rows, place[rows])), shape=(len(place), len(self.ids)))

@@ -41,7 +41,7 @@ class TrainingPlan:
     weight_decay: float = 0.01  # on matrices; biases and layer norms are left alone
     warmup_share: float = 0.1  # of all steps: the rate rises from zero, then falls to zero on a line
     max_grad_norm: float = 1.0  # longer gradients are cut to this length
-    batch_size: int = 32
+    batch_size: int = 16
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -193,13 +193,14 @@ class _TrainingState:
             self._save(self.folder / f"epoch-{epoch + 1:03d}")
 
     def resume(self) -> int:
-        """Load the newest whole state of this very training; returns the epoch to go on with."""
+        """Load the newest whole state of this very training; returns the epoch to go on with. Other states go."""
         for folder in sorted(self.folder.glob("epoch-*"), reverse=True) if self.folder is not None else []:
             try:
                 if self._load(folder):
                     return len(self._epochs)
             except (OSError, ValueError, KeyError, SafetensorError):
-                continue  # cut short by a crash: the epoch before it is whole
+                pass  # cut short by a crash: the epoch before it is whole
+            shutil.rmtree(folder)
         return 0
 
     def remove(self) -> None:

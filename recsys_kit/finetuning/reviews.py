@@ -12,18 +12,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
+from torch import nn
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from recsys_kit.errors import DataError
 from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
-from recsys_kit.features.pretrained import DEFAULT_MODEL, load_pretrained, load_tokenizer, pick_device, pick_dtype
+from recsys_kit.features.pretrained import (
+    DEFAULT_MODEL,
+    load_pretrained,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+    quiet,
+)
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.finetuning.loop import TrainingPlan, fit_model
 from recsys_kit.finetuning.scores import confusion_counts, macro_f1
 
+HEAD_FILE = "head.safetensors"
 PREDICT_ROWS = 16  # rows computed at once when predicting
 
 
@@ -34,6 +46,15 @@ def label_of(rating: pd.Series) -> pd.Series:
     ['5', '2.5', nan]
     """
     return rating.map(lambda value: f"{value:g}", na_action="ignore").astype(object)
+
+
+def names_its_label(titles: pd.Series) -> pd.Series:
+    """True where a review's title is only its stars ("Five Stars", what some shops fill in): it gives the answer away.
+
+    >>> names_its_label(pd.Series(["Five Stars", "1 star!", "Five stars for the box", None])).tolist()
+    [True, True, False, False]
+    """
+    return titles.fillna("").str.fullmatch(r"\s*(?:one|two|three|four|five|[1-5])\s+stars?\W*", case=False).astype(bool)
 
 
 def classes_of(labels: Sequence[str]) -> list[str]:
@@ -149,6 +170,7 @@ class ReviewDataset(Dataset):
     def collate(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Rows -> one batch: input_ids and attention_mask (B, longest), labels (B,), rows (B,)."""
         batch = self.tokenizer.pad({"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt")
+        batch = {name: batch[name] for name in ("input_ids", "attention_mask")}
         return {**batch, **{name: torch.tensor([row[name] for row in rows]) for name in ("labels", "rows")}}
 
     def batches(self, batch_size: int, *, seed: int | None = None) -> DataLoader:
@@ -178,6 +200,46 @@ class LengthGroupedBySeed(LengthGroupedSampler):
     def set_epoch(self, epoch: int) -> None:
         """Fix the order of the next pass."""
         self.generator.manual_seed(self.seed + epoch)
+
+
+class MeanPooledClassifier(nn.Module):
+    """A pretrained encoder, the mean of its token vectors, a linear head; called with a batch, gives loss and logits.
+
+    The mean and not the first token's vector, because sentence encoders such as MiniLM were pretrained for it.
+
+    Args:
+        encoder: from transformers' AutoModel.
+        class_weights: (classes,) what a mistake on each class costs.
+        dropout: share of the pooled numbers hidden from the head while training.
+    """
+
+    def __init__(self, encoder: nn.Module, class_weights: torch.Tensor, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder, self.dropout = encoder, nn.Dropout(dropout)
+        self.head = nn.Linear(encoder.config.hidden_size, len(class_weights))
+        self.register_buffer("class_weights", class_weights)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> SequenceClassifierOutput:
+        """Token ids (B, L) -> logits (B, classes), and the weighted cross-entropy where there are labels (B,)."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, L, D)
+        mask = attention_mask.unsqueeze(-1)  # (B, L, 1)
+        pooled = (states * mask).sum(dim=1) / mask.sum(dim=1)  # (B, D)
+        logits = self.head(self.dropout(pooled)).float()  # (B, classes)
+        loss = cross_entropy(logits, labels, weight=self.class_weights) if labels is not None else None
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def class_weights(labels: np.ndarray, n_classes: int, *, power: float = 1.0) -> np.ndarray:
+    """What a mistake on each class costs, mean 1 over the rows: power 0 treats rows alike, 1 treats classes alike.
+
+    >>> class_weights(np.array([0, 0, 0, 0, 1]), 2).round(3)
+    array([0.625, 2.5  ])
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    weights = (len(labels) / np.maximum(counts, 1)) ** power
+    return weights / (weights * counts).sum() * len(labels)
 
 
 class ReviewClassifier:
@@ -233,7 +295,7 @@ class ReviewClassifier:
                 f"every one of the {len(labels)} training reviews has the label {self.classes}; expected two or more.",
                 "There is nothing to learn: say the majority label, or take other data.",
             )
-        self._new_model()
+        self._new_model(labels)
         train, valid = (
             ReviewDataset(*pair, self.classes, self.tokenizer, max_length=self.max_length)
             for pair in ((texts, labels), (valid_texts, valid_labels))
@@ -262,7 +324,7 @@ class ReviewClassifier:
         for rows, length in fixed_shape_batches([len(ids) for ids in token_ids], PREDICT_ROWS, self.max_length):
             batch = pad_to_shape(self.tokenizer, [token_ids[row] for row in rows], (PREDICT_ROWS, length)).to(device)
             with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
-                logits = self.model(**batch).logits  # (B, classes)
+                logits = self.model(batch["input_ids"], batch["attention_mask"]).logits  # (B, classes)
             probabilities[rows] = logits.float().softmax(dim=-1).cpu().numpy()[: len(rows)]
         return probabilities
 
@@ -273,8 +335,11 @@ class ReviewClassifier:
     def save(self, folder: str | Path) -> None:
         """Weights as safetensors, tokenizer and settings as JSON."""
         folder = Path(folder)
-        self.model.config._name_or_path = self.language_model  # never a path of this machine
-        self.model.save_pretrained(folder)
+        self.model.encoder.config._name_or_path = self.language_model  # never a path of this machine
+        with quiet():
+            self.model.encoder.save_pretrained(folder)
+        head = {"weight": self.model.head.weight, "bias": self.model.head.bias, "costs": self.model.class_weights}
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD_FILE)
         self.tokenizer.save_pretrained(folder)
         history = self.history.to_dict(orient="records")
         record = {"classes": self.classes, "max_length": self.max_length, "history": history}
@@ -286,23 +351,19 @@ class ReviewClassifier:
         record = json.loads((Path(folder) / "review_classifier.json").read_text("utf-8"))
         classifier = cls(str(folder), max_length=record["max_length"], device=device)
         classifier.classes, classifier.history = record["classes"], pd.DataFrame(record["history"])
-        classifier.model = load_pretrained(AutoModelForSequenceClassification, str(folder)).eval()
-        classifier.tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        head = load_file(Path(folder) / HEAD_FILE)
+        classifier.model = MeanPooledClassifier(load_pretrained(AutoModel, str(folder)), head.pop("costs")).eval()
+        classifier.model.head.load_state_dict(head)
+        classifier.tokenizer = load_tokenizer(str(folder), classifier.model.encoder)
         return classifier
 
-    def _new_model(self) -> None:
+    def _new_model(self, labels: Sequence[str]) -> None:
         torch.manual_seed(self.plan.seed)  # the head is new: its first weights are drawn
-        self.model = load_pretrained(
-            AutoModelForSequenceClassification,
-            self.language_model,
-            new_layers=("classifier", "pre_classifier", "score"),
-            num_labels=len(self.classes),
-            id2label=dict(enumerate(self.classes)),
-            label2id={name: index for index, name in enumerate(self.classes)},
-            ignore_mismatched_sizes=False,
-        )
-        self.model.get_input_embeddings().weight.requires_grad_(self.train_tokens)
-        self.tokenizer = load_tokenizer(self.language_model, self.model)
+        encoder = load_pretrained(AutoModel, self.language_model)
+        encoder.get_input_embeddings().weight.requires_grad_(self.train_tokens)
+        costs = class_weights(class_indices(labels, self.classes), len(self.classes))
+        self.model = MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
+        self.tokenizer = load_tokenizer(self.language_model, encoder)
 
     def _data_key(self, *parts: Sequence[str]) -> str:
         text = json.dumps([self.language_model, self.max_length, self.train_tokens, *map(list, parts)])

@@ -41,7 +41,7 @@ class ItemKNN(Recommender):
     shrink: float = 20.0
     """Added to the denominator of the cosine: pairs seen together once or twice are trusted less."""
     half_life: float | None = 1.0
-    """An event this many training periods old weighs half (1.0: the oldest weighs half of the newest); None: all alike."""
+    """An event this many training periods old weighs half (1.0: the oldest, half of the newest); None: all alike."""
     history_decay: float = 0.3
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 

@@ -14,8 +14,8 @@ from recsys_kit.features.text import Vectors
 def rerank_mmr(candidates: pd.DataFrame, vectors: Vectors, *, diversity: float, k: int = 10) -> pd.DataFrame:
     """Maximal marginal relevance: take, one after the other, what is relevant and unlike what was taken.
 
-    Each step takes the candidate with the largest `(1 - diversity) * relevance - diversity * (largest cosine to the items
-    taken)`; relevance is the score scaled to [0, 1] over the candidates.
+    Each step takes the candidate with the largest `(1 - diversity) * relevance - diversity * nearest`: relevance is the
+    score scaled to [0, 1] over the candidates, nearest the largest cosine to the items taken so far.
     Source: Carbonell and Goldstein, The use of MMR, SIGIR 1998.
 
     Args:
@@ -30,10 +30,16 @@ def rerank_mmr(candidates: pd.DataFrame, vectors: Vectors, *, diversity: float, 
     if not 0 <= diversity <= 1:
         raise ParameterError("RK-317", f"diversity is {diversity!r}; expected 0 to 1.", "Pass diversity=0.3.")
     candidates = candidates.sort_values("rank", kind="stable").reset_index(drop=True)
-    scores = candidates["score"].to_numpy(float)
+    cosines = _cosines(vectors, candidates["item_id"].tolist())
+    taken = _mmr(candidates["score"].to_numpy(float), cosines, diversity, k)
+    chosen = candidates.iloc[taken].rename(columns={"rank": "rank_before"})
+    return chosen.assign(rank=np.arange(1, len(taken) + 1)).reset_index(drop=True)
+
+
+def _mmr(scores: np.ndarray, cosines: np.ndarray, diversity: float, k: int) -> list[int]:
+    """The places of the chosen candidates, in the order in which they are taken."""
     spread = np.ptp(scores) if len(scores) else 0.0
     relevance = (scores - scores.min()) / spread if spread > 0 else np.zeros(len(scores))
-    similarity = _cosines(vectors, candidates["item_id"].tolist())
     nearest = np.zeros(len(scores))  # largest cosine to what was taken so far
     free = np.ones(len(scores), bool)
     taken: list[int] = []
@@ -41,9 +47,8 @@ def rerank_mmr(candidates: pd.DataFrame, vectors: Vectors, *, diversity: float, 
         value = np.where(free, (1 - diversity) * relevance - diversity * nearest, -np.inf)
         taken.append(int(value.argmax()))  # the first of equals: the one ranked better before
         free[taken[-1]] = False
-        nearest = np.maximum(nearest, similarity[taken[-1]])
-    chosen = candidates.iloc[taken].rename(columns={"rank": "rank_before"})
-    return chosen.assign(rank=np.arange(1, len(taken) + 1)).reset_index(drop=True)
+        nearest = np.maximum(nearest, cosines[taken[-1]])
+    return taken
 
 
 def _cosines(vectors: Vectors, item_ids: list[str]) -> np.ndarray:
@@ -54,11 +59,12 @@ def _cosines(vectors: Vectors, item_ids: list[str]) -> np.ndarray:
 
 def list_diversity(vectors: Vectors, item_ids: list[str]) -> float:
     """Mean over the pairs of a list of 1 - cosine; 0 for fewer than two items."""
-    n = len(item_ids)
-    if n < 2:
-        return 0.0
-    cosines = _cosines(vectors, item_ids)
-    return float(1 - (cosines.sum() - np.trace(cosines)) / (n * (n - 1)))
+    return _diversity(_cosines(vectors, item_ids))
+
+
+def _diversity(cosines: np.ndarray) -> float:
+    n = len(cosines)
+    return float(1 - (cosines.sum() - np.trace(cosines)) / (n * (n - 1))) if n > 1 else 0.0
 
 
 def trade_off(
@@ -79,9 +85,12 @@ def trade_off(
     wanted = truth.groupby("user_id")["item_id"].agg(set)
     rows = []
     for user, mine in candidates[candidates["user_id"].isin(wanted.index)].groupby("user_id"):
+        mine = mine.sort_values("rank", kind="stable")
+        scores, cosines = mine["score"].to_numpy(float), _cosines(vectors, mine["item_id"].tolist())
+        hits = mine["item_id"].isin(wanted[user]).to_numpy()
         for dial in dials:
-            chosen = rerank_mmr(mine, vectors, diversity=dial, k=k)["item_id"].tolist()
-            hits = np.array([[item in wanted[user] for item in chosen]])
-            ndcg = metrics.binary_ndcg(hits, np.array([len(wanted[user])]), k)[0]
-            rows.append({"user_id": user, "dial": dial, "ndcg": ndcg, "diversity": list_diversity(vectors, chosen)})
+            taken = _mmr(scores, cosines, dial, k)
+            ndcg = metrics.binary_ndcg(hits[None, taken], np.array([len(wanted[user])]), k)[0]
+            diversity = _diversity(cosines[np.ix_(taken, taken)])
+            rows.append({"user_id": user, "dial": dial, "ndcg": ndcg, "diversity": diversity})
     return pd.DataFrame(rows)

@@ -90,6 +90,13 @@ class Showcase:
         lists = {name: self.recommend(name, history=history, k=k).set_index("rank")["title"] for name in self.models}
         return pd.DataFrame(lists)
 
+    def page_entry(self, user_id: str, who: str, *, k: int = 10) -> dict[str, Any]:
+        """One shopper as plain values for `results/shoppers.json`: history (latest first) and every model's list."""
+        history = self.histories.get(user_id, [])
+        shown = ["rank", "item_id", *SHOWN, "reason"]
+        lists = {name: records(self.recommend(name, history=history, k=k), shown) for name in self.models}
+        return {"user_id": user_id, "who": who, "history": records(self.history(user_id).head(k)), "lists": lists}
+
     def _reason(self, history: Sequence[str], item_id: str, fallback: bool) -> str:
         neighbours = next((model for model in self.models.values() if isinstance(model, ItemKNN)), None)
         return reason(history, item_id, self.titles, neighbours=neighbours, tfidf=self.tfidf, fallback=fallback)

@@ -81,12 +81,20 @@ class PageExporter(HTMLExporter):
         )
 
 
+def _is_progress(output: NotebookNode) -> bool:
+    """A progress bar of tqdm: it has done its work and says nothing on a page."""
+    shown = output.get("data", {})
+    return VIEW in shown and bool(re.search(r"\d+%\|", shown.get("text/plain", "")))
+
+
 def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:
     """Write the notebook's HTML; the notebook stays as it is."""
     page = copy.deepcopy(notebook)
     page.metadata.pop("widgets", None)  # the state of widgets that cannot move here
     page.metadata["title"] = title
-    for output in [o for cell in page.cells for o in cell.get("outputs", []) if VIEW in o.get("data", {})]:
-        output.data = {"text/html": LIVE}
+    for cell in (cell for cell in page.cells if cell.cell_type == "code"):
+        cell["outputs"] = [output for output in cell["outputs"] if not _is_progress(output)]
+        for output in [output for output in cell["outputs"] if VIEW in output.get("data", {})]:
+            output.data = {"text/html": LIVE}
     html, _ = PageExporter(config=Config({"HTMLExporter": {"embed_images": False}})).from_notebook_node(page)
     write_atomically(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))

@@ -1,0 +1,197 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.errors import ArtifactError, DataError
+from recsys_kit.features import text as text_module
+from recsys_kit.features.pretrained import find_model, load_pretrained
+from recsys_kit.features.text import LanguageModel, TfidfEncoder, Vectors, fit_tfidf, load_encoder
+from recsys_kit.features.vectors import nearest_items, nearest_neighbour_accuracy
+
+TEXTS = pd.Series(
+    ["A blue mug for tea", "", "Jazz piano, live in Paris", "   ", "cup " * 300, "x", "Blue porcelain cup"],
+    index=list("abcdefg"),
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LanguageModel(max_length=32)
+
+
+def test_empty_text_is_a_row_of_zeros_and_every_other_row_has_unit_length(model):
+    for vectors in (model.vectors(TEXTS), fit_tfidf(TEXTS).vectors(TEXTS)):
+        dense = vectors.values if vectors.how["method"] == "language_model" else vectors.values.toarray()
+        norms = np.linalg.norm(dense, axis=1)
+        assert norms[[1, 3]].tolist() == [0, 0]
+        assert norms[[0, 2, 4, 6]] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_text_alone_gives_the_same_bits_as_in_company(model):
+    together = model.encode(TEXTS.tolist())
+    alone = np.vstack([model.encode([text]) for text in TEXTS])
+    assert np.array_equal(together, alone)
+    assert np.array_equal(together[::-1], model.encode(TEXTS.tolist()[::-1]))
+
+
+def test_batch_size_and_dtype_move_a_row_within_the_documented_tolerance(model):
+    kept = [text for text in TEXTS if text.strip()]
+    rows = {
+        (size, dtype): LanguageModel(max_length=32, batch_size=size, dtype=dtype).encode(kept)
+        for size, dtype in ((4, "float32"), (16, "float32"), (16, "bfloat16"))
+    }
+    assert (rows[4, "float32"] * rows[16, "float32"]).sum(axis=1).min() > 0.9999
+    assert (rows[16, "bfloat16"] * rows[16, "float32"]).sum(axis=1).min() > 0.999
+
+
+def test_meaning_is_nearer_than_nonsense(model):
+    mug, cup, jazz = model.encode(["a mug for hot tea", "a porcelain cup", "a jazz record"])
+    assert mug @ cup > mug @ jazz + 0.1
+
+
+def test_the_truncated_texts_are_counted(model):
+    model.encode(TEXTS.tolist())
+    assert (model.report.texts, model.report.empty, model.report.truncated) == (7, 2, 1)
+    assert model.token_counts(["x"]).tolist() == [3]
+
+
+def test_cached_rows_are_found_by_content_and_a_damaged_shard_is_made_again(model, tmp_path):
+    first = model.encode(TEXTS.tolist(), cache=tmp_path)
+    assert (model.report.cached, model.report.computed) == (0, 5)
+    again = model.encode([*TEXTS.tolist()[::-1], "new text"], cache=tmp_path)
+    assert (model.report.cached, model.report.computed) == (5, 1)
+    assert np.array_equal(again[:7][::-1], first)
+    for shard in tmp_path.rglob("*.safetensors"):
+        damaged = bytearray(shard.read_bytes())
+        damaged[-1] ^= 1
+        shard.write_bytes(bytes(damaged))
+    assert np.array_equal(model.encode(TEXTS.tolist(), cache=tmp_path), first)
+    assert model.report.cached == 0
+
+
+def test_another_length_does_not_share_the_cache(model, tmp_path):
+    model.encode(["one text"], cache=tmp_path)
+    shorter = LanguageModel(max_length=16)
+    shorter.encode(["one text"], cache=tmp_path)
+    assert shorter.report.cached == 0
+
+
+def test_an_interrupted_encoding_goes_on_where_it_stopped(model, tmp_path, monkeypatch):
+    texts = [f"text number {number}" for number in range(40)]
+    monkeypatch.setattr(text_module, "FLUSH_EVERY", 16)
+    forward, calls = model._forward, []
+
+    def stop_at_the_third(ids, length):
+        calls.append(length)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return forward(ids, length)
+
+    monkeypatch.setattr(model, "_forward", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        model.encode(texts, cache=tmp_path)
+    monkeypatch.setattr(model, "_forward", forward)
+    resumed = model.encode(texts, cache=tmp_path)
+    assert model.report.cached == 32
+    assert np.array_equal(resumed, model.encode(texts))
+
+
+def test_a_missing_model_is_an_error_that_says_how_to_get_it():
+    with pytest.raises(ArtifactError, match=r"RK-201 .*nobody/nothing.*hf download nobody/nothing"):
+        LanguageModel("nobody/nothing")
+
+
+def test_an_incomplete_folder_names_the_file(tmp_path):
+    shutil.copy(find_model() / "config.json", tmp_path)
+    with pytest.raises(ArtifactError, match=r"RK-202 .*\*\.safetensors, tokenizer\*"):
+        LanguageModel(str(tmp_path))
+
+
+def test_truncated_weights_are_refused(tmp_path):
+    for file in find_model().glob("*.*"):
+        if file.is_file():
+            shutil.copy(file, tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1_000_000])
+    with pytest.raises(ArtifactError, match="RK-202"):
+        LanguageModel(str(tmp_path))
+
+
+def test_layers_without_weights_are_refused_and_never_random(tmp_path):
+    from transformers import AutoModel
+
+    shutil.copytree(find_model(), tmp_path / "model")
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    (tmp_path / "model/config.json").write_text(json.dumps(config | {"num_hidden_layers": 7}))
+    with pytest.raises(ArtifactError, match=r"RK-203 .*layer\.6"):
+        load_pretrained(AutoModel, str(tmp_path / "model"))
+
+
+def test_tfidf_survives_saving_without_pickle_and_encodes_identically(tmp_path):
+    encoder = fit_tfidf(TEXTS, phrase_length=2)
+    vectors = encoder.vectors(TEXTS)
+    vectors.save(tmp_path)
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json", ".json", ".safetensors"]
+    loaded = Vectors.load(tmp_path)
+    assert loaded.ids == vectors.ids
+    assert (loaded.values != vectors.values).nnz == 0
+    new = ["blue jazz in a mug", "never seen"]
+    assert (loaded.encoder().encode(new) != encoder.encode(new)).nnz == 0
+
+
+def test_language_model_rows_survive_saving_and_bring_their_encoder(model, tmp_path):
+    vectors = model.vectors(TEXTS)
+    vectors.save(tmp_path)
+    loaded = Vectors.load(tmp_path)
+    assert np.array_equal(loaded.values, vectors.values)
+    assert np.array_equal(loaded.encoder().encode([TEXTS["c"]])[0], vectors.values[2])
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        fit_tfidf(TEXTS).vectors(TEXTS).save(tmp_path / name)
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_an_encoder_of_other_weights_is_refused(model):
+    with pytest.raises(ArtifactError, match="RK-206"):
+        load_encoder(model.how | {"weights": "0" * 64})
+
+
+def test_texts_without_a_word_are_an_error():
+    with pytest.raises(DataError, match="RK-191"):
+        fit_tfidf(["", "  "])
+
+
+def test_tfidf_agrees_with_scikit_learn():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    expected = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit_transform(TEXTS)
+    assert np.allclose(fit_tfidf(TEXTS).encode(TEXTS).toarray(), expected.toarray(), atol=1e-7)
+
+
+def test_words_learned_later_do_not_count():
+    encoder = TfidfEncoder(["mug"], [1.0])
+    assert encoder.encode(["mug jazz"]).toarray().tolist() == [[1.0]]
+
+
+def test_neighbours_leave_out_the_item_itself_and_items_without_text():
+    vectors = fit_tfidf(TEXTS).vectors(TEXTS)
+    assert nearest_items(vectors, "a", k=9)["item_id"].tolist() == ["g"]
+    assert nearest_items(vectors, "b").empty
+
+
+def test_neighbour_accuracy_agrees_with_a_slow_reference():
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(60, 5)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = pd.Series(rng.integers(0, 3, 60), index=[f"i{n}" for n in range(60)])
+    hits = nearest_neighbour_accuracy(Vectors(labels.index.tolist(), rows, {}), labels)
+    for row in range(60):
+        others = [(float(rows[row] @ rows[other]), other) for other in range(60) if other != row]
+        score, nearest = max(others)
+        assert hits.iloc[row] == float(score > 0 and labels.iloc[nearest] == labels.iloc[row])

@@ -1,0 +1,165 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import classification_report, f1_score
+
+from recsys_kit.errors import DataError
+from recsys_kit.finetuning import scores
+from recsys_kit.finetuning.loop import TrainingPlan
+from recsys_kit.finetuning.occlusion import word_shares
+from recsys_kit.finetuning.reviews import (
+    LengthGroupedBySeed,
+    MajorityClassifier,
+    ReviewClassifier,
+    ReviewDataset,
+    TfidfClassifier,
+    batch_widths,
+    class_indices,
+    class_weights,
+)
+
+GOOD = ("I love this mug", "a wonderful lamp", "perfect, thank you", "the best gift ever")
+BAD = ("it broke at once", "a terrible lamp", "I want a refund", "the worst gift ever")
+TEXTS = [f"{text}{'!' * extra}" for extra in range(4) for text in (*GOOD, *BAD)]
+LABELS = [label for _ in range(4) for label in ("5",) * 4 + ("1",) * 4]
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    plan = TrainingPlan(epochs=4, learning_rate=5e-4, batch_size=8)
+    model = ReviewClassifier(plan=plan, max_length=16)
+    return model.fit(TEXTS, LABELS, valid_texts=TEXTS[:8], valid_labels=LABELS[:8])
+
+
+def test_thirty_two_reviews_are_learned_by_heart(tuned):
+    assert tuned.predict(TEXTS) == LABELS
+    assert tuned.history.train_loss.iloc[-1] < 0.5 * tuned.history.train_loss.iloc[0]
+
+
+def test_a_pretrained_model_reads_words_it_was_never_taught(tuned):
+    assert tuned.predict(["an awful waste of money", "truly delightful"]) == ["1", "5"]
+
+
+def test_a_review_alone_gets_the_same_probabilities_as_in_company(tuned):
+    texts = [*TEXTS[:9], "", "long " * 100]
+    together = tuned.predict_proba(texts)
+    assert np.array_equal(together, np.vstack([tuned.predict_proba([text]) for text in texts]))
+    assert together.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert tuned.predict_proba([]).shape == (0, 2)
+
+
+def test_a_saved_classifier_answers_the_same_and_holds_no_path_and_no_pickle(tuned, tmp_path):
+    tuned.save(tmp_path)
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
+    assert "site-packages" not in "".join(file.read_text() for file in tmp_path.glob("*.json"))
+    loaded = ReviewClassifier.load(tmp_path)
+    assert loaded.classes == tuned.classes
+    assert np.array_equal(loaded.predict_proba(TEXTS), tuned.predict_proba(TEXTS))
+
+
+def test_the_token_table_stays_as_pretrained_unless_asked(tuned):
+    from transformers import AutoModel
+
+    from recsys_kit.features.pretrained import load_pretrained
+
+    before = load_pretrained(AutoModel, "minilm").get_input_embeddings().weight
+    assert tuned.model.encoder.get_input_embeddings().weight.equal(before)
+
+
+def test_a_label_unseen_in_training_is_refused_and_named():
+    with pytest.raises(DataError, match=r"RK-192 2 labels .*\['3', '4'\].*\['1', '5'\]"):
+        class_indices(["1", "3", "4"], ["1", "5"])
+
+
+def test_one_class_only_is_refused_before_training():
+    with pytest.raises(DataError, match="RK-193"):
+        ReviewClassifier().fit(["a", "b"], ["5", "5"], valid_texts=["a"], valid_labels=["5"])
+
+
+def test_the_majority_of_one_class_still_answers():
+    assert MajorityClassifier().fit(["a", "b"], ["5", "5"]).predict(["c"]) == ["5"]
+
+
+def test_tfidf_learns_what_words_mean_here():
+    model = TfidfClassifier().fit(TEXTS, LABELS)
+    assert model.predict(["terrible refund", "wonderful, perfect"]) == ["1", "5"]
+
+
+def test_rare_classes_cost_more_and_the_mean_cost_is_one():
+    labels = np.array([0] * 90 + [1] * 10)
+    costs = class_weights(labels, 2)
+    assert costs[1] / costs[0] == pytest.approx(9)
+    assert costs[labels].mean() == pytest.approx(1)
+
+
+def test_batches_are_as_wide_as_their_longest_row():
+    from transformers import AutoTokenizer
+
+    from recsys_kit.features.pretrained import find_model
+
+    tokenizer = AutoTokenizer.from_pretrained(str(find_model()))
+    data = ReviewDataset(["one", "one two three", "one " * 50], ["1", "5", "5"], ["1", "5"], tokenizer, max_length=10)
+    assert data.lengths == [3, 5, 10]
+    batch = data.collate([data[0], data[1]])
+    assert batch["input_ids"].shape == (2, 5)
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1] * 5]
+    assert (batch["labels"].tolist(), batch["rows"].tolist()) == ([0, 1], [0, 1])
+
+
+def test_length_groups_save_padding_hold_every_row_once_and_change_with_the_epoch():
+    lengths = np.random.default_rng(0).integers(3, 100, 640).tolist()
+    sampler = LengthGroupedBySeed(lengths, 16, seed=1)
+    orders = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+    assert sorted(orders[0]) == list(range(640))
+    assert orders[0] != orders[1]
+    assert orders[0] == orders[2]
+    cost = [sum(w for batch in batch_widths(lengths, order, 16) for _, w in batch) for order in (orders[0], range(640))]
+    assert cost[0] < 0.8 * cost[1]
+
+
+def test_scores_agree_with_scikit_learn():
+    rng = np.random.default_rng(5)
+    true, found = rng.integers(0, 4, 300), rng.integers(0, 4, 300)
+    ours = scores.report(true, found, list("abcd"))
+    theirs = classification_report(true, found, output_dict=True)
+    assert ours["accuracy"]["value"] == pytest.approx(theirs["accuracy"])
+    assert ours["macro_f1"]["value"] == pytest.approx(theirs["macro avg"]["f1-score"])
+    for index, row in enumerate(ours["per_class"]):
+        assert row["precision"]["value"] == pytest.approx(theirs[str(index)]["precision"])
+        assert row["recall"]["value"] == pytest.approx(theirs[str(index)]["recall"])
+
+
+def test_the_interval_of_the_matrix_is_that_of_resampled_reviews():
+    rng = np.random.default_rng(6)
+    true = rng.integers(0, 3, 200)
+    found = np.where(rng.random(200) < 0.7, true, rng.integers(0, 3, 200))
+    ours = scores.report(true, found, list("abc"))["macro_f1"]
+    draws = [f1_score(true[rows], found[rows], average="macro") for rows in rng.integers(0, 200, (800, 200))]
+    assert (ours["low"], ours["high"]) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.015)
+
+
+def test_a_class_that_the_test_lacks_does_not_count():
+    confusion = scores.confusion_counts(np.array([0, 1]), np.array([0, 1]), 3)
+    assert scores.macro_f1(confusion) == 1.0
+
+
+def test_a_paired_difference_is_surer_than_two_intervals():
+    true = np.arange(400) % 2
+    better, worse = true.copy(), true.copy()
+    better[:100] = 0
+    worse[:120] = 0
+    gap = scores.macro_f1_difference(true, better, worse, 2)
+    one, two = (scores.report(true, found, ["a", "b"])["macro_f1"] for found in (better, worse))
+    assert gap["value"] == pytest.approx(one["value"] - two["value"])
+    assert gap["low"] > 0
+    assert one["low"] < two["high"]
+
+
+def test_the_word_that_decides_has_the_largest_share():
+    model = TfidfClassifier().fit(TEXTS, LABELS)
+    shares = word_shares(model, "the terrible mug", "1")
+    assert shares.idxmax() == "terrible"
+    assert isinstance(shares, pd.Series)
