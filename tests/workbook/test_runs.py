@@ -127,3 +127,10 @@ def test_a_relative_run_counts_from_the_project_wherever_the_kernel_is(tmp_path,
 )
 def test_every_artifact_has_its_maker(name, maker):
     assert maker_of(name) == maker
+
+
+def test_who_reads_while_another_writes_sees_the_old_content_whole(tmp_path):
+    write_json(tmp_path / "a.json", {"old": 1})
+    with (tmp_path / "a.json").open() as reader:
+        write_json(tmp_path / "a.json", {"new": list(range(1000))})
+        assert json.load(reader) == {"old": 1}
