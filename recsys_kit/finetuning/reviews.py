@@ -227,7 +227,9 @@ class MeanPooledClassifier(nn.Module):
         mask = attention_mask.unsqueeze(-1)  # (B, L, 1)
         pooled = (states * mask).sum(dim=1) / mask.sum(dim=1)  # (B, D)
         logits = self.head(self.dropout(pooled)).float()  # (B, classes)
-        loss = cross_entropy(logits, labels, weight=self.class_weights) if labels is not None else None
+        loss = None
+        if labels is not None:  # not cross_entropy's own `weight`: it divides by the weights of the batch
+            loss = (cross_entropy(logits, labels, reduction="none") * self.class_weights[labels]).mean()
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
