@@ -57,10 +57,8 @@ def table_of(rows: pd.DataFrame, metrics_shown: Sequence[str], k: int = 10, slic
     `rows` are `Evaluation.metrics` or `.differences`; metrics that were not measured are left out.
 
     >>> row = {"model": "ease", "slice": "all", "metric": "ndcg", "k": 10, "value": 0.1234, "low": 0.11, "high": 0.14}
-    >>> table_of(pd.DataFrame([row]), ["ndcg", "mrr"])
-                      ndcg@10
-    model
-    ease  0.123 [0.110, 0.140]
+    >>> table_of(pd.DataFrame([row]), ["ndcg", "mrr"]).loc["ease"].to_dict()
+    {'ndcg@10': '0.123 [0.110, 0.140]'}
     """
     chosen = rows[(rows["slice"] == slice_name) & (rows["k"] == k) & rows["metric"].isin(metrics_shown)]
     cells = [
