@@ -36,7 +36,7 @@ def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | 
 
     One Axes for one panel, else a flat array of `rows * columns`.
     """
-    figure, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
+    _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)
@@ -68,7 +68,7 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
     for ax, slice_name in zip(axes, ("all", "warm"), strict=True):
         rows = chosen.query("slice == @slice_name").set_index("model").reindex(order)
         plot_intervals(ax, rows)
-        n_users = int(rows["n_users"].max())
+        n_users = int(rows["n_users"].fillna(0).max())
         ax.set(title=f"{slice_name} shoppers (n = {n_users:,})", xlabel=f"{metric}@{k}, mean and 95 % interval")
         ax.set_xlim(left=0)
     axes[1].set_yticklabels([])
@@ -99,7 +99,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
     ax.set_xticks(range(len(groups)), [f"{group}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_ylim(bottom=0)
-    ax.legend(ncols=len(models), fontsize="small", frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 
