@@ -12,6 +12,7 @@ from recsys_kit.workbook.report import write_report
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["n_users=200"]
+CELL_TIMEOUT_S = 300  # a cell that hangs is named, instead of a test that times out
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     known = {name for chapter in chapters for name in chapter.parameters}
     settings = [setting for setting in SMALL if setting.split("=")[0] in known]
     folder = tmp_path_factory.mktemp("runs") / "small"
-    outcomes = execute(chapters, folder, parameters=plan_parameters(chapters, settings))
+    outcomes = execute(chapters, folder, parameters=plan_parameters(chapters, settings), timeout_s=CELL_TIMEOUT_S)
     write_report(folder)
     return SmallRun(folder, chapters, outcomes)

@@ -8,6 +8,7 @@ import pytest
 
 from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import list_chapters
+from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +22,11 @@ def test_solutions_are_right(chapter, small_run, tmp_path):
         cells[name].source = re.search(r"```python\n(.*?)```", cells[f"{name}-solution"].source, re.S)[1]
     path = tmp_path / chapter.path.name
     nbformat.write(notebook, path)
-    (outcome,) = execute([replace(chapter, path=path)], small_run.copy(tmp_path / "run"), parameters=small(chapter))
+    copied, answered = small_run.copy(tmp_path / "run"), replace(chapter, path=path)
+    (outcome,) = execute([answered], copied, parameters=small(chapter), timeout_s=CELL_TIMEOUT_S)
     assert outcome.failure is None
-    answered = {cell.id: cell for cell in nbformat.read(outcome.page.with_suffix(".ipynb"), as_version=4).cells}
-    said = {name: "".join(o.get("text", "") for o in answered[f"{name}-check"].outputs).strip() for name in names}
+    seen = {cell.id: cell for cell in nbformat.read(outcome.page.with_suffix(".ipynb"), as_version=4).cells}
+    said = {name: "".join(o.get("text", "") for o in seen[f"{name}-check"].outputs).strip() for name in names}
     assert said == dict.fromkeys(names, "Right.")
 
 
