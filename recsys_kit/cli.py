@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -126,6 +127,9 @@ def main() -> None:
     except RecsysKitError as problem:
         print(problem, file=sys.stderr)
         sys.exit(problem.exit_code)
+    except Exception:  # a fault of ours: shown whole, and told apart from a wrong input
+        traceback.print_exc()
+        sys.exit(RecsysKitError.exit_code)
 
 
 if __name__ == "__main__":

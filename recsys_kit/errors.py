@@ -1,7 +1,8 @@
 """What can go wrong, said so that the reader knows what to do next.
 
 Every error reads `<code> <thing> <what is wrong, with the value>; expected <rule>. <What to do.>`
-Codes: RK-1xx input data, RK-2xx models and pretrained files, RK-3xx parameters, RK-4xx artifacts of a run, RK-5xx the run itself.
+Codes: RK-1xx input data, RK-2xx models and pretrained files, RK-3xx parameters, RK-4xx artifacts of a run, RK-5xx the
+run itself.
 """
 
 

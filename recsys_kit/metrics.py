@@ -26,7 +26,7 @@ def match(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tupl
     (array([[ True, False, False],
            [False, False, False]]), array([2, 1]))
     """
-    n_users, length = recommended.shape
+    n_users = len(recommended)
     width = int(max(recommended.max(initial=-1), items.max(initial=-1))) + 2  # item -1 becomes column 0
     relevant = np.unique(np.asarray(users, np.int64) * width + np.asarray(items) + 1)
     keys = np.arange(n_users)[:, None] * width + recommended + 1
@@ -221,8 +221,8 @@ def intra_list_diversity(recommended: np.ndarray, vectors: np.ndarray | sparse.c
 def novelty(recommended: np.ndarray, item_counts: np.ndarray, n_users: int, k: int) -> np.ndarray:
     """Mean self-information in bits, -log2 of the share of users who had the item; empty places count as 0.
 
-    `item_counts` `(N,)` counts the users of each item among the `n_users` of the training data. One is added to both, so that an
-    item nobody had is very, not infinitely, new.
+    `item_counts` `(N,)` counts the users of each item among the `n_users` of the training data. One is added to both:
+    an item nobody had is very, not infinitely, new.
     Source: Zhou et al., Solving the apparent diversity-accuracy dilemma of recommender systems, 2010.
 
     >>> novelty(np.array([[0, 1]]), item_counts=np.array([3, 0]), n_users=3, k=2)  # (0 bits + 2 bits) / 2

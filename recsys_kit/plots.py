@@ -36,7 +36,7 @@ def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | 
 
     One Axes for one panel, else a flat array of `rows * columns`.
     """
-    figure, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
+    _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)
@@ -68,7 +68,7 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
     for ax, slice_name in zip(axes, ("all", "warm"), strict=True):
         rows = chosen.query("slice == @slice_name").set_index("model").reindex(order)
         plot_intervals(ax, rows)
-        n_users = int(rows["n_users"].max())
+        n_users = int(rows["n_users"].fillna(0).max())
         ax.set(title=f"{slice_name} shoppers (n = {n_users:,})", xlabel=f"{metric}@{k}, mean and 95 % interval")
         ax.set_xlim(left=0)
     axes[1].set_yticklabels([])

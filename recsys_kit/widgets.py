@@ -100,15 +100,14 @@ def view_disagreements(
     evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, first: str, second: str, metric: str = "ndcg@10"
 ) -> pd.DataFrame:
     """The shoppers on whom two models differ most: what they had last, what they took next, how each model did."""
-    titles = items.set_index("item_id")["title"] if "title" in items else pd.Series(dtype=object)
-    name = lambda item: shorten(str(titles.get(item) or item), 34)  # noqa: E731
+    titles = items.dropna(subset="title").set_index("item_id")["title"] if "title" in items else {}
     rows = disagreements(evaluation, first, second, metric)
     taken = evaluation.ground_truth.groupby("user_id")["item_id"].first()
     last = [histories.get(user, []) for user in rows["user_id"]]
     return rows.assign(
         had=[len(history) for history in last],
-        last_had=[name(history[-1]) if history else "nothing" for history in last],
-        took_next=[name(taken[user]) for user in rows["user_id"]],
+        last_had=[shorten(titles.get(history[-1], history[-1]), 34) if history else "nothing" for history in last],
+        took_next=[shorten(titles.get(taken[user], taken[user]), 34) for user in rows["user_id"]],
     )
 
 

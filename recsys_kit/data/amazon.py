@@ -83,7 +83,7 @@ def read_records(path: Path) -> Records:
             continue
         record = _parse(line)
         if record is None:
-            broken[number] = line[:80].decode("utf-8", errors="replace")
+            broken[number] = f"{len(line)} bytes"  # not the line itself: it may name a shopper
         else:
             rows[number] = record
     return Records(rows, broken, cut_off)

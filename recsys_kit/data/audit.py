@@ -78,9 +78,13 @@ def _audit_truth(split: Split) -> tuple[str, bool, str]:
 
 
 def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, bool, str]:
-    """Garbage in every valid and test row (its shopper, item and time stay): training must not notice."""
+    """Garbage in every valid and test row: training must not notice.
+
+    The times stay, since they make the cut; where every shopper's own last items are cut off, shoppers and items too.
+    """
     later = pd.concat([split.valid, split.test], ignore_index=True)
-    content = later.columns.difference(["user_id", "item_id", "timestamp", "position"])
+    keys = [] if split.how["method"] == "time" else ["user_id", "item_id"]
+    content = later.columns.difference(["timestamp", "position", *keys])
     garbage = {column: -1.0 if is_numeric_dtype(later[column]) else "garbage" for column in content}
     poisoned = pd.concat([split.train, split.set_aside, later.assign(**garbage)], ignore_index=True)
     shares = {"shares": tuple(split.how["shares"])} if "shares" in split.how else {}

@@ -53,6 +53,10 @@ class Split:
         events = getattr(self, _judged(part))
         if min_rating is not None and "rating" in events:
             events = events[~(events["rating"] < min_rating)]
+        if target_events and "event" not in events:
+            raise DataError(
+                "RK-110", "interactions have no column 'event' to tell the kinds apart.", "Pass target_events=[]."
+            )
         if target_events:
             events = events[events["event"].isin(target_events)]
         pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()

@@ -1,4 +1,4 @@
-"""Many models, one table: the same shoppers, the same catalogue, the same denominator, an interval beside every mean."""
+"""Many models, one table: the same shoppers, catalogue and denominator, an interval beside every mean."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import pandas as pd
 
 from recsys_kit import metrics
 from recsys_kit.data.splitting import Split
-from recsys_kit.errors import DataError
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation.intervals import bootstrap_means
 from recsys_kit.features.text import Vectors
 from recsys_kit.recommenders.base import Recommender
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
-TABLE_METRICS = (*metrics.RANKING_METRICS, *metrics.LIST_METRICS)
+LONG_COLUMNS = ["model", "slice", "metric", "k", "value", "low", "high", "n_users"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Evaluation:
                 if line.metric != "coverage":
                     row |= {f"{line.metric}@{k}_low": line.low, f"{line.metric}@{k}_high": line.high}
             rows.append(row | {"n_users": int(of_model["n_users"].iloc[0])})
+        if not rows:  # nobody of this kind was judged
+            return pd.DataFrame(columns=["model", f"ndcg@{k}", "n_users"])
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -55,10 +57,8 @@ def table_of(rows: pd.DataFrame, metrics_shown: Sequence[str], k: int = 10, slic
     `rows` are `Evaluation.metrics` or `.differences`; metrics that were not measured are left out.
 
     >>> row = {"model": "ease", "slice": "all", "metric": "ndcg", "k": 10, "value": 0.1234, "low": 0.11, "high": 0.14}
-    >>> table_of(pd.DataFrame([row]), ["ndcg", "mrr"])
-                      ndcg@10
-    model
-    ease  0.123 [0.110, 0.140]
+    >>> table_of(pd.DataFrame([row]), ["ndcg", "mrr"]).loc["ease"].to_dict()
+    {'ndcg@10': '0.123 [0.110, 0.140]'}
     """
     chosen = rows[(rows["slice"] == slice_name) & (rows["k"] == k) & rows["metric"].isin(metrics_shown)]
     cells = [
@@ -87,8 +87,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge fitted models on what the shoppers of `part` did next.
 
-    Every model ranks the whole catalogue, from the shopper's history up to the cut, without what the shopper has already
-    had. A shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
+    Every model ranks the whole catalogue, from the shopper's history up to the cut, without what the shopper has had. A
+    shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
 
     Args:
         models: fitted models by the name they get on the leaderboard.
@@ -112,8 +112,12 @@ def evaluate(
     own = [list(histories.get(user, [])) for user in users]
     warm = np.isin(users, split.train["user_id"].unique().astype(str))
     catalogue = next(iter(models.values())).item_ids
+    if any(not np.array_equal(model.item_ids, catalogue) for model in models.values()):
+        raise ParameterError("RK-316", "the models rank different catalogues.", "Fit all with the same items=.")
     index = pd.Index(catalogue)
-    relevant = np.searchsorted(users, truth["user_id"].to_numpy(str)), index.get_indexer(truth["item_id"])
+    place, unknown = index.get_indexer(truth["item_id"]), pd.factorize(truth["item_id"])[0]
+    place = np.where(place < 0, len(index) + unknown, place)  # outside the catalogue: a miss for every model
+    relevant = np.searchsorted(users, truth["user_id"].to_numpy(str)), place
     judge = _ListJudge(index, relevant, item_vectors, split.train, cutoffs)
     lists, per_user, coverages = [], [], []
     for name, model in models.items():
@@ -208,27 +212,29 @@ def _means(per_user: pd.DataFrame, coverages: pd.DataFrame, seed: int) -> pd.Dat
             frames.append(_long(names, intervals, model=model, slice=slice_name, n_users=len(of_model)))
     n_users = per_user["user_id"].nunique()
     frames.append(coverages.assign(slice="all", metric="coverage", low=np.nan, high=np.nan, n_users=n_users))
-    return pd.concat(frames, ignore_index=True)[["model", "slice", "metric", "k", "value", "low", "high", "n_users"]]
+    return pd.concat(frames, ignore_index=True)[LONG_COLUMNS]
 
 
 def _differences(per_user: pd.DataFrame, seed: int, baseline: str = BASELINE) -> pd.DataFrame:
     """Model minus baseline, shopper by shopper: the interval of the mean difference."""
     names = _metric_columns(per_user)
-    frames = []
+    frames = [_long([], np.empty((0, 3)), model=[], slice=[], n_users=[])]
+    if baseline not in per_user["model"].unique():
+        return frames[0][LONG_COLUMNS]
     for slice_name, rows in _slices(per_user).items():
         of_baseline = rows[rows["model"] == baseline][names].to_numpy(float)
         for model, of_model in rows.groupby("model", sort=False):
             if model != baseline:
                 intervals = bootstrap_means(of_model[names].to_numpy(float) - of_baseline, seed=seed)
                 frames.append(_long(names, intervals, model=model, slice=slice_name, n_users=len(of_model)))
-    return pd.concat(frames, ignore_index=True)[["model", "slice", "metric", "k", "value", "low", "high", "n_users"]]
+    return pd.concat(frames, ignore_index=True)[LONG_COLUMNS]
 
 
 # -- where each model fails ------------------------------------------------------------------------------------------
 
 
 def by_shopper(evaluation: Evaluation, groups: pd.Series, metric: str = "ndcg@10", *, seed: int = 0) -> pd.DataFrame:
-    """The mean of `metric` by a group of shoppers (`groups`: user_id -> label): model, group, value, low, high, n_users."""
+    """The mean of `metric` by groups of shoppers (user_id -> label): model, group, value, low, high, n_users."""
     labelled = evaluation.per_user.assign(group=evaluation.per_user["user_id"].map(groups))
     return _grouped(labelled, metric, seed)
 
@@ -257,7 +263,8 @@ def _grouped(values: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
 
 def disagreements(evaluation: Evaluation, first: str, second: str, metric: str = "ndcg@10", n: int = 5) -> pd.DataFrame:
     """The n shoppers on whom two models differ most: user_id, both values, the difference, the largest first."""
-    wide = evaluation.per_user.pivot(index="user_id", columns="model", values=metric)[[first, second]]
-    wide["difference"] = wide[first] - wide[second]
+    values = evaluation.per_user.pivot(index="user_id", columns="model", values=metric)
+    wide = pd.DataFrame({first: values[first], second: values[second]})
+    wide["difference"] = values[first] - values[second]
     largest = wide.sort_values("difference", key=abs, ascending=False, kind="stable").head(n)
     return largest.reset_index().rename_axis(columns=None)

@@ -35,6 +35,7 @@ __all__ = [
     "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
 ]  # fmt: skip
 
+READ_FILES = (".safetensors", ".json", ".txt")  # weights, how they are pooled, the tokens
 FLUSH_EVERY = 512  # texts between two writes of the cache: what an interruption costs at most
 
 
@@ -174,7 +175,9 @@ class LanguageModel:
         self._model.to(getattr(torch, self.dtype))
         self.max_length = min(max_length, self._model.max_seq_length or max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
-        self.weights_hash = _hash_files(sorted(folder.glob("*.safetensors")))
+        self.weights_hash = _hash_files(
+            sorted(file for ending in ("safetensors", "json", "txt") for file in folder.rglob(f"*.{ending}"))
+        )
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0)
 
     @property

@@ -5,7 +5,7 @@ All three share one interface: `fit(texts, labels)`, then `predict_proba(texts)`
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -219,15 +219,20 @@ class MeanPooledClassifier(nn.Module):
         self.head = nn.Linear(encoder.config.hidden_size, len(class_weights))
         self.register_buffer("class_weights", class_weights)
 
+    def pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Token ids (B, L) -> the mean of the token vectors, padding left out (B, D)."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, L, D)
+        mask = attention_mask.unsqueeze(-1)  # (B, L, 1)
+        return (states * mask).sum(dim=1) / mask.sum(dim=1)
+
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
     ) -> SequenceClassifierOutput:
         """Token ids (B, L) -> logits (B, classes), and the weighted cross-entropy where there are labels (B,)."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, L, D)
-        mask = attention_mask.unsqueeze(-1)  # (B, L, 1)
-        pooled = (states * mask).sum(dim=1) / mask.sum(dim=1)  # (B, D)
-        logits = self.head(self.dropout(pooled)).float()  # (B, classes)
-        loss = cross_entropy(logits, labels, weight=self.class_weights) if labels is not None else None
+        logits = self.head(self.dropout(self.pool(input_ids, attention_mask))).float()  # (B, classes)
+        loss = None
+        if labels is not None:  # not cross_entropy's own `weight`: it divides by the weights of the batch
+            loss = (cross_entropy(logits, labels, reduction="none") * self.class_weights[labels]).mean()
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
@@ -300,6 +305,7 @@ class ReviewClassifier:
             ReviewDataset(*pair, self.classes, self.tokenizer, max_length=self.max_length)
             for pair in ((texts, labels), (valid_texts, valid_labels))
         )
+        self._start_head(train)
         self.history = fit_model(
             self.model,
             train.batches(self.plan.batch_size, seed=self.plan.seed),
@@ -314,19 +320,11 @@ class ReviewClassifier:
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, classes) float32, rows sum to one; the same for a text alone as in company."""
-        device = pick_device(self.device)
-        half = pick_dtype(device) == "bfloat16"
-        self.model.to(device).eval()
         token_ids = (
             self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"] if texts else []
         )
-        probabilities = np.zeros((len(texts), len(self.classes)), dtype=np.float32)
-        for rows, length in fixed_shape_batches([len(ids) for ids in token_ids], PREDICT_ROWS, self.max_length):
-            batch = pad_to_shape(self.tokenizer, [token_ids[row] for row in rows], (PREDICT_ROWS, length)).to(device)
-            with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
-                logits = self.model(batch["input_ids"], batch["attention_mask"]).logits  # (B, classes)
-            probabilities[rows] = logits.float().softmax(dim=-1).cpu().numpy()[: len(rows)]
-        return probabilities
+        logits = self._by_batch(token_ids, lambda *batch: self.model(*batch).logits, len(self.classes))
+        return torch.tensor(logits).softmax(dim=-1).numpy()
 
     def predict(self, texts: Sequence[str]) -> list[str]:
         """The most probable label of each text."""
@@ -364,6 +362,37 @@ class ReviewClassifier:
         costs = class_weights(class_indices(labels, self.classes), len(self.classes))
         self.model = MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
         self.tokenizer = load_tokenizer(self.language_model, encoder)
+
+    def _start_head(self, train: ReviewDataset) -> None:
+        """Start from a logistic regression on what the encoder already says, not from a random head.
+
+        A random head first pulls the encoder towards the majority, and on skewed labels it never comes back.
+        Source: Kumar et al., Fine-tuning can distort pretrained features, 2022.
+        """
+        pooled = self._pooled(train.token_ids)
+        start = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000).fit(pooled, train.labels)
+        weight, bias = start.coef_, start.intercept_
+        if len(self.classes) == 2:  # scikit-learn has one row for two classes
+            weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        with torch.no_grad():
+            self.model.head.weight.copy_(torch.tensor(weight, dtype=torch.float32))
+            self.model.head.bias.copy_(torch.tensor(bias, dtype=torch.float32))
+
+    def _pooled(self, token_ids: list[list[int]]) -> np.ndarray:
+        return self._by_batch(token_ids, self.model.pool, self.model.head.in_features)
+
+    def _by_batch(self, token_ids: list[list[int]], compute: Callable[..., torch.Tensor], width: int) -> np.ndarray:
+        """`compute(input_ids, attention_mask)` for every row, (N, width), in batches of fixed shape."""
+        device = pick_device(self.device)
+        half = pick_dtype(device) == "bfloat16"
+        self.model.to(device).eval()
+        values = np.zeros((len(token_ids), width), dtype=np.float32)
+        for rows, length in fixed_shape_batches([len(ids) for ids in token_ids], PREDICT_ROWS, self.max_length):
+            batch = pad_to_shape(self.tokenizer, [token_ids[row] for row in rows], (PREDICT_ROWS, length)).to(device)
+            with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
+                computed = compute(batch["input_ids"], batch["attention_mask"])
+            values[rows] = computed.float().cpu().numpy()[: len(rows)]
+        return values
 
     def _data_key(self, *parts: Sequence[str]) -> str:
         text = json.dumps([self.language_model, self.max_length, self.train_tokens, *map(list, parts)])

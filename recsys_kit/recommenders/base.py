@@ -76,14 +76,13 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 class Recommender(ABC):
     """Learns from interactions and ranks the whole catalogue for a shopper's history.
 
-    Subclasses are dataclasses whose fields are their parameters; they fill `can_score` and what `state` names in `_fit`, and
-    answer `_score`. Columns of every score matrix are `item_ids`, in the order of a fixed hash of the id: so a tie is broken the same way
-    whatever the order of rows or the alphabet.
+    Subclasses are dataclasses whose fields are their parameters; `_fit` fills `can_score` and what `state` names,
+    `_score` answers. Columns of every score matrix are `item_ids`, in the order of a fixed hash of the id: so a tie
+    is broken the same way whatever the order of rows or the alphabet.
     """
 
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]] = ()  # fitted attributes to save: arrays or CSR matrices
-    needs_vectors: ClassVar[bool] = False
     understands_text: ClassVar[bool] = False
 
     item_ids: np.ndarray  # (N,) str
@@ -146,6 +145,13 @@ class Recommender(ABC):
         self._fit(train, items=items, valid=valid, item_vectors=item_vectors)
         return self
 
+    def fitted_like(self, other: "Recommender") -> bool:
+        """Whether both learned from the same events of the same catalogue."""
+        mine, theirs = self._train_histories, other._train_histories
+        pairs = [(self.item_ids, other.item_ids), (self.user_ids, other.user_ids)]
+        pairs += [(mine.items, theirs.items), (mine.starts, theirs.starts)]
+        return all(np.array_equal(first, second) for first, second in pairs)
+
     def encode(self, histories: Iterable[Sequence[str]]) -> Histories:
         """Item ids to indices; items this model has never heard of are left out."""
         histories = list(histories)
@@ -206,6 +212,11 @@ class Recommender(ABC):
         elif histories is None:
             histories = self.known_histories(users)
         queries = list(users) if users is not None else list(range(len(histories)))
+        for lists in (histories, histories if seen is None else seen):
+            if len(lists) != len(queries) or any(isinstance(ids, str) for ids in lists):
+                raise ParameterError(
+                    "RK-313", "histories and seen need one list of ids per query.", "Pass histories=[['i1', 'i2']]."
+                )
         encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
         frames = []
         size = max(1, BLOCK_CELLS // len(self.item_ids))
@@ -221,10 +232,10 @@ class Recommender(ABC):
 
     def _scores_or_fallback(self, histories: Histories, texts: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
         """Scores with -inf where the model cannot tell, and which rows are the popularity list instead."""
-        if texts is not None:
-            return np.where(self.can_score, self._score_texts(texts), -np.inf), np.zeros(len(texts), bool)
-        scores = np.where(self.can_score, self._score(histories), np.float32(-np.inf))
-        fallback = ~self._knows(histories)
+        raw = self._score(histories) if texts is None else self._score_texts(texts)
+        scores = np.where(self.can_score, raw, np.float32(-np.inf))
+        answered = (np.isfinite(scores) & (scores != 0)).any(axis=1)  # a text of which no word is known scores 0
+        fallback = ~(self._knows(histories) if texts is None else answered)
         scores[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
         return scores, fallback
 
@@ -264,7 +275,7 @@ class Recommender(ABC):
     def _parameters(self) -> dict[str, Any]:
         return asdict(self)
 
-    def _save_extra(self, folder: Path) -> None:
+    def _save_extra(self, folder: Path) -> None:  # noqa: B027 (most models have nothing more)
         """Files beyond arrays: vectors, parts of a hybrid."""
 
     @classmethod
@@ -284,7 +295,7 @@ class Recommender(ABC):
 
 
 def load(folder: str | Path) -> Recommender:
-    """Read a model that `save` wrote; the class is found by its registered name, never by running what the file says."""
+    """Read a model that `save` wrote; its class is found by the registered name, nothing in the file is run."""
     folder = Path(folder)
     try:
         meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from recsys_kit.recommenders.base import Histories, Recommender
 class Content(Recommender):
     """Cosine between an item's vector and the mean of the vectors in the history, recent ones weighing more.
 
-    Works with any `Vectors` of items, dense or sparse; an item without a vector (a zero row, or no row) is never recommended.
+    Works with any `Vectors` of items, dense or sparse; an item without one (or with zeros) is never recommended.
     Source: Pazzani and Billsus, Content-based recommendation systems, 2007.
     """
 
@@ -26,7 +26,6 @@ class Content(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
     name = "content"
-    needs_vectors = True
     understands_text = True
 
     def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:

@@ -20,9 +20,9 @@ VALIDATION_CELLS = 2**27  # standardised scores held while the weights are chose
 class Hybrid(Recommender):
     """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
 
-    An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The weights are found on validation by coordinate ascent
-    from the best single part upwards, so there the blend is never below its best part. After `fit`, `weights` holds
-    them and `validation` the NDCG@k of each part and of the blend.
+    An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
+    weights are found on validation by coordinate ascent from the best single part upwards, so there the blend is never
+    below its best part. After `fit`, `weights` holds them and `validation` the NDCG@k of each part and of the blend.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
     """
 
@@ -49,8 +49,8 @@ class Hybrid(Recommender):
         for name, part in self.parts.items():
             if not hasattr(part, "item_ids"):
                 part.fit(train, **inputs)
-            elif not np.array_equal(part.item_ids, self.item_ids):
-                raise ParameterError("RK-316", f"{name} was fitted on another catalogue.", "Fit all on the same items.")
+            elif not part.fitted_like(self):
+                raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all parts on the same train.")
         self._choose_weights(valid)
         self._mark_scorable()
 
@@ -103,11 +103,11 @@ class Hybrid(Recommender):
         parts = {name: self.parts[name] for name in self._active() if self.parts[name].understands_text}
         if not parts:
             return super()._score_texts(texts)
-        return blended(
-            {name: standardised(part._score_texts(texts), part.can_score) for name, part in parts.items()},
-            {name: part.can_score for name, part in parts.items()},
-            self.weights,
-        )
+        scorable = {name: part.can_score for name, part in parts.items()}
+        scores = {name: standardised(part._score_texts(texts), part.can_score) for name, part in parts.items()}
+        blend = blended(scores, scorable, self.weights)
+        blend[:, ~np.any(list(scorable.values()), axis=0)] = -np.inf  # a product without text answers no sentence
+        return blend
 
     def _knows(self, histories: Histories) -> np.ndarray:
         return np.any([self.parts[name]._knows(histories) for name in self._active()], axis=0)
@@ -134,7 +134,7 @@ class Hybrid(Recommender):
 
 
 def standardised(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
-    """Each row of `(B, N)` to mean 0 and deviation 1 over the columns that can be scored; the others and flat rows are 0.
+    """Each row of `(B, N)` to mean 0 and deviation 1 over the columns that can be scored; all else becomes 0.
 
     >>> standardised(np.array([[1.0, 3.0, 9.0], [2.0, 2.0, 2.0]]), np.array([True, True, False]))
     array([[-1.,  1.,  0.],

@@ -15,8 +15,8 @@ ROWS_AT_ONCE = 1024
 def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | None = None) -> sparse.csr_array:
     """`(U, N)`: 1 for what a shopper had, or less for what they had long ago.
 
-    With `half_life`, the latest event of a pair weighs 0.5^(age / half_life); age and half-life are measured in training
-    periods, from the first event of train to the last, so that a shop of months and one of decades are treated alike.
+    With `half_life`, the latest event of a pair weighs 0.5^(age / half_life); both are measured in training periods,
+    from the first event of train to the last, so that a shop of months and one of decades are treated alike.
     Events without a time (sequence files) all weigh 1.
     """
     pairs = train.drop_duplicates(["user_id", "item_index"], keep="last")
@@ -31,9 +31,9 @@ def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | Non
 
 @dataclass
 class ItemKNN(Recommender):
-    """Cosine between items over the shoppers who had them, the most similar kept; old events and old history weigh less.
+    """Cosine between items over the shoppers who had them, the most similar kept; what is old weighs less.
 
-    Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, 2004; shrinkage as in Bell and Koren, 2007.
+    Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, 2004; shrinkage: Bell and Koren, 2007.
     """
 
     neighbours: int = 200

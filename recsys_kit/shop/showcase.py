@@ -10,6 +10,7 @@ import pandas as pd
 from recsys_kit.features.text import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.recommenders.popularity import Popularity
 from recsys_kit.shop.explanations import reason
 from recsys_kit.shop.reranking import rerank_mmr
 
@@ -80,8 +81,7 @@ class Showcase:
         else:
             chosen = candidates.head(k).assign(rank_before=candidates["rank"])
         chosen["reason"] = [
-            "answers what you wrote" if text else self._reason(history, line.item_id, line.fallback)
-            for line in chosen.itertuples()
+            self._reason(model, history, text, line.item_id, line.fallback) for line in chosen.itertuples()
         ]
         return shelf(chosen[["rank", "rank_before", "item_id", "score", "reason"]], self.items)
 
@@ -97,7 +97,11 @@ class Showcase:
         lists = {name: records(self.recommend(name, history=history, k=k), shown) for name in self.models}
         return {"user_id": user_id, "who": who, "history": records(self.history(user_id).head(k)), "lists": lists}
 
-    def _reason(self, history: Sequence[str], item_id: str, fallback: bool) -> str:
+    def _reason(self, model: str, history: Sequence[str], text: str, item_id: str, fallback: bool) -> str:
+        if isinstance(self.models[model], Popularity) and not fallback:
+            return "popular in the shop"
+        if text and not fallback:
+            return "answers what you wrote"
         neighbours = next((model for model in self.models.values() if isinstance(model, ItemKNN)), None)
         return reason(history, item_id, self.titles, neighbours=neighbours, tfidf=self.tfidf, fallback=fallback)
 

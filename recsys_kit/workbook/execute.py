@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from recsys_kit import errors
 from recsys_kit.workbook.engine import Watch, run_notebook
 from recsys_kit.workbook.parameters import Chapter
-from recsys_kit.workbook.runs import edit_manifest, read_json, write_atomically, write_json
+from recsys_kit.workbook.runs import edit_manifest, read_json, remove_artifacts, write_atomically, write_json
 from recsys_kit.workbook.saved_page import write_page
 from recsys_kit.workbook.signals import Interrupted, Signals
 
@@ -80,6 +80,12 @@ def prepare(chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter]
     Raises:
         ParameterError: RK-306 where the folder cannot be written, or holds the notebooks themselves.
     """
+    if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
+        raise errors.ParameterError(
+            "RK-306",
+            f"out {folder} holds the notebooks themselves.",
+            "Pass another folder, such as --out runs/toyshop.",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with edit_manifest(folder) as manifest:
@@ -91,12 +97,6 @@ def prepare(chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter]
         raise errors.ParameterError(
             "RK-306", f"out {folder} cannot be written: {problem.strerror}.", "Pass another folder with --out."
         ) from None
-    if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
-        raise errors.ParameterError(
-            "RK-306",
-            f"out {folder} holds the notebooks themselves.",
-            "Pass another folder, such as --out runs/toyshop.",
-        )
 
 
 def _run_chapter(
@@ -169,6 +169,7 @@ def _save(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
     with edit_manifest(folder) as manifest:
+        remove_artifacts(folder, manifest, name)  # what an earlier run made of other data is not for the next chapter
         manifest["chapters"][name] = {"status": "running"}
         manifest.setdefault("parameters", {})[name] = settings
         if "dataset" in settings:

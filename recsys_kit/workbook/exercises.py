@@ -10,10 +10,13 @@ import pandas as pd
 def _same(answer: Any, expected: Any) -> bool:
     if isinstance(expected, pd.DataFrame | pd.Series):
         return type(answer) is type(expected) and answer.equals(expected)
+    if isinstance(answer, bool | np.bool_) != isinstance(expected, bool | np.bool_):
+        return False  # True is no 1
     try:
-        return bool(np.shape(answer) == np.shape(expected) and np.allclose(answer, expected, atol=1e-9, equal_nan=True))
-    except TypeError:  # not numbers: texts, lists of ids
-        return bool(answer == expected)
+        same_shape = np.shape(answer) == np.shape(expected)
+        return bool(same_shape and np.allclose(answer, expected, rtol=0, atol=1e-9, equal_nan=True))
+    except (TypeError, ValueError):  # not numbers: texts, lists of ids
+        return np.array_equal(np.asarray(answer, dtype=object), np.asarray(expected, dtype=object))
 
 
 def check_answer(answer: Any, right: Any, *, nearly: Mapping[str, Any] | None = None) -> None:

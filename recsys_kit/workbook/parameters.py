@@ -14,9 +14,13 @@ from typing import Any
 
 import nbformat
 
+from recsys_kit.data.sources import DATASETS
+from recsys_kit.data.splitting import METHODS
 from recsys_kit.errors import ParameterError
-from recsys_kit.workbook.runs import project_root
+from recsys_kit.workbook.runs import PROFILES, project_root
 
+CHOICES = {"profile": PROFILES, "dataset": tuple(DATASETS), "split": METHODS}
+LOWEST = {"n_users": 0, "k_core": 1, "epochs": 1, "k": 1, "batch_size": 1, "max_length": 1}
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -131,13 +135,26 @@ def convert(text: str, parameter: Parameter, chapter: str) -> Any:
     try:
         if kind.startswith("list"):
             return [READ[kind[5:-1] or "str"](part) for part in _parts(text)]
-        return READ[kind](text)
+        value = READ[kind](text)
     except (ValueError, KeyError):
         raise ParameterError(
             "RK-303",
             f"parameter {parameter.name} of {chapter} is {text!r}; expected {kind}, such as {parameter.default!r}.",
             f"It means: {parameter.help or 'see the notebook'}.",
         ) from None
+    _check_range(parameter.name, value, chapter)
+    return value
+
+
+def _check_range(name: str, value: Any, chapter: str) -> None:
+    if name in CHOICES and value not in CHOICES[name]:
+        near = _nearest(str(value), dict.fromkeys(map(str, CHOICES[name])), "Choose one of them.")
+        expected = f"one of {', '.join(map(str, CHOICES[name]))}"
+        raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", near)
+    if name in LOWEST and value < LOWEST[name]:
+        raise ParameterError(
+            "RK-307", f"parameter {name} of {chapter} is {value!r}; expected at least {LOWEST[name]}.", "Raise it."
+        )
 
 
 def kind_of(parameter: Parameter) -> str:

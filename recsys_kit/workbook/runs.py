@@ -113,7 +113,7 @@ class Run:
         """Write one artifact and record its hash.
 
         A name with an ending takes a frame (`.parquet`, `.csv`) or plain values (`.json`); a name without one takes
-        anything with `save(folder)`. The whole artifact appears at once or not at all.
+        anything with `save(folder)`. A file appears whole or not at all, a folder too.
         """
         path = self.path(name)
         if path.suffix:
@@ -177,10 +177,14 @@ class Run:
     def _write_folder(path: Path, value: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as temporary:
-            value.save(Path(temporary) / path.name)
-            if path.exists():
+            new = Path(temporary) / path.name
+            value.save(new)
+            for file in (file for file in new.rglob("*") if file.is_file()):
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+            if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
                 path.rename(Path(temporary) / "old")
-            (Path(temporary) / path.name).rename(path)
+            new.rename(path)
 
 
 @contextmanager
@@ -198,8 +202,19 @@ def edit_manifest(folder: Path) -> Iterator[dict[str, Any]]:
             write_json(path, manifest)
 
 
+def remove_artifacts(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
+    """Delete the recorded artifacts that `chapter` makes, before it makes them anew, and the folders left empty."""
+    for name in [name for name in manifest["artifacts"] if maker_of(name) == chapter]:
+        path = folder / name
+        path.unlink(missing_ok=True)
+        del manifest["artifacts"][name]
+        while path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path = path.parent
+            path.rmdir()
+
+
 def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "quick") -> Run:
-    """Open the run folder (made where it does not exist), seed everything, and print what this chapter runs on."""
+    """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on."""
     if profile not in PROFILES:
         raise ParameterError(
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."

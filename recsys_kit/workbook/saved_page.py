@@ -5,6 +5,7 @@ that a product title full of markup does nothing but look odd.
 """
 
 import copy
+import html
 import re
 from pathlib import Path
 
@@ -37,13 +38,13 @@ math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 class SafeRenderer(IPythonRenderer):
     """Markdown for a page that travels: no active markup, formulas as MathML, links between chapters as pages."""
 
-    def block_html(self, html: str) -> str:
+    def block_html(self, markup: str) -> str:
         """Plain tags stay, the rest is text.
 
         >>> SafeRenderer().block_html("<details><img src=x onerror=alert(1)>").strip()
         '<details>&lt;img src=x onerror=alert(1)>'
         """
-        return MARKUP.sub("&lt;", html)
+        return MARKUP.sub("&lt;", markup)
 
     inline_html = block_html
 
@@ -58,6 +59,12 @@ class SafeRenderer(IPythonRenderer):
     def link(self, text: str, url: str, title: str | None = None) -> str:
         """Other chapters lie beside the page as HTML."""
         return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        """Only pictures that travel in the page itself; any other is shown by its words."""
+        if url.startswith(("data:image/", "attachment:")):
+            return super().image(text, url, title)
+        return html.escape(text)
 
     @staticmethod
     def _mathml(body: str, display: str, otherwise: str) -> str:
@@ -96,5 +103,5 @@ def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:
         cell["outputs"] = [output for output in cell["outputs"] if not _is_progress(output)]
         for output in [output for output in cell["outputs"] if VIEW in output.get("data", {})]:
             output.data = {"text/html": LIVE}
-    html, _ = PageExporter(config=Config({"HTMLExporter": {"embed_images": False}})).from_notebook_node(page)
-    write_atomically(path, lambda temporary: temporary.write_text(html, encoding="utf-8"))
+    text, _ = PageExporter(config=Config({"HTMLExporter": {"embed_images": False}})).from_notebook_node(page)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from recsys_kit.data import Split
-from recsys_kit.errors import DataError
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation import by_product, by_shopper, disagreements, evaluate
+from recsys_kit.plots import plot_leaderboard
+from recsys_kit.recommenders import EASE
 from tests.recommenders.planted import fitted, planted_shop
 
 SHOP = planted_shop()
@@ -69,9 +71,40 @@ def test_new_shoppers_are_counted_and_judged_with_everybody_but_not_with_the_war
 def test_a_shopper_who_took_nothing_new_is_left_out_and_counted():
     again = SHOP.train.groupby("user_id").head(1).head(1).assign(timestamp=pd.Timestamp("2024-03-01", tz="UTC"))
     split = shop_split(pd.concat([SHOP.valid.iloc[10:20], again]))
-    result = evaluate({"popularity": fitted("popularity", SHOP)} | {"ease": fitted("ease", SHOP)}, split)
+    result = evaluate({"popularity": fitted("popularity", SHOP)}, split)
     assert result.protocol["n_users"] == 10
     assert result.protocol["n_without_new_item"] == 1
+
+
+def test_items_outside_the_catalogue_are_misses_each_of_its_own():
+    unknown = pd.concat([SHOP.valid.head(1).assign(item_id=item) for item in ("x", "y", "z")])
+    models = {name: fitted(name, SHOP) for name in ("popularity", "ease")}
+    result = evaluate(models, shop_split(pd.concat([SHOP.valid.head(1), unknown])))
+    assert result.per_user.query("model == 'ease'")["recall@20"].item() == 0.25
+
+
+def test_models_of_different_catalogues_are_not_compared():
+    models = {"popularity": fitted("popularity", SHOP), "ease": EASE().fit(SHOP.train)}
+    with pytest.raises(ParameterError, match="RK-316"):
+        evaluate(models, shop_split())
+
+
+def test_without_a_warm_shopper_the_board_is_still_made():
+    strangers = SHOP.valid.head(3).assign(user_id=["x", "y", "z"])
+    result = evaluate({"popularity": fitted("popularity", SHOP), "ease": fitted("ease", SHOP)}, shop_split(strangers))
+    assert result.leaderboard(10, "warm").empty
+    assert len(plot_leaderboard(result.metrics)) == 2
+
+
+def test_one_model_alone_has_no_differences():
+    result = evaluate({"ease": fitted("ease", SHOP)}, shop_split())
+    assert result.differences.empty
+    assert list(result.differences) == list(result.metrics)
+
+
+def test_kinds_of_event_need_their_column():
+    with pytest.raises(DataError, match="RK-110"):
+        evaluate({"popularity": fitted("popularity", SHOP)}, shop_split(), target_events=["purchase"])
 
 
 def test_nobody_to_judge_is_an_error():

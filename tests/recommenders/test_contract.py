@@ -1,12 +1,15 @@
 """The contract suite: every registered recommender passes it; a new one is tested by being registered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import MODELS, load
-from tests.recommenders.planted import fitted, planted_shop, unfitted
+from tests.recommenders.planted import ITEMS_EACH, fitted, planted_shop, unfitted
 
 pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
 SHOP = planted_shop()
@@ -116,7 +119,7 @@ def test_ranks_start_at_one_and_scores_fall(model):
 
 
 def test_scores_have_one_finite_column_per_scorable_item(model):
-    scores = model.score(histories_of(["u000", "u100"]) + [[]])
+    scores = model.score([*histories_of(["u000", "u100"]), []])
     assert scores.shape == (3, len(model.item_ids))
     assert scores.dtype == np.float32
     assert np.isfinite(scores[:, model.can_score]).all()
@@ -154,10 +157,36 @@ def test_nobody_to_recommend_to_gives_an_empty_frame(model):
     assert list(empty) == ["query", "item_id", "score", "rank", "fallback"]
 
 
-def test_text_is_understood_or_refused(name, model):
+def test_text_is_understood_or_refused(name):
+    texts = pd.Series({item: f"circle{item[1]} {item}" for item in SHOP.items["item_id"] if item[0] == "i"})
+    shop = replace(SHOP, vectors=fit_tfidf(texts).vectors(texts))
+    model = fitted(name, shop)
     if not model.understands_text:
         with pytest.raises(ParameterError, match="RK-311"):
             model.recommend(texts=["a gift"], k=3)
+        return
+    asked = model.recommend(texts=["circle1", "zzzz"], k=ITEMS_EACH)
+    answered = asked[asked["query"] == 0]
+    assert answered["item_id"].str.startswith("i1").all()
+    assert len(answered) == ITEMS_EACH
+    assert not answered["fallback"].any()
+    nonsense = asked[asked["query"] == 1]
+    assert nonsense["fallback"].all()
+    assert set(nonsense["item_id"]) <= set(SHOP.train["item_id"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"users": ["u000", "u001"], "histories": [["i00"]]},
+        {"users": ["u000"], "histories": [["i00"], ["i01"]]},
+        {"users": ["u000", "u001"], "seen": [["i00"]]},
+        {"histories": ["i00", "i01"]},
+    ],
+)
+def test_lists_that_do_not_fit_the_queries_are_refused(model, asked):
+    with pytest.raises(ParameterError, match="RK-313"):
+        model.recommend(**asked, k=3)
 
 
 def test_a_folder_without_a_model_is_named(name, tmp_path):

@@ -148,6 +148,12 @@ def test_a_part_fitted_on_another_catalogue_is_refused():
         Hybrid({"ease": part}).fit(SHOP.train, items=SHOP.items, valid=SHOP.valid)
 
 
+def test_a_part_fitted_on_other_events_is_refused():
+    part = EASE().fit(pd.concat([SHOP.train, SHOP.valid]), items=SHOP.items)
+    with pytest.raises(ParameterError, match="RK-316"):
+        Hybrid({"ease": part}).fit(SHOP.train, items=SHOP.items, valid=SHOP.valid)
+
+
 def test_one_shopper_and_one_item_are_enough():
     train = frame([("u1", "a", 0)])
     for model in (Popularity(), ItemKNN(), EASE()):

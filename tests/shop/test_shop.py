@@ -92,6 +92,18 @@ def test_the_history_is_shown_latest_first_each_item_once(showcase):
     assert showcase.history("nobody").empty
 
 
+def test_popularity_gives_no_personal_reason(showcase):
+    assert set(showcase.recommend("popularity", history=["i00"], k=4)["reason"]) == {"popular in the shop"}
+
+
+def test_two_views_of_the_same_model_do_not_differ():
+    from recsys_kit.evaluation import disagreements, evaluate
+    from tests.evaluation.test_leaderboard import shop_split
+
+    result = evaluate({"popularity": fitted("popularity", SHOP)}, shop_split())
+    assert (disagreements(result, "popularity", "popularity")["difference"] == 0).all()
+
+
 def test_side_by_side_has_a_column_per_model(showcase):
     table = showcase.side_by_side(["i00"], k=4)
     assert list(table) == ["popularity", "item_knn", "content"]
