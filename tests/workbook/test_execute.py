@@ -145,7 +145,10 @@ def test_a_signal_ends_the_run_keeps_what_was_executed_and_leaves_no_kernel(tmp_
         time.sleep(0.2)
     time.sleep(0.5)  # into the cell that waits
     os.kill(command.pid, number)
-    _, said = command.communicate(timeout=60)
+    try:
+        _, said = command.communicate(timeout=60)
+    finally:
+        command.kill()
     assert command.returncode == code, said
     assert "Traceback" not in said
     assert {k: statuses(tmp_path)[k] for k in ("01", "04", "05")} == {
