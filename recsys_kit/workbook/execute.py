@@ -19,7 +19,14 @@ from papermill.exceptions import PapermillExecutionError
 from recsys_kit import errors
 from recsys_kit.workbook.engine import Watch, run_notebook
 from recsys_kit.workbook.parameters import Chapter
-from recsys_kit.workbook.runs import edit_manifest, read_json, remove_artifacts, write_atomically, write_json
+from recsys_kit.workbook.runs import (
+    edit_manifest,
+    read_json,
+    remove_artifacts,
+    shared_name,
+    write_atomically,
+    write_json,
+)
 from recsys_kit.workbook.saved_page import write_page
 from recsys_kit.workbook.signals import Interrupted, Signals
 
@@ -103,7 +110,7 @@ def _run_chapter(
     chapter: Chapter, folder: Path, values: dict[str, Any], timeout_s: int | None, signals: Signals
 ) -> Outcome:
     if "run_dir" in chapter.parameters:
-        values["run_dir"] = str(folder)
+        values["run_dir"] = shared_name(folder)
     settings = {name: parameter.default for name, parameter in chapter.parameters.items()} | values
     _record_start(folder, chapter.name, {name: value for name, value in settings.items() if name != "run_dir"})
     notebook = nbformat.read(chapter.path, as_version=4)

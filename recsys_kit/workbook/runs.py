@@ -51,6 +51,12 @@ def resolve(path: str | Path) -> Path:
     return (project_root() / Path(path).expanduser()).resolve()
 
 
+def shared_name(folder: Path) -> str:
+    """The folder as a page that travels names it: from the project root where it lies inside it."""
+    root = project_root().resolve()
+    return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
+
+
 def maker_of(name: str) -> str:
     """The chapter that makes the artifact `name`.
 
