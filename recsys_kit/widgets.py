@@ -239,7 +239,7 @@ def _as_html(view: Callable[[], object]) -> str:
     if isinstance(result, HTML):
         parts.append(result.data)
     elif isinstance(result, pd.DataFrame):
-        parts.append(result.to_html(index=False, escape=True, border=0))
+        parts.append(result.to_html(index=False, escape=True, border=0, justify="left"))
     return "".join(parts)
 
 
@@ -249,5 +249,5 @@ def _html_table(frame: pd.DataFrame, columns: list[str], caption: str) -> str:
     for column in ("title", "reason", "category"):
         if column in shown:
             shown[column] = shown[column].fillna("").map(lambda text: shorten(str(text), 60))
-    body = shown.to_html(index=False, escape=True, na_rep="", border=0, float_format="{:.2f}".format)
+    body = shown.to_html(index=False, escape=True, na_rep="", border=0, justify="left", float_format="{:.2f}".format)
     return f"<div><div><i>{html.escape(caption)}</i></div>{body}</div>"

@@ -22,7 +22,7 @@ from recsys_kit.workbook.parameters import Chapter
 from recsys_kit.workbook.runs import (
     edit_manifest,
     read_json,
-    remove_artifacts,
+    remove_stale,
     shared_name,
     write_atomically,
     write_json,
@@ -176,7 +176,6 @@ def _save(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
     with edit_manifest(folder) as manifest:
-        remove_artifacts(folder, manifest, name)  # what an earlier run made of other data is not for the next chapter
         manifest["chapters"][name] = {"status": "running"}
         manifest.setdefault("parameters", {})[name] = settings
         if "dataset" in settings:
@@ -197,6 +196,8 @@ def _record_end(folder: Path, outcome: Outcome, started: datetime) -> None:
     with edit_manifest(folder) as manifest:
         chapter = manifest["chapters"].setdefault(outcome.chapter, {})
         chapter["status"] = outcome.status
+        if outcome.status == "done":
+            remove_stale(folder, manifest, outcome.chapter)
         if failure := outcome.failure:
             chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell)
 

@@ -176,6 +176,8 @@ class Run:
                 for old in [k for k in known if k == name or k.startswith(name + "/")]:
                     del known[old]
                 known.update(hashes)
+                outputs = manifest["chapters"].setdefault(self.chapter, {}).setdefault("outputs", [])
+                outputs += [name] if name not in outputs else []
             else:
                 manifest["chapters"].setdefault(self.chapter, {}).setdefault("inputs", {}).update(hashes)
 
@@ -208,9 +210,16 @@ def edit_manifest(folder: Path) -> Iterator[dict[str, Any]]:
             write_json(path, manifest)
 
 
-def remove_artifacts(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
-    """Delete the recorded artifacts that `chapter` makes, before it makes them anew, and the folders left empty."""
+def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
+    """Delete what an earlier run of `chapter` made and this one, now done, did not: it belongs to other data.
+
+    Until then the earlier artifacts stay, so that a failure costs nothing. Folders left empty go too.
+    """
+    written = manifest["chapters"].get(chapter, {}).get("outputs", [])
+    current = tuple(name + "/" for name in written)
     for name in [name for name in manifest["artifacts"] if maker_of(name) == chapter]:
+        if name in written or name.startswith(current):
+            continue
         path = folder / name
         path.unlink(missing_ok=True)
         del manifest["artifacts"][name]
@@ -231,7 +240,7 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     hardware = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
     with edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
-        manifest["chapters"].setdefault(chapter, {}).update(inputs={}, skipped_sections=[])
+        manifest["chapters"].setdefault(chapter, {}).update(inputs={}, outputs=[], skipped_sections=[])
     print(
         f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · "
         + " ".join(f"{k} {v}" for k, v in versions.items())

@@ -8,7 +8,17 @@ import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.workbook.runs import edit_manifest, maker_of, open_run, resolve, sha256_of, write_atomically, write_json
+from recsys_kit.workbook.runs import (
+    edit_manifest,
+    maker_of,
+    open_run,
+    read_json,
+    remove_stale,
+    resolve,
+    sha256_of,
+    write_atomically,
+    write_json,
+)
 
 
 @pytest.fixture
@@ -134,3 +144,18 @@ def test_who_reads_while_another_writes_sees_the_old_content_whole(tmp_path):
     with (tmp_path / "a.json").open() as reader:
         write_json(tmp_path / "a.json", {"new": list(range(1000))})
         assert json.load(reader) == {"old": 1}
+
+
+def test_what_only_an_earlier_run_made_goes_when_the_chapter_is_done_and_not_before(tmp_path):
+    first = open_run(tmp_path, chapter="01_preprocessing", seed=7)
+    first.write("data/items.parquet", pd.DataFrame({"item_id": ["i1"]}))
+    first.write("data/reviews.parquet", pd.DataFrame({"review_id": ["r1"]}))
+    other = open_run(tmp_path, chapter="02_feature_extraction", seed=7)
+    other.write("features/notes.json", {})
+    second = open_run(tmp_path, chapter="01_preprocessing", seed=7)
+    second.write("data/items.parquet", pd.DataFrame({"item_id": ["i2"]}))
+    assert second.read("data/reviews.parquet") is not None
+    with edit_manifest(tmp_path) as manifest:
+        remove_stale(tmp_path, manifest, "01_preprocessing")
+    assert second.read("data/reviews.parquet", required=False) is None
+    assert sorted(read_json(tmp_path / "run.json")["artifacts"]) == ["data/items.parquet", "features/notes.json"]
