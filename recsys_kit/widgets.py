@@ -239,8 +239,15 @@ def _as_html(view: Callable[[], object]) -> str:
     if isinstance(result, HTML):
         parts.append(result.data)
     elif isinstance(result, pd.DataFrame):
-        parts.append(result.to_html(index=False, escape=True, border=0, justify="left"))
+        parts.append(_left(result.to_html(index=False, escape=True, border=0)))
     return "".join(parts)
+
+
+def _left(table: str) -> str:
+    """Heads above their cells, inside a widget (where JupyterLab's table style does not reach) as outside."""
+    for tag in ("th", "td"):
+        table = table.replace(f"<{tag}>", f'<{tag} style="text-align: left; padding: 0 0.6em 0 0">')
+    return table
 
 
 def _html_table(frame: pd.DataFrame, columns: list[str], caption: str) -> str:
@@ -249,5 +256,5 @@ def _html_table(frame: pd.DataFrame, columns: list[str], caption: str) -> str:
     for column in ("title", "reason", "category"):
         if column in shown:
             shown[column] = shown[column].fillna("").map(lambda text: shorten(str(text), 60))
-    body = shown.to_html(index=False, escape=True, na_rep="", border=0, justify="left", float_format="{:.2f}".format)
+    body = _left(shown.to_html(index=False, escape=True, na_rep="", border=0, float_format="{:.2f}".format))
     return f"<div><div><i>{html.escape(caption)}</i></div>{body}</div>"
