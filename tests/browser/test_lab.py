@@ -107,12 +107,12 @@ def test_turning_the_slider_changes_the_list(lab):
         page.wait_for_selector(HANDLE, state="attached", timeout=240_000)
         page.wait_for_selector(".jp-InputPrompt:has-text('[*]')", state="detached", timeout=240_000)
         assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
-        shown = page.locator(".widget-output table").last
+        shown = page.locator(".widget-html table").last
         shown.scroll_into_view_if_needed()
         before = after = shown.inner_text()
         page.locator(HANDLE).last.press("End")
         deadline = time.monotonic() + 60
-        while after == before and time.monotonic() < deadline:  # the output is cleared, then drawn anew
+        while after == before and time.monotonic() < deadline:  # the kernel answers, then the list is drawn anew
             page.wait_for_timeout(500)
             after = shown.inner_text() if shown.count() else before
         browser.close()
