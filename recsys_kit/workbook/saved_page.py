@@ -31,6 +31,7 @@ main { max-width: 60rem; margin: 0 auto; } .jp-InputPrompt, .jp-OutputPrompt { d
 .rk-live { color: #666; font-style: italic; }
 math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 .jp-Cell-outputWrapper, .jp-OutputArea-output { overflow-x: auto; }
+.highlight pre { font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 13px; line-height: 1.4; }
 </style>{% endblock %}
 """
 
