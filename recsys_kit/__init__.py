@@ -14,7 +14,7 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "split_interactions": "recsys_kit.data",
     "Dataset": "recsys_kit.data",
     "Split": "recsys_kit.data",
-    "Vectors": "recsys_kit.features.text",
+    "Vectors": "recsys_kit.features.vectors",
     "MODELS": "recsys_kit.recommenders",
     "Popularity": "recsys_kit.recommenders",
     "ItemKNN": "recsys_kit.recommenders",
@@ -22,7 +22,7 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "Content": "recsys_kit.recommenders",
     "Hybrid": "recsys_kit.recommenders",
     "evaluate": "recsys_kit.evaluation",
-    "bootstrap": "recsys_kit.evaluation",
+    "bootstrap": "recsys_kit.intervals",
     "open_run": "recsys_kit.workbook.runs",
 }
 __all__ = sorted(PUBLIC)

@@ -14,7 +14,6 @@ import numpy as np
 from scipy import sparse
 
 RANKING_METRICS = ("ndcg", "recall", "precision", "f1", "map", "mrr", "hit_rate")
-LIST_METRICS = ("diversity", "novelty")
 
 
 def match(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

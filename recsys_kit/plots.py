@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 GREY = "#8A8A8A"
 COLOURS = {
@@ -75,12 +75,12 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
     return axes
 
 
-def plot_intervals(ax: Axes, rows: pd.DataFrame) -> None:
-    """Dots with intervals, one line per row of the index (a model's name), the last on top."""
+def plot_intervals(ax: Axes, rows: pd.DataFrame, labels: Sequence[str] | None = None) -> None:
+    """Dots with intervals, one line per row, the last on top; the index names the colour, `labels` the line."""
     for place, (name, row) in enumerate(rows.iterrows()):
-        ax.plot([row["low"], row["high"]], [place, place], color=colour_of(name), linewidth=2)
+        ax.plot([row["low"], row["high"]], [place, place], color=colour_of(name), linewidth=2, alpha=0.6)
         ax.plot(row["value"], place, MARKERS.get(name, "o"), color=colour_of(name), markersize=7)
-    ax.set_yticks(range(len(rows)), rows.index)
+    ax.set_yticks(range(len(rows)), [str(label).replace("$", r"\$") for label in (labels or rows.index)])
 
 
 def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, ylabel: str) -> Axes:
@@ -175,14 +175,14 @@ def plot_waterfall(steps: pd.DataFrame) -> Axes:
     return ax
 
 
-def plot_split(parts: Mapping[str, pd.DataFrame], *, ax: Axes | None = None, bins: int = 60) -> Axes:
+def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
     """Events over time (or over positions), stacked in the colours of their parts."""
-    ax = new_axes(height=2.8) if ax is None else ax
+    ax = new_axes(height=2.8)
     when = "timestamp" if "timestamp" in next(iter(parts.values())) else "position"
     shown = {name: events[when] for name, events in parts.items() if len(events)}
     values = [times.dt.tz_localize(None) if when == "timestamp" else times for times in shown.values()]
     labels = [f"{name.replace('_', ' ')} ({len(times):,})" for name, times in shown.items()]
-    _, edges = np.histogram(np.concatenate([v.astype("int64") for v in values]), bins=bins)
+    _, edges = np.histogram(np.concatenate([v.astype("int64") for v in values]), bins=60)
     edges = pd.to_datetime(edges, unit=values[0].dt.unit) if when == "timestamp" else edges
     colours = [colour_of(name) for name in shown]
     ax.hist(values, bins=edges, stacked=True, color=colours, label=labels)
@@ -232,16 +232,13 @@ def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
     """Dots with intervals, one row each, from the top.
 
     Args:
-        marks: columns name, value, low, high and optional group.
+        marks: columns group, name, value, low, high.
         xlabel: what the values are.
         title: the question that the figure answers.
     """
     ax = new_axes(height=0.9 + 0.34 * len(marks))
-    labels = marks["name"] if "group" not in marks else marks["group"] + " · " + marks["name"]
-    for place, row in enumerate(marks.itertuples()):
-        spread = [[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]]
-        ax.errorbar(row.value, place, xerr=spread, fmt="o", color=colour_of(row.name), capsize=3)
-    ax.set(yticks=range(len(marks)), yticklabels=labels, xlabel=xlabel, title=title)
+    plot_intervals(ax, marks.set_index("name"), (marks["group"] + " · " + marks["name"]).tolist())
+    ax.set(xlabel=xlabel, title=title)
     ax.invert_yaxis()
     return ax
 

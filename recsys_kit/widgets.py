@@ -43,8 +43,7 @@ def view_split(
     rest = (100 - train_percent) / 200
     shares = (1 - 2 * rest, rest, rest)
     split = split_interactions(interactions, method=method, k_core=k_core, shares=shares)
-    named = {name: getattr(split, name) for name in ("train", "valid", "test", "set_aside")}
-    plot_split(named)
+    plot_split(split.parts)
     cold = cold_counts(split).set_index("part")
     return pd.DataFrame([{
         "train events": len(split.train),

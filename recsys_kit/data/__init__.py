@@ -8,16 +8,17 @@ from recsys_kit.data.describe import (
     cold_counts,
     facts,
     k_core_price,
+    leak_counts,
     waterfall,
 )
 from recsys_kit.data.sources import DATASETS, load_dataset, read_source
-from recsys_kit.data.splitting import Split, assign_parts, read_dataset, read_split, split_at_random, split_interactions
+from recsys_kit.data.splitting import Split, assign_parts, read_split, split_at_random, split_interactions
 from recsys_kit.data.tables import Dataset, RawTables, item_hash, item_texts, order_events, review_texts
 from recsys_kit.data.validation import validate
 
 __all__ = [
     "DATASETS", "Dataset", "RawTables", "Split", "assign_parts", "audit_split", "choose_product", "choose_shopper",
-    "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts", "k_core", "k_core_price", "load_dataset",
-    "order_events", "read_dataset", "read_source", "read_split", "repeated_ratings", "review_texts", "sample_users",
+    "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts", "k_core", "k_core_price", "leak_counts",
+    "load_dataset", "order_events", "read_source", "read_split", "repeated_ratings", "review_texts", "sample_users",
     "split_at_random", "split_interactions", "validate", "waterfall",
 ]  # fmt: skip

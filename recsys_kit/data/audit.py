@@ -25,7 +25,7 @@ def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFra
 
 
 def _audit_rows(split: Split, interactions: pd.DataFrame) -> tuple[str, bool, str]:
-    parts = pd.concat([split.train, split.set_aside, split.valid, split.test])
+    parts = pd.concat(split.parts.values())
     columns = [
         column
         for column in interactions

@@ -7,13 +7,12 @@ other rows, the latest rating and the k-core, works on the training part alone.
 import html
 import re
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import TEXTS, Dataset, report_entry
+from recsys_kit.data.tables import ACTIONS, SCHEMAS, TEXTS, Dataset, item_hash, report_entry
 from recsys_kit.errors import ParameterError
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
@@ -36,7 +35,7 @@ def clean(dataset: Dataset) -> Dataset:
     A cleaned text takes the place of the original, which stays in `<column>_raw` on the rows that changed.
     """
     entries, tables = [], {}
-    for name in ("interactions", "items", "users", "reviews"):
+    for name in SCHEMAS:
         frame = getattr(dataset, name)
         if frame is not None:
             frame, dropped = _drop_duplicates(name, frame)
@@ -116,18 +115,9 @@ def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFr
 
 def _in_order(report: pd.DataFrame) -> pd.DataFrame:
     """By table, then by what was done, the largest count first."""
-    order = {
-        "interactions": 0,
-        "items": 1,
-        "users": 2,
-        "reviews": 3,
-        "kept": 0,
-        "quarantined": 1,
-        "deduplicated": 2,
-        "repaired": 3,
-    }
+    tables = list(SCHEMAS)
     keys = report.assign(
-        table=report["table"].map(order), action=report["action"].map(order).fillna(9), rows=-report["rows"]
+        table=report["table"].map(tables.index), action=report["action"].map(ACTIONS.index), rows=-report["rows"]
     )
     return report.loc[keys.sort_values(["table", "action", "rows"], kind="stable").index].reset_index(drop=True)
 
@@ -145,8 +135,7 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
     shoppers = pd.Series(dataset.interactions["user_id"].unique())
     if not n_users or n_users >= len(shoppers):
         return dataset
-    draws = [blake2b(f"{seed}:{user}".encode(), digest_size=8).hexdigest() for user in shoppers]
-    chosen = shoppers.iloc[np.argsort(draws, kind="stable")[:n_users]]
+    chosen = shoppers.iloc[np.argsort(item_hash(f"{seed}:{user}" for user in shoppers), kind="stable")[:n_users]]
     return replace(
         dataset,
         interactions=_of_users(dataset.interactions, chosen),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from recsys_kit.data.cleaning import k_core
-from recsys_kit.data.splitting import Split
+from recsys_kit.data.splitting import PARTS, Split
 from recsys_kit.data.tables import Dataset, item_hash, item_texts
 
 
@@ -81,7 +81,7 @@ def cold_counts(split: Split) -> pd.DataFrame:
     """By part: shoppers, products, how many of them train has never seen, the share of events of new shoppers."""
     users, items = set(split.train["user_id"]), set(split.train["item_id"])
     rows = []
-    for part in ("train", "valid", "test"):
+    for part in PARTS:
         events = getattr(split, part)
         of_new = ~events["user_id"].isin(users)
         rows.append({
@@ -94,6 +94,20 @@ def cold_counts(split: Split) -> pd.DataFrame:
             "events of new shoppers %": 100 * of_new.mean() if len(events) else 0.0,
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def leak_counts(split: Split) -> dict[str, float]:
+    """Percent of the test events for which train holds something later, or knows the shopper only from later."""
+    train, test = split.train, split.test
+    when = "timestamp" if "timestamp" in train else "position"
+    seen = train.groupby("user_id")[when].agg(["min", "max"]).reindex(test["user_id"]).reset_index(drop=True)
+    moment = test[when].reset_index(drop=True)
+    return {
+        "train knows the shopper's later events %": 100 * (seen["max"] > moment).mean(),
+        "train knows the shopper only from later %": 100 * (seen["min"] > moment).mean(),
+        "train ends after the event %": 100 * (train[when].max() > moment).mean(),
+        "shopper unknown to train %": 100 * seen["max"].isna().mean(),
+    }
 
 
 # -- whom the reader meets again in every chapter ----------------------------------------------------------------------

@@ -25,7 +25,7 @@ def read_source(name: str = "toyshop", *, source: str | Path = "", seed: int = 7
     """
     if name not in DATASETS:
         raise ParameterError(
-            "RK-302", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
+            "RK-307", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
     if name == "toyshop":
         shop = make_toyshop(seed)

@@ -9,11 +9,12 @@ import pandas as pd
 
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
-from recsys_kit.data.tables import Dataset, item_hash, order_events
+from recsys_kit.data.tables import item_hash, order_events
 from recsys_kit.errors import DataError, ParameterError
 
 METHODS = ("time", "leave_last_out")
 PARTS = ("train", "valid", "test")
+FRAMES = (*PARTS, "set_aside")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Split:
     """Of the training period, but not learned from: ratings given anew later, k-core losses. In histories they stay."""
     how: dict[str, Any] = field(default_factory=dict)
     """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second)."""
+
+    @property
+    def parts(self) -> dict[str, pd.DataFrame]:
+        """The four frames by name: train, valid, test, set_aside."""
+        return {name: getattr(self, name) for name in FRAMES}
 
     def histories(self, part: str) -> pd.Series:
         """What each shopper had before `part`: user_id -> list of item_id, oldest first.
@@ -176,10 +182,9 @@ def assign_parts(reviews: pd.DataFrame, split: Split, *, seed: int = 7) -> pd.Da
 
 def parts_by_review(split: Split) -> pd.Series:
     """The part of each review that has an interaction, by review_id."""
-    named = {"train": split.train, "set_aside": split.set_aside, "valid": split.valid, "test": split.test}
     frames = [
         frame[["review_id"]].dropna().assign(part="train" if name == "set_aside" else name)
-        for name, frame in named.items()
+        for name, frame in split.parts.items()
         if "review_id" in frame
     ]
     if not frames:
@@ -207,19 +212,4 @@ class Reader(Protocol):
 
 def read_split(run: Reader) -> Split:
     """The split that chapter 01 left in the run."""
-    names = ("train", "valid", "test", "set_aside")
-    return Split(**{name: run.read(f"data/{name}.parquet") for name in names}, how=run.read("data/split.json"))
-
-
-def read_dataset(run: Reader) -> Dataset:
-    """The tables that chapter 01 left in the run; `reviews` have their `part`."""
-    report = run.read("results/data_report.json")
-    return Dataset(
-        name=report["dataset"],
-        interactions=run.read("data/interactions.parquet"),
-        items=run.read("data/items.parquet"),
-        users=run.read("data/users.parquet", required=False),
-        reviews=run.read("data/reviews.parquet", required=False),
-        quarantine=run.read("data/quarantine.parquet"),
-        report=pd.DataFrame(report["report"]),
-    )
+    return Split(**{name: run.read(f"data/{name}.parquet") for name in FRAMES}, how=run.read("data/split.json"))

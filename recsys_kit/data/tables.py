@@ -14,7 +14,7 @@ EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 TIMES = ("timestamp", "created_at", "joined_at")
 NUMBERS = ("rating", "price", "quantity")
 TEXTS = ("title", "description", "category", "brand", "text")
-ACTIONS = ("kept", "repaired", "deduplicated", "quarantined", "noted")
+ACTIONS = ("kept", "quarantined", "deduplicated", "repaired", "noted")
 REPORT_COLUMNS = ("table", "rule", "action", "rows", "example")
 QUARANTINE_COLUMNS = ("table", "row", "column", "rule", "value")
 
@@ -100,6 +100,7 @@ RATING_RULES = [
     _rule(lambda values: to_number(values).notna(), "rating is not a number"),
     _rule(lambda values: to_number(values).between(*RATINGS), "rating out of range"),
 ]
+POSITION_RULE = _rule(lambda values: to_number(values).mod(1).eq(0), "position is not a whole number")
 TIME_RULES = [
     _rule(lambda values: to_time(values).notna(), "time cannot be read"),
     _rule(_in_years, "time out of range"),
@@ -109,7 +110,7 @@ SCHEMAS = {
         "user_id": Column(checks=_needed("user_id"), nullable=True),
         "item_id": Column(checks=_needed("item_id"), nullable=True),
         "timestamp": Column(checks=[_needed("timestamp"), *TIME_RULES], nullable=True, required=False),
-        "position": Column(checks=_needed("position"), nullable=True, required=False),
+        "position": Column(checks=[_needed("position"), POSITION_RULE], nullable=True, required=False),
         "rating": Column(checks=RATING_RULES, nullable=True, required=False),
     }),
     "items": DataFrameSchema({"item_id": Column(checks=_needed("item_id"), nullable=True)}),

@@ -9,8 +9,8 @@ import pandas as pd
 from recsys_kit import metrics
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation.intervals import bootstrap_means
-from recsys_kit.features.text import Vectors
+from recsys_kit.features.vectors import Vectors
+from recsys_kit.intervals import Interval, bootstrap_means
 from recsys_kit.recommenders.base import Recommender
 
 BASELINE = "popularity"
@@ -61,10 +61,7 @@ def table_of(rows: pd.DataFrame, metrics_shown: Sequence[str], k: int = 10, slic
     {'ndcg@10': '0.123 [0.110, 0.140]'}
     """
     chosen = rows[(rows["slice"] == slice_name) & (rows["k"] == k) & rows["metric"].isin(metrics_shown)]
-    cells = [
-        f"{line.value:.3f}" if np.isnan(line.low) else f"{line.value:.3f} [{line.low:.3f}, {line.high:.3f}]"
-        for line in chosen.itertuples()
-    ]
+    cells = [f"{Interval(line.value, line.low, line.high):.3f}" for line in chosen.itertuples()]
     wide = chosen.assign(cell=cells).pivot(index="model", columns="metric", values="cell")
     order = [name for name in metrics_shown if name in wide]
     return (
@@ -217,17 +214,15 @@ def _means(per_user: pd.DataFrame, coverages: pd.DataFrame, seed: int) -> pd.Dat
 
 def _differences(per_user: pd.DataFrame, seed: int, baseline: str = BASELINE) -> pd.DataFrame:
     """Model minus baseline, shopper by shopper: the interval of the mean difference."""
-    names = _metric_columns(per_user)
-    frames = [_long([], np.empty((0, 3)), model=[], slice=[], n_users=[])]
-    if baseline not in per_user["model"].unique():
-        return frames[0][LONG_COLUMNS]
-    for slice_name, rows in _slices(per_user).items():
+    names, frames = _metric_columns(per_user), []
+    with_baseline = per_user if baseline in set(per_user["model"]) else per_user.iloc[:0]
+    for slice_name, rows in _slices(with_baseline).items():
         of_baseline = rows[rows["model"] == baseline][names].to_numpy(float)
         for model, of_model in rows.groupby("model", sort=False):
             if model != baseline:
                 intervals = bootstrap_means(of_model[names].to_numpy(float) - of_baseline, seed=seed)
                 frames.append(_long(names, intervals, model=model, slice=slice_name, n_users=len(of_model)))
-    return pd.concat(frames, ignore_index=True)[LONG_COLUMNS]
+    return pd.concat(frames, ignore_index=True)[LONG_COLUMNS] if frames else pd.DataFrame(columns=LONG_COLUMNS)
 
 
 # -- where each model fails ------------------------------------------------------------------------------------------

@@ -64,14 +64,12 @@ def _local(language_model: str) -> Path:
         ) from error
 
 
-def load_pretrained(model_class: Any, language_model: str, *, new_layers: tuple[str, ...] = (), **options: Any) -> Any:
+def load_pretrained(model_class: Any, language_model: str) -> Any:
     """`model_class.from_pretrained` that refuses layers without pretrained weights.
 
     Args:
         model_class: one of transformers' Auto classes.
         language_model: see `find_model`.
-        new_layers: beginnings of parameter names that may be new, such as ("classifier",).
-        options: passed on to `from_pretrained`.
 
     Raises:
         ArtifactError: RK-202 where the weights cannot be read, RK-203 where they lack a layer of the architecture.
@@ -80,7 +78,7 @@ def load_pretrained(model_class: Any, language_model: str, *, new_layers: tuple[
     try:
         with quiet():
             model, info = model_class.from_pretrained(
-                str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True, **options
+                str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True
             )
     except Exception as error:  # truncated safetensors, unknown architecture, broken JSON ...
         raise ArtifactError(
@@ -88,7 +86,7 @@ def load_pretrained(model_class: Any, language_model: str, *, new_layers: tuple[
             f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}.",
             "Get the whole model again, or pass language_model='minilm'.",
         ) from error
-    allowed = (*new_layers, "pooler", "bert.pooler", "roberta.pooler")
+    allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models come without it and do not use it
     missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
     wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
     if wrong:

@@ -91,7 +91,7 @@ class TfidfEncoder:
     def weights(self, text: str) -> pd.Series:
         """The words of one text with their weights, heaviest first."""
         row = self.encode([text])
-        found = pd.Series(row.data, index=[self.vocabulary[column] for column in row.indices], dtype=np.float32)
+        found = pd.Series(row.data, index=self._vectorizer.get_feature_names_out()[row.indices], dtype=np.float32)
         return found.sort_values(ascending=False, kind="stable")
 
 
@@ -175,9 +175,7 @@ class LanguageModel:
         self._model.to(getattr(torch, self.dtype))
         self.max_length = min(max_length, self._model.max_seq_length or max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
-        self.weights_hash = _hash_files(
-            sorted(file for ending in ("safetensors", "json", "txt") for file in folder.rglob(f"*.{ending}"))
-        )
+        self.weights_hash = _hash_files(sorted(file for file in folder.rglob("*") if file.suffix in READ_FILES))
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0)
 
     @property
@@ -238,8 +236,8 @@ class LanguageModel:
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         rows = VectorCache(cache, self.fingerprint) if cache is not None else VectorCache(None, "")
         known = {text: row for text in unique if (row := rows.get(text)) is not None}
-        todo = [text for text in unique if text not in known]
-        cut = dict(zip(unique, self.token_counts(unique) > self.max_length, strict=True))
+        tokens = dict(zip(unique, self._token_ids(unique), strict=True))
+        todo = {text: ids for text, (ids, _) in tokens.items() if text not in known}
         for text, row in self._compute(todo, progress=progress):
             known[text] = row
             rows.add(text, row, flush_every=FLUSH_EVERY)
@@ -251,7 +249,7 @@ class LanguageModel:
         self.report = EncodingReport(
             texts=len(texts),
             empty=sum(not text.strip() for text in texts),
-            truncated=sum(bool(cut.get(text, False)) for text in texts),
+            truncated=sum(tokens[text][1] > self.max_length for text in texts if text in tokens),
             cached=len(unique) - len(todo),
             computed=len(todo),
             seconds=time.perf_counter() - start,
@@ -273,11 +271,11 @@ class LanguageModel:
         cut = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
         return [(ids, len(whole)) for ids, whole in zip(cut, full, strict=True)]
 
-    def _compute(self, texts: Sequence[str], *, progress: bool) -> Iterator[tuple[str, np.ndarray]]:
+    def _compute(self, token_ids: dict[str, list[int]], *, progress: bool) -> Iterator[tuple[str, np.ndarray]]:
         """Rows batch by batch, longest texts first: what does not fit in memory fails at once."""
         from tqdm.auto import tqdm
 
-        ids = [ids for ids, _ in self._token_ids(texts)]
+        texts, ids = list(token_ids), list(token_ids.values())
         batches = fixed_shape_batches([len(one) for one in ids], self.batch_size, self.max_length)
         with tqdm(total=len(texts), desc="encoding", unit="text", disable=not (progress and texts)) as bar:
             for rows, length in batches:

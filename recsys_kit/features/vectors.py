@@ -74,6 +74,10 @@ class Vectors:
 
     def encoder(self) -> Encoder:
         """What made these rows, ready for new texts."""
+        return self._encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder:  # a language model takes seconds to load: once
         from recsys_kit.features.text import load_encoder
 
         return load_encoder(self.how)

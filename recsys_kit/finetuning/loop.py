@@ -33,7 +33,7 @@ class TrainingPlan:
 
     >>> TrainingPlan(epochs=0)
     Traceback (most recent call last):
-    recsys_kit.errors.ParameterError: RK-302 epochs is 0; expected at least 1. Pass epochs=2.
+    recsys_kit.errors.ParameterError: RK-307 epochs is 0; expected at least 1. Pass epochs=2.
     """
 
     epochs: int = 2
@@ -46,15 +46,15 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
-            raise ParameterError("RK-302", f"epochs is {self.epochs}; expected at least 1.", "Pass epochs=2.")
+            raise ParameterError("RK-307", f"epochs is {self.epochs}; expected at least 1.", "Pass epochs=2.")
         if not self.learning_rate > 0:
             raise ParameterError(
-                "RK-302", f"learning_rate is {self.learning_rate}; expected above 0.", "Pass learning_rate=1e-4."
+                "RK-307", f"learning_rate is {self.learning_rate}; expected above 0.", "Pass learning_rate=1e-4."
             )
         if self.batch_size < 1:
-            raise ParameterError("RK-302", f"batch_size is {self.batch_size}; expected at least 1.", "Pass 16.")
+            raise ParameterError("RK-307", f"batch_size is {self.batch_size}; expected at least 1.", "Pass 16.")
         if not 0 <= self.warmup_share < 1:
-            raise ParameterError("RK-302", f"warmup_share is {self.warmup_share}; expected 0 to 1.", "Pass 0.1.")
+            raise ParameterError("RK-307", f"warmup_share is {self.warmup_share}; expected 0 to 1.", "Pass 0.1.")
 
 
 def train_epoch(

@@ -5,7 +5,7 @@ All three share one interface: `fit(texts, labels)`, then `predict_proba(texts)`
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from transformers import AutoModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from recsys_kit.data.splitting import PARTS
 from recsys_kit.errors import DataError
 from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
 from recsys_kit.features.pretrained import (
@@ -91,6 +92,29 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.array([place[label] for label in labels], dtype=np.int64)
 
 
+def draw_parts(
+    reviews: pd.DataFrame, caps: Mapping[str, int], *, seed: int
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Train, valid and test of labelled reviews, each at most as long as its cap, and a table of what was left out.
+
+    Args:
+        reviews: with `part` and `label`.
+        caps: the most reviews of a part; a part that is not named has no cap.
+        seed: of the draw.
+
+    Returns:
+        The frames by part, labels that the drawn train lacks left out; and per part reviews,
+        used, and those whose label is not in train.
+    """
+    parts, rows = {}, []
+    for part in PARTS:
+        mine = reviews[reviews["part"] == part]
+        known = mine[mine["label"].isin(parts["train"]["label"])] if parts else mine
+        parts[part] = known.sample(min(caps.get(part, len(known)), len(known)), random_state=seed).sort_index()
+        rows.append({"reviews": len(mine), "used": len(parts[part]), "label not in train": len(mine) - len(known)})
+    return parts, pd.DataFrame(rows, index=list(parts))
+
+
 class MajorityClassifier:
     """Says the most frequent label, whatever the text. Its probabilities are the shares in training.
 
@@ -122,14 +146,11 @@ class TfidfClassifier:
     ['1']
     """
 
-    def __init__(self, *, strength: float = 1.0) -> None:
-        self.strength = strength  # of the fit; smaller is smoother
-
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> "TfidfClassifier":
         """Learn the words and their weights."""
         self.classes = classes_of(labels)
         self._encoder = fit_tfidf(texts, phrase_length=2, min_texts=2)
-        self._model = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=1000)
+        self._model = LogisticRegression(class_weight="balanced", max_iter=1000)
         self._model.fit(self._encoder.encode(texts), class_indices(labels, self.classes))
         return self
 
@@ -236,15 +257,14 @@ class MeanPooledClassifier(nn.Module):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-def class_weights(labels: np.ndarray, n_classes: int, *, power: float = 1.0) -> np.ndarray:
-    """What a mistake on each class costs, mean 1 over the rows: power 0 treats rows alike, 1 treats classes alike.
+def class_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """What a mistake on each class costs so that all classes weigh the same, mean 1 over the rows.
 
     >>> class_weights(np.array([0, 0, 0, 0, 1]), 2).round(3)
     array([0.625, 2.5  ])
     """
     counts = np.bincount(labels, minlength=n_classes)
-    weights = (len(labels) / np.maximum(counts, 1)) ** power
-    return weights / (weights * counts).sum() * len(labels)
+    return len(labels) / np.maximum(counts, 1) / np.count_nonzero(counts)
 
 
 class ReviewClassifier:
@@ -370,7 +390,7 @@ class ReviewClassifier:
         Source: Kumar et al., Fine-tuning can distort pretrained features, 2022.
         """
         pooled = self._pooled(train.token_ids)
-        start = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000).fit(pooled, train.labels)
+        start = LogisticRegression(class_weight="balanced", max_iter=1000).fit(pooled, train.labels)
         weight, bias = start.coef_, start.intercept_
         if len(self.classes) == 2:  # scikit-learn has one row for two classes
             weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-N_RESAMPLES = 2000
-LEVEL = 0.95
+from recsys_kit.intervals import N_RESAMPLES, Interval, percentile_interval
 
 
 def confusion_counts(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
@@ -59,18 +58,6 @@ def resample(counts: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = 
     return draws.reshape(n_resamples, *counts.shape)
 
 
-def with_interval(value: Any, draws: np.ndarray) -> dict[str, float]:
-    """value, low, high: the percentile interval of the draws.
-
-    >>> with_interval(0.5, np.array([0.5, 0.5]))
-    {'value': 0.5, 'low': 0.5, 'high': 0.5}
-    """
-    low, high = (
-        np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if np.isfinite(draws).any() else (value, value)
-    )
-    return {"value": float(value), "low": float(low), "high": float(high)}
-
-
 def report(labels: np.ndarray, predictions: np.ndarray, classes: list[str], *, seed: int = 0) -> dict[str, Any]:
     """Everything about one classifier on one test set, as plain values: what `results/` keeps.
 
@@ -84,13 +71,13 @@ def report(labels: np.ndarray, predictions: np.ndarray, classes: list[str], *, s
     draws = resample(confusion, seed=seed)
     scores, spread = per_class(confusion), per_class(draws)
     return {
-        "accuracy": with_interval(accuracy(confusion), accuracy(draws)),
-        "macro_f1": with_interval(macro_f1(confusion), macro_f1(draws)),
+        "accuracy": percentile_interval(accuracy(confusion), accuracy(draws))._asdict(),
+        "macro_f1": percentile_interval(macro_f1(confusion), macro_f1(draws))._asdict(),
         "confusion": confusion.tolist(),
         "per_class": [
             {"label": name, "support": int(confusion[index].sum())}
             | {
-                metric: with_interval(scores[metric][index], spread[metric][:, index])
+                metric: percentile_interval(scores[metric][index], spread[metric][:, index])._asdict()
                 for metric in scores
                 if confusion[index].sum() > 0
             }
@@ -101,11 +88,11 @@ def report(labels: np.ndarray, predictions: np.ndarray, classes: list[str], *, s
 
 def macro_f1_difference(
     labels: np.ndarray, predictions: np.ndarray, baseline: np.ndarray, n_classes: int, *, seed: int = 0
-) -> dict[str, float]:
+) -> Interval:
     """Macro-F1 of `predictions` minus that of `baseline` on the same reviews, drawn together (paired).
 
     >>> macro_f1_difference(np.array([0, 1]), np.array([0, 1]), np.array([0, 1]), 2)
-    {'value': 0.0, 'low': 0.0, 'high': 0.0}
+    Interval(value=0.0, low=0.0, high=0.0)
     """
     joint = np.zeros((n_classes,) * 3, dtype=int)
     np.add.at(joint, (labels, predictions, baseline), 1)
@@ -113,7 +100,7 @@ def macro_f1_difference(
     def difference(counts: np.ndarray) -> np.ndarray | float:
         return macro_f1(counts.sum(axis=-1)) - macro_f1(counts.sum(axis=-2))
 
-    return with_interval(difference(joint), difference(resample(joint, seed=seed)))
+    return percentile_interval(difference(joint), difference(resample(joint, seed=seed)))
 
 
 def report_table(one: dict[str, Any]) -> pd.DataFrame:
@@ -137,4 +124,4 @@ def summary_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
 
 
 def _shown(entry: dict[str, float] | None) -> str:
-    return "-" if entry is None else f"{entry['value']:.2f} [{entry['low']:.2f}, {entry['high']:.2f}]"
+    return "-" if entry is None else f"{Interval(**entry):.2f}"

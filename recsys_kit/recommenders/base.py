@@ -220,15 +220,13 @@ class Recommender(ABC):
         encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
         frames = []
         size = max(1, BLOCK_CELLS // len(self.item_ids))
-        for start in tqdm(range(0, len(queries), size), desc=self.name, disable=not progress or size >= len(queries)):
+        for start in tqdm(
+            range(0, max(len(queries), 1), size), desc=self.name, disable=not progress or size >= len(queries)
+        ):
             stop = min(start + size, len(queries))
             scores, fallback = self._scores_or_fallback(encoded.block(start, stop), texts and texts[start:stop])
             frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
-        return (
-            pd.concat(frames, ignore_index=True)
-            if frames
-            else self._ranked([], np.empty((0, len(self.item_ids)), np.float32), encoded, k, np.empty(0, bool))
-        )
+        return pd.concat(frames, ignore_index=True)
 
     def _scores_or_fallback(self, histories: Histories, texts: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
         """Scores with -inf where the model cannot tell, and which rows are the popularity list instead."""

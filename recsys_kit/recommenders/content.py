@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.text import Vectors
+from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recsys_kit.features.text import Vectors
+from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.neighbours import ItemKNN
 
 
@@ -18,11 +18,13 @@ def because_of(model: ItemKNN, history: Sequence[str], item_id: str) -> tuple[st
     if not len(column):
         return None
     weights = had.matrix(len(model.item_ids), model.history_decay)
-    shares = weights.multiply(model.similarity[:, column].T).tocoo()
+    shares = (
+        weights.data * model.similarity[weights.indices][:, column].toarray().ravel()
+    )  # one per item of the history
     if not shares.sum() > 0:
         return None
-    best = shares.data.argmax()
-    return str(model.item_ids[shares.col[best]]), float(shares.data[best] / shares.data.sum())
+    best = shares.argmax()
+    return str(model.item_ids[weights.indices[best]]), float(shares[best] / shares.sum())
 
 
 def shared_words(tfidf: Vectors, history: Sequence[str], item_id: str, n: int = 3) -> list[str]:
@@ -33,7 +35,7 @@ def shared_words(tfidf: Vectors, history: Sequence[str], item_id: str, n: int = 
     rows = tfidf.align([item_id, *history]).values
     weights = (rows[[0]].multiply(rows[1:].sum(axis=0))).tocsr().toarray().ravel()
     best = np.argsort(-weights, kind="stable")[:n]
-    words = tfidf.encoder().vocabulary
+    words = tfidf.how["vocabulary"]
     return [str(words[column]) for column in best if weights[column] > 0]
 
 

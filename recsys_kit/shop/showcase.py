@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.features.text import Vectors
+from recsys_kit.errors import ParameterError
+from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
@@ -74,6 +76,9 @@ class Showcase:
         `text`, where given, is what the shopper asks for, instead of a history. `diversity` from 0 to 1 re-ranks the
         first candidates so that they resemble one another less.
         """
+        if model not in self.models:
+            known = ", ".join(self.models)
+            raise ParameterError("RK-318", f"model is {model!r}; expected one of {known}.", "Name one of these.")
         asked = {"texts": [text]} if text else {"histories": [list(history)]}
         candidates = self.models[model].recommend(**asked, k=max(CANDIDATES, k))
         if self.vectors is not None:
@@ -105,7 +110,7 @@ class Showcase:
         neighbours = next((model for model in self.models.values() if isinstance(model, ItemKNN)), None)
         return reason(history, item_id, self.titles, neighbours=neighbours, tfidf=self.tfidf, fallback=fallback)
 
-    @property
+    @cached_property
     def titles(self) -> dict[str, str]:
         """item_id -> title, for the items that have one."""
         if "title" not in self.items:

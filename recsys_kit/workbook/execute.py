@@ -30,7 +30,7 @@ from recsys_kit.workbook.runs import (
 from recsys_kit.workbook.saved_page import write_page
 from recsys_kit.workbook.signals import Interrupted, Signals
 
-FAILED = 3  # the exit code of a run that can be resumed; input errors bring their own
+FAILED = errors.RecsysKitError.exit_code  # of a run that can be resumed; input errors bring their own
 CODED = re.compile(r"RK-\d{3} ")
 
 

@@ -13,6 +13,7 @@ import matplotlib as mpl
 import pandas as pd
 
 from recsys_kit import plots
+from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import READERS, write_atomically
 
 METRIC, BASELINE = "ndcg", "popularity"
@@ -115,18 +116,20 @@ def headline(metrics: pd.DataFrame | None, differences: pd.DataFrame | None, k: 
         models = rows_of(metrics, slice_name, METRIC, k)
         if len(models):
             best = models.iloc[0]
+            close = models["model"][(models["high"] >= best.low) & (models["model"] != best.model)]
+            overlap = f" The intervals of {', '.join(close)} overlap with it." if len(close) else ""
             yield (
-                f"For {words.format(n=short(int(best.n_users)))} {best.model} ranks best: NDCG@{k} {interval(best)}. "
-                f"{against_baseline(best.model, differences, slice_name, k)}"
+                f"For {words.format(n=short(int(best.n_users)))} {best.model} has the highest NDCG@{k}: "
+                f"{interval(best)}. {against_baseline(best.model, differences, slice_name, k)}{overlap}"
             )
     models = rows_of(metrics, "all", METRIC, k).set_index("model")
     if {"content_minilm", "content_tfidf"} <= set(models.index):
         yield language_model(models.loc["content_minilm"], models.loc["content_tfidf"], models.iloc[0])
 
 
-def interval(row: Any) -> str:
-    """A value with its 95 % interval."""
-    return f"{short(float(row.value))} [{short(float(row.low))}, {short(float(row.high))}]"
+def interval(row: Any) -> Interval:
+    """The interval of a row with value, low and high."""
+    return Interval(float(row.value), float(row.low), float(row.high))
 
 
 def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: str, k: int) -> str:
@@ -137,19 +140,19 @@ def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: s
     if found is None or not len(found):
         return ""
     row = found.iloc[0]
-    verdict = "more than chance" if row.low > 0 else "less" if row.high < 0 else "which chance alone could explain"
+    verdict = {1: "more than chance", -1: "less", 0: "which chance alone could explain"}[interval(row).sign]
     return f"Shopper by shopper, its difference to popularity is {interval(row)}: {verdict}."
 
 
 def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
     """Whether the pretrained language model earns its seconds on product texts."""
-    apart = minilm.low > tfidf.high or tfidf.low > minilm.high
-    verdict = "wins" if minilm.value > tfidf.value else "loses"
-    verdict += " clearly" if apart else ", but the intervals overlap"
+    verdict = "the intervals overlap"
+    if minilm.low > tfidf.high or tfidf.low > minilm.high:
+        verdict = "it wins clearly" if minilm.value > tfidf.value else "it loses clearly"
     rest = "" if best.name in (minilm.name, tfidf.name) else f" Neither text model alone matches {best.name}."
     return (
         f"On product texts alone the pretrained language model has {interval(minilm)}, plain TF-IDF {interval(tfidf)}: "
-        f"it {verdict}.{rest}"
+        f"{verdict}.{rest}"
     )
 
 
@@ -174,27 +177,15 @@ def dot_plot(metrics: pd.DataFrame | None, k: int) -> str:
         height = 0.9 + 0.32 * max(len(rows) for _, rows in panels)
         figure = mpl.figure.Figure(figsize=(8, height * len(panels)), layout="constrained")
         for ax, (slice_name, rows) in zip(figure.subplots(len(panels), squeeze=False).flat, panels, strict=True):
-            _draw(
-                ax,
-                rows,
-                f"NDCG@{k}, {SLICES[slice_name].format(n=short(int(rows['n_users'].iloc[0])))}, with 95 % intervals",
-            )
+            plots.plot_intervals(ax, rows.set_index("model").iloc[::-1])
+            who = SLICES[slice_name].format(n=short(int(rows["n_users"].iloc[0])))
+            ax.set_title(f"NDCG@{k}, {who}, with 95 % intervals", loc="left", fontsize=10)
+            ax.spines[["top", "right", "left"]].set_visible(False)
+            ax.grid(axis="x", alpha=0.25)
+            ax.set_xlim(left=min(0, rows["low"].min()))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]
-
-
-def _draw(ax: mpl.axes.Axes, rows: pd.DataFrame, title: str) -> None:
-    for height, row in enumerate(rows.iloc[::-1].itertuples()):
-        colour = plots.colour_of(row.model)
-        ax.plot([row.low, row.high], [height, height], color=colour, linewidth=2, alpha=0.6)
-        ax.plot(row.value, height, plots.MARKERS.get(row.model, "o"), color=colour, markersize=7)
-    ax.set_yticks(range(len(rows)), [name.replace("$", r"\$") for name in rows["model"].iloc[::-1]])
-    ax.set_title(title, loc="left", fontsize=10)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.grid(axis="x", alpha=0.25)
-    ax.set_xlim(left=min(0, rows["low"].min()))
-    ax.set_ylim(-0.6, len(rows) - 0.4)
 
 
 def facts(report: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -236,11 +227,9 @@ def chapters(run: Mapping[str, Any], timings: Mapping[str, Any], folder: Path) -
             "cause": state.get("cause", ""),
             "cell": state.get("cell", ""),
             "sections": state.get("skipped_sections", []),
-            "links": [
-                f"notebooks/{name}{end}" for end in (".html", ".ipynb") if (folder / f"notebooks/{name}{end}").exists()
-            ],
+            "links": [f"notebooks/{name}{end}" for end in ENDINGS if (folder / f"notebooks/{name}{end}").exists()],
         }
-        | {key: timings.get(name, {}).get(key) for key in ("seconds", "peak_memory_mb", "finished")}
+        | {key: timings.get(name, {}).get(key) for key in ("seconds", "peak_memory_mb")}
         for name, state in sorted(run.get("chapters", {}).items())
     ]
 

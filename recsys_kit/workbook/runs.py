@@ -37,7 +37,6 @@ MAKERS = {  # the chapter that makes an artifact; the longest prefix wins
     "results/": "04_evaluation",
     "results/shoppers": "05_case_study",
 }
-PART_FRAMES = ("train", "valid", "test", "set_aside")
 
 
 def project_root() -> Path:

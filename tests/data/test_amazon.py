@@ -117,6 +117,14 @@ def test_reviewers_names_are_not_read(tmp_path):
         assert "Secret" not in frame.to_csv()
 
 
+def test_a_broken_line_is_counted_and_not_shown(tmp_path):
+    path = write(tmp_path / "Things_5.json", [review()])
+    path.write_text('{"reviewerID": "SHOPPER", "reviewerName": "Secret", broken\n' + path.read_text())
+    shop = load_dataset("amazon", source=path)
+    assert (shop.quarantine["rule"] == "line is not a record").sum() == 2  # as an interaction and as a review
+    assert "SHOPPER" not in shop.quarantine.to_csv() + shop.report.to_csv()
+
+
 def test_the_report_gives_no_shopper_as_an_example(tmp_path):
     shop = load_dataset("amazon", source=write(tmp_path / "Things_5.json", [review("SHOPPER")] * 3))
     assert "SHOPPER" not in shop.report.to_csv()
@@ -144,7 +152,7 @@ def test_wrong_sources_say_what_was_found(tmp_path):
     broken.write_bytes(gzip.compress(b"abc" * 1000)[:12] + b"\xff" * 40)
     with pytest.raises(DataError, match=r"RK-10[57]"):
         load_dataset("amazon", source=broken)
-    with pytest.raises(ParameterError, match=r"RK-302 .*amazon.*toyshop"):
+    with pytest.raises(ParameterError, match=r"RK-307 .*amazon.*toyshop"):
         load_dataset("amazn")
 
 

@@ -14,9 +14,8 @@ from recsys_kit.data import (
     split_at_random,
     split_interactions,
 )
+from recsys_kit.data import k_core as keep_k_core
 from recsys_kit.errors import DataError, ParameterError
-
-FRAMES = ("train", "valid", "test", "set_aside")
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +115,9 @@ def test_the_order_of_rows_does_not_matter_and_the_input_stays(shop, method):
     before = shop.interactions.copy(deep=True)
     one = split_interactions(shop.interactions, method=method, k_core=2)
     two = split_interactions(shop.interactions.sample(frac=1, random_state=3), method=method, k_core=2)
-    for name in FRAMES:
-        pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name))
+    assert list(one.parts) == ["train", "valid", "test", "set_aside"]
+    for name, frame in one.parts.items():
+        pd.testing.assert_frame_equal(frame, two.parts[name])
     pd.testing.assert_frame_equal(shop.interactions, before)
 
 
@@ -218,6 +218,20 @@ def test_a_splitter_that_looks_at_the_future_is_caught(shop, split, monkeypatch)
     monkeypatch.setattr("recsys_kit.data.audit.split_interactions", looks_ahead)
     leaky = looks_ahead(shop.interactions)
     assert "garbage in valid and test does not change train" in failed(leaky, shop.interactions)
+
+
+def test_a_k_core_over_all_parts_is_caught(shop, monkeypatch):
+    """The classic leak: what is rare before the cut, but not after it, stays in train."""
+
+    def leaky(interactions, *, k_core, **options):
+        dense = keep_k_core(interactions, k_core)
+        split = split_interactions(dense, k_core=1, **options)
+        lost = interactions.drop(index=dense.index)
+        return replace(split, set_aside=pd.concat([split.set_aside, lost]), how=split.how | {"k_core": k_core})
+
+    monkeypatch.setattr("recsys_kit.data.audit.split_interactions", leaky)
+    split = leaky(shop.interactions, k_core=5)
+    assert "garbage in valid and test does not change train" in failed(split, shop.interactions)
 
 
 def test_an_empty_validation_part_can_be_audited():

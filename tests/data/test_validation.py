@@ -55,6 +55,14 @@ def test_a_bad_row_goes_to_quarantine_with_its_number_rule_and_value(bad, column
     assert dataset.interactions["user_id"].tolist() == ["u", "v"]
 
 
+@pytest.mark.parametrize("position", ["soon", "1.5", "", None])
+def test_a_position_that_is_no_whole_number_goes_to_quarantine(position):
+    rows = [{"user_id": "u", "item_id": item, "position": place} for item, place in (("x", "1"), ("y", position))]
+    dataset = through_the_door(rows)
+    assert dataset.interactions["position"].tolist() == [1]
+    assert dataset.quarantine["column"].tolist() == ["position"]
+
+
 def test_a_row_that_breaks_two_rules_is_quarantined_once_for_the_first():
     dataset = through_the_door([event(), event(user_id="", rating="nine", timestamp="never")])
     assert dataset.quarantine["rule"].tolist() == ["missing user_id"]

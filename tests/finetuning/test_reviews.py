@@ -153,8 +153,8 @@ def test_a_paired_difference_is_surer_than_two_intervals():
     worse[:120] = 0
     gap = scores.macro_f1_difference(true, better, worse, 2)
     one, two = (scores.report(true, found, ["a", "b"])["macro_f1"] for found in (better, worse))
-    assert gap["value"] == pytest.approx(one["value"] - two["value"])
-    assert gap["low"] > 0
+    assert gap.value == pytest.approx(one["value"] - two["value"])
+    assert gap.low > 0
     assert one["low"] < two["high"]
 
 

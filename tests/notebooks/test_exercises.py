@@ -1,4 +1,4 @@
-"""The solution printed under each exercise, put in its place, is what the check calls right."""
+"""The solution printed under each exercise is what its check calls right; each wrong answer it knows gets its hint."""
 
 import re
 from dataclasses import replace
@@ -11,6 +11,19 @@ from recsys_kit.workbook.parameters import list_chapters
 from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow
+# In front of the chapter: after the answer, every wrong answer that a check knows is put to the same check.
+ASK_ALL = """
+from recsys_kit.workbook import exercises
+
+check_one = exercises.check_answer
+
+def check_all(answer, right, *, nearly=None):
+    check_one(answer, right, nearly=nearly)
+    for hint, wrong in (nearly or {}).items():
+        check_one(wrong, right, nearly={hint: wrong})
+
+exercises.check_answer = check_all
+"""
 
 
 @pytest.mark.parametrize("chapter", list_chapters(), ids=lambda chapter: chapter.number)
@@ -20,14 +33,17 @@ def test_solutions_are_right(chapter, small_run, tmp_path):
     names = [name for name in cells if re.fullmatch(r"exercise-\d+", name) and cells[name].cell_type == "code"]
     for name in names:
         cells[name].source = re.search(r"```python\n(.*?)```", cells[f"{name}-solution"].source, re.S)[1]
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(ASK_ALL))
     path = tmp_path / chapter.path.name
     nbformat.write(notebook, path)
     copied, answered = small_run.copy(tmp_path / "run"), replace(chapter, path=path)
     (outcome,) = execute([answered], copied, parameters=small(chapter), timeout_s=CELL_TIMEOUT_S)
     assert outcome.failure is None
     seen = {cell.id: cell for cell in nbformat.read(outcome.page.with_suffix(".ipynb"), as_version=4).cells}
-    said = {name: "".join(o.get("text", "") for o in seen[f"{name}-check"].outputs).strip() for name in names}
-    assert said == dict.fromkeys(names, "Right.")
+    for name in names:
+        said = "".join(output.get("text", "") for output in seen[f"{name}-check"].outputs).splitlines()
+        assert said[0] == "Right.", (name, said)
+        assert all(line.startswith("Nearly. ") for line in said[1:]), (name, said)
 
 
 def small(chapter):

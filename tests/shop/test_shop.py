@@ -104,6 +104,11 @@ def test_two_views_of_the_same_model_do_not_differ():
     assert (disagreements(result, "popularity", "popularity")["difference"] == 0).all()
 
 
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(showcase):
+    with pytest.raises(ParameterError, match=r"RK-318 .*'eas'.*popularity, item_knn, content"):
+        showcase.recommend("eas", history=["i00"])
+
+
 def test_side_by_side_has_a_column_per_model(showcase):
     table = showcase.side_by_side(["i00"], k=4)
     assert list(table) == ["popularity", "item_knn", "content"]

@@ -95,6 +95,22 @@ def test_a_wrong_setting_is_refused_with_the_value_and_the_remedy(setting, words
 
 
 @pytest.mark.parametrize(
+    ("name", "kind", "text", "words"),
+    [
+        ("profile", "str", "fast", "expected one of quick, full"),
+        ("dataset", "str", "toy", "Did you mean toyshop"),
+        ("split", "str", "random", "expected one of time, leave_last_out"),
+        ("n_users", "int", "-5", "expected at least 0"),
+        ("k_core", "int", "0", "expected at least 1"),
+        ("epochs", "int", "0", "expected at least 1"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_before_a_kernel_starts(name, kind, text, words):
+    with pytest.raises(ParameterError, match=f"RK-307 parameter {name} of 01_first .*{words}"):
+        convert(text, Parameter(name, kind, None, ""), "01_first")
+
+
+@pytest.mark.parametrize(
     ("text", "kind", "value"),
     [
         ("007", "str", "007"),

@@ -128,11 +128,17 @@ def test_links_are_only_to_what_there_is(folder):
 
 def test_the_headline_says_who_wins_and_who_loses():
     first, second = headline(METRICS, DIFFERENCES, 10)
-    assert first.startswith("For all 40 judged shoppers hybrid ranks best: NDCG@10 0.0800 [0.0700, 0.0900].")
+    assert first.startswith("For all 40 judged shoppers hybrid has the highest NDCG@10: 0.0800 [0.0700, 0.0900].")
     assert first.endswith("its difference to popularity is 0.0600 [0.0500, 0.0700]: more than chance.")
     assert "warm" in second
-    assert "popularity ranks best" in second
+    assert "popularity has the highest" in second
     assert "No model beats" in second
+
+
+def test_the_headline_names_the_models_whose_intervals_overlap():
+    metrics = table({("ease", "all"): (0.2, 0.15, 0.25), ("item_knn", "all"): (0.19, 0.14, 0.24),
+                     ("popularity", "all"): (0.05, 0.04, 0.06)})  # fmt: skip
+    assert next(headline(metrics, None, 10)).endswith("The intervals of item_knn overlap with it.")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,23 @@ def test_markup_in_markdown_is_text_and_folded_solutions_stay(page_of):
         assert active not in page
 
 
+def test_a_picture_from_elsewhere_is_its_words(page_of):
+    page = page_of(markdown("![a view](http://example.org/p.png) ![own](data:image/png;base64,AAAA)"))
+    assert "example.org" not in page
+    assert "a view" in page
+    assert "data:image/png;base64,AAAA" in page
+
+
+def test_a_progress_bar_is_left_out(page_of):
+    view = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "a"},
+        "text/plain": "encoding:  50%|#####     | 4/8",
+    }
+    cell = nbformat.v4.new_code_cell("encode")
+    cell.outputs = [nbformat.v4.new_output("display_data", data=view)]
+    assert "A live widget" not in page_of(cell)
+
+
 def test_links_between_chapters_lead_to_pages(page_of):
     assert 'href="02_feature_extraction.html"' in page_of(markdown("[next](02_feature_extraction.ipynb)"))
 

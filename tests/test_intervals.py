@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from recsys_kit.evaluation import bootstrap, bootstrap_means
+from recsys_kit.intervals import Interval, bootstrap, bootstrap_means
 
 
 def test_a_95_percent_interval_covers_the_truth_about_95_times_in_100():
@@ -50,3 +50,14 @@ def test_one_user_has_a_value_and_no_interval():
 
 def test_nobody_has_neither():
     assert np.isnan(bootstrap_means(np.empty((0, 2)))).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign"), [(0.1, 0.2, 1), (-0.2, -0.1, -1), (-0.1, 0.1, 0), (np.nan, np.nan, 0)]
+)
+def test_the_sign_is_said_only_where_the_interval_holds_it(low, high, sign):
+    assert Interval(0.0, low, high).sign == sign
+
+
+def test_a_value_without_an_interval_prints_alone():
+    assert f"{Interval(0.5, np.nan, np.nan):.2f}" == "0.50"

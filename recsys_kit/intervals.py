@@ -11,18 +11,33 @@ LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """A value with the ends of its interval; prints as `0.123 [0.110, 0.136]`."""
+    """A value with the ends of its interval; a format applies to all three, three significant digits by default.
+
+    >>> f"{Interval(0.12, 0.1, 0.14)} and {Interval(0.12, 0.1, 0.14):+.2f}"
+    '0.120 [0.100, 0.140] and +0.12 [+0.10, +0.14]'
+    """
 
     value: float
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+    def __format__(self, spec: str) -> str:
+        value, low, high = (format(end, spec or "#.3g").rstrip(".") for end in self)
+        return value if np.isnan(self.low) else f"{value} [{low}, {high}]"
 
-    def excludes_zero(self) -> bool:
-        """Whether the whole interval lies on one side of zero."""
-        return bool(self.low > 0 or self.high < 0)
+    def __str__(self) -> str:
+        return format(self, "")
+
+    @property
+    def sign(self) -> int:
+        """1 where the whole interval is above zero, -1 where it is below, 0 where it cannot be told."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+def percentile_interval(value: float, draws: np.ndarray, *, level: float = LEVEL) -> Interval:
+    """The value, and the ends between which lies the share `level` of its resampled copies (NaN left out)."""
+    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(value), float(low), float(high))
 
 
 def bootstrap(
