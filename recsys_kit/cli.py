@@ -65,7 +65,7 @@ def show_results(folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.report import short, summary
+    from recsys_kit.workbook.report import interval, short, summary
 
     found = summary(folder)
     console = Console(highlight=False, soft_wrap=True)
@@ -76,8 +76,11 @@ def show_results(folder: Path) -> None:
         table.columns[1].header += ", 95 % interval"
         for row in board["rows"]:
             first, *others = row["cells"][:4]
-            interval = f"{short(first.value)} ({short(first.low)} to {short(first.high)})"
-            table.add_row(escape(row["model"]), interval, *[short(cell.value) if cell else "-" for cell in others])
+            table.add_row(
+                escape(row["model"]),
+                escape(str(interval(first))),
+                *[short(cell.value) if cell else "-" for cell in others],
+            )
         console.print(table)
     for chapter, section, reason in found["skipped"]:
         console.print(f"skipped in {chapter}: {escape(section)}: {escape(reason)}")

@@ -30,6 +30,10 @@ def check_answer(answer: Any, right: Any, *, nearly: Mapping[str, Any] | None = 
     Right.
     >>> check_answer(0.8, 0.4, nearly={"Divide by k, not by the number of hits.": 0.8})
     Nearly. Divide by k, not by the number of hits.
+    >>> check_answer(100_001, 100_000)
+    Not yet: you have 100001.
+    >>> check_answer(True, 1)
+    Not yet: you have True.
     """
     if answer is ...:
         print("Not answered yet: complete the line above, then run both cells.")

@@ -10,7 +10,9 @@ from recsys_kit.data import (
     audit_split,
     choose_product,
     choose_shopper,
+    leak_counts,
     load_dataset,
+    order_events,
     split_at_random,
     split_interactions,
 )
@@ -194,6 +196,19 @@ def test_a_random_split_fails_the_audit(shop):
     )
 
 
+def test_leaks_are_counted_by_hand_and_an_honest_cut_has_none(shop, split):
+    cut = Split(train=events("a:x b:y a:z b:w"), valid=events(""), test=events("c:x c:y a:v"), set_aside=events(""))
+    assert leak_counts(cut) == {
+        "train knows the shopper's later events %": 0.0,  # a: train until day 3, tested on day 3
+        "train knows the shopper only from later %": 0.0,
+        "train ends after the event %": 100.0,  # day 4 is after all three
+        "shopper unknown to train %": pytest.approx(200 / 3),
+    }
+    at_random, honest = leak_counts(split_at_random(shop.interactions, seed=0)), leak_counts(split)
+    assert at_random["train knows the shopper's later events %"] > 50
+    assert honest["train ends after the event %"] == 0
+
+
 def test_each_planted_leak_is_caught(shop, split):
     one = split.test.iloc[[0]]
     lost = replace(split, test=split.test.iloc[1:])
@@ -226,8 +241,9 @@ def test_a_k_core_over_all_parts_is_caught(shop, monkeypatch):
     def leaky(interactions, *, k_core, **options):
         dense = keep_k_core(interactions, k_core)
         split = split_interactions(dense, k_core=1, **options)
-        lost = interactions.drop(index=dense.index)
-        return replace(split, set_aside=pd.concat([split.set_aside, lost]), how=split.how | {"k_core": k_core})
+        left = order_events(pd.concat([split.set_aside, interactions.drop(index=dense.index)], ignore_index=True))
+        period = left["timestamp"] < pd.Timestamp(split.how["cuts"][0])
+        return replace(split, set_aside=left[period].reset_index(drop=True), how=split.how | {"k_core": k_core})
 
     monkeypatch.setattr("recsys_kit.data.audit.split_interactions", leaky)
     split = leaky(shop.interactions, k_core=5)

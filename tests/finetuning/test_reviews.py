@@ -16,6 +16,7 @@ from recsys_kit.finetuning.reviews import (
     batch_widths,
     class_indices,
     class_weights,
+    draw_parts,
 )
 
 GOOD = ("I love this mug", "a wonderful lamp", "perfect, thank you", "the best gift ever")
@@ -139,6 +140,19 @@ def test_the_interval_of_the_matrix_is_that_of_resampled_reviews():
     ours = scores.report(true, found, list("abc"))["macro_f1"]
     draws = [f1_score(true[rows], found[rows], average="macro") for rows in rng.integers(0, 200, (800, 200))]
     assert (ours["low"], ours["high"]) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.015)
+
+
+def test_parts_keep_to_their_caps_and_to_the_labels_of_train():
+    reviews = pd.DataFrame({"part": ["train"] * 6 + ["valid"] * 3 + ["test"] * 4 + ["elsewhere"],
+                            "label": ["1", "5"] * 3 + ["1", "3", "5"] + ["3", "3", "5", "1"] + ["5"]})  # fmt: skip
+    parts, table = draw_parts(reviews, {"train": 4, "test": 1}, seed=1)
+    assert {part: len(rows) for part, rows in parts.items()} == {"train": 4, "valid": 2, "test": 1}
+    assert set(parts["valid"]["label"]) | set(parts["test"]["label"]) <= set(parts["train"]["label"])
+    assert table.loc["test"].to_dict() == {"reviews": 4, "used": 1, "label not in train": 2}
+    assert parts["train"].index.is_monotonic_increasing
+    again, _ = draw_parts(reviews, {"train": 4}, seed=1)
+    assert again["train"].equals(parts["train"])
+    assert len(again["test"]) == 2
 
 
 def test_a_class_that_the_test_lacks_does_not_count():

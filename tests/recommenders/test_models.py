@@ -1,11 +1,13 @@
 """What is particular to one recommender."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.text import Vectors
+from recsys_kit.features.text import Vectors, fit_tfidf
 from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.recommenders.base import top_k
 from tests.recommenders.planted import fitted, planted_shop
@@ -140,6 +142,16 @@ def test_the_hybrid_gives_a_useless_part_no_weight_that_hurts():
     )
     assert model.weights["ease"] > 0
     assert model.validation["hybrid"] >= model.validation["ease"] > model.validation["noise"]
+
+
+def test_a_product_without_text_answers_no_sentence_though_another_part_can_score_it():
+    texts = pd.Series({item: f"circle{item[1]} {item}" for item in SHOP.items["item_id"] if item[0] == "i"})
+    model = fitted("hybrid", replace(SHOP, vectors=fit_tfidf(texts.drop("i10")).vectors(texts.drop("i10"))))
+    model.weights = dict.fromkeys(model.parts, 1.0)
+    model._mark_scorable()
+    assert model.can_score[model.item_ids == "i10"].all()
+    assert "i10" in set(model.recommend(histories=[["i11", "i12"]], k=50)["item_id"])
+    assert "i10" not in set(model.recommend(texts=["circle1"], k=50)["item_id"])
 
 
 def test_a_part_fitted_on_another_catalogue_is_refused():
