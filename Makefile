@@ -20,8 +20,8 @@ run: $(VENV)/.run           ## the five notebooks on the built-in shop: prints a
 test: $(VENV)/.test         ## all tests (TESTS="-m 'not slow'" for the quick ones)
 	$(BIN)/python -m pytest $(TESTS)
 
-lab: $(VENV)/.run           ## JupyterLab on the notebooks
-	$(BIN)/recsys-kit lab
+lab: $(VENV)/.run           ## JupyterLab on the notebooks (LAB="--allow-root --no-browser" in a container)
+	$(BIN)/recsys-kit lab -- $(LAB)
 
 lint: $(VENV)/.test         ## style, layers of the package, notebooks without outputs
 	$(BIN)/ruff check .

@@ -111,12 +111,15 @@ def report(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of 
 
 
 @app.command()
-def lab() -> None:
+def lab(
+    options: Annotated[list[str] | None, typer.Argument(help="After `--`: passed on to JupyterLab.")] = None,
+) -> None:
     """Open JupyterLab on the notebooks, with this Python as their kernel."""
     from recsys_kit.workbook.runs import project_root
 
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
-    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks")], environment)
+    command = [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks"), *(options or [])]
+    os.execve(sys.executable, command, environment)
 
 
 def main() -> None:
