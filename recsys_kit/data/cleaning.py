@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import ACTIONS, SCHEMAS, TEXTS, Dataset, item_hash, report_entry
+from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, item_hash, report_entry
 from recsys_kit.errors import ParameterError
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
@@ -35,14 +35,15 @@ def clean(dataset: Dataset) -> Dataset:
     A cleaned text takes the place of the original, which stays in `<column>_raw` on the rows that changed.
     """
     entries, tables = [], {}
-    for name in SCHEMAS:
+    for name in TABLES:
         frame = getattr(dataset, name)
         if frame is not None:
             frame, dropped = _drop_duplicates(name, frame)
             frame, cleaned = _clean_texts(name, frame)
             tables[name] = frame
             entries += dropped + cleaned
-    entries += _repeated_ratings(tables["interactions"])
+    if "interactions" in tables:
+        entries += _repeated_ratings(tables["interactions"])
     report = _less_kept(dataset.report, entries)
     report = pd.concat([report, pd.DataFrame(entries, columns=report.columns)], ignore_index=True)
     return replace(dataset, **tables, report=_in_order(report))
@@ -115,7 +116,7 @@ def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFr
 
 def _in_order(report: pd.DataFrame) -> pd.DataFrame:
     """By table, then by what was done, the largest count first."""
-    tables = list(SCHEMAS)
+    tables = list(TABLES)
     keys = report.assign(
         table=report["table"].map(tables.index), action=report["action"].map(ACTIONS.index), rows=-report["rows"]
     )
@@ -128,10 +129,13 @@ def _in_order(report: pd.DataFrame) -> pd.DataFrame:
 def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
     """The events and reviews of `n_users` shoppers, drawn by a seeded hash of the id; 0 keeps all.
 
-    The hash knows nothing of behaviour, so the draw may come before the split. Every product stays in the catalogue.
+    The hash knows nothing of behaviour, so the draw may come before the split. Every product stays in the catalogue,
+    and reviews without shoppers stay as they are.
     """
     if n_users < 0:
         raise ParameterError("RK-321", f"n_users is {n_users}; expected 0 (all) or more.", "Pass n_users=200.")
+    if dataset.interactions is None:
+        return dataset
     shoppers = pd.Series(dataset.interactions["user_id"].unique())
     if not n_users or n_users >= len(shoppers):
         return dataset

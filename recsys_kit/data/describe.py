@@ -20,14 +20,22 @@ def density(interactions: pd.DataFrame) -> float:
 
 
 def facts(dataset: Dataset) -> dict[str, int | float | str]:
-    """The shop in one line: counts, density (of the items ever met), first and last day."""
-    interactions, reviews = dataset.interactions, dataset.reviews
+    """The shop in one line: counts, density (of the items ever met), first and last day; 0 of what it does not have."""
+    interactions, items, reviews = dataset.interactions, dataset.items, dataset.reviews
     found: dict[str, int | float | str] = {
+        "n_users": 0,
+        "n_items": 0 if items is None else len(items),
+        "n_items_met": 0,
+        "n_events": 0,
+        "n_reviews": 0 if reviews is None else len(reviews),
+        "density": 0.0,
+    }
+    if interactions is None:
+        return found
+    found |= {
         "n_users": int(interactions["user_id"].nunique()),
-        "n_items": len(dataset.items),
         "n_items_met": int(interactions["item_id"].nunique()),
         "n_events": len(interactions),
-        "n_reviews": 0 if reviews is None else len(reviews),
         "density": density(interactions),
     }
     if "timestamp" in interactions:

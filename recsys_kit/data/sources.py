@@ -1,53 +1,289 @@
-"""Named data sets: whatever the files look like, raw tables come out, and `load_dataset` cleans them."""
+"""Named data sets and a user's own files: whatever they look like, raw tables come out, and `load_dataset` cleans them.
 
+| name | reads |
+|---|---|
+| `toyshop` | nothing: it is made |
+| `amazon` | `source`: a folder or a reviews file |
+| `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
+| `files` | `interactions`, `items`, `users`, `reviews`: own tables; which columns they have, `columns` says |
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from recsys_kit.data.amazon import read_amazon
+import pandas as pd
+
+from recsys_kit.data.amazon import find_files, read_amazon
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.tables import Dataset, RawTables
+from recsys_kit.data.columns import PRODUCT, Table, name_columns
+from recsys_kit.data.files import FileRows, read_table, split_member
+from recsys_kit.data.sequences import read_attributes, read_sequences
+from recsys_kit.data.tables import TABLES, Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
 
 DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
-    "amazon": "Amazon reviews of 2014 or 2018: a folder, or one reviews file",
+    "files": "your own files (CSV, JSON lines, Parquet; gzip, zip): --interactions --items --users --reviews",
+    "amazon": "Amazon reviews of 2014 or 2018: --source is a folder, or one reviews file",
+    "sequences": "lines `user item item ...` in time order: --source; --items may add attributes",
 }
+TAKES = {"toyshop": (), "amazon": ("source",), "sequences": ("source", "items"), "files": TABLES}
+Columns = str | Mapping[str, str] | None
 
 
-def read_source(name: str = "toyshop", *, source: str | Path = "", seed: int = 7) -> RawTables:
-    """The tables as they came, before any rule.
+def name_of(name: str, **files: str | Path) -> str:
+    """The data set that is meant: own files make `files` of the default.
 
-    Args:
-        name: one of `DATASETS`.
-        source: the folder or file to read; the built-in shop needs none.
-        seed: of the built-in shop.
+    Raises:
+        ParameterError: RK-307 for an unknown name, RK-143 where a file is given that the data set does not read.
+
+    >>> name_of("toyshop", interactions="events.csv")
+    'files'
     """
     if name not in DATASETS:
         raise ParameterError(
             "RK-307", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
+    given = [option for option, path in files.items() if str(path)]
+    if name == "toyshop" and given and "source" not in given:
+        name = "files"
+    if foreign := [option for option in given if option not in TAKES[name]]:
+        takes = ", ".join(TAKES[name]) or "no file"
+        others = [other for other, options in TAKES.items() if set(given) <= set(options)]
+        raise ParameterError(
+            "RK-143",
+            f"dataset {name!r} does not read {foreign[0]}; expected {takes}.",
+            f"Pass dataset={' or '.join(map(repr, others))}." if others else "Leave one of them out.",
+        )
+    return name
+
+
+def source_files(
+    name: str = "toyshop",
+    *,
+    source: str | Path = "",
+    interactions: str | Path = "",
+    items: str | Path = "",
+    users: str | Path = "",
+    reviews: str | Path = "",
+    columns: Columns = None,
+    encoding: str = "",
+) -> list[Path]:
+    """Every file that `load_dataset` will read with the same arguments, whether it exists or not.
+
+    >>> source_files(interactions="shop.zip::events.csv", items="items.csv")
+    [PosixPath('shop.zip'), PosixPath('items.csv')]
+    """
+    files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
+    name = name_of(name, **files)
+    if name == "amazon":
+        return [path for path in find_files(_source(name, source)) if path]
+    return [split_member(Path(path).expanduser())[0] for path in files.values() if str(path)]
+
+
+def read_source(
+    name: str = "toyshop",
+    *,
+    source: str | Path = "",
+    interactions: str | Path = "",
+    items: str | Path = "",
+    users: str | Path = "",
+    reviews: str | Path = "",
+    columns: Columns = None,
+    encoding: str = "",
+    seed: int = 7,
+) -> RawTables:
+    """The tables as they came, before any rule; the arguments are those of `load_dataset`."""
+    files = {"interactions": interactions, "items": items, "users": users, "reviews": reviews}
+    name = name_of(name, source=source, **files)
     if name == "toyshop":
         shop = make_toyshop(seed)
         return RawTables(name, shop.frames, truth=shop)
-    if not source:
+    if name == "amazon":
+        return read_amazon(_source(name, source))
+    if name == "sequences":
+        return _read_sequences(_source(name, source), items, columns, encoding)
+    own = {table: Path(path).expanduser() for table, path in files.items() if str(path)}
+    if not own:
+        raise DataError(
+            "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
+            "Pass --interactions FILE (in Python interactions='path/to/file').",
+        )  # fmt: skip
+    return _read_own(name, own, columns, encoding)
+
+
+def load_dataset(
+    name: str = "toyshop",
+    *,
+    source: str | Path = "",
+    interactions: str | Path = "",
+    items: str | Path = "",
+    users: str | Path = "",
+    reviews: str | Path = "",
+    columns: Columns = None,
+    encoding: str = "",
+    seed: int = 7,
+) -> Dataset:
+    """Read, validate, clean: the typed tables of a data set, with what was wrong in `report` and `quarantine`.
+
+    Args:
+        name: one of `DATASETS`; with own files the default becomes `files`.
+        source: the folder or file of a data set that has one.
+        interactions: own file of events; product columns in it make the items, a text column the reviews.
+        items: own file of products.
+        users: own file of shoppers.
+        reviews: own file of texts; with shopper, product and time, and no file of events, it makes the interactions.
+        columns: our names of the files' columns, `{"user_id": "CustomerID"}` or "user_id=CustomerID,...".
+        encoding: of the text files; UTF-8 where it is not given.
+        seed: of the built-in shop.
+
+    >>> load_dataset("toyshop", seed=7).row_counts().loc["items"].tolist()  # read, kept, deduplicated, quarantined
+    [805, 800, 5, 0]
+    """
+    raw = read_source(
+        name, source=source, interactions=interactions, items=items, users=users, reviews=reviews,
+        columns=columns, encoding=encoding, seed=seed,
+    )  # fmt: skip
+    return clean(validate(raw))
+
+
+def _source(name: str, source: str | Path) -> Path:
+    if not str(source):
         raise DataError(
             "RK-101", f"dataset {name!r} has no source; expected a folder or a file.", "Pass source='path/to/folder'."
         )
     path = Path(source).expanduser()
-    if not path.exists():
+    if not split_member(path)[0].exists():
         raise DataError(
             "RK-101",
             f"source {str(source)!r} does not exist.",
             "Check the path; a relative one counts from the current folder.",
         )
-    return read_amazon(path)
+    return path
 
 
-def load_dataset(name: str = "toyshop", *, source: str | Path = "", seed: int = 7) -> Dataset:
-    """Read, validate, clean: the typed tables of a data set, with what was wrong in `report` and `quarantine`.
+# -- own files ---------------------------------------------------------------------------------------------------------
 
-    >>> load_dataset("toyshop", seed=7).row_counts().loc["items"].tolist()  # read, kept, deduplicated, quarantined
-    [805, 800, 5, 0]
+
+def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str) -> RawTables:
+    read = {table: read_table(path, encoding=encoding) for table, path in own.items()}
+    tables = [Table(table, own[table].name, rows.frame) for table, rows in read.items()]
+    return build_tables(name, tables, read, columns)
+
+
+def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], columns: Columns) -> RawTables:
+    """The raw tables of files already read, with those that follow from them."""
+    named = name_columns(tables, columns)
+    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _notes(table, rows)]
+    notes += named.notes
+    rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
+    origin = {table: table for table in frames}
+    _derive_events(frames, read, origin)
+    notes += _derive_items(frames, origin)
+    rejected += [
+        {**entry, "table": table} for table, file in origin.items() if table != file and table != "items"
+        for entry in rejected if entry["table"] == file
+    ]  # fmt: skip
+    frames = {table: _own_columns(table, frames[table], frames) for table in TABLES if table in frames}
+    return RawTables(name, frames, rejected, notes, named.readings)
+
+
+def _notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
+    entries = [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
+    flat = rows.frame.select_dtypes(exclude=object)
+    if len(flat.columns) == len(rows.frame.columns) and (again := flat.duplicated()).any():
+        entries.append(report_entry(table, "row equal to an earlier one of the file", "noted", again.sum()))
+    return entries
+
+
+def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], origin: dict[str, str]) -> None:
+    """Reviews out of the events that have a text, or events out of the reviews that have a shopper and a time."""
+    if "reviews" in frames and "review_id" not in frames["reviews"]:
+        frames["reviews"] = frames["reviews"].assign(review_id=_row_ids(read["reviews"].frame))
+    if "interactions" not in frames and {"user_id", "item_id", "timestamp"} <= set(frames.get("reviews", ())):
+        reviews = frames["reviews"]
+        event = "rating" if "rating" in reviews else "review"
+        columns = [c for c in ("user_id", "item_id", "timestamp", "rating", "review_id") if c in reviews]
+        frames["interactions"] = reviews[columns].assign(event=event)
+        origin["interactions"] = "reviews"
+    elif "reviews" not in frames and "text" in frames.get("interactions", ()):
+        events = frames["interactions"]
+        if "review_id" not in events:
+            events = frames["interactions"] = events.assign(review_id=_row_ids(read["interactions"].frame))
+        columns = [c for c in ("review_id", "user_id", "item_id", "timestamp", "rating", "text", "label") if c in events]
+        frames["reviews"] = events.loc[is_present(events["text"]), columns]
+        origin["reviews"] = "interactions"
+
+
+def _row_ids(frame: pd.DataFrame) -> pd.Series:
+    """An id for each row, the number of the first row that is equal to it: exact duplicates share theirs."""
+    content = pd.util.hash_pandas_object(frame.astype("str").fillna("\0"), index=False)
+    first = pd.Series(frame.index, index=frame.index).groupby(content).transform("first")
+    return "r" + first.astype("str")
+
+
+def _derive_items(frames: dict[str, pd.DataFrame], origin: dict[str, str]) -> list[dict[str, Any]]:
+    """The products that the events (or reviews) describe, where no file of items does."""
+    if "items" in frames:
+        return []
+    table = "interactions" if origin.get("interactions") == "interactions" else "reviews"
+    events = frames.get(table, pd.DataFrame())
+    described = [column for column in PRODUCT if column in events and not (table == "reviews" and column == "title")]
+    if "item_id" not in events or not described:
+        return []
+    events = events[is_present(events["item_id"])]
+    items = pd.DataFrame({"item_id": events["item_id"].unique()})
+    notes = []
+    for column in described:
+        values, several = usual_values(events["item_id"], events[column])
+        items[column] = items["item_id"].map(values)
+        if len(several):
+            rule = f"products with more than one {column}: the most frequent counts"
+            notes.append(report_entry("items", rule, "noted", len(several), several[0]))
+    frames["items"] = items.set_axis(range(1, len(items) + 1))
+    origin["items"] = table
+    return notes
+
+
+def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[str]]:
+    """The most frequent value of each key (equally frequent: the first in the alphabet), and the keys with several.
+
+    >>> usual_values(pd.Series(["a", "a", "a"]), pd.Series(["Cup", "Cup ", "?"]))
+    (a    Cup
+    dtype: str, ['a'])
     """
-    return clean(validate(read_source(name, source=source, seed=seed)))
+    pairs = pd.DataFrame({"key": keys, "value": values.astype("str").str.strip()})
+    pairs = pairs[pairs["value"].fillna("") != ""]
+    counts = pairs.value_counts().reset_index().sort_values(["key", "count", "value"], ascending=[True, False, True])
+    usual = counts.drop_duplicates("key").set_index("key")["value"].rename_axis(None).rename(None)
+    return usual, counts["key"][counts["key"].duplicated()].unique().tolist()
+
+
+def _own_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Without the columns that went into another table."""
+    if table == "interactions":
+        gone = [*PRODUCT, *(("text", "label") if "reviews" in frames else ())]
+    else:
+        gone = ["category", "brand"] if table == "reviews" else []
+    return frame.drop(columns=gone, errors="ignore")
+
+
+# -- sequences ---------------------------------------------------------------------------------------------------------
+
+
+def _read_sequences(path: Path, items: str | Path, columns: Columns, encoding: str) -> RawTables:
+    events, rejected, notes = read_sequences(path, encoding=encoding)
+    frames = {"interactions": events}
+    rejected = [{"table": "interactions", **entry} for entry in rejected]
+    if str(items):
+        file = Path(items).expanduser()
+        attributes = read_attributes(file)
+        if attributes is None:
+            rows = read_table(file, encoding=encoding)
+            raw = build_tables("sequences", [Table("items", file.name, rows.frame)], {"items": rows}, columns)
+            attributes, rejected, notes = raw.frames["items"], rejected + raw.rejected, notes + raw.notes
+        frames["items"] = attributes
+    return RawTables("sequences", frames, rejected, notes)

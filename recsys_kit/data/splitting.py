@@ -164,11 +164,13 @@ def _leave_last_out(events: pd.DataFrame) -> np.ndarray:
 # -- reviews follow their interactions ---------------------------------------------------------------------------------
 
 
-def assign_parts(reviews: pd.DataFrame, split: Split, *, seed: int = 7) -> pd.DataFrame:
+def assign_parts(reviews: pd.DataFrame, split: Split | None, *, seed: int = 7) -> pd.DataFrame:
     """The reviews with a column `part`: that of the interaction; else by their own time and the cuts; else drawn.
 
-    The draw is 80 / 10 / 10, stratified by rating where there is one.
+    The draw is 80 / 10 / 10, stratified by label or rating where there is one. Without a split all are drawn.
     """
+    if split is None:
+        return reviews.assign(part=_drawn_parts(reviews, seed))
     part = pd.Series(pd.NA, index=reviews.index, dtype="str")
     if "timestamp" in reviews and split.how.get("cuts"):
         place = np.searchsorted(
@@ -193,9 +195,10 @@ def parts_by_review(split: Split) -> pd.Series:
 
 
 def _drawn_parts(reviews: pd.DataFrame, seed: int) -> pd.Series:
-    """Within each rating every tenth review of a hashed order is valid, the next one test."""
+    """Within each label (or rating) every tenth review of a hashed order is valid, the next one test."""
     draw = item_hash([f"{seed}:{review}" for review in reviews["review_id"]])
-    stratum = reviews["rating"].fillna(0) if "rating" in reviews else pd.Series(0, index=reviews.index)
+    column = next((name for name in ("label", "rating") if name in reviews), None)
+    stratum = reviews[column].astype("str").fillna("") if column else pd.Series("", index=reviews.index)
     order = pd.Series(draw, index=reviews.index).groupby(stratum).rank(method="first").astype(int) % 10
     return order.map({0: "valid", 1: "test"}).fillna("train").astype("str")
 

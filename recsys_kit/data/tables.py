@@ -1,16 +1,16 @@
 """The contract of the four tables: their columns, their rules, and the orders and texts that every chapter shares."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandera.pandas import Check, Column, DataFrameSchema
+
+from recsys_kit.data.times import EARLIEST
 
 RATINGS = (1.0, 5.0)
-EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 TIMES = ("timestamp", "created_at", "joined_at")
 NUMBERS = ("rating", "price", "quantity")
 TEXTS = ("title", "description", "category", "brand", "text")
@@ -29,26 +29,30 @@ class RawTables:
     """Rows that are not even a row (a line that is not JSON): entries of the quarantine."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     """What the source has to say: entries of the report."""
+    readings: Mapping[str, str] = field(default_factory=dict)
+    """How a column is to be read where its values do not tell: {"timestamp": "day-first", "rating": "0..10"}."""
     truth: Any = None
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables of one shop, typed and valid. `users` and `reviews` are None where there are none."""
+    """The tables of one shop, typed and valid; None for a table that the shop does not have."""
 
     name: str
-    interactions: pd.DataFrame
+    interactions: pd.DataFrame | None
     """An event: user_id, item_id, timestamp or position; optional rating, event, price, quantity, review_id, ctx_*."""
-    items: pd.DataFrame
+    items: pd.DataFrame | None
     """A product, bought or not: item_id; optional title, description, category, brand, price, created_at ..."""
     users: pd.DataFrame | None
     """A shopper: user_id and what is known."""
     reviews: pd.DataFrame | None
-    """A review: review_id, text; optional title, rating, user_id, item_id, timestamp."""
+    """A review: review_id, text; optional title, rating, label, user_id, item_id, timestamp."""
     quarantine: pd.DataFrame
     """A rejected row: table, row (from 1), column, rule (the first that failed), value as it came."""
     report: pd.DataFrame
     """table, rule, action (one of `ACTIONS`), rows, example."""
+    n_read: dict[str, int] = field(default_factory=dict)
+    """Rows read of each table that the source has."""
     truth: Any = None
     """Of an invented shop: the tastes behind it."""
 
@@ -62,7 +66,17 @@ class Dataset:
         return counts.rename_axis(columns=None)
 
 
-# -- the rules: one schema a table, checked on the values as they came -------------------------------------------------
+# -- the rules, checked on the values as they came ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the values of a column must be. A missing value is no fault, unless the rule is about it."""
+
+    column: str
+    name: str
+    broken: Callable[[pd.Series, Any], pd.Series]
+    """From the values as they came and the same as read (numbers, times) to True where the rule is broken."""
 
 
 def to_number(values: pd.Series) -> pd.Series:
@@ -70,58 +84,50 @@ def to_number(values: pd.Series) -> pd.Series:
     return pd.to_numeric(values, errors="coerce").astype(float)
 
 
-def to_time(values: pd.Series) -> pd.Series:
-    """`datetime64[ns, UTC]`; what is no time becomes NaT. Times without a zone are taken as UTC."""
-    if not pd.api.types.is_datetime64_any_dtype(values):
-        values = values.astype("str")
-    return pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601").dt.as_unit("ns")
-
-
 def is_present(values: pd.Series) -> pd.Series:
     """True where there is a value that is not blank."""
-    return values.notna() & values.astype("str").str.strip().ne("")
+    return values.notna() & values.astype("str").str.strip().fillna("").ne("")
 
 
-def _in_years(values: pd.Series) -> pd.Series:
+def _needed(column: str, name: str | None = None) -> Rule:
+    return Rule(column, name or f"missing {column}", lambda values, read: ~is_present(values))
+
+
+def _unreadable(column: str, name: str) -> Rule:
+    return Rule(column, name, lambda values, read: is_present(values) & read.isna())
+
+
+def _outside_years(values: pd.Series, read: pd.Series) -> pd.Series:
     tomorrow = pd.Timestamp.now("UTC") + pd.Timedelta(days=1)
-    return to_time(values).between(EARLIEST, tomorrow)
-
-
-def _rule(holds: Callable[[pd.Series], pd.Series], name: str, *, also_missing: bool = False) -> Check:
-    """A check of a column; missing values pass it, unless `also_missing`."""
-    return Check(holds, name=name, ignore_na=not also_missing)
-
-
-def _needed(column: str, name: str | None = None) -> Check:
-    return _rule(is_present, name or f"missing {column}", also_missing=True)
+    return read.notna() & ~read.between(EARLIEST, tomorrow)
 
 
 RATING_RULES = [
-    _rule(lambda values: to_number(values).notna(), "rating is not a number"),
-    _rule(lambda values: to_number(values).between(*RATINGS), "rating out of range"),
+    _unreadable("rating", "rating is not a number"),
+    Rule("rating", "rating out of range", lambda values, read: read.notna() & ~read.between(*RATINGS)),
 ]
-POSITION_RULE = _rule(lambda values: to_number(values).mod(1).eq(0), "position is not a whole number")
-TIME_RULES = [
-    _rule(lambda values: to_time(values).notna(), "time cannot be read"),
-    _rule(_in_years, "time out of range"),
-]
-SCHEMAS = {
-    "interactions": DataFrameSchema({
-        "user_id": Column(checks=_needed("user_id"), nullable=True),
-        "item_id": Column(checks=_needed("item_id"), nullable=True),
-        "timestamp": Column(checks=[_needed("timestamp"), *TIME_RULES], nullable=True, required=False),
-        "position": Column(checks=[_needed("position"), POSITION_RULE], nullable=True, required=False),
-        "rating": Column(checks=RATING_RULES, nullable=True, required=False),
-    }),
-    "items": DataFrameSchema({"item_id": Column(checks=_needed("item_id"), nullable=True)}),
-    "users": DataFrameSchema({"user_id": Column(checks=_needed("user_id"), nullable=True)}),
-    "reviews": DataFrameSchema({
-        "review_id": Column(checks=_needed("review_id"), nullable=True),
-        "text": Column(checks=_needed("text", "empty review text"), nullable=True),
-        "timestamp": Column(checks=TIME_RULES, nullable=True, required=False),
-        "rating": Column(checks=RATING_RULES, nullable=True, required=False),
-    }),
+TIME_RULES = [_unreadable("timestamp", "time cannot be read"), Rule("timestamp", "time out of range", _outside_years)]
+RULES = {
+    "interactions": [
+        _needed("user_id"),
+        _needed("item_id"),
+        _needed("timestamp"),
+        *TIME_RULES,
+        _needed("position"),
+        Rule("position", "position is not a whole number", lambda values, read: read.mod(1).ne(0)),
+        *RATING_RULES,
+        _unreadable("quantity", "quantity is not a number"),
+        Rule("quantity", "quantity is not above zero: a return or a cancellation", lambda values, read: read.le(0)),
+    ],
+    "items": [_needed("item_id")],
+    "users": [_needed("user_id")],
+    "reviews": [_needed("review_id"), _needed("text", "empty review text"), *TIME_RULES, *RATING_RULES],
+}
+REQUIRED = {
+    "interactions": ("user_id", "item_id"), "items": ("item_id",), "users": ("user_id",),
+    "reviews": ("review_id", "text"),
 }  # fmt: skip
+TABLES = tuple(RULES)
 KEYS = {"items": "item_id", "users": "user_id", "reviews": "review_id"}
 
 

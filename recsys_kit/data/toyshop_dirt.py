@@ -81,6 +81,7 @@ def _dirty_items(items: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.Data
         "untidy title": len(titles),
         "untidy description": len(descriptions),
         "id listed twice": len(twice),
+        "listed again with other content: the first counts": len(twice),
     }
     return pd.concat([items, twice], ignore_index=True), dirty
 

@@ -1,68 +1,119 @@
 """The front door: raw rows become typed rows or go to quarantine.
 
 Nothing disappears: of every table, rows read = kept + deduplicated + quarantined, and the report counts all three.
+A few bad rows are quarantined; where a rule is broken by so many that the column must mean something else, the file
+is refused, with what it seems to mean.
 """
 
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from pandera.errors import SchemaErrors
 
 from recsys_kit.data.tables import (
     KEYS,
     NUMBERS,
     QUARANTINE_COLUMNS,
+    RATINGS,
     REPORT_COLUMNS,
-    SCHEMAS,
+    REQUIRED,
+    RULES,
+    TABLES,
     TIMES,
     Dataset,
     RawTables,
     is_present,
     report_entry,
     to_number,
-    to_time,
 )
+from recsys_kit.data.times import EARLIEST, ReadTimes, guess_clock, read_times
 from recsys_kit.errors import DataError
+
+NEARLY_ALL = 0.9  # share of times that are wrong from which the column, not the rows, is at fault
+TOO_MANY = 0.1  # the same of ratings: another scale shares some of its values with ours
+FEW = 10  # fewer rows than these are quarantined, whatever their share, as long as some are left
+EXAMPLES = 5
+UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])  # characters of no width
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the rules say about one table."""
+
+    typed: pd.DataFrame
+    """The rows that break none, typed."""
+    bad: pd.DataFrame
+    """The others, each with the first rule that it breaks: rows of the quarantine."""
+    entries: list[dict[str, Any]]
+    """Repairs and notes: entries of the report."""
+    refusals: list[DataError]
+    """Why the table cannot be used as it is."""
 
 
 def validate(raw: RawTables) -> Dataset:
     """Typed tables of the rows that pass every rule, the others in quarantine, and a report of both.
 
     A negative or unreadable price is set to missing and counted as repaired: the product is still one that people buy.
-    Of items (users, reviews) with the same id the first stays. An item that only the interactions know joins the
-    catalogue. Raises `DataError` (RK-104) where a required column is missing, (RK-106) where no row is left.
+    Of items (users) with the same id the first stays. An item that only the interactions know joins the catalogue.
+
+    Raises:
+        DataError: RK-104 a required column is missing, RK-106 no row is left, RK-144 nearly all times out of range,
+            RK-145 day and month cannot be told apart, RK-146 nearly all times unreadable, RK-147 another rating scale.
     """
-    report, quarantine, tables = list(raw.notes), list(raw.rejected), {}
+    report, tables = list(raw.notes), {}
+    quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
     for table, frame in raw.frames.items():
-        _check_columns(table, frame)
-        bad = _failures(table, frame)
-        quarantine += bad.to_dict("records")
-        typed = _typed(frame.drop(index=bad["row"]))
-        typed, entries = _repair_prices(table, typed, frame)
-        report += entries
-        tables[table], entries = _first_of_each_id(table, typed)
-        report += entries
-    if not len(tables["interactions"]):
-        raise DataError(
-            "RK-106", f"{raw.name} has no valid interaction; expected at least one.", "Look at the quarantined rows."
-        )
+        found = inspect_table(table, frame, raw.readings)
+        if found.refusals:
+            raise found.refusals[0]
+        quarantine.append(found.bad)
+        tables[table], entries = _first_of_each_id(table, found.typed)
+        report += found.entries + entries
     report += [report_entry(table, "passed every rule", "kept", len(tables[table])) for table in raw.frames]
-    tables["items"], entries = _complete_catalogue(tables.get("items"), tables["interactions"])
-    report += entries
-    quarantined = pd.DataFrame(quarantine, columns=list(QUARANTINE_COLUMNS))
-    report += _quarantine_entries(quarantined)
+    tables["items"], entries = _complete_catalogue(tables)
+    quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
+    report += entries + _quarantine_entries(quarantined)
     return Dataset(
         name=raw.name,
-        **{table: tables.get(table) for table in SCHEMAS},
+        **{table: tables.get(table) for table in TABLES},
         quarantine=quarantined,
         report=pd.DataFrame(report, columns=list(REPORT_COLUMNS)),
+        n_read={
+            table: len(frame) + sum(entry["table"] == table for entry in raw.rejected)
+            for table, frame in raw.frames.items()
+        },
         truth=raw.truth,
     )
 
 
+def inspect_table(table: str, frame: pd.DataFrame, readings: dict[str, str] | None = None) -> Inspection:
+    """Hold one table against its rules. Raises `DataError` (RK-104) where a required column is missing."""
+    _check_columns(table, frame)
+    readings = dict(readings or {})
+    times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in TIMES if name in frame}
+    read = {name: times[name].values for name in times}
+    read |= {name: to_number(frame[name]) for name in (*NUMBERS, "position") if name in frame}
+    entries = list(_notes_on_times(table, frame, times))
+    if "rating" in read and "rating" in readings:
+        low, high = map(float, readings["rating"].split(".."))
+        read["rating"] = RATINGS[0] + (RATINGS[1] - RATINGS[0]) * (read["rating"] - low) / (high - low)
+        scales = f"rating of {readings['rating']} brought to {RATINGS[0]:g}..{RATINGS[1]:g}"
+        entries.append(report_entry(table, scales, "repaired", read["rating"].notna().sum()))
+    bad = _failures(table, frame, read)
+    typed = _typed(frame, read).drop(index=bad["row"])
+    typed, repairs = _repair_prices(table, typed, frame)
+    refusals = [*_refuse_times(table, frame, times, bad), *_refuse_ratings(table, frame, bad)]
+    if table == "interactions" or (table == "reviews" and len(frame)):
+        refusals += _refuse_nothing_left(table, typed, bad)
+    entries += repairs + _notes_on_ids(table, typed)
+    return Inspection(typed, bad, entries, refusals)
+
+
 def _check_columns(table: str, frame: pd.DataFrame) -> None:
-    needed = [name for name, column in SCHEMAS[table].columns.items() if column.required]
-    missing = [name for name in needed if name not in frame]
+    missing = [name for name in REQUIRED[table] if name not in frame]
     if table == "interactions" and not {"timestamp", "position"} & set(frame):
         missing.append("timestamp")
     if missing:
@@ -73,40 +124,48 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _failures(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that break a rule, each with the first rule it breaks: entries of the quarantine."""
-    schema = SCHEMAS[table]
-    try:
-        schema.validate(frame, lazy=True)
+def _day_first(readings: dict[str, str], column: str) -> bool | None:
+    return {"day-first": True, "month-first": False}.get(readings.get(column, ""))
+
+
+def _failures(table: str, frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
+    """The rows that break a rule, each with the first rule it breaks: rows of the quarantine."""
+    sound = pd.Series(True, index=frame.index)
+    parts = []
+    for rule in [rule for rule in RULES[table] if rule.column in frame]:
+        values = frame[rule.column]
+        broken = sound & rule.broken(values, read.get(rule.column))
+        sound &= ~broken
+        if broken.any():
+            shown = values[broken].astype("str").fillna("")
+            parts.append(pd.DataFrame({"row": shown.index, "column": rule.column, "rule": rule.name, "value": shown}))
+    if not parts:
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
-    except SchemaErrors as errors:
-        failed = errors.failure_cases
-    order = [(column, check.name) for column, rules in schema.columns.items() for check in rules.checks]
-    failed["order"] = [order.index(key) for key in zip(failed["column"], failed["check"], strict=True)]
-    first = failed.sort_values(["index", "order"]).drop_duplicates("index")
-    values = [frame.at[row, column] for row, column in zip(first["index"], first["column"], strict=True)]
-    return pd.DataFrame({
-        "table": table,
-        "row": first["index"].astype(int),
-        "column": first["column"],
-        "rule": first["check"],
-        "value": ["" if pd.isna(value) else str(value) for value in values],
-    })  # fmt: skip
+    bad = pd.concat(parts).sort_values("row", kind="stable").assign(table=table)
+    return bad[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Ids and texts as strings exactly as written, numbers as floats, times as UTC."""
+def _typed(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
+    """Ids and texts as strings exactly as written, numbers as floats, times as UTC, attributes as lists."""
     columns: dict[str, pd.Series] = {}
     for name, values in frame.items():
-        if name in TIMES:
-            columns[name] = to_time(values)
-        elif name in NUMBERS:
-            columns[name] = to_number(values)
-        elif name == "position":
-            columns[name] = to_number(values).astype(int)
+        if name in read:
+            columns[name] = read[name]
+        elif name == "attributes":
+            columns[name] = values.map(_as_list)
         else:
-            columns[name] = values if name == "attributes" else values.astype("str")
-    return pd.DataFrame(columns, index=frame.index)
+            columns[name] = values.astype("str")
+    typed = pd.DataFrame(columns, index=frame.index)
+    if "position" in typed:
+        whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # the rows of these leave by the rules
+        typed["position"] = whole.astype("int64")
+    return typed
+
+
+def _as_list(value: Any) -> list[str]:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [str(part) for part in value]
+    return [str(value)] if pd.notna(value) and str(value).strip() else []
 
 
 def _repair_prices(table: str, typed: pd.DataFrame, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -126,29 +185,156 @@ def _repair_prices(table: str, typed: pd.DataFrame, raw: pd.DataFrame) -> tuple[
     ]
 
 
+# -- what is worth a note ----------------------------------------------------------------------------------------------
+
+
+def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]) -> Iterator[dict[str, Any]]:
+    for column, found in times.items():
+        for how, rows in found.how[~found.how.isin(["", "ISO 8601"])].value_counts().items():
+            example = frame.loc[found.how == how, column].iloc[0]
+            yield report_entry(table, f"{column} read as {how}", "noted", rows, example)
+
+
+def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
+    """Ids that look alike: kept apart, since they may be two, and counted, since they may be one."""
+    entries = []
+    for column in [column for column in ("user_id", "item_id") if column in typed]:
+        ids = pd.Series(typed[column].dropna().unique(), dtype="str")
+        looks = ids.map(lambda text: text if text.isascii() else unicodedata.normalize("NFKC", text).translate(UNSEEN))
+        alike = ids[looks.str.strip().duplicated(keep=False)]
+        if len(alike):
+            rows = typed[column].isin(alike).sum()
+            example = "" if column == "user_id" else repr(alike.iloc[0])  # shoppers are no examples
+            entries.append(report_entry(table, f"{column} looks like another: kept apart", "noted", rows, example))
+    return entries
+
+
+# -- what cannot be used as it is --------------------------------------------------------------------------------------
+
+
+def _examples(rows: pd.DataFrame) -> str:
+    """The first rows of a kind, with their numbers.
+
+    >>> _examples(pd.DataFrame({"row": [2, 9], "value": ["soon", "never"]}))
+    "row 2 'soon', row 9 'never'"
+    """
+    shown = rows.head(EXAMPLES)
+    return ", ".join(f"row {row} {str(text)[:40]!r}" for row, text in zip(shown["row"], shown["value"], strict=True))
+
+
+def _of_rules(bad: pd.DataFrame, *rules: str) -> pd.DataFrame:
+    return bad[bad["rule"].isin(rules)]
+
+
+def _too_many(rows: int, of: int, share: float) -> bool:
+    return rows > 0 and (rows == of or (rows >= FEW and rows > share * of))
+
+
+def _refuse_times(
+    table: str, frame: pd.DataFrame, times: dict[str, ReadTimes], bad: pd.DataFrame
+) -> Iterator[DataError]:
+    if "timestamp" not in times:
+        return
+    found, given = times["timestamp"], frame["timestamp"]
+    n_given = int(is_present(given).sum())
+    if found.ambiguous:
+        rows = given[found.how.isin(["day/month/year", "month/day/year"])]
+        yield DataError(
+            "RK-145",
+            f"{table}: is the day or the month first in {len(rows):,} times such as {rows.iloc[0]!r}? No row tells.",
+            "Say it behind the column's name: --columns \"timestamp=<your column>:day-first\" (or :month-first), "
+            "or write dates as 2024-12-31.",
+        )
+    outside, unreadable = _of_rules(bad, "time out of range"), _of_rules(bad, "time cannot be read")
+    if _too_many(len(outside), n_given, NEARLY_ALL):
+        how = found.how.loc[outside["row"].iloc[0]]
+        clock = guess_clock(outside["value"])
+        seems = f"they look like {clock}" if clock else "they fit no clock that we know"
+        yield DataError(
+            "RK-144",
+            f"{table}: {len(outside):,} of {n_given:,} times, read as {how}, lie outside {EARLIEST:%Y}..tomorrow "
+            f"({_examples(outside)}); {seems}.",
+            "Write the column as seconds since 1970 or as 2024-12-31; where only the order counts, name it position: "
+            '--columns "position=<your column>".',
+        )
+    if _too_many(len(unreadable), n_given, NEARLY_ALL):
+        yield DataError(
+            "RK-146",
+            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_examples(unreadable)}); "
+            "expected such as 2024-12-31 10:00, 12/31/2024, 31.12.2024 or seconds since 1970.",
+            "Name the column of times with --columns, or rewrite it.",
+        )
+
+
+def _refuse_ratings(table: str, frame: pd.DataFrame, bad: pd.DataFrame) -> Iterator[DataError]:
+    if "rating" not in frame:
+        return
+    wrong = _of_rules(bad, "rating out of range", "rating is not a number")
+    n_given = int(is_present(frame["rating"]).sum())
+    if not _too_many(len(wrong), n_given, TOO_MANY):
+        return
+    numbers = to_number(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
+    scale = f"{numbers.min():g}..{numbers.max():g}" if len(numbers) else ""
+    found = f"they go {scale.replace('..', ' to ')}" if scale else "none is a number"
+    as_scale = f'if that is the scale: --columns "rating=<your column>:{scale}" brings it to ours; ' if scale else ""
+    yield DataError(
+        "RK-147",
+        f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {RATINGS[0]:g}..{RATINGS[1]:g} "
+        f"({_examples(wrong)}); {found}.",
+        f'{as_scale.capitalize()}{"i" if as_scale else "I"}f they are classes: --columns "label=<your column>".',
+    )
+
+
+def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> list[DataError]:
+    if len(typed):
+        return []
+    why = "; ".join(f"{rule}: {len(rows):,} ({_examples(rows)})" for rule, rows in bad.groupby("rule", sort=False))
+    return [
+        DataError(
+            "RK-106",
+            f"{table} has no valid row; expected at least one. Quarantined: {why or 'none, the table is empty'}.",
+            "Mend the file, or name other columns with --columns.",
+        )
+    ]
+
+
+# -- tables together ---------------------------------------------------------------------------------------------------
+
+
 def _first_of_each_id(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Of rows with the same id the first; tables without one, and review rows that are equal, are left to cleaning."""
     if table not in ("items", "users"):
         return typed.reset_index(drop=True), []
-    again = typed.duplicated(KEYS[table])
-    entries = (
-        [report_entry(table, "id listed twice", "deduplicated", again.sum(), typed[KEYS[table]][again].iloc[0])]
-        if again.any()
-        else []
-    )
+    key = KEYS[table]
+    again = typed.duplicated(key)
+    entries = []
+    if again.any():
+        example = typed[key][again].iloc[0] if table == "items" else ""
+        entries.append(report_entry(table, "id listed twice", "deduplicated", again.sum(), example))
+        others = typed.drop(columns="attributes", errors="ignore").drop_duplicates()
+        differ = others[others.duplicated(key)]
+        if len(differ):
+            example = differ[key].iloc[0] if table == "items" else ""
+            entries.append(
+                report_entry(table, "listed again with other content: the first counts", "noted", len(differ), example)
+            )
     return typed[~again].reset_index(drop=True), entries
 
 
-def _complete_catalogue(
-    items: pd.DataFrame | None, interactions: pd.DataFrame
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Every item of the table, then those that only the interactions know."""
+def _complete_catalogue(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame | None, list[dict[str, Any]]]:
+    """Every item of the table, then those that only the interactions (without any, the reviews) know."""
+    items = tables.get("items")
+    table = "interactions" if "interactions" in tables else "reviews"
+    events = tables.get(table, pd.DataFrame())
+    if "item_id" not in events:
+        return items, []
+    met = events["item_id"].dropna()
     if items is None:
-        return pd.DataFrame({"item_id": interactions["item_id"].unique()}).astype("str"), []
-    unknown = interactions.loc[~interactions["item_id"].isin(items["item_id"]), "item_id"]
+        return pd.DataFrame({"item_id": met.unique()}).astype("str") if len(met) else None, []
+    unknown = met[~met.isin(items["item_id"])]
     if unknown.empty:
         return items, []
-    entry = report_entry("interactions", "item not in the catalogue", "noted", len(unknown), unknown.iloc[0])
+    entry = report_entry(table, "item not in the catalogue", "noted", len(unknown), unknown.iloc[0])
     new = pd.DataFrame({"item_id": unknown.unique()}).astype("str")
     return pd.concat([items, new], ignore_index=True), [entry]
 

@@ -1,0 +1,400 @@
+"""A user's column names -> ours: what is named is taken, what could be guessed becomes a question, never an answer.
+
+`--columns "user_id=CustomerID,text=Review Text"` on the command line, `columns={"user_id": "CustomerID"}` in Python. With
+several files a name counts for each file that has the column; `items.title=Name` counts for one table alone.
+Behind a column's name may stand how to read it: `timestamp=Date:day-first`, `rating=Score:0..10`.
+"""
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from recsys_kit.data.tables import report_entry
+from recsys_kit.errors import DataError, ParameterError
+
+PRODUCT = ("title", "category", "brand", "description", "attributes", "image")
+COLUMNS = {  # what each table may hold; of the first ones it needs one of each group
+    "interactions": (
+        "user_id", "item_id", "timestamp", "position", "rating", "event", "session_id", "quantity", "price",
+        "review_id", *PRODUCT, "text", "label",
+    ),
+    "items": ("item_id", *PRODUCT, "price", "video", "created_at"),
+    "users": ("user_id", "joined_at"),
+    "reviews": (
+        "text", "label", "rating", "review_id", "user_id", "item_id", "timestamp", "title", "category", "brand",
+    ),
+}  # fmt: skip
+NEEDED = {
+    "interactions": (("user_id",), ("item_id",), ("timestamp", "position")),
+    "items": (("item_id",),),
+    "users": (("user_id",),),
+    "reviews": (("text",),),
+}
+# Names that mean one of ours, the likeliest first; compared without case, spaces, signs and a `:type` behind them.
+MEANINGS = {
+    "user_id": "userid user uid reviewerid customerid customer custid memberid member buyerid buyer shopperid shopper "
+    "clientid client accountid visitorid personid 用户id 用户 用户编号 会员id 会员 买家id 买家 顾客 客户id 客户",
+    "item_id": "itemid item iid asin parentasin sku skuid stockcode productid product prodid articleid article goodsid "
+    "movieid bookid isbn songid clothingid 商品id 商品 商品编号 产品id 产品 物品id 物品",
+    "timestamp": "timestamp ts time unixreviewtime unixtime timestampms datetime date eventtime invoicedate orderdate "
+    "purchasedate purchasetime orderpurchasetimestamp reviewdate createdat 时间戳 时间 日期 下单时间 购买时间 评论时间",
+    "position": "position pos step seq sequence 位置 顺序",
+    "rating": "rating ratings stars star overall score reviewscore ratingvalue 评分 打分 星级 分数",
+    "event": "event eventtype action behavior behaviour behaviortype 行为 行为类型 事件",
+    "session_id": "sessionid session visitid invoiceno invoice orderid basketid 会话id 订单号 订单id",
+    "quantity": "quantity qty 数量",
+    "price": "price unitprice 价格 单价",
+    "review_id": "reviewid 评论id",
+    "text": "text reviewtext review reviewbody reviewcontent comment comments content 评论 评论内容 内容 评价",
+    "label": "label sentiment class target 标签 情感",
+    "title": "title productname producttitle itemname itemtitle movietitle 商品名称 商品名 商品标题 标题 名称",
+    "category": "category categories categoryname productcategory maincat 类别 分类 类目",
+    "brand": "brand manufacturer 品牌",
+    "description": "description productdescription 描述 商品描述",
+    "image": "image imageurl imurl 图片",
+    "created_at": "createdat releasedate launchdate 上架时间",
+    "joined_at": "joinedat signupdate registrationdate 注册时间",
+}
+IN_TABLE = {  # where a name means something else
+    "interactions": {"title": " description", "label": ""},
+    "items": {"item_id": " id", "title": " name description"},
+    "users": {"user_id": " id"},
+    "reviews": {"title": " summary headline reviewtitle reviewheadline 标题", "category": "", "brand": ""},
+}
+CONTEXT = ("country", "device", "platform", "channel", "season", "promotion", "region", "city", "daypart")
+PERSONAL = (
+    r"e?mail|phone|mobile$|telefon|^tel$|firstname|lastname|surname|fullname|username|nickname|"
+    r"(reviewer|customer|user|buyer|member|client)name|^name$|address|street|postcode|zipcode|birth|^dob$|^ip$|ipaddr|"
+    r"passport|creditcard|iban|邮箱|电话|手机|姓名|昵称|地址|身份证"
+)
+HOW = re.compile(r"(?P<column>.+):(?P<reading>day-first|month-first|-?\d+(?:\.\d+)?\.\.-?\d+(?:\.\d+)?)")
+SAMPLES = 3  # values shown in a question
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One entry of `columns`: our `name`, the file's `column`, for one `table` or ("") for each that has it."""
+
+    name: str
+    column: str
+    table: str = ""
+    reading: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file before its columns are named: the `table` it is to be, the file's name, its frame."""
+
+    table: str
+    file: str
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Named:
+    """The tables with our column names, notes for the report, and how columns are to be read."""
+
+    frames: dict[str, pd.DataFrame]
+    notes: list[dict[str, Any]]
+    readings: dict[str, str]
+
+
+# -- what was given ----------------------------------------------------------------------------------------------------
+
+
+def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
+    """The entries of `columns`, from the command line's text or a dict.
+
+    Raises:
+        ParameterError: RK-142 where an entry is not `ours=theirs`, or names no column of ours.
+
+    >>> parse_columns("user_id=Customer ID, rating=Score:0..10")[1]
+    Wanted(name='rating', column='Score', table='', reading='0..10')
+    """
+    if not isinstance(columns, Mapping):
+        entries = [part for part in re.split(r",(?=\s*[A-Za-z_.]+=)", columns or "") if part.strip()]
+        if broken := [entry for entry in entries if "=" not in entry]:
+            raise ParameterError(
+                "RK-142", f"columns has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID."
+            )
+        pairs = [entry.split("=", 1) for entry in entries]
+    else:
+        pairs = list(columns.items())
+    wanted = [_entry(ours.strip(), theirs.strip()) for ours, theirs in pairs]
+    twice = [entry for number, entry in enumerate(wanted) if (entry.table, entry.name) in
+             {(other.table, other.name) for other in wanted[:number]}]  # fmt: skip
+    if twice:
+        raise ParameterError(
+            "RK-142", f"columns names {twice[0].name!r} twice.", f"For one table alone: items.{twice[0].name}=..."
+        )
+    return wanted
+
+
+def _entry(ours: str, theirs: str) -> Wanted:
+    table, _, name = ours.rpartition(".")
+    known = dict.fromkeys(name for names in COLUMNS.values() for name in names)
+    if table and table not in COLUMNS:
+        raise ParameterError(
+            "RK-142", f"columns names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name."
+        )
+    if name not in known and not name.startswith("ctx_") and table != "users":
+        near = difflib.get_close_matches(name, known, n=2)
+        raise ParameterError(
+            "RK-142",
+            f"columns names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...",
+            f"Did you mean {' or '.join(near)}?" if near else f"For a context column write ctx_{name}={theirs}.",
+        )
+    read = HOW.fullmatch(theirs)
+    return Wanted(name, read["column"], table, read["reading"]) if read else Wanted(name, theirs, table)
+
+
+# -- names -> ours -----------------------------------------------------------------------------------------------------
+
+
+def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | None = None) -> Named:
+    """The tables with our names: named ones first, then those that are ours already; the rest stays behind, noted.
+
+    Raises:
+        DataError: RK-141 where a named column is in no file, RK-140 (a question, with the `columns` to copy) where a
+            column that a table needs is not named but could be guessed, RK-104 where there is not even a guess.
+    """
+    wanted = parse_columns(columns)
+    _check_wanted(tables, wanted)
+    chosen = {table.table: _chosen(table, wanted) for table in tables}
+    if any(_lacking(table, chosen[table.table]) for table in tables):
+        raise _question(tables, chosen, wanted)
+    frames, notes = {}, []
+    for table in tables:
+        taken = {name: entry.column for name, entry in chosen[table.table].items()}
+        if table.table == "users":  # whatever is known of a shopper, but for what says who it is
+            taken |= {column: column for column in _rest(table, taken.values()) if not is_personal(column)}
+        frames[table.table] = pd.DataFrame({name: _plain(table.frame[column], name) for name, column in taken.items()},
+                                           index=table.frame.index)  # fmt: skip
+        notes += _notes(table, taken)
+    readings = {name: entry.reading for taken in chosen.values() for name, entry in taken.items() if entry.reading}
+    return Named(frames, notes, readings)
+
+
+def _check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
+    for entry in wanted:
+        places = [table for table in tables if _takes(table, entry)]
+        if not any(entry.column in table.frame for table in places):
+            found = list(dict.fromkeys(str(column) for table in places or tables for column in table.frame))
+            near = difflib.get_close_matches(entry.column, found, n=3, cutoff=0.5)
+            near += [column for column in found if _key(column) == _key(entry.column) and column not in near]
+            files = " and ".join(table.file for table in places or tables)
+            raise DataError(
+                "RK-141",
+                f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}.",
+                f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name of the file as it is written.",
+            )
+
+
+def _takes(table: Table, entry: Wanted) -> bool:
+    if entry.table:
+        return entry.table == table.table
+    return entry.name in COLUMNS[table.table] or (table.table == "interactions" and entry.name.startswith("ctx_"))
+
+
+def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
+    """Our name -> the column of this file, where it was named or bears our name."""
+    taken = {}
+    for entry in sorted(wanted, key=lambda entry: bool(entry.table)):  # for this table alone: the last word
+        if _takes(table, entry) and entry.column in table.frame:
+            taken[entry.name] = entry
+    used = {entry.column for entry in taken.values()}
+    for column in table.frame:
+        ours = column in COLUMNS[table.table] or (table.table == "interactions" and str(column).startswith("ctx_"))
+        if ours and column not in taken and column not in used:
+            taken[column] = Wanted(column, column)
+    order = [*COLUMNS[table.table], *taken]
+    return dict(sorted(taken.items(), key=lambda pair: order.index(pair[0])))
+
+
+def _lacking(table: Table, taken: Iterable[str]) -> list[str]:
+    """The columns that the table needs and that are not there yet, each group by its first name."""
+    return [group[0] for group in NEEDED[table.table] if not set(group) & set(taken)]
+
+
+def _rest(table: Table, used: Iterable[str]) -> list[str]:
+    return [column for column in table.frame if column not in set(used)]
+
+
+def _plain(values: pd.Series, name: str) -> pd.Series:
+    """Lists of texts as one text, except where a list is what we want."""
+    if name == "attributes" or values.dtype != object:
+        return values
+    return values.map(lambda value: "\n".join(map(str, value)) if isinstance(value, list) else value)
+
+
+def is_personal(column: str) -> bool:
+    """Whether a column's name says that it holds what identifies a person.
+
+    >>> [is_personal(name) for name in ("E-Mail", "reviewerName", "region", "user_id")]
+    [True, True, False, False]
+    """
+    return bool(re.search(PERSONAL, _key(column)))
+
+
+def _key(column: object) -> str:
+    """A name without case, spaces, signs and type: what two spellings of it share."""
+    return re.sub(r"[\W_]+", "", re.sub(r":[a-z_]+$", "", str(column).strip().lower()))
+
+
+# -- guesses -----------------------------------------------------------------------------------------------------------
+
+
+def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """Our name -> the column that it could be, for names not yet `taken`; each column once, never a personal one.
+
+    >>> guess_columns("interactions", ["reviewerID", "asin", "unixReviewTime", "reviewerName"])
+    {'user_id': 'reviewerID', 'item_id': 'asin', 'timestamp': 'unixReviewTime'}
+    """
+    keys: dict[str, str] = {}
+    for column in columns:
+        if not is_personal(column) or (table == "items" and _key(column) == "name"):
+            keys.setdefault(_key(column), column)
+    found = {}
+    for name in COLUMNS[table]:
+        if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
+            continue
+        special = IN_TABLE[table].get(name)
+        meanings = "" if special == "" else MEANINGS.get(name, name) + (special or "")
+        match = next((key for key in meanings.split() if key in keys), None)
+        if match:
+            found[name] = keys.pop(match)
+    if table == "interactions":
+        found |= {f"ctx_{key}": keys[key] for key in CONTEXT if key in keys and f"ctx_{key}" not in taken}
+    return found
+
+
+def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
+    """Which of the four tables a file seems to be, by the columns it has.
+
+    >>> guess_table(["sku", "name", "brand"]), guess_table(["reviewerID", "asin", "reviewText", "unixReviewTime"])
+    ('items', 'reviews')
+    """
+    def knows(table: str) -> set[str]:
+        frame = Table(table, "", pd.DataFrame(columns=list(columns)))
+        taken = _chosen(frame, wanted)
+        return set(taken) | set(guess_columns(table, [c for c in columns if c not in _used(taken)], taken))
+
+    event = knows("interactions")
+    if "text" in knows("reviews") and "quantity" not in event:
+        return "reviews"
+    if {"user_id", "item_id"} <= event:
+        return "interactions"
+    if "item_id" in knows("items"):
+        return "items"
+    return "users" if "user_id" in knows("users") else "interactions"
+
+
+def _used(taken: Mapping[str, Wanted]) -> set[str]:
+    return {entry.column for entry in taken.values()}
+
+
+def _question(
+    tables: Sequence[Table], chosen: Mapping[str, Mapping[str, Wanted]], wanted: Sequence[Wanted]
+) -> DataError:
+    """What is missing, what it could be, and the line that says so, for all files at once."""
+    guesses: list[Wanted] = []
+    lines = []
+    for table in tables:
+        taken = chosen[table.table]
+        found = guess_columns(table.table, _rest(table, _used(taken)), taken)
+        lacking = _lacking(table, taken)
+        hopeless = _lacking(table, {*taken, *found})
+        if hopeless:
+            return _no_guess(table, hopeless, found)
+        guesses += [Wanted(name, column, table.table) for name, column in found.items()]
+        if lacking:
+            lines.append(
+                f"{table.file} ({table.table}) needs {', '.join(lacking)}; its columns are {list(table.frame)}."
+            )
+            lines += [f"  {name} = {column}{_samples(table, name, column)}" for name, column in found.items()]
+    answer = _answer(wanted, guesses)
+    return DataError(
+        "RK-140",
+        "Which column is what? " + "\n".join(lines),
+        f"\nCorrect it where it is wrong, and copy:\n--columns {quoted(_as_text(answer))}\nIn Python: columns={answer}",
+    )
+
+
+def _samples(table: Table, name: str, column: str) -> str:
+    """The first values of a column; none of what a shopper wrote or who they are."""
+    if name in ("text", "user_id", "review_id") or (table.table, name) == ("reviews", "title"):
+        return ""
+    values = dict.fromkeys(str(value)[:30] for value in table.frame[column].head(20) if isinstance(value, str) and value)
+    return f" ({', '.join(list(values)[:SAMPLES])})" if values else ""
+
+
+def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, str]:
+    """`columns` with what was named and what is guessed; a table before the name only where it is needed."""
+    answer = {
+        f"{entry.table}.{entry.name}".lstrip("."): entry.column + (f":{entry.reading}" if entry.reading else "")
+        for entry in wanted
+    }
+    for guess in guesses:
+        if answer.get(guess.name, guess.column) == guess.column:
+            answer[guess.name] = guess.column
+        else:
+            answer[f"{guess.table}.{guess.name}"] = guess.column
+    return answer
+
+
+def _as_text(answer: Mapping[str, str]) -> str:
+    return ",".join(f"{ours}={theirs}" for ours, theirs in answer.items())
+
+
+def quoted(text: str) -> str:
+    """The text as one word of a command line.
+
+    >>> quoted("text=Review Text")
+    '"text=Review Text"'
+    """
+    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
+
+
+def _no_guess(table: Table, hopeless: Sequence[str], found: Mapping[str, str]) -> DataError:
+    columns = list(map(str, table.frame))
+    meanings = MEANINGS[hopeless[0]].split()
+    near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)]
+    known = "".join(f",{name}={column}" for name, column in found.items())
+    order = "; where the rows have no time but an order, number them in a column position" * (
+        hopeless[0] == "timestamp"
+    )
+    line = quoted(f"{hopeless[0]}=<its name in the file>{known}")
+    return DataError(
+        "RK-104",
+        f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
+        + (f", of which {', '.join(map(repr, near[:3]))} come nearest{order}." if near else f"{order}."),
+        f"Name it: --columns {line}",
+    )
+
+
+def _notes(table: Table, taken: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What of a file is not read, and how to have it read."""
+    rest = _rest(table, taken.values())
+    personal = [column for column in rest if is_personal(column)]
+    guesses = guess_columns(table.table, rest, taken)
+    notes = [
+        report_entry(table.table, f"personal data, not read: column {column!r}", "noted", len(table.frame))
+        for column in personal
+    ]
+    notes += [
+        report_entry(
+            table.table, f"column {column!r} is not used: --columns {quoted(f'{name}={column}')}", "noted",
+            len(table.frame), table.frame[column].iloc[0] if name not in ("text", "user_id") and len(table.frame) else "",
+        )
+        for name, column in guesses.items()
+    ]  # fmt: skip
+    if others := [str(column) for column in rest if column not in personal and column not in guesses.values()]:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        names = ", ".join(map(repr, others[:5])) + more
+        notes.append(report_entry(table.table, f"not used: column {names}", "noted", len(table.frame)))
+    return notes
