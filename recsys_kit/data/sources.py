@@ -193,9 +193,12 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
 
 def _notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
     entries = [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
-    flat = rows.frame.select_dtypes(exclude=object)
-    if len(flat.columns) == len(rows.frame.columns) and (again := flat.duplicated()).any():
-        entries.append(report_entry(table, "row equal to an earlier one of the file", "noted", again.sum()))
+    try:
+        n_again = rows.frame.duplicated().sum()
+    except TypeError:  # lists cannot be compared so; `clean` finds the equal rows of what is read
+        return entries
+    if n_again:
+        entries.append(report_entry(table, "row equal to an earlier one, in all columns of the file", "noted", n_again))
     return entries
 
 
