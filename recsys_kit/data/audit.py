@@ -1,6 +1,5 @@
 """The leak audit: checks that would fail if one part of a split had seen the other."""
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -9,7 +8,9 @@ from recsys_kit.data.splitting import Split, parts_by_review, split_interactions
 
 
 def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Proofs that no part has seen the other: one row a check, with `check`, `passed` and `detail`.
+    """Proofs that no part has seen the other: one row a check, with `check`, `passed`, `detail`, `leak`, `n`.
+
+    `leak` is the short name of what the check counts, `n` how many there are: 0 where it passes.
 
     Args:
         split: what `split_interactions` made.
@@ -21,63 +22,57 @@ def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFra
         checks.append(_audit_poison(split, interactions))
     if reviews is not None:
         checks.append(_audit_reviews(split, reviews))
-    return pd.DataFrame(checks, columns=["check", "passed", "detail"])
+    audit = pd.DataFrame(checks, columns=["check", "leak", "n", "detail"])
+    return audit.assign(passed=audit["n"] == 0)[["check", "passed", "detail", "leak", "n"]]
 
 
-def _audit_rows(split: Split, interactions: pd.DataFrame) -> tuple[str, bool, str]:
+def _audit_rows(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int, str]:
     parts = pd.concat(split.parts.values())
-    columns = [
-        column
-        for column in interactions
-        if column in ("user_id", "item_id", "timestamp", "position", "event", "rating")
-    ]
+    keys = ("user_id", "item_id", "timestamp", "position", "event", "rating")
+    columns = [column for column in interactions if column in keys]
     before, after = (
-        pd.util.hash_pandas_object(frame[columns], index=False).sort_values().to_numpy()
-        for frame in (interactions, parts)
+        pd.util.hash_pandas_object(frame[columns], index=False).value_counts() for frame in (interactions, parts)
     )
-    return (
-        "every event is in exactly one part",
-        np.array_equal(before, after),
-        f"{len(interactions)} events in, {len(parts)} out",
-    )
+    n = int(before.sub(after, fill_value=0).abs().sum())
+    detail = f"{len(interactions)} events in, {len(parts)} out"
+    return "every event is in exactly one part", "n_events_lost_or_doubled", n, detail
 
 
-def _audit_order(split: Split) -> tuple[str, bool, str]:
+def _audit_order(split: Split) -> tuple[str, str, int, str]:
     learned = pd.concat([split.train, split.set_aside])
     if split.how.get("method") == "leave_last_out":
         when = "timestamp" if "timestamp" in learned else "position"
-        last, first = learned.groupby("user_id")[when].max(), split.valid.groupby("user_id")[when].min()
-        early = int((last.reindex(first.index) > first).sum())
-        return "no shopper's training event follows their validation event", early == 0, f"{early} shoppers do"
-    last = [frame["timestamp"].max() for frame in (learned, split.valid)]
-    first = [frame["timestamp"].min() for frame in (split.valid, split.test)]
-    passed = all(a < b or pd.isna(a) or pd.isna(b) for a, b in zip(last, first, strict=True)) and not (
-        last[0] >= first[1]
-    )
-    return (
-        "train ends before valid begins, valid before test",
-        passed,
-        " | ".join(str(time)[:16] for time in (last[0], *first)),
-    )
+        first = learned["user_id"].map(split.valid.groupby("user_id")[when].min())
+        n = int((learned[when] > first).sum())
+        return (
+            "no shopper's training event follows their validation event",
+            "n_events_after_valid_in_train",
+            n,
+            f"{n} do",
+        )
+    valid, test = split.valid["timestamp"], split.test["timestamp"]
+    cut = valid.min() if len(valid) else test.min()
+    n = int((learned["timestamp"] >= cut).sum() + (valid >= test.min()).sum())
+    times = (learned["timestamp"].max(), valid.min(), test.min())
+    detail = " | ".join(str(time)[:16] for time in times)
+    return "train ends before valid begins, valid before test", "n_events_after_cut_in_train", n, detail
 
 
-def _audit_ratings(split: Split) -> tuple[str, bool, str]:
-    again = int(repeated_ratings(split.train).sum())
-    return "no item is rated twice by one shopper in train", again == 0, f"{again} rated again"
+def _audit_ratings(split: Split) -> tuple[str, str, int, str]:
+    n = int(repeated_ratings(split.train).sum())
+    return "no item is rated twice by one shopper in train", "n_ratings_given_anew_in_train", n, f"{n} rated again"
 
 
-def _audit_truth(split: Split) -> tuple[str, bool, str]:
+def _audit_truth(split: Split) -> tuple[str, str, int, str]:
     had = split.histories("test").rename("history")
-    truth = split.ground_truth("test").join(had, on="user_id").dropna(subset="history")
-    known = sum(item in history for item, history in zip(truth["item_id"], truth["history"], strict=True))
-    return (
-        "nothing to be predicted is already in a history",
-        known == 0,
-        f"{known} of {len(split.ground_truth('test'))} pairs are",
-    )
+    wanted = split.ground_truth("test")
+    truth = wanted.join(had, on="user_id").dropna(subset="history")
+    n = sum(item in history for item, history in zip(truth["item_id"], truth["history"], strict=True))
+    detail = f"{n} of {len(wanted)} pairs are"
+    return "nothing to be predicted is already in a history", "n_known_pairs_to_predict", n, detail
 
 
-def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, bool, str]:
+def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int, str]:
     """Garbage in every valid and test row: training must not notice.
 
     The times stay, since they make the cut; where every shopper's own last items are cut off, shoppers and items too.
@@ -89,16 +84,14 @@ def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, bool, 
     poisoned = pd.concat([split.train, split.set_aside, later.assign(**garbage)], ignore_index=True)
     shares = {"shares": tuple(split.how["shares"])} if "shares" in split.how else {}
     again = split_interactions(poisoned, method=split.how["method"], k_core=split.how["k_core"], **shares)
-    same = again.train.equals(split.train) and again.set_aside.equals(split.set_aside)
-    return "garbage in valid and test does not change train", same, f"{len(later)} rows poisoned in {sorted(garbage)}"
+    n = sum(not getattr(again, name).equals(getattr(split, name)) for name in ("train", "set_aside"))
+    detail = f"{len(later)} rows poisoned in {sorted(garbage)}"
+    return "garbage in valid and test does not change train", "n_frames_changed_by_later_rows", n, detail
 
 
-def _audit_reviews(split: Split, reviews: pd.DataFrame) -> tuple[str, bool, str]:
+def _audit_reviews(split: Split, reviews: pd.DataFrame) -> tuple[str, str, int, str]:
     known = parts_by_review(split)
     matched = reviews[reviews["review_id"].isin(known.index)]
-    wrong = int((matched["part"] != matched["review_id"].map(known)).sum())
-    return (
-        "every review is in the part of its event",
-        wrong == 0,
-        f"{len(matched)} of {len(reviews)} have an event, {wrong} differ",
-    )
+    n = int((matched["part"] != matched["review_id"].map(known)).sum())
+    detail = f"{len(matched)} of {len(reviews)} have an event, {n} differ"
+    return "every review is in the part of its event", "n_reviews_in_another_part", n, detail

@@ -1,7 +1,7 @@
 """A user's column names -> ours: what is named is taken, what could be guessed becomes a question, never an answer.
 
-`--columns "user_id=CustomerID,text=Review Text"` on the command line, `columns={"user_id": "CustomerID"}` in Python. With
-several files a name counts for each file that has the column; `items.title=Name` counts for one table alone.
+`--columns "user_id=CustomerID,text=Review Text"` on the command line, `columns={"user_id": "CustomerID"}` in Python.
+With several files a name counts for each file that has the column; `items.title=Name` counts for one table alone.
 Behind a column's name may stand how to read it: `timestamp=Date:day-first`, `rating=Score:0..10`.
 """
 
@@ -279,6 +279,7 @@ def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
     >>> guess_table(["sku", "name", "brand"]), guess_table(["reviewerID", "asin", "reviewText", "unixReviewTime"])
     ('items', 'reviews')
     """
+
     def knows(table: str) -> set[str]:
         frame = Table(table, "", pd.DataFrame(columns=list(columns)))
         taken = _chosen(frame, wanted)
@@ -329,7 +330,9 @@ def _samples(table: Table, name: str, column: str) -> str:
     """The first values of a column; none of what a shopper wrote or who they are."""
     if name in ("text", "user_id", "review_id") or (table.table, name) == ("reviews", "title"):
         return ""
-    values = dict.fromkeys(str(value)[:30] for value in table.frame[column].head(20) if isinstance(value, str) and value)
+    values = dict.fromkeys(
+        str(value)[:30] for value in table.frame[column].head(20) if isinstance(value, str) and value
+    )
     return f" ({', '.join(list(values)[:SAMPLES])})" if values else ""
 
 
@@ -386,13 +389,10 @@ def _notes(table: Table, taken: Mapping[str, str]) -> list[dict[str, Any]]:
         report_entry(table.table, f"personal data, not read: column {column!r}", "noted", len(table.frame))
         for column in personal
     ]
-    notes += [
-        report_entry(
-            table.table, f"column {column!r} is not used: --columns {quoted(f'{name}={column}')}", "noted",
-            len(table.frame), table.frame[column].iloc[0] if name not in ("text", "user_id") and len(table.frame) else "",
-        )
-        for name, column in guesses.items()
-    ]  # fmt: skip
+    for name, column in guesses.items():
+        rule = f"column {column!r} is not used: --columns {quoted(f'{name}={column}')}"
+        example = _samples(table, name, column).strip(" ()")
+        notes.append(report_entry(table.table, rule, "noted", len(table.frame), example))
     if others := [str(column) for column in rest if column not in personal and column not in guesses.values()]:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         names = ", ".join(map(repr, others[:5])) + more

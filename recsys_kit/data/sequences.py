@@ -19,7 +19,9 @@ from recsys_kit.errors import DataError
 NO_ITEM = "line holds a shopper and no product"
 
 
-def read_sequences(path: Path, *, encoding: str = "") -> tuple[pd.DataFrame, list[dict[str, Any]], list[dict[str, Any]]]:
+def read_sequences(
+    path: Path, *, encoding: str = ""
+) -> tuple[pd.DataFrame, list[dict[str, Any]], list[dict[str, Any]]]:
     """Interactions with `position` from 1, the lines that are none, and notes.
 
     A line without an item is rejected, a blank one left out and counted. A shopper's second line continues the first.
@@ -46,7 +48,7 @@ def read_sequences(path: Path, *, encoding: str = "") -> tuple[pd.DataFrame, lis
     if not items or len(rejected) > len(lengths):
         raise DataError(
             "RK-148",
-            f"{text.name} holds {len(lengths):,} lines of a shopper and products; expected `user item item ...` a line.",
+            f"{text.name} holds {len(lengths):,} lines of a shopper and products; expected `user item item ...`.",
             "Pass a table of events with --interactions instead.",
         )
     counted = {"blank line, left out": n_blank, "shopper on another line: continued": n_continued}

@@ -216,7 +216,9 @@ def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], o
         events = frames["interactions"]
         if "review_id" not in events:
             events = frames["interactions"] = events.assign(review_id=_row_ids(read["interactions"].frame))
-        columns = [c for c in ("review_id", "user_id", "item_id", "timestamp", "rating", "text", "label") if c in events]
+        columns = [
+            c for c in ("review_id", "user_id", "item_id", "timestamp", "rating", "text", "label") if c in events
+        ]
         frames["reviews"] = events.loc[is_present(events["text"]), columns]
         origin["reviews"] = "interactions"
 

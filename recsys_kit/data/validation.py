@@ -242,7 +242,7 @@ def _refuse_times(
         yield DataError(
             "RK-145",
             f"{table}: is the day or the month first in {len(rows):,} times such as {rows.iloc[0]!r}? No row tells.",
-            "Say it behind the column's name: --columns \"timestamp=<your column>:day-first\" (or :month-first), "
+            'Say it behind the column\'s name: --columns "timestamp=<your column>:day-first" (or :month-first), '
             "or write dates as 2024-12-31.",
         )
     outside, unreadable = _of_rules(bad, "time out of range"), _of_rules(bad, "time cannot be read")
