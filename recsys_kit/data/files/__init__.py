@@ -1,0 +1,45 @@
+"""The door for bytes: a file becomes rows whose values are what is written in it, or an error says what is wrong."""
+
+from pathlib import Path, PurePosixPath
+
+from recsys_kit.data.files.decoding import Text, check_encoding, decode
+from recsys_kit.data.files.delimited import read_delimited
+from recsys_kit.data.files.jsonlines import JSON_SUFFIXES, looks_like_json, read_json
+from recsys_kit.data.files.parquet import read_parquet
+from recsys_kit.data.files.rows import FileRows
+from recsys_kit.data.files.unpacking import read_content, split_member
+from recsys_kit.errors import DataError
+
+__all__ = ["FileRows", "read_table", "split_member"]
+
+
+def read_table(path: str | Path, *, encoding: str = "") -> FileRows:
+    """The rows of a CSV, TSV, JSON lines or Parquet file, as it is or in gzip or zip.
+
+    What the file is, its bytes say; a name that says something else is an error.
+
+    Args:
+        path: the file, or `file.zip::member.csv` for one table of a zip.
+        encoding: of a text; a byte-order mark goes before it, without both it is UTF-8.
+
+    Raises `DataError` (RK-111 to RK-132) where the file as a whole cannot be used, `ParameterError` (RK-135) for an
+    encoding that does not exist. A bad row among good ones is `rejected` instead.
+    """
+    check_encoding(encoding)
+    content = read_content(path)
+    if content.kind == "parquet":
+        return read_parquet(content)
+    text = decode(content, encoding)
+    return read_json(text) if _is_json(text) else read_delimited(text)
+
+
+def _is_json(text: Text) -> bool:
+    suffix = PurePosixPath(text.name).suffix.lower()
+    found = looks_like_json(text.text)
+    if found and suffix in (".csv", ".tsv"):
+        raise DataError(
+            "RK-114",
+            f"{text.name} is called {suffix} and is JSON; expected what its name says.",
+            f"Rename it to {PurePosixPath(text.name).stem}.jsonl.",
+        )
+    return found or suffix in JSON_SUFFIXES

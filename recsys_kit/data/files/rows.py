@@ -1,0 +1,75 @@
+"""What reading a file gives: its rows, the rows that are none, and what is worth saying about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+
+from recsys_kit.errors import DataError
+
+SHOWN = 80  # characters of a rejected value
+CUT_OFF = "file cut off, read to its last whole line"
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file, values as they are written. Rows in the file = rows of `frame` + `rejected`."""
+
+    frame: pd.DataFrame
+    """The file's columns under its own names. A value is a str exactly as written, a list of str, or None where the
+    file has none. Index: the line where the row starts (the header is line 1); in Parquet and in a JSON array the
+    number of the row, from 1."""
+    rejected: list[dict[str, Any]]
+    """Rows that cannot be read: row, column, rule, value (at most 80 characters)."""
+    notes: list[dict[str, Any]]
+    """What was accepted but differs from a plain file: rule, rows, example."""
+
+
+def note(rule: str, rows: int = 1, example: Any = "") -> dict[str, Any]:
+    """One thing to say about a file."""
+    return {"rule": rule, "rows": int(rows), "example": excerpt(example)}
+
+
+def rejection(row: int, rule: str, value: Any, column: str = "") -> dict[str, Any]:
+    """One row that cannot be read."""
+    return {"row": row, "column": column, "rule": rule, "value": excerpt(value)}
+
+
+def excerpt(value: Any) -> str:
+    r"""The beginning of a value as printable text.
+
+    >>> excerpt("caf\udce9")
+    'caf\\udce9'
+    """
+    text = str(value)[: SHOWN + 1].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def first_five(examples: Iterable[Any], n: int) -> str:
+    """The first five of n examples and how many there are.
+
+    >>> first_five(range(2, 100), 98)
+    '2, 3, 4, 5, 6 ... (98 in all)'
+    """
+    shown = ", ".join(map(str, islice(examples, 5)))
+    return shown if n <= 5 else f"{shown} ... ({n:,} in all)"
+
+
+def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str) -> None:
+    """Raises `DataError` (RK-122) for a table without rows, (RK-127) where most rows are broken: it is the file."""
+    if not n_rows and not rejected:
+        raise DataError(
+            "RK-122",
+            f"{name} has a header and no rows; expected at least one row below the header.",
+            "Export it again, with its rows.",
+        )
+    if len(rejected) > n_rows:
+        broken = (f"row {entry['row']}: {entry['rule']}" for entry in rejected)
+        raise DataError(
+            "RK-127",
+            f"{name} has {len(rejected):,} broken rows of {n_rows + len(rejected):,}: "
+            f"{first_five(broken, len(rejected))}; expected a broken row to be the exception.",
+            fix,
+        )
