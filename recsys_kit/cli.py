@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 
 
+COLUMNS_HELP = 'What your columns are in our words: "user_id=CustomerID,text=Review Text".'
+
+
 class RunHelp(TyperCommand):
     """`run --help` ends with the parameters of the notebooks themselves."""
 
@@ -35,7 +38,13 @@ class RunHelp(TyperCommand):
 def run(
     dataset: Annotated[str, typer.Option(help="Name of the data set: see `recsys-kit datasets`.")] = "",
     source: Annotated[str, typer.Option(help="Folder or file of the data, counted from where you are.")] = "",
-    out: Annotated[str, typer.Option(help="Folder of the run, counted from the project. [runs/DATASET]")] = "",
+    interactions: Annotated[str, typer.Option(help="Your file of events: CSV, JSON lines, Parquet; gzip, zip.")] = "",
+    items: Annotated[str, typer.Option(help="Your file of products.")] = "",
+    users: Annotated[str, typer.Option(help="Your file of shoppers.")] = "",
+    reviews: Annotated[str, typer.Option(help="Your file of texts.")] = "",
+    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
+    encoding: Annotated[str, typer.Option(help="Of your text files, such as gb18030. [utf-8]")] = "",
+    out: Annotated[str, typer.Option(help="Folder of the run, counted from the project. [runs/DATASET or FILE]")] = "",
     only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. [all]")] = "",
     first: Annotated[str, typer.Option("--from", help="The first chapter to run, such as 03.")] = "",
     settings: Annotated[
@@ -50,13 +59,20 @@ def run(
     A chapter whose cells, parameters, inputs and code are what they were is reused; after a failure or a kill the same
     command goes on where it stopped.
     """
+    from recsys_kit.data.sources import name_of, stem_of
     from recsys_kit.workbook.parameters import list_chapters, plan_parameters, select_chapters
 
     everything = list_chapters()
     chapters = select_chapters(everything, [key.strip() for key in only.split(",") if key.strip()], first=first)
+    files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
+    files = {name: str(Path(path).expanduser().resolve()) if path else "" for name, path in files.items()}
+    if any(files.values()):
+        dataset = name_of(dataset or "toyshop", **files)
     chosen = {
         "dataset": dataset if any("dataset" in chapter.parameters for chapter in chapters) else "",
-        "source": str(Path(source).expanduser().resolve()) if source else "",
+        **files,
+        "columns": columns,
+        "encoding": encoding,
         "profile": profile,
     }
     given = [f"{name}={value}" for name, value in chosen.items() if value]
@@ -67,7 +83,7 @@ def run(
     from recsys_kit.workbook.runs import check_folder, resolve, shared_name
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
-    folder = resolve(out or f"runs/{name}")
+    folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
     check_folder(folder, name, chosen=bool(dataset) or not any("dataset" in c.parameters for c in chapters))
     outcomes = execute(
         chapters,
@@ -93,6 +109,51 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
     """
     named = [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
     return [*named, *(part for setting in settings for part in ("--set", setting))]
+
+
+@app.command()
+def check(
+    paths: Annotated[list[str], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet; gzip, zip.")],
+    table: Annotated[
+        str, typer.Option("--as", help="interactions, items, users or reviews. [guessed from the columns]")
+    ] = "",
+    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
+    encoding: Annotated[str, typer.Option(help="Of the text files, such as gb18030. [utf-8]")] = "",
+) -> None:
+    """All that is wrong with files of yours, and what a run would do about it; exit code 2 where one is refused."""
+    from recsys_kit.data import check_files
+
+    checks = check_files(paths, table=table, columns=columns, encoding=encoding)
+    for found in checks:
+        show_check(found, guessed=not table)
+    if any(found.refusals for found in checks):
+        raise typer.Exit(2)
+
+
+def show_check(found: Any, *, guessed: bool) -> None:
+    """One file: what it was read as, a line for each rule, and whether it can be used."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
+    console.print(f"[bold]{escape(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
+    if len(found.problems):
+        if found.refusals:
+            console.print("What would be said of its rows otherwise, with the guesses below taken as right:")
+        table = Table("table", "rule", "what happens", "rows", "first lines", "example")
+        table.columns[3].justify = "right"
+        for row in found.problems.itertuples():
+            example = repr(row.example[:40])[1:-1] if row.example else ""  # control characters are shown, not obeyed
+            cells = [row.table, row.rule, row.action, f"{row.rows:,}", row.lines, example]
+            table.add_row(*[escape(cell) for cell in cells])
+        console.print(table)
+    for refusal in found.refusals:
+        console.print("[bold red]refused[/]: ", end="")
+        console.print(escape(str(refusal)), soft_wrap=True)
+    if not found.refusals:
+        console.print("[bold green]usable[/]")
 
 
 @app.command()

@@ -126,32 +126,28 @@ def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
 
 
 def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
-    """Four panels: how known products are, how active shoppers are, ratings, events by month (where there are any)."""
-    axes = new_axes(rows=2, columns=2, height=2.6)
+    """Two to four panels: how known products are, how active shoppers are; ratings, events by month where they are."""
+    rated = "rating" in interactions and interactions["rating"].notna().any()
+    timed = "timestamp" in interactions
+    axes = new_axes(rows=2 if rated or timed else 1, columns=2, height=2.6)
+    others = iter(axes[2:])
     for ax, column, thing in ((axes[0], "item_id", "product"), (axes[1], "user_id", "shopper")):
         counts = interactions[column].value_counts().to_numpy()
         ax.loglog(range(1, len(counts) + 1), counts, ".", color=BLUE, markersize=4)
         ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}, the busiest first", ylabel="events")
-    _bars(axes[2], interactions.get("rating"), title="How do shoppers rate?", xlabel="stars")
-    months = interactions["timestamp"].dt.tz_localize(None).dt.to_period("M") if "timestamp" in interactions else None
-    if months is None:
-        axes[3].set_axis_off()
-    else:
+    if rated:
+        ax, counts = next(others), interactions["rating"].value_counts().sort_index()
+        ax.bar([f"{value:g}" for value in counts.index], counts, color=BLUE, alpha=0.8)
+        ax.set(title="How do shoppers rate?", xlabel="stars", ylabel="events")
+    if timed:
+        ax, months = next(others), interactions["timestamp"].dt.tz_localize(None).dt.to_period("M")
         counts = months.value_counts().sort_index()
-        axes[3].fill_between(counts.index.to_timestamp(), counts, color=BLUE, alpha=0.6, step="mid")
-        axes[3].set(title="When do they come?", ylabel="events a month")
-        axes[3].tick_params(axis="x", rotation=30)
-    return axes
-
-
-def _bars(ax: Axes, values: pd.Series | None, *, title: str, xlabel: str) -> None:
-    """How often each value occurs; an empty panel where there is nothing to count."""
-    counts = pd.Series(dtype=float) if values is None else values.value_counts().sort_index()
-    if counts.empty:
+        ax.fill_between(counts.index.to_timestamp(), counts, color=BLUE, alpha=0.6, step="mid")
+        ax.set(title="When do they come?", ylabel="events a month")
+        ax.tick_params(axis="x", rotation=30)
+    for ax in others:
         ax.set_axis_off()
-        return
-    ax.bar([f"{value:g}" for value in counts.index], counts, color=BLUE, alpha=0.8)
-    ax.set(title=title, xlabel=xlabel, ylabel="events")
+    return axes
 
 
 def plot_waterfall(steps: pd.DataFrame) -> Axes:

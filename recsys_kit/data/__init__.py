@@ -1,6 +1,7 @@
 """Chapter 1: raw files -> clean tables -> a split without leaks."""
 
 from recsys_kit.data.audit import audit_split
+from recsys_kit.data.checking import FileCheck, check_files
 from recsys_kit.data.cleaning import clean, clean_text, k_core, repeated_ratings, sample_users
 from recsys_kit.data.describe import (
     choose_product,
@@ -11,14 +12,15 @@ from recsys_kit.data.describe import (
     leak_counts,
     waterfall,
 )
-from recsys_kit.data.sources import DATASETS, load_dataset, read_source
+from recsys_kit.data.sources import DATASETS, load_dataset, name_of, read_source, source_files
 from recsys_kit.data.splitting import Split, assign_parts, read_split, split_at_random, split_interactions
 from recsys_kit.data.tables import Dataset, RawTables, item_hash, item_texts, order_events, review_texts
 from recsys_kit.data.validation import validate
 
 __all__ = [
-    "DATASETS", "Dataset", "RawTables", "Split", "assign_parts", "audit_split", "choose_product", "choose_shopper",
-    "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts", "k_core", "k_core_price", "leak_counts",
-    "load_dataset", "order_events", "read_source", "read_split", "repeated_ratings", "review_texts", "sample_users",
-    "split_at_random", "split_interactions", "validate", "waterfall",
+    "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
+    "choose_product", "choose_shopper", "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts",
+    "k_core", "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events", "read_source", "read_split",
+    "repeated_ratings", "review_texts", "sample_users", "source_files", "split_at_random", "split_interactions",
+    "validate", "waterfall",
 ]  # fmt: skip

@@ -85,6 +85,16 @@ class Wanted:
     table: str = ""
     reading: str = ""
 
+    @property
+    def ours(self) -> str:
+        """The left side of its entry."""
+        return f"{self.table}.{self.name}".lstrip(".")
+
+    @property
+    def theirs(self) -> str:
+        """The right side of its entry."""
+        return f"{self.column}:{self.reading}".rstrip(":") if self.reading else self.column
+
 
 @dataclass(frozen=True)
 class Table:
@@ -164,7 +174,7 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
             column that a table needs is not named but could be guessed, RK-104 where there is not even a guess.
     """
     wanted = parse_columns(columns)
-    _check_wanted(tables, wanted)
+    check_wanted(tables, wanted)
     chosen = {table.table: _chosen(table, wanted) for table in tables}
     if any(_lacking(table, chosen[table.table]) for table in tables):
         raise _question(tables, chosen, wanted)
@@ -180,7 +190,8 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
     return Named(frames, notes, readings)
 
 
-def _check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
+def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
+    """Raises `DataError` (RK-141) where a named column is in no file."""
     for entry in wanted:
         places = [table for table in tables if _takes(table, entry)]
         if not any(entry.column in table.frame for table in places):
@@ -299,6 +310,21 @@ def _used(taken: Mapping[str, Wanted]) -> set[str]:
     return {entry.column for entry in taken.values()}
 
 
+def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | None = None) -> dict[str, str]:
+    """`columns` with what is named in it, and a guess for whatever else could be one of ours.
+
+    >>> suggest_columns([Table("items", "shop.csv", pd.DataFrame(columns=["SKU", "Product Name"]))])
+    {'item_id': 'SKU', 'title': 'Product Name'}
+    """
+    wanted = parse_columns(columns)
+    return _answer(wanted, [guess for table in tables for guess in _guesses(table, _chosen(table, wanted))])
+
+
+def _guesses(table: Table, taken: Mapping[str, Wanted]) -> list[Wanted]:
+    found = guess_columns(table.table, _rest(table, _used(taken)), taken)
+    return [Wanted(name, column, table.table) for name, column in found.items()]
+
+
 def _question(
     tables: Sequence[Table], chosen: Mapping[str, Mapping[str, Wanted]], wanted: Sequence[Wanted]
 ) -> DataError:
@@ -307,17 +333,14 @@ def _question(
     lines = []
     for table in tables:
         taken = chosen[table.table]
-        found = guess_columns(table.table, _rest(table, _used(taken)), taken)
-        lacking = _lacking(table, taken)
-        hopeless = _lacking(table, {*taken, *found})
-        if hopeless:
+        found = _guesses(table, taken)
+        if hopeless := _lacking(table, {*taken, *[guess.name for guess in found]}):
             return _no_guess(table, hopeless, found)
-        guesses += [Wanted(name, column, table.table) for name, column in found.items()]
-        if lacking:
-            lines.append(
-                f"{table.file} ({table.table}) needs {', '.join(lacking)}; its columns are {list(table.frame)}."
-            )
-            lines += [f"  {name} = {column}{_samples(table, name, column)}" for name, column in found.items()]
+        guesses += found
+        if lacking := _lacking(table, taken):
+            needs = f"{table.file} ({table.table}) needs {', '.join(lacking)}"
+            lines.append(f"{needs}; its columns are {list(table.frame)}.")
+            lines += [f"  {guess.name} = {guess.column}{_samples(table, guess.name, guess.column)}" for guess in found]
     answer = _answer(wanted, guesses)
     return DataError(
         "RK-140",
@@ -338,10 +361,7 @@ def _samples(table: Table, name: str, column: str) -> str:
 
 def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, str]:
     """`columns` with what was named and what is guessed; a table before the name only where it is needed."""
-    answer = {
-        f"{entry.table}.{entry.name}".lstrip("."): entry.column + (f":{entry.reading}" if entry.reading else "")
-        for entry in wanted
-    }
+    answer = {entry.ours: entry.theirs for entry in wanted}
     for guess in guesses:
         if answer.get(guess.name, guess.column) == guess.column:
             answer[guess.name] = guess.column
@@ -363,11 +383,11 @@ def quoted(text: str) -> str:
     return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
 
 
-def _no_guess(table: Table, hopeless: Sequence[str], found: Mapping[str, str]) -> DataError:
+def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) -> DataError:
     columns = list(map(str, table.frame))
     meanings = MEANINGS[hopeless[0]].split()
     near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)]
-    known = "".join(f",{name}={column}" for name, column in found.items())
+    known = "".join(f",{guess.name}={guess.column}" for guess in found)
     order = "; where the rows have no time but an order, number them in a column position" * (
         hopeless[0] == "timestamp"
     )

@@ -61,6 +61,16 @@ def name_of(name: str, **files: str | Path) -> str:
     return name
 
 
+def stem_of(files: Mapping[str, str]) -> str:
+    """What to call a run on own files: the name of the first one, without its endings.
+
+    >>> stem_of({"interactions": "", "reviews": "data/online_retail.csv.gz"})
+    'online_retail'
+    """
+    first = next(path for path in files.values() if path)
+    return split_member(first)[0].name.split(".")[0] or "files"
+
+
 def source_files(
     name: str = "toyshop",
     *,
@@ -112,7 +122,13 @@ def read_source(
             "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
             "Pass --interactions FILE (in Python interactions='path/to/file').",
         )  # fmt: skip
-    return _read_own(name, own, columns, encoding)
+    raw = _read_own(name, own, columns, encoding)
+    if not {"interactions", "reviews"} & set(raw.frames):
+        raise DataError(
+            "RK-101", f"dataset 'files' has only {' and '.join(raw.frames)}; expected interactions or reviews as well.",
+            "Pass --interactions FILE or --reviews FILE.",
+        )  # fmt: skip
+    return raw
 
 
 def load_dataset(

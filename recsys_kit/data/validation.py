@@ -75,7 +75,7 @@ def validate(raw: RawTables) -> Dataset:
     report += [report_entry(table, "passed every rule", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
-    report += entries + _quarantine_entries(quarantined)
+    report += entries + quarantine_entries(quarantined)
     return Dataset(
         name=raw.name,
         **{table: tables.get(table) for table in TABLES},
@@ -339,6 +339,9 @@ def _complete_catalogue(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame |
     return pd.concat([items, new], ignore_index=True), [entry]
 
 
-def _quarantine_entries(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
+def quarantine_entries(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
+    """The entries of the report for the rows of a quarantine."""
+    if quarantine.empty:
+        return []
     groups = quarantine.groupby(["table", "rule"], sort=False)["value"]
     return [report_entry(*key, "quarantined", len(values), values.iloc[0]) for key, values in groups]
