@@ -163,13 +163,14 @@ def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
     """
     if k < 1:
         raise ParameterError("RK-322", f"k_core is {k}; expected a whole number from 1.", "Pass k_core=1 to keep all.")
-    pairs = interactions[["user_id", "item_id"]].drop_duplicates()
+    users, items = (pd.factorize(interactions[column])[0] for column in ("user_id", "item_id"))
+    _, first, pair = np.unique(users * (items.max(initial=0) + 1) + items, return_index=True, return_inverse=True)
+    users, items = users[first], items[first]
+    kept = np.ones(len(first), dtype=bool)
     while k > 1:
-        user_counts = pairs["user_id"].map(pairs["user_id"].value_counts())
-        item_counts = pairs["item_id"].map(pairs["item_id"].value_counts())
-        strong = (user_counts >= k) & (item_counts >= k)
-        if strong.all():
+        counts = [np.bincount(ids[kept], minlength=ids.max(initial=0) + 1)[ids] for ids in (users, items)]
+        strong = kept & (counts[0] >= k) & (counts[1] >= k)
+        if strong.sum() == kept.sum():
             break
-        pairs = pairs[strong]
-    wanted = pd.MultiIndex.from_frame(pairs)
-    return interactions[pd.MultiIndex.from_frame(interactions[["user_id", "item_id"]]).isin(wanted)]
+        kept = strong
+    return interactions[kept[pair]]

@@ -25,6 +25,7 @@ from recsys_kit.data.tables import (
     TIMES,
     Dataset,
     RawTables,
+    Rule,
     is_present,
     report_entry,
     to_number,
@@ -102,12 +103,16 @@ def inspect_table(table: str, frame: pd.DataFrame, readings: dict[str, str] | No
         read["rating"] = RATINGS[0] + (RATINGS[1] - RATINGS[0]) * (read["rating"] - low) / (high - low)
         scales = f"rating of {readings['rating']} brought to {RATINGS[0]:g}..{RATINGS[1]:g}"
         entries.append(report_entry(table, scales, "repaired", read["rating"].notna().sum()))
-    bad = _failures(table, frame, read)
+    broken = {
+        rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in RULES[table] if rule.column in frame
+    }
+    bad = _failures(table, frame, broken)
     typed = _typed(frame, read).drop(index=bad["row"])
     typed, repairs = _repair_prices(table, typed, frame)
-    refusals = [*_refuse_times(table, frame, times, bad), *_refuse_ratings(table, frame, bad)]
-    if table == "interactions" or (table == "reviews" and len(frame)):
-        refusals += _refuse_nothing_left(table, typed, bad)
+    whole = {rule.name: _rows(frame[rule.column], mask) for rule, mask in broken.items()}
+    refusals = [*_refuse_times(table, frame, times, whole), *_refuse_ratings(table, frame, whole)]
+    if not refusals and (table == "interactions" or (table == "reviews" and len(frame))):
+        refusals = _refuse_nothing_left(table, typed, bad)
     entries += repairs + _notes_on_ids(table, typed)
     return Inspection(typed, bad, entries, refusals)
 
@@ -128,21 +133,23 @@ def _day_first(readings: dict[str, str], column: str) -> bool | None:
     return {"day-first": True, "month-first": False}.get(readings.get(column, ""))
 
 
-def _failures(table: str, frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
+def _failures(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
     """The rows that break a rule, each with the first rule it breaks: rows of the quarantine."""
     sound = pd.Series(True, index=frame.index)
     parts = []
-    for rule in [rule for rule in RULES[table] if rule.column in frame]:
-        values = frame[rule.column]
-        broken = sound & rule.broken(values, read.get(rule.column))
-        sound &= ~broken
-        if broken.any():
-            shown = values[broken].astype("str").fillna("")
-            parts.append(pd.DataFrame({"row": shown.index, "column": rule.column, "rule": rule.name, "value": shown}))
-    if not parts:
+    for rule, mask in broken.items():
+        parts.append(_rows(frame[rule.column], sound & mask).assign(column=rule.column, rule=rule.name))
+        sound &= ~mask
+    if not (parts := [part for part in parts if len(part)]):
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
     bad = pd.concat(parts).sort_values("row", kind="stable").assign(table=table)
     return bad[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
+
+
+def _rows(values: pd.Series, mask: pd.Series) -> pd.DataFrame:
+    """Number and value of the rows that are meant."""
+    shown = values[mask].astype("str").fillna("")
+    return pd.DataFrame({"row": shown.index, "value": shown.to_numpy()})
 
 
 def _typed(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
@@ -154,7 +161,8 @@ def _typed(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
         elif name == "attributes":
             columns[name] = values.map(_as_list)
         else:
-            columns[name] = values.astype("str")
+            texts = values.astype("str")
+            columns[name] = texts.mask(texts == "")  # an empty field says nothing
     typed = pd.DataFrame(columns, index=frame.index)
     if "position" in typed:
         whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # the rows of these leave by the rules
@@ -222,16 +230,12 @@ def _examples(rows: pd.DataFrame) -> str:
     return ", ".join(f"row {row} {str(text)[:40]!r}" for row, text in zip(shown["row"], shown["value"], strict=True))
 
 
-def _of_rules(bad: pd.DataFrame, *rules: str) -> pd.DataFrame:
-    return bad[bad["rule"].isin(rules)]
-
-
 def _too_many(rows: int, of: int, share: float) -> bool:
     return rows > 0 and (rows == of or (rows >= FEW and rows > share * of))
 
 
 def _refuse_times(
-    table: str, frame: pd.DataFrame, times: dict[str, ReadTimes], bad: pd.DataFrame
+    table: str, frame: pd.DataFrame, times: dict[str, ReadTimes], broken: dict[str, pd.DataFrame]
 ) -> Iterator[DataError]:
     if "timestamp" not in times:
         return
@@ -245,7 +249,7 @@ def _refuse_times(
             'Say it behind the column\'s name: --columns "timestamp=<your column>:day-first" (or :month-first), '
             "or write dates as 2024-12-31.",
         )
-    outside, unreadable = _of_rules(bad, "time out of range"), _of_rules(bad, "time cannot be read")
+    outside, unreadable = broken["time out of range"], broken["time cannot be read"]
     if _too_many(len(outside), n_given, NEARLY_ALL):
         how = found.how.loc[outside["row"].iloc[0]]
         clock = guess_clock(outside["value"])
@@ -266,10 +270,10 @@ def _refuse_times(
         )
 
 
-def _refuse_ratings(table: str, frame: pd.DataFrame, bad: pd.DataFrame) -> Iterator[DataError]:
+def _refuse_ratings(table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame]) -> Iterator[DataError]:
     if "rating" not in frame:
         return
-    wrong = _of_rules(bad, "rating out of range", "rating is not a number")
+    wrong = pd.concat([broken["rating out of range"], broken["rating is not a number"]]).sort_values("row")
     n_given = int(is_present(frame["rating"]).sum())
     if not _too_many(len(wrong), n_given, TOO_MANY):
         return
