@@ -117,7 +117,7 @@ RULES = {
         Rule("position", "position is not a whole number", lambda values, read: read.mod(1).ne(0)),
         *RATING_RULES,
         _unreadable("quantity", "quantity is not a number"),
-        Rule("quantity", "quantity is not above zero: a return or a cancellation", lambda values, read: read.le(0)),
+        Rule("quantity", "quantity not above zero: cancelled", lambda values, read: read.le(0)),
     ],
     "items": [_needed("item_id")],
     "users": [_needed("user_id")],

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,9 @@ def test_ids_stay_exactly_as_written(identifier):
         ({"rating": "9"}, "rating", "rating out of range", "9"),
         ({"rating": "-1"}, "rating", "rating out of range", "-1"),
         ({"rating": "inf"}, "rating", "rating out of range", "inf"),
+        ({"quantity": "0"}, "quantity", "quantity not above zero: cancelled", "0"),
+        ({"quantity": "-3"}, "quantity", "quantity not above zero: cancelled", "-3"),
+        ({"quantity": "many"}, "quantity", "quantity is not a number", "many"),
     ],
 )
 def test_a_bad_row_goes_to_quarantine_with_its_number_rule_and_value(bad, column, rule, value):
@@ -124,6 +129,51 @@ def test_rows_read_are_kept_deduplicated_or_quarantined():
         "quarantined": 2,
     }
     assert len(dataset.interactions) == 2
+
+
+def test_the_same_event_with_another_rating_is_kept_named_and_counted():
+    dataset = clean(through_the_door([event(rating="4"), event(rating="5"), event(rating="4")]))
+    assert dataset.interactions["rating"].tolist() == [4.0, 5.0]
+    counts = dataset.report.set_index("rule")["rows"]
+    assert (counts["exact duplicate"], counts["repeated rating"]) == (1, 1)
+
+
+def test_a_missing_value_is_no_key_and_a_text_of_nan_is_one():
+    dataset = through_the_door([event(user_id="nan"), event(user_id=None), event(user_id=np.nan), event(user_id="")])
+    assert dataset.interactions["user_id"].tolist() == ["nan"]
+    assert dataset.quarantine["rule"].tolist() == ["missing user_id"] * 3
+
+
+def test_numbers_and_texts_are_the_same_keys():
+    items = numbered([{"item_id": "7", "title": "Bowl"}])
+    dataset = through_the_door([event(item_id=7), event(item_id="7", user_id="v")], items=items)
+    assert dataset.interactions["item_id"].tolist() == ["7", "7"]
+    assert dataset.items["item_id"].tolist() == ["7"]
+
+
+def test_an_item_that_nobody_met_stays_in_the_catalogue():
+    items = numbered([{"item_id": "i"}, {"item_id": "never met"}])
+    assert through_the_door([event()], items=items).items["item_id"].tolist() == ["i", "never met"]
+
+
+def test_ids_of_another_form_are_kept_apart_and_noted_without_naming_a_shopper():
+    dataset = through_the_door([event(user_id="Jo\u00e9"), event(user_id="Joe\u0301"), event(user_id="Joe")])
+    noted = dataset.report.query("rule.str.startswith('user_id looks like another')")
+    assert noted[["rows", "example"]].to_numpy().tolist() == [[2, ""]]
+    assert dataset.interactions["user_id"].nunique() == 3
+
+
+def test_nothing_valid_says_which_rules_were_broken_where():
+    with pytest.raises(DataError, match=r"RK-106 .*missing user_id: 2 \(row 1 '', row 2 ''\)"):
+        through_the_door([event(user_id=""), event(user_id="")])
+
+
+def test_a_hundred_thousand_bad_rows_are_quarantined_in_a_moment():
+    frame = pd.DataFrame({"user_id": ["u", ""] * 100_000, "item_id": "i", "timestamp": DAY}, index=range(1, 200_001))
+    started = time.monotonic()
+    dataset = validate(RawTables("made", {"interactions": frame}))
+    assert time.monotonic() - started < 10  # 0.5 s on an idle machine
+    assert len(dataset.quarantine) == 100_000
 
 
 def test_a_missing_column_is_named_with_the_fix():

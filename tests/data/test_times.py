@@ -1,0 +1,137 @@
+"""Times however they were written, and the columns that are not what they seem."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.data import RawTables, validate
+from recsys_kit.data.times import guess_clock, read_times
+from recsys_kit.errors import DataError
+
+NOON = "2014-05-13 16:53:20+00:00"  # 1,400,000,000 s after 1970
+
+
+def read(*values: object, **options) -> list[str]:
+    return read_times(pd.Series(list(values), dtype=object), **options).values.astype("str").fillna("-").tolist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1400000000", "1400000000.0", "1.4e9", "1400000000000", "1400000000000000", "1400000000000000000",
+        "2014-05-13T16:53:20Z", "2014-05-13 16:53:20", "2014-05-13T18:53:20+02:00", "2014-05-13T12:53:20.000-0400",
+        "20140513165320", "2014/5/13 16:53:20", "2014年5月13日 16:53:20", "May 13, 2014 16:53:20",
+        "13 May 2014 4:53:20 PM", "13/5/2014 16:53:20", "5/13/2014 4:53:20 PM", "13.05.2014 16:53:20", " 1400000000 ",
+    ],
+)  # fmt: skip
+def test_the_same_moment_in_any_writing(text):
+    assert read(text)[0][:19] == NOON[:19]
+
+
+def test_a_mixture_of_units_is_read_row_by_row():
+    texts = ["1400000000", "1400000000000", "1400000000000000", "2014-05-13T16:53:20Z", None]
+    assert [value[:19] for value in read(*texts)] == [NOON[:19]] * 4 + ["-"]
+
+
+def test_a_number_of_no_unit_takes_that_of_the_others_and_falls_out_of_range():
+    assert read("1400000000000", "1400000000001", "99")[2].startswith("1970-01-01 00:00:00.099")
+    assert read("1400000000", "99")[1].startswith("1970-01-01 00:01:39")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-02-30", "31/4/2024", "2024-13-01", "20240532", "last Tuesday", "soon", "nan", "inf", "1e30", "25:00", ""],
+)
+def test_impossible_dates_are_no_time(text):
+    assert read(text, "2024-01-31") == ["-", "2024-01-31 00:00:00+00:00"]
+
+
+def test_the_order_of_day_and_month_is_learned_from_the_dates_that_leave_no_choice():
+    assert read("1/2/2024", "13/2/2024")[0].startswith("2024-02-01")
+    assert read("1/2/2024", "2/13/2024")[0].startswith("2024-01-02")
+    assert read("1/2/2024", day_first=True)[0].startswith("2024-02-01")
+    assert read("1/2/2024", day_first=False)[0].startswith("2024-01-02")
+
+
+def test_a_few_contradicting_dates_are_unreadable_many_leave_it_open():
+    few = read_times(pd.Series(["13/2/2024"] * 30 + ["2/13/2024"]))
+    assert not few.ambiguous and few.values.isna().sum() == 1
+    assert read_times(pd.Series(["13/2/2024"] * 3 + ["2/13/2024"])).ambiguous
+    assert read_times(pd.Series(["1/2/2024", "3/4/2024"])).ambiguous
+    assert not read_times(pd.Series(["2024-01-02"])).ambiguous
+
+
+@pytest.mark.parametrize(
+    ("values", "clock"),
+    [(["40513.35"], "days of a spreadsheet"), (["19000"], "days since 1970"), (["2015"], "years"), (["1", "2"], "")],
+)
+def test_other_clocks_are_recognised(values, clock):
+    assert guess_clock(pd.Series(values)).startswith(clock)
+
+
+# -- at the door -------------------------------------------------------------------------------------------------------
+
+
+def door(times: list[str], ratings: list[str] | None = None, **readings: str):
+    frame = pd.DataFrame(
+        {"user_id": [f"u{n}" for n in range(len(times))], "item_id": "i", "timestamp": times},
+        index=range(2, len(times) + 2),
+    )
+    if ratings:
+        frame["rating"] = ratings
+    return validate(RawTables("made", {"interactions": frame}, readings=readings))
+
+
+def test_the_report_says_how_numbers_were_read():
+    shop = door(["1400000000000"] * 3 + ["1400000000"])
+    noted = shop.report.query("action == 'noted'").set_index("rule")["rows"].to_dict()
+    assert noted == {"timestamp read as ms": 3, "timestamp read as s": 1}
+
+
+def test_a_few_times_out_of_range_are_quarantined_nearly_all_refuse_the_file_with_a_guess():
+    shop = door(["2024-05-01"] * 50 + ["1400"] * 20)
+    assert shop.quarantine["rule"].value_counts().to_dict() == {"time out of range": 20}
+    with pytest.raises(DataError, match=r"RK-144 .*20 of 21 times, read as s, .*row 2 '40513'.*days of a spreadsheet"):
+        door(["40513"] * 20 + ["2024-05-01"])
+    with pytest.raises(DataError, match=r"RK-144 .*position=<your column>"):
+        door([str(n) for n in range(1, 30)])
+
+
+def test_times_that_cannot_be_read_refuse_the_file_with_what_is_expected():
+    with pytest.raises(DataError, match=r"RK-146 .*30 of 30 times cannot be read \(row 2 'soon', .*seconds since 1970"):
+        door(["soon"] * 30)
+
+
+def test_a_date_that_may_be_two_days_is_a_question_and_the_answer_is_taken():
+    with pytest.raises(DataError, match=r"RK-145 .*4 times such as '1/2/2024'.*:day-first"):
+        door(["1/2/2024"] * 4)
+    assert door(["1/2/2024"] * 4, timestamp="day-first").interactions["timestamp"][0].month == 2
+    assert door(["1/2/2024"] * 4, timestamp="month-first").interactions["timestamp"][0].month == 1
+
+
+# -- another scale of ratings ------------------------------------------------------------------------------------------
+
+
+def test_a_few_ratings_out_of_range_are_quarantined():
+    shop = door(["2024-05-01"] * 200, ["5"] * 180 + ["0"] * 20)
+    assert len(shop.quarantine) == 20
+
+
+@pytest.mark.parametrize(
+    ("ratings", "words"),
+    [
+        ([str(n % 11) for n in range(110)], "they go 0 to 10.*:0..10"),
+        (["0", "1"] * 30, "they go 0 to 1.*label="),
+        (["good", "bad"] * 30, "none is a number.*label="),
+    ],
+)
+def test_another_scale_is_refused_with_what_was_found_and_the_fix(ratings, words):
+    with pytest.raises(DataError, match=f"RK-147 .*{words}"):
+        door(["2024-05-01"] * len(ratings), ratings)
+
+
+def test_a_declared_scale_is_brought_to_ours_and_what_lies_outside_is_quarantined():
+    shop = door(["2024-05-01"] * 12, [str(n) for n in range(12)], rating="0..10")
+    assert shop.interactions["rating"].tolist() == pytest.approx(np.linspace(1, 5, 11).tolist())
+    assert shop.quarantine["value"].tolist() == ["11"]
+    assert shop.report.query("rule.str.startswith('rating of')")["action"].tolist() == ["repaired"]
