@@ -130,28 +130,33 @@ def check(
         raise typer.Exit(2)
 
 
+def printable(text: str) -> str:
+    """The text with control characters shown, not obeyed, and nothing in it taken for a style."""
+    from rich.markup import escape
+
+    return escape("".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text))
+
+
 def show_check(found: Any, *, guessed: bool) -> None:
     """One file: what it was read as, a line for each rule, and whether it can be used."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
     read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
-    console.print(f"[bold]{escape(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
+    console.print(f"[bold]{printable(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
     if len(found.problems):
         if found.refusals:
             console.print("What would be said of its rows otherwise, with the guesses below taken as right:")
         table = Table("table", "rule", "what happens", "rows", "first lines", "example")
         table.columns[3].justify = "right"
         for row in found.problems.itertuples():
-            example = repr(row.example[:40])[1:-1] if row.example else ""  # control characters are shown, not obeyed
-            cells = [row.table, row.rule, row.action, f"{row.rows:,}", row.lines, example]
-            table.add_row(*[escape(cell) for cell in cells])
+            cells = [row.table, row.rule, row.action, f"{row.rows:,}", row.lines, row.example[:40]]
+            table.add_row(*map(printable, cells))
         console.print(table)
     for refusal in found.refusals:
         console.print("[bold red]refused[/]: ", end="")
-        console.print(escape(str(refusal)), soft_wrap=True)
+        console.print(printable(str(refusal)), soft_wrap=True)
     if not found.refusals:
         console.print("[bold green]usable[/]")
 

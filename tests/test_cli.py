@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from recsys_kit import cli
 from recsys_kit.workbook import execute, parameters, runs
+from tests.conftest import ROOT
 from tests.workbook.test_execute import BROKEN
 
 
@@ -35,7 +36,7 @@ def test_help_answers_at_once():
     done = command("--help")
     assert time.monotonic() - started < 5  # 0.2 s on an idle machine
     assert done.returncode == 0
-    for word in ("run", "datasets", "lab", "report"):
+    for word in ("run", "check", "datasets", "lab", "report"):
         assert word in done.stdout
 
 
@@ -54,6 +55,89 @@ def test_a_relative_source_counts_from_where_the_command_is_called(on_broken, tm
     assert done.exit_code == 0, done.output
     state = json.loads((tmp_path / "runs/mine/run.json").read_text())
     assert state["source"] == {"dataset": "amazon", "source": str(tmp_path / "my data")}
+
+
+@pytest.fixture
+def planned(monkeypatch, tmp_path):
+    """Runs the command on the real chapters up to the first kernel; gives the folder and the parameters."""
+    calls = []
+
+    def execute_nothing(chapters, folder, *, parameters, **options):
+        calls.append((folder, parameters))
+        raise SystemExit(0)
+
+    monkeypatch.setattr(execute, "execute", execute_nothing)
+    monkeypatch.setattr(runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(parameters, "project_root", lambda: ROOT)
+    monkeypatch.chdir(tmp_path)
+
+    def plan(*arguments: str):
+        done = CliRunner().invoke(cli.app, ["run", *arguments])
+        assert done.exit_code == 0, (done.output, done.exception)
+        return calls[-1]
+
+    return plan
+
+
+def test_own_files_become_parameters_and_name_the_folder(planned, tmp_path):
+    folder, given = planned("--interactions", "my shop.csv.gz", "--columns", "user_id=Customer ID,item_id=SKU")
+    assert folder == tmp_path / "runs/my shop"
+    assert given["01_preprocessing"] == {
+        "dataset": "files",
+        "interactions": str(tmp_path / "my shop.csv.gz"),
+        "columns": "user_id=Customer ID,item_id=SKU",
+    }
+
+
+def test_items_go_along_with_sequences_and_the_data_set_names_the_folder(planned, tmp_path):
+    folder, given = planned(
+        "--dataset", "sequences", "--source", "s.txt", "--items", "map.json", "--encoding", "utf-16"
+    )
+    assert folder == tmp_path / "runs/sequences"
+    assert given["01_preprocessing"] == {
+        "dataset": "sequences",
+        "source": str(tmp_path / "s.txt"),
+        "items": str(tmp_path / "map.json"),
+        "encoding": "utf-16",
+    }
+
+
+def test_a_file_that_the_data_set_does_not_read_is_refused_before_anything_is_made(on_broken, tmp_path):
+    done = on_broken("run", "--dataset", "amazon", "--interactions", "events.csv")
+    assert "RK-143" in str(done.exception) and done.exception.exit_code == 2
+    assert not (tmp_path / "runs").exists()
+
+
+def check(*arguments: str):
+    return CliRunner().invoke(cli.app, ["check", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def test_a_check_shows_each_file_and_goes_on_behind_a_refusal(tmp_path):
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\nu,i,2024-05-01\n,i,2024-05-01\n")
+    (tmp_path / "wrong.csv").write_text("uid,sku,ts\nu,i,2024-05-01\n")
+    done = check(tmp_path / "wrong.csv", tmp_path / "nowhere.csv", tmp_path / "events.csv")
+    assert done.exit_code == 2
+    lines = done.output.splitlines()
+    assert "events.csv: 2 rows, read as interactions (by its columns; --as says otherwise)" in lines
+    assert any("missing user_id" in line and "quarantined" in line and " 3 " in line for line in lines)
+    assert '--columns "user_id=uid,item_id=sku,timestamp=ts"' in lines
+    assert sum("RK-1" in line for line in lines) == 2
+    assert lines[-1] == "usable"
+
+
+def test_a_check_of_usable_files_is_no_failure(tmp_path):
+    (tmp_path / "events.csv").write_text("uid,sku,ts\nu,i,2024-05-01\n")
+    assert check("--columns", "user_id=uid,item_id=sku,timestamp=ts", tmp_path / "events.csv").exit_code == 0
+    done = check("--as", "users", "--columns", "user_id=uid", tmp_path / "events.csv")
+    assert done.exit_code == 0 and "read as users" in done.output
+
+
+def test_a_check_obeys_nothing_that_is_in_a_file(tmp_path):
+    (tmp_path / "items.csv").write_text("item_id,price\n\x1b[2J[red]i,-5\n[red]i,-[bold]\x1b]0;x\x07\n[red]i,-3\n")
+    (tmp_path / "asked.csv").write_text("sku,\x1b[2J,name\n1,2,\x1b]0;x\x07[red]\n")
+    done = check(tmp_path / "items.csv", tmp_path / "asked.csv")
+    assert "\x1b" not in done.output and "\x07" not in done.output
+    assert "[red]" in done.output
 
 
 @pytest.mark.parametrize(("only", "code"), [("02", 3), ("05", 2), ("06", 2), ("01,05", 2)])
