@@ -217,7 +217,8 @@ def show_parameters() -> None:
 
     table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
     for row in describe(list_chapters()):
-        table.add_row(f"{', '.join(row.chapters)}  {row.name}", row.kind, escape(row.default), escape(row.help))
+        cells = (f"{', '.join(row.chapters)}  {row.name}", row.kind, row.default, row.help)
+        table.add_row(*map(escape, cells))
     Console(highlight=False).print(table)
 
 
