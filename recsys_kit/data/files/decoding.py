@@ -1,4 +1,4 @@
-"""Bytes -> text: the encoding is UTF-8, what the byte-order mark says, or what the caller names; never a silent guess."""
+"""Bytes -> text: in UTF-8, as the byte-order mark says, or as the caller says; never by a silent guess."""
 
 import codecs
 import re
@@ -119,8 +119,7 @@ def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
     broken = [number for number, line in enumerate(lines, start=1) if _UNDECODABLE.search(line)]
     if len(broken) <= max(1, MAX_BROKEN * len(lines)) and 1 not in broken:
         return
-    raw = [lines[number - 1].encode(encoding, "surrogateescape") for number in broken[:1000]]
-    guess = _guess(b"\n".join(raw))
+    guess = _guess("\n".join(lines[number - 1] for number in broken[:1000]), encoding)
     raise DataError(
         "RK-123",
         f"{name} is not {encoding}: {len(broken):,} of {len(lines):,} lines hold other bytes, in lines "
@@ -142,8 +141,11 @@ def _first_broken(data: bytes, encoding: str) -> int:
     return 0
 
 
-def _guess(sample: bytes) -> str:
+def _guess(lines: str, encoding: str) -> str:
     """The likely encoding: in Chinese text bytes above 127 come in pairs, in western text alone among letters."""
+    if codecs.lookup(encoding).name != "utf-8":  # the undecodable bytes of other encodings cannot be had back
+        return "utf-8"
+    sample = lines.encode("utf-8", "surrogateescape")
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
     if sum(runs) >= 2 * len(runs):
         for encoding in ("gb18030", "big5", "shift_jis"):

@@ -88,10 +88,10 @@ class _Rows:
         for line, record in _records(self.text.text, self.delimiter, self.quoting):
             if isinstance(record, BrokenQuote):
                 self._reject_quote(record)
-            elif not self.header and record:
-                self.header = _check_header(self.text.name, record)
-            elif not record or (len(record) == 1 < len(self.header) and not record[0].strip()):
+            elif not record or (len(record) == 1 != len(self.header) and not record[0].strip()):
                 self.n_blank += 1
+            elif not self.header:
+                self.header = _check_header(self.text.name, record)
             elif len(record) != len(self.header):
                 rule = "row is too short" if len(record) < len(self.header) else "row is too long"
                 value = f"{len(record)} fields, not {len(self.header)}: {self.delimiter.join(record)}"
@@ -185,11 +185,9 @@ def _find_delimiter(text: Text) -> tuple[str, list[dict[str, Any]]]:
         return usual, []
     if len(fitting) == 1:
         return fitting[0], [note(f"delimiter is {NAMES[fitting[0]]}, not {NAMES[usual]}")]
-    if fields[usual][0] > 1 or all(counts[0] == 1 for counts in fields.values()) and "::" not in text.text[:HEAD]:
-        return usual, []
-    first = text.text.splitlines()[0]
+    first = text.text.lstrip()[:HEAD].splitlines()[0]
     guess = max((*NAMES, "::"), key=first.count)
-    if not first.count(guess):
+    if fields[usual][0] > 1 or guess not in first:
         return usual, []
     raise DataError(
         "RK-126",

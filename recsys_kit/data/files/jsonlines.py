@@ -43,7 +43,7 @@ def looks_like_json(text: str) -> bool:
 def read_json(text: Text) -> FileRows:
     """The rows of a JSON lines file or array: one column for each key, None where a row lacks it.
 
-    Raises `DataError`: (RK-127, RK-129) most lines are no objects, (RK-130) a broken array, (RK-132) too many different keys.
+    Raises `DataError`: (RK-127, RK-129) most lines are no objects, (RK-130) a broken array, (RK-132) too many keys.
     """
     records = read_records(text, lambda line: flatten(parse_json(line)))
     if len(records.rejected) > len(records.rows):

@@ -1,4 +1,4 @@
-"""Bytes -> rows of a Parquet file, every column by the same contract: text, lists of texts, None. Nothing is unpickled."""
+"""Bytes -> rows of a Parquet file, every column as text, lists of texts, or None. Nothing is unpickled."""
 
 from collections.abc import Iterator
 from itertools import islice
