@@ -80,7 +80,7 @@ BROKEN = [
     Broken("CSV called .gz", "a.csv.gz", CSV.encode, "RK-114"),
     Broken("JSON called .csv", "a.csv", JSONL.encode, "RK-114"),
     Broken("a log-in page", "a.csv", lambda: b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Log in", "RK-115"),
-    Broken("an Excel workbook", "a.csv", lambda: zipped({"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "RK-115"),
+    Broken("an Excel workbook", "a.csv", lambda: zipped({"[Content_Types].xml": b"", "xl/x.xml": b""}), "RK-115"),
     Broken("a bomb", "a.csv.gz", lambda: gzip.compress(bytes(80 * 1024**2)), "RK-116"),
     Broken("a wrong checksum", "a.csv.gz", lambda: flipped(gzip.compress(CSV.encode()), -8), "RK-117"),
     Broken("a damaged member", "a.zip", lambda: flipped(zipped({"a.csv": CSV.encode()}), 60), "RK-117"),
@@ -89,7 +89,7 @@ BROKEN = [
     Broken("encrypted", "a.zip", lambda: encrypted(CSV.encode()), "RK-119"),
     Broken("a key twice", "a.jsonl", lambda: (JSONL + '{"a": 1, "a": 2}\n').encode(), "key appears twice"),
     Broken("a NaN", "a.jsonl", lambda: (JSONL + '{"a": NaN}\n').encode(), "NaN is not JSON"),
-    Broken("100,000 brackets", "a.jsonl", lambda: JSONL.encode() + b'{"a": ' + b"[" * 10**5 + b"\n", "nested too deeply"),
+    Broken("100,000 brackets", "a.jsonl", lambda: (JSONL + "[" * 10**5 + "\n").encode(), "nested too deeply"),
     Broken("half a character", "a.jsonl", lambda: JSONL.encode() + b'{"a": "\\ud83d"}\n', "lone surrogate"),
     Broken("a number as line", "a.jsonl", lambda: JSONL.encode() + b"7\n", "line is not an object"),
     Broken("one object, many lines", "a.json", lambda: json.dumps({"i1": {"x": 1}}, indent=1).encode(), "RK-129"),
@@ -101,7 +101,8 @@ BROKEN = [
 
 GOOD = {
     "a.csv": CSV.encode(), "a.tsv": CSV.replace(",", "\t").encode(), "b.csv": CHINESE.encode(),
-    "c.csv": CSV.encode("utf-16"), "a.jsonl": JSONL.encode(), "a.json": f"[{JSONL.strip()}]".replace("\n", ",").encode(),
+    "c.csv": CSV.encode("utf-16"), "a.jsonl": JSONL.encode(),
+    "a.json": f"[{JSONL.strip()}]".replace("\n", ",").encode(),
     "b.zip": zipped({"d/a.jsonl": JSONL.encode(), "d/x.png": b"\x89PNG"}), "a.parquet": PARQUET,
 }  # fmt: skip
 TOKENS = [

@@ -2,13 +2,11 @@
 
 import csv
 import gzip
-import io
 import json
 import os
 import pickle
 import random
 import time
-import zipfile
 from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -116,7 +114,7 @@ def test_a01_gb18030_is_refused_with_the_byte_and_accepted_by_name(read):
 
 def test_latin_1_is_guessed_for_western_text(read):
     with pytest.raises(
-        DataError, match=r"RK-123 .* lines 2, 3, 4, 5, 6 ... \(9 in all\), the first at byte 8; .*latin-1"
+        DataError, match=r"RK-123 .* lines 2, 3, 4, 5, 6 ... \(9 in all\), the first at byte 9; .*latin-1"
     ):
         read("a,b\nx,caf\xe9\n".encode("latin-1") + "y,th\xe9\n".encode("latin-1") * 8)
 
@@ -205,7 +203,7 @@ def test_a12_another_delimiter_is_accepted_where_it_fits_every_row(read, delimit
 def test_a12_a_delimiter_that_fits_only_some_rows_is_named(read):
     with pytest.raises(DataError, match=r"RK-126 .*probably ';'"):
         read("a;b;c\n1;2;3\n1;2\n")
-    with pytest.raises(DataError, match="RK-126 .*probably '::'"):
+    with pytest.raises(DataError, match=r"RK-126 .*probably '::'"):
         read("1::1193::5::978300760\n1::661::3::978302109\n", "ratings.dat")
 
 
@@ -272,7 +270,7 @@ def test_a16_a18_an_empty_file_is_refused(read, content):
 
 def test_a17_a_header_alone_says_that_rows_are_missing(read):
     for end in ("", "\n", "\n\n"):
-        with pytest.raises(DataError, match="RK-122 a.csv has a header and no rows"):
+        with pytest.raises(DataError, match=r"RK-122 a.csv has a header and no rows"):
             read(f"user,item{end}")
     with pytest.raises(DataError, match="RK-122"):
         read(parquet({"a": pa.array([], pa.string())}), "a.parquet")
@@ -315,7 +313,8 @@ def test_packed_tables_are_read_by_what_they_are(read):
 
 def test_the_one_table_of_a_zip_is_found_among_other_things(read):
     rows = read(zipped({
-        "d/.ipynb_checkpoints/c.csv": b"x", "d/a.ipynb": b"{}", "d/a.png": b"", "__MACOSX/d/._r.csv": b"", "README.txt": b"hi",
+        "d/.ipynb_checkpoints/c.csv": b"x", "d/a.ipynb": b"{}", "d/a.png": b"", "__MACOSX/d/._r.csv": b"",
+        "README.txt": b"hi",
         "d/Reviews of {2018} #1 100%.csv": WORDS.encode(),
     }), "a.zip")  # fmt: skip
     assert len(rows.frame) == 2
@@ -430,7 +429,7 @@ def test_a22_other_json_says_how_to_make_lines_of_it(read):
 
 def test_a22_ids_as_keys_do_not_fill_the_memory(read, monkeypatch):
     monkeypatch.setattr(jsonlines, "MAX_CELLS", 100)
-    with pytest.raises(DataError, match="RK-132 .*11 rows times 11 columns"):
+    with pytest.raises(DataError, match=r"RK-132 .*11 rows times 11 columns"):
         read("".join(f'{{"u{n}": 1}}\n' for n in range(11)), "a.jsonl")
 
 
@@ -451,7 +450,7 @@ MOMENT = datetime(2014, 5, 13, 16, 53, 20, tzinfo=UTC)
         (pa.array(["007", None]).dictionary_encode(), ["007", None]),
         (pa.array([MOMENT], pa.timestamp("s", "UTC")), ["2014-05-13T16:53:20+00:00"]),
         (pa.array([MOMENT], pa.timestamp("us", "Asia/Shanghai")), ["2014-05-13T16:53:20+00:00"]),
-        (pa.array([MOMENT.replace(tzinfo=None, microsecond=1500), None], pa.timestamp("ns")), ["2014-05-13T16:53:20.0015", None]),
+        (pa.array([datetime(2014, 5, 13, 0, 0, 1, 1500)], pa.timestamp("ns")), ["2014-05-13T00:00:01.0015"]),
         (pa.array([datetime(2020, 1, 1)], pa.timestamp("ms")), ["2020-01-01T00:00:00"]),
         (pa.array([date(2020, 1, 2)]), ["2020-01-02"]),
         (pa.array([["a", None, "b"], None, []]), [["a", "b"], None, []]),
@@ -540,7 +539,7 @@ def test_a26_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypat
         return look(file, *args, **options)
 
     monkeypatch.setattr(unpacking.os, "stat", stat)
-    with pytest.raises(DataError, match="RK-113 a.csv changed while it was read"):
+    with pytest.raises(DataError, match=r"RK-113 a.csv changed while it was read"):
         read_table(path)
 
 
@@ -554,9 +553,9 @@ def test_a27_what_is_no_file_is_refused_at_once(tmp_path):
     with pytest.raises(DataError, match=r"RK-111 'loop.csv' .*symbolic links"):
         read_table(tmp_path / "loop.csv")
     for wrong in ("ratings.cvs", "a\0b", "x" * 5000, "/dev/null"):
-        with pytest.raises(DataError, match="RK-11[12]"):
+        with pytest.raises(DataError, match=r"RK-11[12]"):
             read_table(tmp_path / wrong)
-    with pytest.raises(DataError, match="RK-111 .*Did you mean 'pipe.csv'"):
+    with pytest.raises(DataError, match=r"RK-111 .*Did you mean 'pipe.csv'"):
         read_table(tmp_path / "pipes.csv")
 
 
@@ -564,7 +563,7 @@ def test_a27_what_is_no_file_is_refused_at_once(tmp_path):
 def test_a27_a_file_without_rights_is_refused(read, tmp_path):
     read(WORDS)
     (tmp_path / "a.csv").chmod(0)
-    with pytest.raises(DataError, match="RK-111 .*denied"):
+    with pytest.raises(DataError, match=r"RK-111 .*denied"):
         read_table(tmp_path / "a.csv")
 
 
@@ -575,8 +574,8 @@ def test_a28_odd_names_are_names(read, tmp_path, name):
     assert len(read(WORDS, name).frame) == 2
     assert len(read_table(str(tmp_path / name)).frame) == 2
     archive = tmp_path / "odd.zip"
-    archive.write_bytes(zipped({name: WORDS.encode(), "d/b.csv": b"x\n1\n"}))
-    assert len(read_table(f"{archive}::{name}").frame) == 2 if "::" not in name else True
+    archive.write_bytes(zipped({"d/b.csv": b"x\n1\n", f"d/{name}": WORDS.encode()}))
+    assert len(read_table(f"{archive}::d/{name}").frame) == 2
 
 
 def test_no_error_shows_a_path_of_the_machine(tmp_path):
@@ -600,8 +599,7 @@ def test_what_a_csv_writer_writes_comes_back(tmp_path, table):
     rows = read_table(path)
     assert words(rows) == table
     assert list(rows.frame) == names
-    content = path.read_bytes().decode().splitlines(keepends=False) if False else None
-    assert content is None and rows.frame.index.is_monotonic_increasing and rows.frame.index.is_unique
+    assert rows.frame.index.is_monotonic_increasing and rows.frame.index.is_unique
 
 
 @given(st.lists(st.sampled_from(["1,2", "3", "4,5,6", "", '"a\nb",c', '"x"y,z', " ", "\0,\0", ","]), max_size=30))
@@ -676,5 +674,5 @@ class TestRealData:
     def test_other_real_files(self):
         assert len(read_table(Path(REAL) / "movielens-100k" / "ml-100k.inter").frame) == 100_000
         assert len(read_table(Path(REAL) / "chinese-shopping-reviews" / "online_shopping_10_cats.zip").frame) == 62_774
-        with pytest.raises(DataError, match="RK-123 .*encoding='latin-1'"):
+        with pytest.raises(DataError, match=r"RK-123 .*encoding='latin-1'"):
             read_table(Path(REAL) / "financial-phrasebank" / "Sentences_50Agree.txt")

@@ -106,7 +106,7 @@ def _is_text(text: str) -> bool:
 
 def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
     """A few broken lines are quarantined; many, or the first one, mean that the file is not what it is taken for."""
-    if text.count("\0") > len(text) // 100 + 1:
+    if text.count("\0") > len(text) // 10:
         guess = next((f"encoding='utf-16-{end}'" for end, at in (("le", 1), ("be", 0)) if _is_wide(data, at)), "")
         raise DataError(
             "RK-124",

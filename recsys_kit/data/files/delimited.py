@@ -20,7 +20,7 @@ TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
 NAMES = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 N_LOOKED_AT = 20  # records that must agree on a delimiter
 HEAD = 1024**2  # characters in which they are looked for
-BLOCK = 100_000  # rows that are Python objects at a time
+BLOCK = 10_000  # rows that are Python objects at a time
 
 
 class BrokenQuote(Exception):
@@ -54,11 +54,9 @@ def read_delimited(text: Text) -> FileRows:
     return rows.done()
 
 
-def _records(
-    text: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL, *, strict: bool = True
-) -> Iterator[tuple[int, list[str] | BrokenQuote]]:
+def _records(text: str, delimiter: str, quoting: int) -> Iterator[tuple[int, list[str] | BrokenQuote]]:
     """Each record with the line where it starts. A blank line is an empty record."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=strict)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         start = reader.line_num + 1
         try:
@@ -140,7 +138,7 @@ class _Rows:
         check_rows(self.text.name, len(self.lines), self.rejected, self._fix())
         if self.n_blank:
             self.notes.append(note("blank lines left out", self.n_blank))
-        frame = pa.Table.from_batches(self.batches).to_pandas()
+        frame = pa.Table.from_batches(self.batches).combine_chunks().to_pandas()
         frame.index = self.lines
         return FileRows(frame, self.rejected, self.notes)
 
@@ -200,6 +198,6 @@ def _find_delimiter(text: Text) -> tuple[str, list[dict[str, Any]]]:
 def _count_fields(text: str, delimiter: str) -> list[int]:
     """Fields of each of the first records that are not blank; the last one of the head may be incomplete."""
     head = text[:HEAD]
-    records = (record for _, record in _records(head, delimiter, strict=False) if record)
-    counts = [len(record) for record in islice(records, N_LOOKED_AT) if not isinstance(record, BrokenQuote)]
+    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+    counts = [len(record) for record in islice((row for row in reader if "".join(row).strip()), N_LOOKED_AT)]
     return (counts[:-1] if len(head) < len(text) and len(counts) < N_LOOKED_AT else counts) or [1]

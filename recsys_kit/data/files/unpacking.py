@@ -4,12 +4,13 @@ import difflib
 import gzip
 import io
 import os
+import re
 import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
 from recsys_kit.data.files.rows import first_five, note
@@ -48,10 +49,12 @@ def split_member(path: str | Path) -> tuple[Path, str]:
     >>> split_member("shop.zip::ml/ratings.csv")
     (PosixPath('shop.zip'), 'ml/ratings.csv')
     """
-    file, separator, member = str(path).rpartition("::")
-    if separator and not os.path.lexists(path):
-        return Path(file).expanduser(), member
-    return Path(path).expanduser(), ""
+    text = str(path)
+    cuts = [found.start() for found in re.finditer("::", text)]
+    if not cuts or os.path.lexists(text):
+        return Path(text).expanduser(), ""
+    cut = next((cut for cut in cuts if Path(text[:cut]).expanduser().is_file()), cuts[0])
+    return Path(text[:cut]).expanduser(), text[cut + 2 :]
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
@@ -151,10 +154,10 @@ def _gunzip(name: str, data: bytes) -> tuple[bytes, bool]:
     return b"".join(chunks), False
 
 
-def _read_bounded(name: str, opened: IO[bytes], packed: int, chunks: list[bytes]) -> None:
+def _read_bounded(name: str, opened: gzip.GzipFile | zipfile.ZipExtFile, packed: int, chunks: list[bytes]) -> None:
     """Fills `chunks`, so that what was read is there when the end is missing. Raises (RK-116) for a bomb."""
     size = 0
-    while chunk := opened.read(CHUNK):
+    while chunk := opened.read1(CHUNK):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BYTES:
@@ -231,4 +234,4 @@ def _suffix(info: zipfile.ZipInfo) -> str:
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
