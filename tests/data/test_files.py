@@ -189,6 +189,12 @@ def test_a10_columns_that_differ_in_case_or_spaces_are_refused(read, header):
         read(f"{header}\n1,2,3\n")
 
 
+@pytest.mark.parametrize("header", [b"\n\n\nid,caf\xe9", b'"id\n",caf\xe9', b"id,a\0b"])
+def test_a_header_that_is_no_text_is_refused(read, header):
+    with pytest.raises(DataError, match="RK-12[34] "):
+        read(header + b"\n1,2" * 200)
+
+
 def test_a10_header_cells_keep_all_but_the_mark(read):
     assert list(read("\ufeff User ID,,\ufeffx\n1,2,3\n").frame) == [" User ID", "", "x"]
 

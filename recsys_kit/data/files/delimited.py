@@ -89,7 +89,7 @@ class _Rows:
             elif not record or (len(record) == 1 != len(self.header) and not record[0].strip()):
                 self.n_blank += 1
             elif not self.header:
-                self.header = _check_header(self.text.name, record)
+                self.header = _check_header(self.text, record)
             elif len(record) != len(self.header):
                 rule = "row is too short" if len(record) < len(self.header) else "row is too long"
                 value = f"{len(record)} fields, not {len(self.header)}: {self.delimiter.join(record)}"
@@ -153,8 +153,14 @@ def _unclosed(name: str, broken: BrokenQuote) -> DataError:
     )
 
 
-def _check_header(name: str, header: list[str]) -> list[str]:
-    """The names without byte-order marks. Raises (RK-125) where two differ in case or spaces at most."""
+def _check_header(text: Text, header: list[str]) -> list[str]:
+    """The names without byte-order marks. Raises (RK-124) for a name that is no text, (RK-125) for two that are alike."""
+    if flaw := next(filter(None, map(text.flaw, header)), ""):
+        raise DataError(
+            "RK-124",
+            f"{text.name} has a broken name in its header ({flaw}); expected text.",
+            "Mend the header, or pass the encoding of the file.",
+        )
     header = [column.strip("\ufeff") for column in header]
     alike: dict[str, list[str]] = defaultdict(list)
     for number, column in enumerate(header, start=1):
@@ -163,7 +169,7 @@ def _check_header(name: str, header: list[str]) -> list[str]:
     if twice:
         raise DataError(
             "RK-125",
-            f"{name} has columns with the same name: "
+            f"{text.name} has columns with the same name: "
             f"{first_five((' and '.join(same[:3]) for same in twice), len(twice))}; expected names that differ in more "
             "than case and spaces, or the wrong one would be read.",
             "Rename or remove one of them in line 1.",

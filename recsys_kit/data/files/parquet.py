@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recsys_kit.data.files.jsonlines import check_cells, to_json, to_series
+from recsys_kit.data.files.jsonlines import check_cells, to_column, to_json
 from recsys_kit.data.files.rows import FileRows, check_rows, first_five, note
 from recsys_kit.data.files.unpacking import MAX_BYTES, Content
 from recsys_kit.errors import DataError
@@ -41,7 +41,7 @@ def read_parquet(content: Content) -> FileRows:
     columns, notes = {}, list(content.notes)
     for name in names:
         try:
-            columns[name] = _series(table[name])
+            columns[name] = _column(table[name])
         except NoText as error:
             notes.append(note("column left out: it holds no text", table.num_rows, f"{name}: {error}"))
     frame = pd.DataFrame(columns, index=range(1, table.num_rows + 1))
@@ -75,9 +75,8 @@ def _damaged(content: Content, why: Any) -> DataError:
 # -- one column --------------------------------------------------------------------------------------------------------
 
 
-def _series(column: pa.ChunkedArray) -> pd.Series:
-    values = [value for chunk in column.chunks for value in _values(chunk)]
-    return to_series(values).set_axis(range(1, len(values) + 1))
+def _column(column: pa.ChunkedArray) -> pd.api.extensions.ExtensionArray:
+    return to_column([value for chunk in column.chunks for value in _values(chunk)])
 
 
 def _values(array: pa.Array) -> Values:
