@@ -191,7 +191,7 @@ def test_a10_columns_that_differ_in_case_or_spaces_are_refused(read, header):
 
 @pytest.mark.parametrize("header", [b"\n\n\nid,caf\xe9", b'"id\n",caf\xe9', b"id,a\0b"])
 def test_a_header_that_is_no_text_is_refused(read, header):
-    with pytest.raises(DataError, match="RK-12[34] "):
+    with pytest.raises(DataError, match=r"RK-12[34] "):
         read(header + b"\n1,2" * 200)
 
 
@@ -525,7 +525,7 @@ def test_a25_ten_thousand_columns_are_read_fast(read, kind):
     }[kind]
     started = time.perf_counter()
     assert read(content, f"a.{kind}").frame.shape == (20, 10_000)
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 30  # 1 to 2 s on a quiet machine
 
 
 @pytest.mark.parametrize("how", ["longer", "same size", "another file"])

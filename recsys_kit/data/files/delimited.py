@@ -154,7 +154,7 @@ def _unclosed(name: str, broken: BrokenQuote) -> DataError:
 
 
 def _check_header(text: Text, header: list[str]) -> list[str]:
-    """The names without byte-order marks. Raises (RK-124) for a name that is no text, (RK-125) for two that are alike."""
+    """The names without byte-order marks. Raises (RK-124) for one that is no text, (RK-125) for two that are alike."""
     if flaw := next(filter(None, map(text.flaw, header)), ""):
         raise DataError(
             "RK-124",

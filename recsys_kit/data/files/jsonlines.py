@@ -52,8 +52,9 @@ def read_json(text: Text) -> FileRows:
     check_rows(text.name, len(records.rows), records.rejected, fix)
     columns = dict.fromkeys(key for row in records.rows.values() for key in row)
     check_cells(text.name, len(records.rows), len(columns))
-    values = {column: to_column([row.get(column) for row in records.rows.values()]) for column in columns}
-    return FileRows(pd.DataFrame(values, index=list(records.rows)), records.rejected, records.notes)
+    index = pd.Index(records.rows)
+    values = {column: to_column([row.get(column) for row in records.rows.values()], index) for column in columns}
+    return FileRows(pd.DataFrame(values, index), records.rejected, records.notes)
 
 
 def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
@@ -222,7 +223,7 @@ def check_cells(name: str, n_rows: int, n_columns: int) -> None:
         )
 
 
-def to_column(values: list[Any]) -> pd.api.extensions.ExtensionArray:
+def to_column(values: list[Any], index: pd.Index) -> pd.Series:
     """Text as `str`; with None or a list among it, the values as they are."""
     is_text = all(isinstance(value, str) for value in values)
-    return pd.Series(values, dtype="str" if is_text else "object").array
+    return pd.Series(values, index, dtype="str" if is_text else "object")

@@ -38,14 +38,13 @@ def read_parquet(content: Content) -> FileRows:
             "Rename or remove one of them.",
         )
     check_rows(content.name, table.num_rows, [], "")
-    columns, notes = {}, list(content.notes)
+    columns, notes, index = {}, list(content.notes), pd.RangeIndex(1, table.num_rows + 1)
     for name in names:
         try:
-            columns[name] = _column(table[name])
+            columns[name] = to_column(_texts(table[name]), index)
         except NoText as error:
             notes.append(note("column left out: it holds no text", table.num_rows, f"{name}: {error}"))
-    frame = pd.DataFrame(columns, index=range(1, table.num_rows + 1))
-    return FileRows(frame, [], notes)
+    return FileRows(pd.DataFrame(columns, index), [], notes)
 
 
 def _read(content: Content) -> pa.Table:
@@ -75,8 +74,8 @@ def _damaged(content: Content, why: Any) -> DataError:
 # -- one column --------------------------------------------------------------------------------------------------------
 
 
-def _column(column: pa.ChunkedArray) -> pd.api.extensions.ExtensionArray:
-    return to_column([value for chunk in column.chunks for value in _values(chunk)])
+def _texts(column: pa.ChunkedArray) -> Values:
+    return [value for chunk in column.chunks for value in _values(chunk)]
 
 
 def _values(array: pa.Array) -> Values:
