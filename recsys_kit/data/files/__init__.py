@@ -4,13 +4,25 @@ from pathlib import Path, PurePosixPath
 
 from recsys_kit.data.files.decoding import Text, check_encoding, decode
 from recsys_kit.data.files.delimited import read_delimited
-from recsys_kit.data.files.jsonlines import JSON_SUFFIXES, looks_like_json, read_json
+from recsys_kit.data.files.jsonlines import (
+    JSON_SUFFIXES,
+    NotARecord,
+    Records,
+    check_record,
+    looks_like_json,
+    parse_json,
+    read_json,
+    read_records,
+)
 from recsys_kit.data.files.parquet import read_parquet
 from recsys_kit.data.files.rows import FileRows
 from recsys_kit.data.files.unpacking import read_content, split_member
 from recsys_kit.errors import DataError
 
-__all__ = ["FileRows", "read_table", "split_member"]
+__all__ = [
+    "FileRows", "NotARecord", "Records", "check_record", "decode", "parse_json", "read_content", "read_records",
+    "read_table", "split_member",
+]  # fmt: skip
 
 
 def read_table(path: str | Path, *, encoding: str = "") -> FileRows:

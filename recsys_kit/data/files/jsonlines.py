@@ -114,16 +114,20 @@ def parse_json(line: str) -> dict[str, Any]:
     recsys_kit.data.files.jsonlines.NotARecord: line is not JSON
     """
     try:
-        record = _DECODER.decode(line)
+        value = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise NotARecord("line is not JSON") from error
-    if not isinstance(record, dict):
+    return check_record(value, line)
+
+
+def check_record(value: Any, line: str) -> dict[str, Any]:
+    """The value of a line, if it is an object whose texts can be written again. Raises `NotARecord`."""
+    if not isinstance(value, dict):
         raise NotARecord("line is not an object")
-    if "\\u" in line:
-        found = next(filter(None, map(NO_TEXT.search, _texts(record))), None)
-        if found:
-            raise NotARecord("NUL character" if found[0] == "\0" else "lone surrogate")
-    return record
+    found = next(filter(None, map(NO_TEXT.search, _texts(value))), None) if "\\" in line else None
+    if found:
+        raise NotARecord("NUL character" if found[0] == "\0" else "lone surrogate")
+    return value
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -131,7 +135,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield key
+            yield from _texts(key)
             yield from _texts(part)
     elif isinstance(value, list):
         for part in value:

@@ -1,5 +1,6 @@
 """Bytes -> rows of a Parquet file, every column as text, lists of texts, or None. Nothing is unpickled."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -31,7 +32,7 @@ def read_parquet(content: Content) -> FileRows:
     """
     table = _read(content)
     names = table.column_names
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name, n in Counter(names).items() if n > 1]:
         raise DataError(
             "RK-125",
             f"{content.name} has columns with the same name: {first_five(map(repr, twice), len(twice))}.",
