@@ -1,6 +1,6 @@
 """The door for bytes: a file becomes rows whose values are what is written in it, or an error says what is wrong."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from recsys_kit.data.files.decoding import Text, check_encoding, decode
 from recsys_kit.data.files.delimited import read_delimited
@@ -46,12 +46,11 @@ def read_table(path: str | Path, *, encoding: str = "") -> FileRows:
 
 
 def _is_json(text: Text) -> bool:
-    suffix = PurePosixPath(text.name).suffix.lower()
     found = looks_like_json(text.text)
-    if found and suffix in (".csv", ".tsv"):
+    if found and text.suffix in (".csv", ".tsv"):
         raise DataError(
             "RK-114",
-            f"{text.name} is called {suffix} and is JSON; expected what its name says.",
-            f"Rename it to {PurePosixPath(text.name).stem}.jsonl.",
+            f"{text.name} is called {text.suffix} and is JSON; expected what its name says.",
+            "Rename it, so that it ends in .jsonl.",
         )
-    return found or suffix in JSON_SUFFIXES
+    return found or text.suffix in JSON_SUFFIXES

@@ -23,6 +23,7 @@ class Text:
     """One file as text, without its byte-order mark and without a last line that was cut."""
 
     name: str
+    suffix: str
     text: str
     encoding: str
     cut_off: bool
@@ -75,7 +76,7 @@ def decode(content: Content, encoding: str = "") -> Text:
     has_flaws = "\0" in stripped or not _is_text(stripped)
     if has_flaws:
         _check_flaws(name, data, stripped, encoding)
-    return Text(name, stripped, encoding, content.cut_off, has_flaws, notes)
+    return Text(name, content.suffix, stripped, encoding, content.cut_off, has_flaws, notes)
 
 
 def _decode(content: Content, encoding: str) -> str:

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -182,7 +181,7 @@ def _check_header(text: Text, header: list[str]) -> list[str]:
 
 def _find_delimiter(text: Text) -> tuple[str, list[dict[str, Any]]]:
     """The usual delimiter; another one, with a note, only where that fits every one of the first records."""
-    usual = "\t" if PurePosixPath(text.name).suffix.lower() in TAB_SUFFIXES else ","
+    usual = "\t" if text.suffix in TAB_SUFFIXES else ","
     fields = {delimiter: _count_fields(text.text, delimiter) for delimiter in (usual, *NAMES)}
     fitting = [delimiter for delimiter, counts in fields.items() if counts[0] > 1 and len(set(counts)) == 1]
     if usual in fitting:

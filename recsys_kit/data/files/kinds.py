@@ -5,7 +5,6 @@ import lzma
 import struct
 import zipfile
 import zlib
-from pathlib import PurePosixPath
 
 from recsys_kit.errors import DataError
 
@@ -47,7 +46,7 @@ BROKEN_ZIP = (
 )  # fmt: skip
 
 
-def find_kind(name: str, data: bytes) -> str:
+def find_kind(name: str, suffix: str, data: bytes) -> str:
     """gzip, zip, parquet or text, by the bytes. Raises (RK-115) for what is no table, (RK-114) for a name that lies."""
     if data.startswith(b"\x1f\x8b"):
         kind = "gzip"
@@ -58,15 +57,16 @@ def find_kind(name: str, data: bytes) -> str:
     else:
         kind = "text"
         _check_foreign(name, data)
-    suffix = PurePosixPath(name).suffix.lower()
     if kind == "zip" and _is_spreadsheet(data):
         raise DataError("RK-115", f"{name} is an Excel or Office document; {EXPECTED}.", _SHEET)
     if KINDS.get(suffix, kind) != kind:
-        fix = {"gzip": f"Rename it to {name}.gz.", "zip": f"Rename it to {name}.zip.",
-               "parquet": f"Rename it to {PurePosixPath(name).stem}.parquet.",
-               "text": f"Download it again, or, if it is text, rename it to {PurePosixPath(name).stem}."}  # fmt: skip
         found = "text, or damaged from the first byte" if kind == "text" else kind
-        raise DataError("RK-114", f"{name} is called {suffix} and is {found}; expected what its name says.", fix[kind])
+        right = {"gzip": f"{suffix}.gz", "zip": f"{suffix}.zip", "parquet": ".parquet", "text": ".csv, if it is whole"}
+        raise DataError(
+            "RK-114",
+            f"{name} is called {suffix} and is {found}; expected what its name says.",
+            f"Rename it, so that it ends in {right[kind]}.",
+        )
     return kind
 
 

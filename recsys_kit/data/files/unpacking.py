@@ -29,6 +29,9 @@ class Content:
     """The bytes of one table, out of whatever they were packed in."""
 
     name: str
+    """The file as the reader knows it, with the member of a zip: for messages."""
+    suffix: str
+    """Of the table inside: .csv for a.csv.gz."""
     data: bytes
     kind: str
     """text or parquet."""
@@ -40,7 +43,7 @@ class Content:
 def read_content(path: str | Path) -> Content:
     """The bytes that `path` names, `file.zip::member.csv` for one member of a zip."""
     file, member = split_member(path)
-    return _unpack(file.name, _read_bytes(file), member)
+    return _unpack(file.name, PurePosixPath(file.name), _read_bytes(file), member)
 
 
 def split_member(path: str | Path) -> tuple[Path, str]:
@@ -119,21 +122,21 @@ def _near(file: Path) -> str:
 # -- gzip and zip ------------------------------------------------------------------------------------------------------
 
 
-def _unpack(name: str, data: bytes, member: str = "", layers: int = 0) -> Content:
-    kind = find_kind(name, data)
+def _unpack(name: str, inner: PurePosixPath, data: bytes, member: str = "", layers: int = 0) -> Content:
+    """What lies in `data`; `inner` is the name that it should answer to."""
+    kind = find_kind(name, inner.suffix.lower(), data)
     if member and kind != "zip":
         raise DataError("RK-118", f"{name} is {kind}, not a zip; only a zip has members.", f"Leave out '::{member}'.")
     if kind in ("text", "parquet"):
-        return Content(name, data, kind)
+        return Content(name, inner.suffix.lower(), data, kind)
     if layers == MAX_LAYERS:
         raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", UNPACK)
     if kind == "gzip":
         data, cut_off = _gunzip(name, data)
-        inner = name if name.lower().endswith(".tgz") else name.removesuffix(PurePosixPath(name).suffix)
-        content = _unpack(inner or name, data, layers=layers + 1)
+        content = _unpack(name, inner.with_suffix(""), data, layers=layers + 1)
         return replace(content, cut_off=cut_off or content.cut_off)
     chosen, data, notes = _unzip(name, data, member)
-    content = _unpack(chosen, data, layers=layers + 1)
+    content = _unpack(f"{name}::{chosen}", PurePosixPath(chosen), data, layers=layers + 1)
     return replace(content, notes=notes + content.notes)
 
 
@@ -199,12 +202,12 @@ def _unzip(name: str, data: bytes, member: str) -> tuple[str, bytes, list[dict[s
             "RK-117", f"{name} is damaged ({error}) and cannot be unpacked; expected a whole zip.", "Download it again."
         ) from error
     notes = [note("one table of the zip is read", 1, chosen.filename)] if len(members) > 1 else []
-    return PurePosixPath(chosen.filename).name, b"".join(chunks), notes
+    return chosen.filename, b"".join(chunks), notes
 
 
 def _choose_member(name: str, members: list[zipfile.ZipInfo], wanted: str) -> zipfile.ZipInfo:
     if wanted:
-        found = [info for info in members if info.filename == wanted]
+        found = [info for info in members if info.filename == wanted][-1:]
         candidates = [info.filename for info in members]
     else:
         found = _tables(members)
