@@ -108,6 +108,7 @@ def test_a01_gb18030_is_refused_with_the_byte_and_accepted_by_name(read):
     with pytest.raises(DataError, match=r"RK-123 a.csv is not utf-8: 6 of 7 lines .* at byte 0; .*encoding='gb18030'"):
         read(content)
     rows = read(content, encoding="gb18030")
+    assert rows.notes == []
     assert list(rows.frame) == ["用户", "商品"]
     assert rows.frame["商品"].tolist() == ["台灯"] * 5
 
@@ -117,6 +118,12 @@ def test_latin_1_is_guessed_for_western_text(read):
         DataError, match=r"RK-123 .* lines 2, 3, 4, 5, 6 ... \(9 in all\), the first at byte 9; .*latin-1"
     ):
         read("a,b\nx,caf\xe9\n".encode("latin-1") + "y,th\xe9\n".encode("latin-1") * 8)
+
+
+def test_an_encoding_that_hides_utf_8_is_said(read):
+    for encoding in ("gb18030", "latin-1"):
+        rows = read("用户,商品\n" + "u1,台灯\n" * 5, encoding=encoding)
+        assert rules(rows) == [f"bytes are valid utf-8, read as {encoding}"]
 
 
 @pytest.mark.parametrize("name", ["latin1", "utf-8", "UTF_8", "gbk"])
@@ -195,6 +202,11 @@ def test_a_header_that_is_no_text_is_refused(read, header):
         read(header + b"\n1,2" * 200)
 
 
+def test_a10_holds_for_parquet(read):
+    with pytest.raises(DataError, match=r"RK-125 .*'id' .*'ID'"):
+        read(parquet({"id": ["1"], "ID": ["2"]}), "a.parquet")
+
+
 def test_a10_header_cells_keep_all_but_the_mark(read):
     assert list(read("\ufeff User ID,,\ufeffx\n1,2,3\n").frame) == [" User ID", "", "x"]
 
@@ -240,6 +252,7 @@ def test_a13_an_open_quote_is_named_by_its_line(read):
 def test_a13_text_behind_a_closing_quote_is_a_bad_row(read):
     rows = read('a,b\n1,"5" nail"\n2,5" nail\n3,"a\nb"\n')
     assert rejected(rows) == [(2, "", "text behind a closing quote")]
+    assert rows.rejected[0]["value"] == '1,"5" nail"'
     assert (words(rows), rows.frame.index.tolist()) == ([["2", '5" nail'], ["3", "a\nb"]], [3, 4])
 
 
@@ -276,7 +289,7 @@ def test_a16_a18_an_empty_file_is_refused(read, content):
 
 def test_a17_a_header_alone_says_that_rows_are_missing(read):
     for end in ("", "\n", "\n\n"):
-        with pytest.raises(DataError, match=r"RK-122 a.csv has a header and no rows"):
+        with pytest.raises(DataError, match=r"RK-122 a.csv has no whole row .a header at most"):
             read(f"user,item{end}")
     with pytest.raises(DataError, match="RK-122"):
         read(parquet({"a": pa.array([], pa.string())}), "a.parquet")

@@ -3,6 +3,7 @@
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from recsys_kit.data.files.rows import CUT_OFF, first_five, note
@@ -31,6 +32,11 @@ class Text:
     """True where some character is NUL or stands for an undecodable byte: see `flaw`."""
     notes: list[dict[str, Any]]
 
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines without their ends."""
+        return re.split("\r\n|\n|\r", self.text)
+
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
         found = self.has_flaws and NO_TEXT.search(value)
@@ -58,6 +64,8 @@ def decode(content: Content, encoding: str = "") -> Text:
     marked = next((known for mark, known in MARKS.items() if data.startswith(mark)), "")
     if marked and marked != "utf-8":
         notes.append(note(f"{marked} read as text"))
+    elif not data.isascii() and not _is_utf8(encoding or "utf-8") and _decodes(data, "utf-8"):
+        notes.append(note(f"bytes are valid utf-8, read as {encoding}"))
     encoding = marked or encoding or "utf-8"
     text = _decode(content, encoding)
     stripped = text.lstrip("\ufeff")
@@ -130,6 +138,18 @@ def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
     )
 
 
+def _is_utf8(encoding: str) -> bool:
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _is_wide(data: bytes, at: int) -> bool:
     return data[at::2].count(0) > len(data) // 5
 
@@ -144,15 +164,12 @@ def _first_broken(data: bytes, encoding: str) -> int:
 
 def _guess(lines: str, encoding: str) -> str:
     """The likely encoding: in Chinese text bytes above 127 come in pairs, in western text alone among letters."""
-    if codecs.lookup(encoding).name != "utf-8":  # the undecodable bytes of other encodings cannot be had back
+    if not _is_utf8(encoding):  # the undecodable bytes of other encodings cannot be had back
         return "utf-8"
     sample = lines.encode("utf-8", "surrogateescape")
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
     if sum(runs) >= 2 * len(runs):
         for encoding in ("gb18030", "big5", "shift_jis"):
-            try:
-                sample.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            return encoding
+            if _decodes(sample, encoding):
+                return encoding
     return "cp1252" if re.search(rb"[\x80-\x9f]", sample) else "latin-1"

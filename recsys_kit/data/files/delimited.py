@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from recsys_kit.data.files.decoding import Text
-from recsys_kit.data.files.rows import FileRows, check_rows, first_five, note, rejection
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, note, rejection
 from recsys_kit.errors import DataError
 
 TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
@@ -107,7 +107,7 @@ class _Rows:
             return
         if broken.at_end or broken.last > broken.first or self.delimiter == "\t" or not self.header:
             raise broken
-        self.rejected.append(rejection(broken.first, "text behind a closing quote", ""))
+        self.rejected.append(rejection(broken.first, "text behind a closing quote", self.text.lines[broken.first - 1]))
 
     def _is_flawed(self, line: int, record: list[str]) -> bool:
         for column, value in zip(self.header, record, strict=True):
@@ -161,18 +161,7 @@ def _check_header(text: Text, header: list[str]) -> list[str]:
             "Mend the header, or pass the encoding of the file.",
         )
     header = [column.strip("\ufeff") for column in header]
-    alike: dict[str, list[str]] = defaultdict(list)
-    for number, column in enumerate(header, start=1):
-        alike[column.strip().casefold()].append(f"{column!r} (column {number})")
-    twice = [same for same in alike.values() if len(same) > 1]
-    if twice:
-        raise DataError(
-            "RK-125",
-            f"{text.name} has columns with the same name: "
-            f"{first_five((' and '.join(same[:3]) for same in twice), len(twice))}; expected names that differ in more "
-            "than case and spaces, or the wrong one would be read.",
-            "Rename or remove one of them in line 1.",
-        )
+    check_names(text.name, header)
     return header
 
 

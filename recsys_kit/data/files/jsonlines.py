@@ -60,7 +60,7 @@ def read_json(text: Text) -> FileRows:
 def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
     """Each line as the record that `parse` makes of it; what it refuses (`NotARecord`) is rejected."""
     is_array = text.text.lstrip().startswith("[") and looks_like_json(text.text)
-    lines = _elements(text) if is_array else re.split("\r\n|\n|\r", text.text)
+    lines = _elements(text) if is_array else text.lines
     rows, rejected, notes = {}, [], list(text.notes)
     for number, line in enumerate(lines, start=1):
         if not line.strip():

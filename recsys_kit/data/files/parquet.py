@@ -1,6 +1,5 @@
 """Bytes -> rows of a Parquet file, every column as text, lists of texts, or None. Nothing is unpickled."""
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from recsys_kit.data.files.jsonlines import check_cells, to_column, to_json
-from recsys_kit.data.files.rows import FileRows, check_rows, first_five, note
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, note
 from recsys_kit.data.files.unpacking import MAX_BYTES, Content
 from recsys_kit.errors import DataError
 
@@ -32,12 +31,7 @@ def read_parquet(content: Content) -> FileRows:
     """
     table = _read(content)
     names = table.column_names
-    if twice := [name for name, n in Counter(names).items() if n > 1]:
-        raise DataError(
-            "RK-125",
-            f"{content.name} has columns with the same name: {first_five(map(repr, twice), len(twice))}.",
-            "Rename or remove one of them.",
-        )
+    check_names(content.name, names)
     check_rows(content.name, table.num_rows, [], "")
     columns, notes, index = {}, list(content.notes), pd.RangeIndex(1, table.num_rows + 1)
     for name in names:

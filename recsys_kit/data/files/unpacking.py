@@ -133,7 +133,7 @@ def _unpack(name: str, inner: PurePosixPath, data: bytes, member: str = "", laye
         raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", UNPACK)
     if kind == "gzip":
         data, cut_off = _gunzip(name, data)
-        content = _unpack(name, inner.with_suffix(""), data, layers=layers + 1)
+        content = _unpack(name, inner.with_suffix("") if inner.suffix else inner, data, layers=layers + 1)
         return replace(content, cut_off=cut_off or content.cut_off)
     chosen, data, notes = _unzip(name, data, member)
     content = _unpack(f"{name}::{chosen}", PurePosixPath(chosen), data, layers=layers + 1)
