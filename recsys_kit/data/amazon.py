@@ -6,16 +6,15 @@ recommendations using distantly-labeled reviews, 2019. One review is one interac
 """
 
 import ast
-import gzip
 import json
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from recsys_kit.data import files
+from recsys_kit.data.files import Records
 from recsys_kit.data.tables import QUARANTINE_COLUMNS, RawTables, report_entry
 from recsys_kit.errors import DataError
 
@@ -64,59 +63,21 @@ def _metadata_of(reviews: Path) -> Path | None:
 # -- lines -> records --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Records:
-    """The rows of one file: records by line number (from 1), and the lines that are none."""
-
-    rows: dict[int, dict[str, Any]]
-    broken: dict[int, str]
-    cut_off: bool
-    """True where the file ends in the middle: it was read to the last whole line."""
-
-
 def read_records(path: Path) -> Records:
-    """Every line that is a JSON object or a Python dict. Python text is read as a literal, never run."""
-    lines, cut_off = _whole_lines(path)
-    rows, broken = {}, {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        record = _parse(line)
-        if record is None:
-            broken[number] = f"{len(line)} bytes"  # not the line itself: it may name a shopper
-        else:
-            rows[number] = record
-    return Records(rows, broken, cut_off)
+    """Every line that is a JSON object or a Python dict, by its number."""
+    return files.read_records(files.decode(files.read_content(path)), _parse)
 
 
-def _whole_lines(path: Path) -> tuple[list[bytes], bool]:
-    """All whole lines, and whether the file was cut off; a last line without an end counts if it parses."""
-    lines: list[bytes] = []
-    cut_off = False
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if zipped else path.open("rb") as file:
+def _parse(line: str) -> dict[str, Any]:
+    """Python text is read as a literal, never run."""
+    try:
+        return files.parse_json(line)
+    except files.NotARecord as refused:
         try:
-            lines.extend(file)
-        except EOFError:
-            cut_off = True
-        except (OSError, zlib.error) as error:
-            raise DataError("RK-107", f"{path.name} cannot be unpacked ({error}).", "Download it again.") from error
-    if lines and not lines[-1].endswith(b"\n") and _parse(lines[-1]) is None:
-        lines.pop()
-        cut_off = True
-    return lines, cut_off
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    text = line.decode("utf-8-sig", errors="replace").strip()
-    for read in (json.loads, ast.literal_eval):
-        try:
-            record = read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return record if isinstance(record, dict) else None
-    return None
+            value = ast.literal_eval(line.strip())
+        except (ValueError, SyntaxError):
+            raise refused from None
+        return files.check_record(value, line)
 
 
 # -- records -> tables -------------------------------------------------------------------------------------------------
@@ -134,14 +95,14 @@ def read_amazon(path: Path) -> RawTables:
         "reviews": events[["review_id", "user_id", "item_id", "timestamp", "rating", "title", "text"]],
     }
     rejected = [entry for table in frames for entry in _rejected(table, reviews)]
-    notes = [entry for table in frames for entry in _notes(table, reviews_file, reviews)]
+    notes = [entry for table in frames for entry in _notes(table, reviews)]
     if metadata_file is None:
         notes.append(report_entry("items", "no metadata file beside the reviews", "noted", 0, reviews_file.name))
     else:
         metadata = read_records(metadata_file)
         frames["items"] = _items(metadata.rows)
         rejected += _rejected("items", metadata)
-        notes += _notes("items", metadata_file, metadata)
+        notes += _notes("items", metadata)
     return RawTables("amazon", frames, rejected, notes)
 
 
@@ -156,14 +117,13 @@ def _check_fields(file: Path, records: Records) -> None:
 
 
 def _rejected(table: str, records: Records) -> Iterable[dict[str, Any]]:
-    for number, line in records.broken.items():
-        yield dict(zip(QUARANTINE_COLUMNS, (table, number, "", "line is not a record", line), strict=True))
+    for entry in records.rejected:  # without the line itself: it may name a shopper
+        values = (table, entry["row"], "", "line is not a record", entry["rule"])
+        yield dict(zip(QUARANTINE_COLUMNS, values, strict=True))
 
 
-def _notes(table: str, file: Path, records: Records) -> list[dict[str, Any]]:
-    if not records.cut_off:
-        return []
-    return [report_entry(table, "file cut off, read to its last whole line", "noted", 1, file.name)]
+def _notes(table: str, records: Records) -> list[dict[str, Any]]:
+    return [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in records.notes]
 
 
 def _text(value: Any) -> str | None:

@@ -1,16 +1,28 @@
 """The door for bytes: a file becomes rows whose values are what is written in it, or an error says what is wrong."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from recsys_kit.data.files.decoding import Text, check_encoding, decode
 from recsys_kit.data.files.delimited import read_delimited
-from recsys_kit.data.files.jsonlines import JSON_SUFFIXES, looks_like_json, read_json
+from recsys_kit.data.files.jsonlines import (
+    JSON_SUFFIXES,
+    NotARecord,
+    Records,
+    check_record,
+    looks_like_json,
+    parse_json,
+    read_json,
+    read_records,
+)
 from recsys_kit.data.files.parquet import read_parquet
 from recsys_kit.data.files.rows import FileRows
 from recsys_kit.data.files.unpacking import read_content, split_member
 from recsys_kit.errors import DataError
 
-__all__ = ["FileRows", "read_table", "split_member"]
+__all__ = [
+    "FileRows", "NotARecord", "Records", "check_record", "decode", "parse_json", "read_content", "read_records",
+    "read_table", "split_member",
+]  # fmt: skip
 
 
 def read_table(path: str | Path, *, encoding: str = "") -> FileRows:
@@ -34,12 +46,11 @@ def read_table(path: str | Path, *, encoding: str = "") -> FileRows:
 
 
 def _is_json(text: Text) -> bool:
-    suffix = PurePosixPath(text.name).suffix.lower()
     found = looks_like_json(text.text)
-    if found and suffix in (".csv", ".tsv"):
+    if found and text.suffix in (".csv", ".tsv"):
         raise DataError(
             "RK-114",
-            f"{text.name} is called {suffix} and is JSON; expected what its name says.",
-            f"Rename it to {PurePosixPath(text.name).stem}.jsonl.",
+            f"{text.name} is called {text.suffix} and is JSON; expected what its name says.",
+            "Rename it, so that it ends in .jsonl.",
         )
-    return found or suffix in JSON_SUFFIXES
+    return found or text.suffix in JSON_SUFFIXES

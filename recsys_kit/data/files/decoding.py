@@ -1,8 +1,9 @@
-"""Bytes -> text: the encoding is UTF-8, what the byte-order mark says, or what the caller names; never a silent guess."""
+"""Bytes -> text: in UTF-8, as the byte-order mark says, or as the caller says; never by a silent guess."""
 
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from recsys_kit.data.files.rows import CUT_OFF, first_five, note
@@ -23,12 +24,18 @@ class Text:
     """One file as text, without its byte-order mark and without a last line that was cut."""
 
     name: str
+    suffix: str
     text: str
     encoding: str
     cut_off: bool
     has_flaws: bool
     """True where some character is NUL or stands for an undecodable byte: see `flaw`."""
     notes: list[dict[str, Any]]
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines without their ends."""
+        return re.split("\r\n|\n|\r", self.text)
 
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
@@ -57,6 +64,8 @@ def decode(content: Content, encoding: str = "") -> Text:
     marked = next((known for mark, known in MARKS.items() if data.startswith(mark)), "")
     if marked and marked != "utf-8":
         notes.append(note(f"{marked} read as text"))
+    elif not data.isascii() and not _is_utf8(encoding or "utf-8") and _decodes(data, "utf-8"):
+        notes.append(note(f"bytes are valid utf-8, read as {encoding}"))
     encoding = marked or encoding or "utf-8"
     text = _decode(content, encoding)
     stripped = text.lstrip("\ufeff")
@@ -75,7 +84,7 @@ def decode(content: Content, encoding: str = "") -> Text:
     has_flaws = "\0" in stripped or not _is_text(stripped)
     if has_flaws:
         _check_flaws(name, data, stripped, encoding)
-    return Text(name, stripped, encoding, content.cut_off, has_flaws, notes)
+    return Text(name, content.suffix, stripped, encoding, content.cut_off, has_flaws, notes)
 
 
 def _decode(content: Content, encoding: str) -> str:
@@ -106,7 +115,7 @@ def _is_text(text: str) -> bool:
 
 def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
     """A few broken lines are quarantined; many, or the first one, mean that the file is not what it is taken for."""
-    if text.count("\0") > len(text) // 100 + 1:
+    if text.count("\0") > len(text) // 10:
         guess = next((f"encoding='utf-16-{end}'" for end, at in (("le", 1), ("be", 0)) if _is_wide(data, at)), "")
         raise DataError(
             "RK-124",
@@ -119,8 +128,7 @@ def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
     broken = [number for number, line in enumerate(lines, start=1) if _UNDECODABLE.search(line)]
     if len(broken) <= max(1, MAX_BROKEN * len(lines)) and 1 not in broken:
         return
-    raw = [lines[number - 1].encode(encoding, "surrogateescape") for number in broken[:1000]]
-    guess = _guess(b"\n".join(raw))
+    guess = _guess("\n".join(lines[number - 1] for number in broken[:1000]), encoding)
     raise DataError(
         "RK-123",
         f"{name} is not {encoding}: {len(broken):,} of {len(lines):,} lines hold other bytes, in lines "
@@ -128,6 +136,18 @@ def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
         "read so, names and ids would be wrong.",
         f"It is probably {guess}: pass encoding={guess!r} (--encoding {guess}).",
     )
+
+
+def _is_utf8(encoding: str) -> bool:
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_wide(data: bytes, at: int) -> bool:
@@ -142,14 +162,14 @@ def _first_broken(data: bytes, encoding: str) -> int:
     return 0
 
 
-def _guess(sample: bytes) -> str:
+def _guess(lines: str, encoding: str) -> str:
     """The likely encoding: in Chinese text bytes above 127 come in pairs, in western text alone among letters."""
+    if not _is_utf8(encoding):  # the undecodable bytes of other encodings cannot be had back
+        return "utf-8"
+    sample = lines.encode("utf-8", "surrogateescape")
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
     if sum(runs) >= 2 * len(runs):
         for encoding in ("gb18030", "big5", "shift_jis"):
-            try:
-                sample.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            return encoding
+            if _decodes(sample, encoding):
+                return encoding
     return "cp1252" if re.search(rb"[\x80-\x9f]", sample) else "latin-1"

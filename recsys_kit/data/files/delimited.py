@@ -3,24 +3,23 @@
 import csv
 import io
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
 from recsys_kit.data.files.decoding import Text
-from recsys_kit.data.files.rows import FileRows, check_rows, first_five, note, rejection
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, note, rejection
 from recsys_kit.errors import DataError
 
 TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
 NAMES = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 N_LOOKED_AT = 20  # records that must agree on a delimiter
 HEAD = 1024**2  # characters in which they are looked for
-BLOCK = 100_000  # rows that are Python objects at a time
+BLOCK = 10_000  # rows that are Python objects at a time
 
 
 class BrokenQuote(Exception):
@@ -54,11 +53,9 @@ def read_delimited(text: Text) -> FileRows:
     return rows.done()
 
 
-def _records(
-    text: str, delimiter: str, quoting: int = csv.QUOTE_MINIMAL, *, strict: bool = True
-) -> Iterator[tuple[int, list[str] | BrokenQuote]]:
+def _records(text: str, delimiter: str, quoting: int) -> Iterator[tuple[int, list[str] | BrokenQuote]]:
     """Each record with the line where it starts. A blank line is an empty record."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=strict)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         start = reader.line_num + 1
         try:
@@ -88,10 +85,10 @@ class _Rows:
         for line, record in _records(self.text.text, self.delimiter, self.quoting):
             if isinstance(record, BrokenQuote):
                 self._reject_quote(record)
-            elif not self.header and record:
-                self.header = _check_header(self.text.name, record)
-            elif not record or (len(record) == 1 < len(self.header) and not record[0].strip()):
+            elif not record or (len(record) == 1 != len(self.header) and not record[0].strip()):
                 self.n_blank += 1
+            elif not self.header:
+                self.header = _check_header(self.text, record)
             elif len(record) != len(self.header):
                 rule = "row is too short" if len(record) < len(self.header) else "row is too long"
                 value = f"{len(record)} fields, not {len(self.header)}: {self.delimiter.join(record)}"
@@ -110,7 +107,7 @@ class _Rows:
             return
         if broken.at_end or broken.last > broken.first or self.delimiter == "\t" or not self.header:
             raise broken
-        self.rejected.append(rejection(broken.first, "text behind a closing quote", ""))
+        self.rejected.append(rejection(broken.first, "text behind a closing quote", self.text.lines[broken.first - 1]))
 
     def _is_flawed(self, line: int, record: list[str]) -> bool:
         for column, value in zip(self.header, record, strict=True):
@@ -140,7 +137,7 @@ class _Rows:
         check_rows(self.text.name, len(self.lines), self.rejected, self._fix())
         if self.n_blank:
             self.notes.append(note("blank lines left out", self.n_blank))
-        frame = pa.Table.from_batches(self.batches).to_pandas()
+        frame = pa.Table.from_batches(self.batches).combine_chunks().to_pandas()
         frame.index = self.lines
         return FileRows(frame, self.rejected, self.notes)
 
@@ -155,21 +152,16 @@ def _unclosed(name: str, broken: BrokenQuote) -> DataError:
     )
 
 
-def _check_header(name: str, header: list[str]) -> list[str]:
-    """The names without byte-order marks. Raises (RK-125) where two differ in case or spaces at most."""
-    header = [column.strip("\ufeff") for column in header]
-    alike: dict[str, list[str]] = defaultdict(list)
-    for number, column in enumerate(header, start=1):
-        alike[column.strip().casefold()].append(f"{column!r} (column {number})")
-    twice = [same for same in alike.values() if len(same) > 1]
-    if twice:
+def _check_header(text: Text, header: list[str]) -> list[str]:
+    """The names without byte-order marks. Raises (RK-124) for one that is no text, (RK-125) for two that are alike."""
+    if flaw := next(filter(None, map(text.flaw, header)), ""):
         raise DataError(
-            "RK-125",
-            f"{name} has columns with the same name: "
-            f"{first_five((' and '.join(same[:3]) for same in twice), len(twice))}; expected names that differ in more "
-            "than case and spaces, or the wrong one would be read.",
-            "Rename or remove one of them in line 1.",
+            "RK-124",
+            f"{text.name} has a broken name in its header ({flaw}); expected text.",
+            "Mend the header, or pass the encoding of the file.",
         )
+    header = [column.strip("\ufeff") for column in header]
+    check_names(text.name, header)
     return header
 
 
@@ -178,18 +170,16 @@ def _check_header(name: str, header: list[str]) -> list[str]:
 
 def _find_delimiter(text: Text) -> tuple[str, list[dict[str, Any]]]:
     """The usual delimiter; another one, with a note, only where that fits every one of the first records."""
-    usual = "\t" if PurePosixPath(text.name).suffix.lower() in TAB_SUFFIXES else ","
+    usual = "\t" if text.suffix in TAB_SUFFIXES else ","
     fields = {delimiter: _count_fields(text.text, delimiter) for delimiter in (usual, *NAMES)}
     fitting = [delimiter for delimiter, counts in fields.items() if counts[0] > 1 and len(set(counts)) == 1]
     if usual in fitting:
         return usual, []
     if len(fitting) == 1:
         return fitting[0], [note(f"delimiter is {NAMES[fitting[0]]}, not {NAMES[usual]}")]
-    if fields[usual][0] > 1 or all(counts[0] == 1 for counts in fields.values()) and "::" not in text.text[:HEAD]:
-        return usual, []
-    first = text.text.splitlines()[0]
+    first = text.text.lstrip()[:HEAD].splitlines()[0]
     guess = max((*NAMES, "::"), key=first.count)
-    if not first.count(guess):
+    if fields[usual][0] > 1 or guess not in first:
         return usual, []
     raise DataError(
         "RK-126",
@@ -202,6 +192,6 @@ def _find_delimiter(text: Text) -> tuple[str, list[dict[str, Any]]]:
 def _count_fields(text: str, delimiter: str) -> list[int]:
     """Fields of each of the first records that are not blank; the last one of the head may be incomplete."""
     head = text[:HEAD]
-    records = (record for _, record in _records(head, delimiter, strict=False) if record)
-    counts = [len(record) for record in islice(records, N_LOOKED_AT) if not isinstance(record, BrokenQuote)]
+    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+    counts = [len(record) for record in islice((row for row in reader if "".join(row).strip()), N_LOOKED_AT)]
     return (counts[:-1] if len(head) < len(text) and len(counts) < N_LOOKED_AT else counts) or [1]

@@ -43,7 +43,7 @@ def looks_like_json(text: str) -> bool:
 def read_json(text: Text) -> FileRows:
     """The rows of a JSON lines file or array: one column for each key, None where a row lacks it.
 
-    Raises `DataError`: (RK-127, RK-129) most lines are no objects, (RK-130) a broken array, (RK-132) too many different keys.
+    Raises `DataError`: (RK-127, RK-129) most lines are no objects, (RK-130) a broken array, (RK-132) too many keys.
     """
     records = read_records(text, lambda line: flatten(parse_json(line)))
     if len(records.rejected) > len(records.rows):
@@ -52,14 +52,15 @@ def read_json(text: Text) -> FileRows:
     check_rows(text.name, len(records.rows), records.rejected, fix)
     columns = dict.fromkeys(key for row in records.rows.values() for key in row)
     check_cells(text.name, len(records.rows), len(columns))
-    values = {column: to_series([row.get(column) for row in records.rows.values()]) for column in columns}
-    return FileRows(pd.DataFrame(values).set_axis(list(records.rows), axis=0), records.rejected, records.notes)
+    index = pd.Index(records.rows)
+    values = {column: to_column([row.get(column) for row in records.rows.values()], index) for column in columns}
+    return FileRows(pd.DataFrame(values, index), records.rejected, records.notes)
 
 
 def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
     """Each line as the record that `parse` makes of it; what it refuses (`NotARecord`) is rejected."""
     is_array = text.text.lstrip().startswith("[") and looks_like_json(text.text)
-    lines = _elements(text) if is_array else re.split("\r\n|\n|\r", text.text)
+    lines = _elements(text) if is_array else text.lines
     rows, rejected, notes = {}, [], list(text.notes)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -113,16 +114,20 @@ def parse_json(line: str) -> dict[str, Any]:
     recsys_kit.data.files.jsonlines.NotARecord: line is not JSON
     """
     try:
-        record = _DECODER.decode(line)
+        value = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise NotARecord("line is not JSON") from error
-    if not isinstance(record, dict):
+    return check_record(value, line)
+
+
+def check_record(value: Any, line: str) -> dict[str, Any]:
+    """The value of a line, if it is an object whose texts can be written again. Raises `NotARecord`."""
+    if not isinstance(value, dict):
         raise NotARecord("line is not an object")
-    if "\\u" in line:
-        found = next(filter(None, map(NO_TEXT.search, _texts(record))), None)
-        if found:
-            raise NotARecord("NUL character" if found[0] == "\0" else "lone surrogate")
-    return record
+    found = next(filter(None, map(NO_TEXT.search, _texts(value))), None) if "\\" in line else None
+    if found:
+        raise NotARecord("NUL character" if found[0] == "\0" else "lone surrogate")
+    return value
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -130,7 +135,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield key
+            yield from _texts(key)
             yield from _texts(part)
     elif isinstance(value, list):
         for part in value:
@@ -222,7 +227,7 @@ def check_cells(name: str, n_rows: int, n_columns: int) -> None:
         )
 
 
-def to_series(values: list[Any]) -> pd.Series:
+def to_column(values: list[Any], index: pd.Index) -> pd.Series:
     """Text as `str`; with None or a list among it, the values as they are."""
     is_text = all(isinstance(value, str) for value in values)
-    return pd.Series(values, dtype="str" if is_text else "object")
+    return pd.Series(values, index, dtype="str" if is_text else "object")

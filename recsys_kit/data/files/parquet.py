@@ -1,4 +1,4 @@
-"""Bytes -> rows of a Parquet file, every column by the same contract: text, lists of texts, None. Nothing is unpickled."""
+"""Bytes -> rows of a Parquet file, every column as text, lists of texts, or None. Nothing is unpickled."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recsys_kit.data.files.jsonlines import check_cells, to_json, to_series
-from recsys_kit.data.files.rows import FileRows, check_rows, first_five, note
+from recsys_kit.data.files.jsonlines import check_cells, to_column, to_json
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, note
 from recsys_kit.data.files.unpacking import MAX_BYTES, Content
 from recsys_kit.errors import DataError
 
@@ -31,21 +31,15 @@ def read_parquet(content: Content) -> FileRows:
     """
     table = _read(content)
     names = table.column_names
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(
-            "RK-125",
-            f"{content.name} has columns with the same name: {first_five(map(repr, twice), len(twice))}.",
-            "Rename or remove one of them.",
-        )
+    check_names(content.name, names)
     check_rows(content.name, table.num_rows, [], "")
-    columns, notes = {}, list(content.notes)
+    columns, notes, index = {}, list(content.notes), pd.RangeIndex(1, table.num_rows + 1)
     for name in names:
         try:
-            columns[name] = _series(table[name])
+            columns[name] = to_column(_texts(table[name]), index)
         except NoText as error:
             notes.append(note("column left out: it holds no text", table.num_rows, f"{name}: {error}"))
-    frame = pd.DataFrame(columns, index=range(1, table.num_rows + 1))
-    return FileRows(frame, [], notes)
+    return FileRows(pd.DataFrame(columns, index), [], notes)
 
 
 def _read(content: Content) -> pa.Table:
@@ -75,9 +69,8 @@ def _damaged(content: Content, why: Any) -> DataError:
 # -- one column --------------------------------------------------------------------------------------------------------
 
 
-def _series(column: pa.ChunkedArray) -> pd.Series:
-    values = [value for chunk in column.chunks for value in _values(chunk)]
-    return to_series(values).set_axis(range(1, len(values) + 1))
+def _texts(column: pa.ChunkedArray) -> Values:
+    return [value for chunk in column.chunks for value in _values(chunk)]
 
 
 def _values(array: pa.Array) -> Values:

@@ -1,5 +1,6 @@
 """What reading a file gives: its rows, the rows that are none, and what is worth saying about it."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -57,12 +58,26 @@ def first_five(examples: Iterable[Any], n: int) -> str:
     return shown if n <= 5 else f"{shown} ... ({n:,} in all)"
 
 
+def check_names(name: str, columns: Iterable[str]) -> None:
+    """Raises `DataError` (RK-125) where two columns differ in case or spaces at most."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for number, column in enumerate(columns, start=1):
+        alike[column.strip().casefold()].append(f"{column!r} (column {number})")
+    if twice := [" and ".join(same[:3]) for same in alike.values() if len(same) > 1]:
+        raise DataError(
+            "RK-125",
+            f"{name} has columns with the same name: {first_five(twice, len(twice))}; expected names that differ in "
+            "more than case and spaces, or the wrong one would be read.",
+            "Rename or remove one of them.",
+        )
+
+
 def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str) -> None:
     """Raises `DataError` (RK-122) for a table without rows, (RK-127) where most rows are broken: it is the file."""
     if not n_rows and not rejected:
         raise DataError(
             "RK-122",
-            f"{name} has a header and no rows; expected at least one row below the header.",
+            f"{name} has no whole row (a header at most); expected at least one.",
             "Export it again, with its rows.",
         )
     if len(rejected) > n_rows:

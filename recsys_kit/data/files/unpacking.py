@@ -1,18 +1,18 @@
-"""Path -> bytes: which kind of file it really is, and what lies inside gzip and zip. Nothing is unpacked to disk."""
+"""Path -> bytes: a file that may be read, and what lies inside gzip and zip. Nothing is unpacked to disk."""
 
 import difflib
 import gzip
 import io
-import lzma
 import os
+import re
 import stat
-import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
+from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
 from recsys_kit.data.files.rows import first_five, note
 from recsys_kit.errors import DataError
 
@@ -23,35 +23,15 @@ SMALL = 64 * 1024**2  # up to here any ratio is harmless
 CHUNK = 1024**2
 MAX_LAYERS = 3  # a gzip in a zip is common, more than that is none of ours
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".inter", ".item", ".user", ".json", ".jsonl", ".ndjson")
-KINDS = dict.fromkeys(TEXT_SUFFIXES, "text") | {
-    ".gz": "gzip", ".gzip": "gzip", ".zip": "zip", ".parquet": "parquet", ".pq": "parquet",
-}  # fmt: skip
-NO_TABLES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".html", ".ipynb", ".md", ".py", ".r", ".log")
-EXPECTED = "expected CSV, TSV, JSON lines or Parquet, as it is or in gzip or zip"
-
-_UNPACK = "Unpack it, or pack it with gzip."
-_SHEET = "Open it in the program that made it and save the sheet as 'CSV UTF-8'."
-_PAGE = "It is often a log-in or error page saved in place of the file: download it again, logged in."
-_NONE = "Pass the table itself."
-FOREIGN = {
-    b"%PDF": ("a PDF document", _NONE), b"\x89PNG": ("a PNG picture", _NONE), b"\xff\xd8\xff": ("a JPEG picture", _NONE),
-    b"GIF8": ("a GIF picture", _NONE), b"\xd0\xcf\x11\xe0": ("an Excel 97 workbook", _SHEET),
-    b"BZh": ("a bzip2 archive", _UNPACK), b"\xfd7zXZ": ("an xz archive", _UNPACK), b"(\xb5/\xfd": ("a zstd archive", _UNPACK),
-    b"7z\xbc\xaf": ("a 7z archive", _UNPACK), b"Rar!": ("a RAR archive", _UNPACK),
-    b"SQLite format 3": ("a SQLite database", "Export the table as CSV."), b"ARROW1": ("a Feather file", "Save it as Parquet."),
-    b"PARE": ("an encrypted Parquet file", "Save it without encryption."), b"\x89HDF": ("an HDF5 file", "Save it as Parquet."),
-    b"\x93NUMPY": ("a NumPy array", "Save it as Parquet."), b"\x7fELF": ("a program", _NONE),
-    **{bytes([0x80, n]): ("a pickle, which is never read", "Save it as Parquet.") for n in (2, 3, 4, 5)},
-}  # fmt: skip
-PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
-
 
 @dataclass(frozen=True)
 class Content:
     """The bytes of one table, out of whatever they were packed in."""
 
     name: str
+    """The file as the reader knows it, with the member of a zip: for messages."""
+    suffix: str
+    """Of the table inside: .csv for a.csv.gz."""
     data: bytes
     kind: str
     """text or parquet."""
@@ -63,7 +43,7 @@ class Content:
 def read_content(path: str | Path) -> Content:
     """The bytes that `path` names, `file.zip::member.csv` for one member of a zip."""
     file, member = split_member(path)
-    return _unpack(file.name, _read_bytes(file), member)
+    return _unpack(file.name, PurePosixPath(file.name), _read_bytes(file), member)
 
 
 def split_member(path: str | Path) -> tuple[Path, str]:
@@ -72,10 +52,12 @@ def split_member(path: str | Path) -> tuple[Path, str]:
     >>> split_member("shop.zip::ml/ratings.csv")
     (PosixPath('shop.zip'), 'ml/ratings.csv')
     """
-    file, separator, member = str(path).rpartition("::")
-    if separator and not os.path.lexists(path):
-        return Path(file).expanduser(), member
-    return Path(path).expanduser(), ""
+    text = str(path)
+    cuts = [found.start() for found in re.finditer("::", text)]
+    if not cuts or os.path.lexists(text):
+        return Path(text).expanduser(), ""
+    cut = next((cut for cut in cuts if Path(text[:cut]).expanduser().is_file()), cuts[0])
+    return Path(text[:cut]).expanduser(), text[cut + 2 :]
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
@@ -137,73 +119,24 @@ def _near(file: Path) -> str:
     return "Check the path (a relative one counts from the current folder) and the rights."
 
 
-# -- what it really is -------------------------------------------------------------------------------------------------
-
-
-def _kind(name: str, data: bytes) -> str:
-    """gzip, zip, parquet or text, by the bytes. Raises (RK-115) for what is no table, (RK-114) for a name that lies."""
-    if data.startswith(b"\x1f\x8b"):
-        kind = "gzip"
-    elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        kind = "zip"
-    elif data.startswith(b"PAR1"):
-        kind = "parquet"
-    else:
-        kind = "text"
-        _check_foreign(name, data)
-    suffix = PurePosixPath(name).suffix.lower()
-    if kind == "zip" and _is_spreadsheet(data):
-        raise DataError("RK-115", f"{name} is an Excel or Office document; {EXPECTED}.", _SHEET)
-    if KINDS.get(suffix, kind) != kind:
-        fix = {"gzip": f"Rename it to {name}.gz.", "zip": f"Rename it to {name}.zip.",
-               "parquet": f"Rename it to {PurePosixPath(name).stem}.parquet.",
-               "text": f"Download it again, or, if it is text, rename it to {PurePosixPath(name).stem}."}  # fmt: skip
-        found = "text, or damaged from the first byte" if kind == "text" else kind
-        raise DataError("RK-114", f"{name} is called {suffix} and is {found}; expected what its name says.", fix[kind])
-    return kind
-
-
-def _check_foreign(name: str, data: bytes) -> None:
-    found = next((known for magic, known in FOREIGN.items() if data.startswith(magic)), None)
-    if data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
-        found = ("a web page", _PAGE)
-    elif data[257:262] == b"ustar":
-        found = ("a tar archive", "Unpack it and pass the table in it.")
-    if found:
-        raise DataError("RK-115", f"{name} is {found[0]}, not a table; {EXPECTED}.", found[1])
-
-
-def _is_spreadsheet(data: bytes) -> bool:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return bool({"[Content_Types].xml", "content.xml"} & set(archive.namelist()))
-    except BROKEN_ZIP:
-        return False
-
-
 # -- gzip and zip ------------------------------------------------------------------------------------------------------
 
-BROKEN_ZIP = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, struct.error,
-    NotImplementedError, RuntimeError, LookupError, OverflowError,
-)  # fmt: skip
 
-
-def _unpack(name: str, data: bytes, member: str = "", layers: int = 0) -> Content:
-    kind = _kind(name, data)
+def _unpack(name: str, inner: PurePosixPath, data: bytes, member: str = "", layers: int = 0) -> Content:
+    """What lies in `data`; `inner` is the name that it should answer to."""
+    kind = find_kind(name, inner.suffix.lower(), data)
     if member and kind != "zip":
         raise DataError("RK-118", f"{name} is {kind}, not a zip; only a zip has members.", f"Leave out '::{member}'.")
     if kind in ("text", "parquet"):
-        return Content(name, data, kind)
+        return Content(name, inner.suffix.lower(), data, kind)
     if layers == MAX_LAYERS:
-        raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", _UNPACK)
+        raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", UNPACK)
     if kind == "gzip":
         data, cut_off = _gunzip(name, data)
-        inner = name if name.lower().endswith(".tgz") else name.removesuffix(PurePosixPath(name).suffix)
-        content = _unpack(inner or name, data, layers=layers + 1)
+        content = _unpack(name, inner.with_suffix("") if inner.suffix else inner, data, layers=layers + 1)
         return replace(content, cut_off=cut_off or content.cut_off)
     chosen, data, notes = _unzip(name, data, member)
-    content = _unpack(chosen, data, layers=layers + 1)
+    content = _unpack(f"{name}::{chosen}", PurePosixPath(chosen), data, layers=layers + 1)
     return replace(content, notes=notes + content.notes)
 
 
@@ -224,10 +157,10 @@ def _gunzip(name: str, data: bytes) -> tuple[bytes, bool]:
     return b"".join(chunks), False
 
 
-def _read_bounded(name: str, opened: IO[bytes], packed: int, chunks: list[bytes]) -> None:
+def _read_bounded(name: str, opened: gzip.GzipFile | zipfile.ZipExtFile, packed: int, chunks: list[bytes]) -> None:
     """Fills `chunks`, so that what was read is there when the end is missing. Raises (RK-116) for a bomb."""
     size = 0
-    while chunk := opened.read(CHUNK):
+    while chunk := opened.read1(CHUNK):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BYTES:
@@ -269,12 +202,12 @@ def _unzip(name: str, data: bytes, member: str) -> tuple[str, bytes, list[dict[s
             "RK-117", f"{name} is damaged ({error}) and cannot be unpacked; expected a whole zip.", "Download it again."
         ) from error
     notes = [note("one table of the zip is read", 1, chosen.filename)] if len(members) > 1 else []
-    return PurePosixPath(chosen.filename).name, b"".join(chunks), notes
+    return chosen.filename, b"".join(chunks), notes
 
 
 def _choose_member(name: str, members: list[zipfile.ZipInfo], wanted: str) -> zipfile.ZipInfo:
     if wanted:
-        found = [info for info in members if info.filename == wanted]
+        found = [info for info in members if info.filename == wanted][-1:]
         candidates = [info.filename for info in members]
     else:
         found = _tables(members)
@@ -304,4 +237,4 @@ def _suffix(info: zipfile.ZipInfo) -> str:
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
