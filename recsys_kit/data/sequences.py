@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.files.decoding import Text, decode
-from recsys_kit.data.files.unpacking import read_content
+from recsys_kit.data.files import decode, read_content
 from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import DataError
 
@@ -71,7 +70,7 @@ def read_attributes(path: Path) -> pd.DataFrame | None:
     content = read_content(path)
     if content.kind != "text" or not content.data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
         return None
-    text: Text = decode(content)
+    text = decode(content)
     try:
         found = json.loads(text.text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):

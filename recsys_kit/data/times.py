@@ -7,6 +7,7 @@ import pandas as pd
 
 EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
+REPRESENTED = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")  # what ns can hold
 LATEST_S = pd.Timestamp("2100-01-01", tz="UTC").timestamp()
 OTHER_CLOCKS = {  # what numbers may mean besides: seconds of one, and where it starts
     "days since 1970": (86_400, 0),
@@ -54,7 +55,7 @@ def read_times(values: pd.Series, *, day_first: bool | None = None) -> ReadTimes
     ambiguous = False
 
     def settle(found: pd.Series, name: str) -> None:
-        good = found.dropna()
+        good = found.dropna().dt.as_unit("us").clip(*REPRESENTED)
         read[good.index] = good.dt.as_unit("ns")
         how[good.index] = name
 

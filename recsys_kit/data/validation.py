@@ -237,7 +237,7 @@ def _too_many(rows: int, of: int, share: float) -> bool:
 def _refuse_times(
     table: str, frame: pd.DataFrame, times: dict[str, ReadTimes], broken: dict[str, pd.DataFrame]
 ) -> Iterator[DataError]:
-    if "timestamp" not in times:
+    if "time out of range" not in broken:
         return
     found, given = times["timestamp"], frame["timestamp"]
     n_given = int(is_present(given).sum())
@@ -271,7 +271,7 @@ def _refuse_times(
 
 
 def _refuse_ratings(table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame]) -> Iterator[DataError]:
-    if "rating" not in frame:
+    if "rating out of range" not in broken:
         return
     wrong = pd.concat([broken["rating out of range"], broken["rating is not a number"]]).sort_values("row")
     n_given = int(is_present(frame["rating"]).sum())

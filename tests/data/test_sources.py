@@ -194,6 +194,42 @@ def test_rows_read_are_kept_deduplicated_or_quarantined_in_any_mixture(tmp_path,
     }
 
 
+ODD = [
+    "", " ", "\u200b", "nan", "inf", "-inf", "1e400", "-1", "0", "1", "5", "007", "2024-01-01", "31/12/2024", "1/2/24",
+    "1400000000", "1400000000000", "20240101", "9" * 20, "1_000", "<b>x</b>", "\x1b[2J", "１", "2024-02-30", "2014-W01",
+    "0000-01-01", "9999-12-31", "[]", "🫖", "2024-01-01T00:00:00+99:99", "a" * 500,
+]  # fmt: skip
+NAMES = [
+    "rating",
+    "position",
+    "quantity",
+    "price",
+    "title",
+    "text",
+    "label",
+    "attributes",
+    "review_id",
+    "uid",
+    "Country",
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_a_table_holds_it_is_used_and_balanced_or_refused_with_a_code(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    columns = ["user_id", "item_id", "timestamp", *rng.choice(NAMES, 4, replace=False)]
+    rows = [{column: str(rng.choice(ODD)) for column in columns} for _ in range(rng.choice([1, 3, 30]))]
+    path = write(tmp_path / "e.csv", rows)
+    (found,) = check_files([path], table="interactions")
+    try:
+        shop = load_dataset("files", interactions=path)
+    except DataError as refusal:
+        assert refusal.code in {each.code for each in found.refusals}
+    else:
+        assert found.refusals == []
+        assert shop.row_counts()["read"].to_dict() == shop.n_read
+
+
 # -- which data set, which files ---------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,12 @@ def test_impossible_dates_are_no_time(text):
     assert read(text, "2024-01-31") == ["-", "2024-01-31 00:00:00+00:00"]
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "31/12/9999", "1677-01-01"])
+def test_dates_that_nanoseconds_cannot_hold_are_out_of_range(text):
+    shop = door([text, "2024-12-31"])
+    assert shop.quarantine[["rule", "value"]].to_numpy().tolist() == [["time out of range", text]]
+
+
 def test_the_order_of_day_and_month_is_learned_from_the_dates_that_leave_no_choice():
     assert read("1/2/2024", "13/2/2024")[0].startswith("2024-02-01")
     assert read("1/2/2024", "2/13/2024")[0].startswith("2024-01-02")
