@@ -96,18 +96,53 @@ def datasets() -> None:
 
 
 @app.command()
-def report(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a run.")]) -> None:
-    """Write a run's index.html anew from what lies in its folder."""
-    from recsys_kit.errors import ArtifactError
+def report(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folder of a run, or of two to compare.")],
+    compare: Annotated[bool, typer.Option("--compare", help="Compare two runs, A and B.")] = False,
+) -> None:
+    """Write a run's index.html anew from what lies in its folder; with --compare, what changed from run A to run B.
+
+    The comparison is written into the folder of B, as compare.html.
+    """
+    from recsys_kit.errors import ArtifactError, ParameterError
     from recsys_kit.workbook.report import write_report
     from recsys_kit.workbook.runs import resolve
 
-    path = resolve(folder)
-    if not (path / "run.json").exists():
-        raise ArtifactError(
-            "RK-402", f"{path} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
+    if compare and len(folders) != 2:
+        raise ParameterError(
+            "RK-404", f"--compare got {len(folders)} folders; expected two.", "Name two runs: report A B --compare."
         )
-    print(write_report(path))
+    paths = [resolve(folder) for folder in folders]
+    for path in paths:
+        if not (path / "run.json").exists():
+            raise ArtifactError(
+                "RK-402", f"{path} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
+            )
+    if compare:
+        show_comparison(*paths)
+    else:
+        for path in paths:
+            print(write_report(path))
+
+
+def show_comparison(before: Path, after: Path) -> None:
+    """What changed from one run to another in a few lines, and the path of the page that has all of it."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.compare import compare, sentences, terminal_tables, write_comparison
+
+    found = compare(before, after)
+    console = Console(highlight=False, soft_wrap=True)
+    for sentence in sentences(found):
+        console.print(escape(sentence))
+    for title, header, rows in terminal_tables(found):
+        table = Table(*header, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+    print(write_comparison(found))
 
 
 @app.command()

@@ -80,9 +80,8 @@ def rows_figure(report: Mapping[str, Any]) -> Figure | None:
         return None
     read = sum(sum(fates.values()) for fates in tables.values())
     lost = {fate: sum(fates[fate] for fates in tables.values()) for fate in FATES}
-    words = (
-        f"rows read; {share(lost['deduplicated'], read)} were said twice, {share(lost['quarantined'], read)} quarantined"
-    )
+    twice, set_apart = share(lost["deduplicated"], read), share(lost["quarantined"], read)
+    words = f"rows read; {twice} were there already, {set_apart} quarantined"
     bars = [bar(table, fates, FATES) for table, fates in tables.items()]
     return Figure("What came in?", short(read), words, bars)
 

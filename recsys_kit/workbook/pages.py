@@ -37,7 +37,7 @@ def fill(template: str, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("recsys_kit.workbook", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(short=short, pathless=pathless, zip=zip)
+    environment.filters.update(short=short, pathless=pathless, told=told, zip=zip)
     return environment.get_template(template).render(**values)
 
 
@@ -112,6 +112,15 @@ def pathless(value: Any) -> Any:
     return f"…/{Path(value).name}" if isinstance(value, str) and Path(value).is_absolute() else value
 
 
+def told(value: Any) -> str:
+    """A value in a table of differences, where absent and empty are two things.
+
+    >>> told(None), told(""), told(0.5), told("/a/b.csv")
+    ('–', 'empty', '0.500', '…/b.csv')
+    """
+    return "empty" if value == "" else short(pathless(value))
+
+
 def without_folders(text: Any, folder: Path) -> str:
     """A sentence, such as an error's, without the folders of this machine; `folder` is the run's."""
     text = str(text or "")
@@ -147,6 +156,7 @@ def draw(plot: Callable[[Axes], None], *, lines: int, salt: str) -> str:
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", alpha=0.25)
         ax.locator_params(axis="x", nbins=6)
+        ax.set_ylim(-0.6, lines - 0.4)
         buffer = io.StringIO()
         nameless = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nameless, transparent=True)

@@ -107,28 +107,29 @@ def nothing(run: Mapping[str, Any], folder: Path) -> str:
 
 def headline(metrics: pd.DataFrame | None, differences: pd.DataFrame | None, k: int) -> Iterator[str]:
     """Who is best, whether that is more than chance, whether language models help."""
-    boards = {} if metrics is None else {name: rows_of(metrics, name, METRIC, k) for name in SLICES}
-    everybody, warm = boards.get("all", ()), boards.get("warm", ())
+    if metrics is None:
+        return
+    everybody, warm = (rows_of(metrics, slice_name, METRIC, k) for slice_name in ("all", "warm"))
     if len(everybody):
-        best = everybody.iloc[0]
-        who = SLICES["all"].format(n=short(int(best.n_users)))
-        yield " ".join([
-            f"For {who}, {best.model} has the highest NDCG@{k} of {len(everybody)} models: {interval(best)}.",
-            *against_baseline(best.model, differences, "all", k),
-            *overlaps(best.model, interval(best), dict(zip(everybody["model"], map(interval, everybody.itertuples())))),
-        ])  # fmt: skip
+        yield leader(everybody, differences, f"has the highest NDCG@{k} of {len(everybody)} models")
     if len(warm) and not (len(everybody) and warm["n_users"].iloc[0] == everybody["n_users"].iloc[0]):
-        best = warm.iloc[0]
-        too = " too" if len(everybody) and best.model == everybody["model"].iloc[0] else ""
-        who = SLICES["warm"].format(n=short(int(best.n_users)))
-        yield " ".join([
-            f"Among {who}, {best.model} leads{too}: {interval(best)}.",
-            *against_baseline(best.model, differences, "warm", k),
-            *overlaps(best.model, interval(best), dict(zip(warm["model"], map(interval, warm.itertuples())))),
-        ])  # fmt: skip
-    if len(everybody) and {"content_minilm", "content_tfidf"} <= set(everybody["model"]):
+        too = len(everybody) and warm["model"].iloc[0] == everybody["model"].iloc[0]
+        yield leader(warm, differences, "leads too" if too else "leads")
+    if {"content_minilm", "content_tfidf"} <= set(everybody["model"]):
         models = everybody.set_index("model")
         yield language_model(models.loc["content_minilm"], models.loc["content_tfidf"], models.iloc[0])
+
+
+def leader(rows: pd.DataFrame, differences: pd.DataFrame | None, what: str) -> str:
+    """The best of one slice: its interval, its difference to popularity, and who comes near it."""
+    best, slice_name = rows.iloc[0], rows["slice"].iloc[0]
+    known = {row.model: interval(row) for row in rows.itertuples()}
+    who = SLICES[slice_name].format(n=short(int(best.n_users)))
+    return " ".join([
+        f"For {who}, {best.model} {what}: {interval(best)}.",
+        *against_baseline(best.model, differences, slice_name, int(best.k)),
+        *overlaps(best.model, known),
+    ])  # fmt: skip
 
 
 def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: str, k: int) -> Iterator[str]:
@@ -142,11 +143,13 @@ def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: s
         yield f"Shopper by shopper its difference to popularity is {row:+#.3g}: {verdict[row.sign]}."
 
 
-def overlaps(best: str, its: Interval, others: Mapping[str, Interval]) -> Iterator[str]:
+def overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
     """Who may be as good: the models whose intervals reach into that of the best."""
-    close = [name for name, other in others.items() if name != best and other.high >= its.low]
-    if close:
-        yield f"The interval{'s' if len(close) > 1 else ''} of {listed(close)} overlap{'' if len(close) > 1 else 's'} it."
+    close = [name for name, other in known.items() if name != best and other.high >= known[best].low]
+    if len(close) == 1:
+        yield f"The interval of {close[0]} overlaps it."
+    elif close:
+        yield f"The intervals of {listed(close)} overlap it."
 
 
 def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
@@ -166,10 +169,12 @@ def review_headline(rows: list[dict[str, Any]]) -> Iterator[str]:
     known = {row["name"]: score for row in rows if (score := row["macro_f1"]) is not None}
     if known:
         best = max(known, key=lambda name: known[name].value)
-        yield " ".join([
-            f"Of {len(known)} ways to read a review, {best} has the highest macro-F1: {known[best]}.",
-            *overlaps(best, known[best], known),
-        ])
+        yield " ".join(
+            [
+                f"Of {len(known)} ways to read a review, {best} has the highest macro-F1: {known[best]}.",
+                *overlaps(best, known),
+            ]
+        )
 
 
 # -- the leaderboard ---------------------------------------------------------------------------------------------------
@@ -216,11 +221,13 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
 
         who = SLICES[slice_name].format(n=short(int(rows["n_users"].iloc[0])))
         words = "; ".join(f"{row.model} {interval(row)}" for row in rows.itertuples())
-        drawn.append({
-            "title": f"NDCG@{k}, {who}, with 95 % intervals",
-            "svg": draw(plot, lines=len(rows), salt=slice_name),
-            "words": words,
-        })
+        drawn.append(
+            {
+                "title": f"NDCG@{k}, {who}, with 95 % intervals",
+                "svg": draw(plot, lines=len(rows), salt=slice_name),
+                "words": words,
+            }
+        )
     return drawn
 
 
@@ -228,13 +235,14 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
 
 
 def classifiers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row per review classifier: its name, and macro-F1 and accuracy as intervals, None where unknown."""
+    """One row per review classifier, best first: its name, macro-F1 and accuracy as intervals, None where unknown."""
     named = report.get("classifiers")
-    return [
+    rows = [
         {"name": name} | {m: as_interval(scores.get(m)) for m in ("macro_f1", "accuracy")}
         for name, scores in (named.items() if isinstance(named, Mapping) else ())
         if isinstance(scores, Mapping)
     ]
+    return sorted(rows, key=lambda row: -row["macro_f1"].value if row["macro_f1"] else 0.0)
 
 
 def as_interval(score: Any) -> Interval | None:
