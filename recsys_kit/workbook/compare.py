@@ -14,6 +14,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.workbook.cautions import chapter_title
 from recsys_kit.workbook.pages import (
     COLUMNS,
+    LONGEST_NAME,
     METRIC,
     SLICES,
     draw,
@@ -153,8 +154,8 @@ def metric_changes(before: pd.DataFrame, after: pd.DataFrame, k: int) -> pd.Data
     Per-shopper values are not kept, so no paired test is possible: `overlap` says whether the two intervals do.
     """
     keys, ends = ["slice", "metric", "model"], ["value", "low", "high"]
-    parts = [table.loc[table["k"] == k, keys + ends].set_index(keys) for table in (before, after)]
-    both = parts[0].join(parts[1], how="inner", lsuffix="_a", rsuffix="_b").reset_index()
+    parts = [table.loc[table["k"] == k, keys + ends] for table in (before, after)]
+    both = parts[0].merge(parts[1], on=keys)
     both.columns = [*keys, "a", "a_low", "a_high", "b", "b_low", "b_high"]
     both["difference"] = both["b"] - both["a"]
     both["overlap"] = ~((both["a_low"] > both["b_high"]) | (both["b_low"] > both["a_high"]))
@@ -203,9 +204,9 @@ def sentences(found: Comparison) -> Iterator[str]:
     most = f"; {moved.model} moves most ({signed(moved.difference)})" if moved.model != best.model else ""
     yield (f"NDCG@{found.k} of {best.model}, the highest in {b}, {moves(best)}{most}.")
     yield (
-        f"The intervals of {listed(apart)} do not overlap between the runs."
+        f"Between the runs the intervals of {listed(apart)} do not overlap."
         if apart
-        else "For every model the intervals of the two runs overlap."
+        else "For every model the intervals of the two runs overlap in it."
     )
     yield caveat(found)
 
@@ -329,7 +330,7 @@ def dot_plots(found: Comparison) -> list[dict[str, str]]:
             [end._asdict() for row in rows.itertuples() for end in reversed(ends(row))],
             index=[model for model in rows["model"] for _ in "AB"],
         )
-        labels = [label for model in rows["model"] for label in ("B", f"{model}  A")]
+        labels = [label for model in rows["model"] for label in ("B", f"{plots.shorten(model, LONGEST_NAME)}  A")]
 
         def plot(ax: Axes, marks: pd.DataFrame = marks, labels: Sequence[str] = labels) -> None:
             plots.plot_intervals(ax, marks, labels)

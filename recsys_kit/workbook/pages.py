@@ -1,6 +1,7 @@
 """What the pages of a run share: how a file of the run is read, a number written, a template filled, a plot drawn."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import READERS, project_root, write_atomically
 
 METRIC, BASELINE = "ndcg", "popularity"
+LONGEST_NAME = 24  # of a model beside a plot
 COLUMNS = {  # what the tables show of the metrics, how it is called, what it says
     "ndcg": ("NDCG", "how near the top of the list the right products stand"),
     "recall": ("recall", "share of a shopper's next products that are in the list"),
@@ -160,4 +162,5 @@ def draw(plot: Callable[[Axes], None], *, lines: int, salt: str) -> str:
         buffer = io.StringIO()
         nameless = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nameless, transparent=True)
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    svg = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    return re.sub(r' id="[\w.]+_\d+"', "", svg)  # names of parts that nothing refers to, the same in every plot

@@ -17,6 +17,7 @@ from recsys_kit.workbook.data_figures import data_figures
 from recsys_kit.workbook.pages import (
     BASELINE,
     COLUMNS,
+    LONGEST_NAME,
     METRIC,
     SLICES,
     draw,
@@ -147,9 +148,9 @@ def overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
     """Who may be as good: the models whose intervals reach into that of the best."""
     close = [name for name, other in known.items() if name != best and other.high >= known[best].low]
     if len(close) == 1:
-        yield f"The interval of {close[0]} overlaps it."
+        yield f"The interval of {close[0]} overlaps with it."
     elif close:
-        yield f"The intervals of {listed(close)} overlap it."
+        yield f"The intervals of {listed(close)} overlap with it."
 
 
 def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
@@ -216,7 +217,8 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
     for slice_name, rows in boards.items():
 
         def plot(ax: Axes, rows: pd.DataFrame = rows) -> None:
-            plots.plot_intervals(ax, rows.set_index("model").iloc[::-1])
+            upwards = rows.set_index("model").iloc[::-1]
+            plots.plot_intervals(ax, upwards, [plots.shorten(name, LONGEST_NAME) for name in upwards.index])
             ax.set_xlim(min(0, ends.min().min()), ends.max().max() * 1.04 or 1)
 
         who = SLICES[slice_name].format(n=short(int(rows["n_users"].iloc[0])))
