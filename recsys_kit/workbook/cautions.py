@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_kit.workbook.data_figures import rows_read, test_cold
-from recsys_kit.workbook.pages import counted, listed, read, read_dict, share, short, without_folders
+from recsys_kit.workbook.pages import counted, listed, read, read_dict, sentence, share, short, without_folders
 from recsys_kit.workbook.runs import maker_of, sha256_of
 
 MANY_COLD = 0.2  # a fifth of new shoppers moves the mean over all of them
@@ -45,7 +45,7 @@ def stopped(run: Mapping[str, Any], folder: Path) -> Iterator[Caution]:
     """Chapters that began and did not end well."""
     for name, state in sorted(run.get("chapters", {}).items()):
         if how := STOPPED.get(state.get("status")):
-            why = without_folders(state.get("message") or state.get("reason"), folder)
+            why = sentence(without_folders(state.get("message") or state.get("reason"), folder))
             yield Caution(
                 f"Chapter {chapter_title(name)} {how}",
                 f"{why} What it and the chapters after it make is missing, or from an earlier run.".strip(),
@@ -79,7 +79,7 @@ def damaged(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
         elif path.suffix in (".json", ".parquet") and read(folder, name) is None:
             bad.append((name, "unreadable"))
     if bad:
-        found = listed([f"{name} is {how}" for name, how in bad])
+        found = "; ".join(f"{name} is {how}" for name, how in bad)
         chapters = listed([chapter_title(name) for name in sorted({maker_of(name) for name, _ in bad})])
         yield Caution(
             "Results are damaged",
@@ -102,7 +102,8 @@ def leaks(report: Mapping[str, Any]) -> Iterator[Caution]:
     if found:
         yield Caution(
             "The split leaks",
-            f"{'; '.join(found)}. Models have seen what they are asked to predict: every number below flatters them.",
+            f"{sentence('; '.join(found))} "
+            "Models have seen what they are asked to predict: every number below flatters them.",
             "Do not use this leaderboard. The audit in chapter 01 shows the rows; split by time.",
         )
 
@@ -139,7 +140,7 @@ def quarantined(report: Mapping[str, Any]) -> Iterator[Caution]:
     read = sum(sum(fates.values()) for fates in tables.values())
     yield Caution(
         f"{counted(n, 'row')} of {short(read)} {'is' if n == 1 else 'are'} quarantined ({share(n, read)})",
-        f"They could not be used and no number below counts them. {'; '.join(rules)}.",
+        f"They could not be used and no number below counts them. Why: {'; '.join(rules)}.",
         "data/quarantine.parquet has each with its reason. Mend the source if you did not expect them.",
     )
 

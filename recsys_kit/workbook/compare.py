@@ -339,7 +339,7 @@ def dot_plots(found: Comparison) -> list[dict[str, str]]:
         words = "; ".join(f"{row.model} A {ends(row)[0]}, B {ends(row)[1]}" for row in rows.iloc[::-1].itertuples())
         drawn.append(
             {
-                "title": f"NDCG@{found.k}, {slice_name} shoppers, with 95 % intervals",
+                "title": f"NDCG@{found.k} of {slice_name} shoppers, with 95 % intervals",
                 "svg": draw(plot, lines=len(marks), salt=f"compare {slice_name}"),
                 "words": words,
             }

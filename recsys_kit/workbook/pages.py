@@ -103,6 +103,16 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
+def sentence(text: str) -> str:
+    """Words as a sentence: with a capital, and a full stop where none closes them.
+
+    >>> sentence("no such file"), sentence("Why?"), sentence("")
+    ('No such file.', 'Why?', '')
+    """
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("." if text and text[-1] not in ".!?" else "")
+
+
 def pathless(value: Any) -> Any:
     """The value of a parameter without the folders of this machine: the page travels.
 

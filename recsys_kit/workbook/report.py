@@ -28,6 +28,7 @@ from recsys_kit.workbook.pages import (
     read_dict,
     report_k,
     rows_of,
+    sentence,
     short,
     without_folders,
     write_page,
@@ -97,7 +98,7 @@ def nothing(run: Mapping[str, Any], folder: Path) -> str:
     if not run.get("chapters"):
         return "Nothing has been run into this folder yet: recsys-kit run makes what this page shows."
     if state.get("status") == "skipped" and state.get("reason") not in (None, "not reached"):
-        return f"There is no leaderboard in this run: {without_folders(state['reason'], folder)}"
+        return f"There is no leaderboard in this run. {sentence(without_folders(state['reason'], folder))}"
     if state.get("status") == "not_requested":
         return "There is no leaderboard in this run: chapter 04 was not asked for. Run it with --only 04."
     return "This run has no leaderboard yet: chapter 04 has not been executed to its end."
@@ -221,11 +222,11 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
             plots.plot_intervals(ax, upwards, [plots.shorten(name, LONGEST_NAME) for name in upwards.index])
             ax.set_xlim(min(0, ends.min().min()), ends.max().max() * 1.04 or 1)
 
-        who = SLICES[slice_name].format(n=short(int(rows["n_users"].iloc[0])))
+        who = f"{short(int(rows['n_users'].iloc[0]))} {'judged' if slice_name == 'all' else slice_name} shoppers"
         words = "; ".join(f"{row.model} {interval(row)}" for row in rows.itertuples())
         drawn.append(
             {
-                "title": f"NDCG@{k}, {who}, with 95 % intervals",
+                "title": f"NDCG@{k} of {who}, with 95 % intervals",
                 "svg": draw(plot, lines=len(rows), salt=slice_name),
                 "words": words,
             }

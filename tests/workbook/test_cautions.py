@@ -83,14 +83,14 @@ def test_a_leak_is_told_with_its_count(tmp_path):
     write(tmp_path, REPORT, {"leaks": {"n_events_after_cut_in_train": 3, "n_others": 0}})
     (caution,) = found(tmp_path)
     assert caution.title == "The split leaks"
-    assert caution.meaning.startswith("events after cut in train: 3. Models")
+    assert caution.meaning.startswith("Events after cut in train: 3. Models")
     assert "others" not in caution.meaning
 
 
 def test_a_check_of_the_audit_that_fails_is_a_leak(tmp_path):
     write(tmp_path, REPORT, {"audit": [{"check": "train ends first", "passed": False, "detail": "1 does not"}]})
     (caution,) = found(tmp_path)
-    assert "not true: train ends first (1 does not)" in caution.meaning
+    assert "Not true: train ends first (1 does not)" in caution.meaning
 
 
 @pytest.mark.parametrize(("n_cold", "warned"), [(0, False), (19, False), (20, True), (100, True)])

@@ -12,7 +12,8 @@ REPORT = {
     "cold": [{"part": "train", "shoppers": 9, "new shoppers": 0},
              {"part": "test", "shoppers": 40, "new shoppers": 3, "products": 50, "new products": 5}],
     "report": [{"table": "items", "action": "kept", "rows": 800}, {"table": "items", "action": "noted", "rows": 99},
-               {"table": "items", "action": "deduplicated", "rows": 8}, {"table": "users", "action": "kept", "rows": 0}],
+               {"table": "items", "action": "deduplicated", "rows": 8},
+               {"table": "users", "action": "kept", "rows": 0}],
 }  # fmt: skip
 LABELS = {"classifiers": {"majority": {"per_class": [{"label": "1", "support": 1}, {"label": "5", "support": 3}]}}}
 

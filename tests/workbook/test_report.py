@@ -221,7 +221,7 @@ def test_a_run_of_reviews_alone_speaks_of_reviews(tmp_path):
     page = check_safe(render(tmp_path))
     assert page.links == ["#findings", "#data", "#reviews", "#chapters"]
     assert "The data in two figures" in page.text
-    assert "There is no leaderboard in this run: there are no shoppers." in page.text
+    assert "There is no leaderboard in this run. There are no shoppers." in page.text
 
 
 def test_a_run_of_sequences_needs_neither_dates_nor_reviews(tmp_path):
@@ -238,7 +238,7 @@ def test_a_run_of_sequences_needs_neither_dates_nor_reviews(tmp_path):
     [
         ({"status": "not_requested"}, "was not asked for"),
         ({"status": "failed"}, "has not been executed to its end"),
-        ({"status": "skipped", "reason": "no shoppers"}, "There is no leaderboard in this run: no shoppers"),
+        ({"status": "skipped", "reason": "no shoppers"}, "There is no leaderboard in this run. No shoppers."),
     ],
 )
 def test_why_there_is_no_leaderboard_is_said(tmp_path, state, words):
