@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recsys_kit.workbook.data_figures import rows_read, test_cold
+from recsys_kit.workbook.data_figures import rows_read, cold_in_test
 from recsys_kit.workbook.pages import counted, listed, read, read_dict, sentence, share, short, without_folders
 from recsys_kit.workbook.runs import maker_of, sha256_of
 
@@ -74,8 +74,8 @@ def damaged(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
         path = folder / name
         if not path.exists():
             bad.append((name, "gone"))
-        elif name in recorded and sha256_of(path) != recorded[name]:
-            bad.append((name, "not what was written"))
+        elif name in recorded:
+            bad += [(name, "not what was written")] * (sha256_of(path) != recorded[name])
         elif path.suffix in (".json", ".parquet") and read(folder, name) is None:
             bad.append((name, "unreadable"))
     if bad:
@@ -110,7 +110,7 @@ def leaks(report: Mapping[str, Any]) -> Iterator[Caution]:
 
 def cold(protocol: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[Caution]:
     """Many shoppers to be judged are new: for them most models can only show the popular."""
-    seen = test_cold(report)
+    seen = cold_in_test(report)
     n, new = protocol.get("n_users") or seen.get("shoppers"), protocol.get("n_cold")
     new = seen.get("new shoppers") if new is None else new
     if n and new and new / n >= MANY_COLD:

@@ -126,7 +126,7 @@ def density_figure(counts: Mapping[str, Any]) -> Figure | None:
     return Figure("How much is known?", f"{short(100 * density)} %", words, squares=round(1000 * density))
 
 
-def test_cold(report: Mapping[str, Any]) -> dict[str, int]:
+def cold_in_test(report: Mapping[str, Any]) -> dict[str, int]:
     """Shoppers and products of the test part, and how many of them train has never seen; empty where unknown."""
     cold = report.get("cold")
     if isinstance(cold, Mapping):
@@ -138,7 +138,7 @@ def test_cold(report: Mapping[str, Any]) -> dict[str, int]:
 
 def new_figure(report: Mapping[str, Any], counts: Mapping[str, Any]) -> Figure | None:
     """Whom and what the test part brings that training never saw, and what nobody ever took."""
-    cold = test_cold(report)
+    cold = cold_in_test(report)
     if not cold.get("shoppers"):
         return None
     colours = {"known": plots.BLUE, "new": plots.ORANGE, "met": plots.BLUE, "never_met": plots.GREY}

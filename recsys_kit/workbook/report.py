@@ -284,10 +284,10 @@ def chapters(run: Mapping[str, Any], timings: Mapping[str, Any], folder: Path) -
             "name": chapter_title(name),
             "status": state.get("status", "opened by hand"),
             "reused": bool(state.get("reused")),
-            "why": without_folders(state.get("message") or state.get("reason"), folder),
+            "why": sentence(without_folders(state.get("message") or state.get("reason"), folder)),
             "cause": state.get("cause", ""),
             "cell": state.get("cell", ""),
-            "next": without_folders(state.get("next"), folder),
+            "next": sentence(without_folders(state.get("next"), folder)),
             "sections": state.get("skipped_sections", []),
             "links": {
                 f"notebooks/{name}{end}": words

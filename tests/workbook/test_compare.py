@@ -82,18 +82,21 @@ def test_other_test_data_is_said(runs, artifacts, words):
 
 
 @pytest.mark.parametrize(
-    ("b", "verdict"),
+    ("b", "verdict", "difference"),
     [
-        ((0.10, 0.09, 0.11), "overlap"),  # ends that touch
-        ((0.11, 0.0901, 0.12), "do not overlap"),
-        ((0.05, 0.04, 0.0699), "do not overlap"),
-        ((0.05, np.nan, np.nan), ""),
+        ((0.10, 0.09, 0.11), "overlap", "+0.0200"),  # ends that touch
+        ((0.10, 0.085, 0.12), "overlap", "+0.0200"),
+        ((0.06, 0.05, 0.075), "overlap", "-0.0200"),
+        ((0.11, 0.0901, 0.12), "do not overlap", "+0.0300"),
+        ((0.05, 0.04, 0.0699), "do not overlap", "-0.0300"),
+        ((0.05, np.nan, np.nan), "", "-0.0300"),
     ],
 )
-def test_intervals_overlap_or_not_and_nothing_is_called_better(runs, b, verdict):
+def test_intervals_overlap_or_not_and_nothing_is_called_better(runs, b, verdict, difference):
     table({("hybrid", "all"): b}).to_parquet(runs[1] / "results/metrics.parquet")
     found = compare(*runs)
-    assert [row["verdict"] for row in map(metric_row, found.metrics.itertuples())] == [verdict]
+    (row,) = map(metric_row, found.metrics.itertuples())
+    assert (row["verdict"], row["difference"]) == (verdict, difference)
     page = check_safe(render(found)).text
     assert "better" not in page
     assert ("the intervals of hybrid do not overlap" in page) == (verdict == "do not overlap")

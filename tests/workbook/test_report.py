@@ -257,7 +257,7 @@ def test_links_are_only_to_what_there_is(folder):
 
 def test_every_chapter_has_its_status_time_memory_reason_and_what_to_do(folder):
     page = Page(render(folder)).text
-    for words in ("done, reused", "skipped", "there are no reviews", "not requested", "error in cell fit",
+    for words in ("done, reused", "skipped", "There are no reviews", "not requested", "error in cell fit",
                   "Run it again", "skipped: prices", "12.3", "410", "in all", "112", "410 at most"):  # fmt: skip
         assert words in page, words
 
