@@ -131,7 +131,8 @@ def show_comparison(before: Path, after: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.compare import compare, sentences, terminal_tables, write_comparison
+    from recsys_kit.workbook.compare import sentences, terminal_tables, write_comparison
+    from recsys_kit.workbook.differences import compare
 
     found = compare(before, after)
     console = Console(highlight=False, soft_wrap=True)

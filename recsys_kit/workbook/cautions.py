@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recsys_kit.workbook.data_figures import rows_read, cold_in_test
+from recsys_kit.workbook.data_figures import cold_in_test, rows_read
 from recsys_kit.workbook.pages import counted, listed, read, read_dict, sentence, share, short, without_folders
 from recsys_kit.workbook.runs import maker_of, sha256_of
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import READERS, project_root, write_atomically
 
-METRIC, BASELINE = "ndcg", "popularity"
+METRIC = "ndcg"
 LONGEST_NAME = 24  # of a model beside a plot
 COLUMNS = {  # what the tables show of the metrics, how it is called, what it says
     "ndcg": ("NDCG", "how near the top of the list the right products stand"),

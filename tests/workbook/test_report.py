@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.workbook.headlines import against_baseline, headline, review_headline
 from recsys_kit.workbook.report import (
-    against_baseline,
     clear_best,
-    headline,
     render,
-    review_headline,
     short,
     summary,
     write_report,
