@@ -97,8 +97,8 @@ def datasets() -> None:
 
 @app.command()
 def report(
-    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folder of a run, or of two to compare.")],
-    compare: Annotated[bool, typer.Option("--compare", help="Compare two runs, A and B.")] = False,
+    folders: Annotated[list[str], typer.Argument(metavar="DIR", help="Folder of a run, or of two to compare.")],
+    compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
 ) -> None:
     """Write a run's index.html anew from what lies in its folder; with --compare, what changed from run A to run B.
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.errors import ParameterError
+from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.workbook.cautions import chapter_title
-from recsys_kit.workbook.pages import COLUMNS, read, read_dict, report_k, short
+from recsys_kit.workbook.pages import COLUMNS, listed, read, read_dict, report_k, short
 
 PARTS = ("train", "valid", "test")
 DIGITS = 8  # of a hash, enough to see that two differ
@@ -59,6 +59,7 @@ def compare(before: Path, after: Path) -> Comparison:
 
     Raises:
         ParameterError: RK-404 where both are the same folder.
+        ArtifactError: RK-404 where a run.json records nothing or cannot be read.
     """
     if before == after:
         raise ParameterError(
@@ -67,6 +68,11 @@ def compare(before: Path, after: Path) -> Comparison:
             "Name another folder: report A B --compare.",
         )
     runs = read_dict(before, "run.json"), read_dict(after, "run.json")
+    for folder, run in zip((before, after), runs, strict=True):
+        if not run:
+            raise ArtifactError(
+                "RK-404", f"{folder / 'run.json'} cannot be read; expected the record of a run.", "Run it again."
+            )
     tables = read(before, "results/metrics.parquet"), read(after, "results/metrics.parquet")
     k = report_k(*tables)
     models = [set() if table is None else set(table["model"]) for table in tables]
@@ -118,13 +124,12 @@ def data_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
 
 def code_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     """The chapters whose cells differ, and the package where it does, by the first digits of their hashes."""
-    cells, packages = [{}, {}], [{}, {}]
-    for place, run in enumerate((before, after)):
-        for name, state in sorted(run.get("chapters", {}).items()):
-            made = state.get("earlier", state).get("made_with") or {}
-            if made:
-                cells[place][chapter_title(name)] = str(made.get("cells", ""))[:DIGITS]
-                packages[place][f"recsys_kit in {chapter_title(name)}"] = str(made.get("package", ""))[:DIGITS]
+    cells, packages = [], []
+    for run in (before, after):
+        made = {name: state.get("earlier", state).get("made_with") for name, state in run.get("chapters", {}).items()}
+        known = {chapter_title(name): how for name, how in made.items() if how}
+        cells.append({name: str(how.get("cells"))[:DIGITS] for name, how in known.items()})
+        packages.append({"recsys_kit": listed(sorted({str(how.get("package"))[:DIGITS] for how in known.values()}))})
     for where, (first, second) in (("cells", cells), ("package", packages)):
         yield from (change for change in changes(where, first, second) if change.before and change.after)
 

@@ -125,11 +125,13 @@ def pathless(value: Any) -> Any:
 
 
 def told(value: Any) -> str:
-    """A value in a table of differences, where absent and empty are two things.
+    """A value in a table of differences: exact enough to see one, and absent and empty are two things.
 
-    >>> told(None), told(""), told(0.5), told("/a/b.csv")
-    ('–', 'empty', '0.500', '…/b.csv')
+    >>> told(None), told(""), told(0.00012345), told(12345), told("/a/b.csv")
+    ('–', 'empty', '0.00012345', '12,345', '…/b.csv')
     """
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "empty" if value == "" else short(pathless(value))
 
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recsys_kit import cli
-from recsys_kit.errors import ParameterError
+from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.workbook.compare import metric_row, render, sentences
 from recsys_kit.workbook.differences import compare
 from tests.workbook.test_report import EVIL, METRICS, check_safe, table, write
@@ -61,7 +61,7 @@ def test_each_kind_of_difference_is_found_and_nothing_else(runs):
         ("counts", "train", "-50"), ("sha256", "data/train.parquet", ""),
     ]  # fmt: skip
     assert [(one.where, one.what, one.after) for one in found.versions] == [
-        ("library", "numpy", "2.5"), ("package", "recsys_kit in 04 evaluation", "33333333"),
+        ("library", "numpy", "2.5"), ("package", "recsys_kit", "33333333"),
     ]  # fmt: skip
     assert "judged on the same events, but learned from others" in list(sentences(found))[-1]
     page = check_safe(render(found))
@@ -186,3 +186,10 @@ def test_a_folder_that_is_no_run_is_refused_before_a_page_is_written(runs, argum
 def test_a_run_is_not_compared_with_itself(runs):
     with pytest.raises(ParameterError, match="RK-404"):
         compare(runs[0], runs[0])
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+def test_a_run_without_a_record_is_not_compared(runs, content):
+    (runs[1] / "run.json").write_text(content)
+    with pytest.raises(ArtifactError, match=r"RK-404 .*b/run.json cannot be read"):
+        compare(*runs)
