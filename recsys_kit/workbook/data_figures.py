@@ -16,12 +16,12 @@ FATES = {"kept": plots.BLUE, "deduplicated": plots.ORANGE, "quarantined": plots.
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a bar: what it is, how much, its colour."""
+    """A piece of a bar: what it is, how much, its colour, and how much in words."""
 
     name: str
     size: float
     colour: str
-    shown: str = ""
+    shown: str
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def data_figures(report: Mapping[str, Any], classification: Mapping[str, Any]) -
     return [figure for figure in makers if figure]
 
 
-def bar(label: str, parts: Mapping[str, float], colours: Mapping[str, str], whole: float = 0) -> Bar:
+def bar(label: str, parts: Mapping[str, float], colours: Mapping[str, str]) -> Bar:
     """A bar of the parts that are not empty."""
     pieces = [Part(name.replace("_", " "), size, colours[name], short(size)) for name, size in parts.items() if size]
-    return Bar(label, pieces, whole or sum(parts.values()))
+    return Bar(label, pieces, sum(parts.values()))
 
 
 def rows_read(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
