@@ -10,6 +10,7 @@ import pandas as pd
 from recsys_kit import plots
 from recsys_kit.workbook.pages import counted, share, short
 
+UNBROKEN = "\N{NON-BREAKING HYPHEN}"  # a date stays on one line
 PARTS = ("train", "valid", "test", "set_aside")
 FATES = {"kept": plots.BLUE, "deduplicated": plots.ORANGE, "quarantined": plots.GREY}
 
@@ -95,7 +96,8 @@ def split_figure(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Figure
     days = list(_days(counts, report))
     words = "events; the latest are kept to be predicted"
     if counts.get("first_day") and counts.get("last_day"):
-        words = f"events from {counts['first_day']} to {counts['last_day']}; the latest are kept to be predicted"
+        first, last = (str(counts[day]).replace("-", UNBROKEN) for day in ("first_day", "last_day"))
+        words = f"events from {first} to {last}; the latest are kept to be predicted"
     bars = [bar("in events", sizes, colours)]
     if days:
         bars.append(bar("in days", dict(zip(PARTS[:3], days, strict=True)), colours))

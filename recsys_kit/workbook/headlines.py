@@ -29,13 +29,12 @@ def headline(metrics: pd.DataFrame | None, differences: pd.DataFrame | None, k: 
 def leader(rows: pd.DataFrame, differences: pd.DataFrame | None, what: str) -> str:
     """The best of one slice: its interval, its difference to popularity, and who comes near it."""
     best, slice_name = rows.iloc[0], rows["slice"].iloc[0]
+    compared = list(against_baseline(best.model, differences, slice_name, int(best.k)))
     known = {row.model: interval(row) for row in rows.itertuples()}
+    if compared and best.model != BASELINE:  # shopper by shopper says more than two intervals do
+        known.pop(BASELINE, None)
     who = SLICES[slice_name].format(n=short(int(best.n_users)))
-    return " ".join([
-        f"For {who}, {best.model} {what}: {interval(best)}.",
-        *against_baseline(best.model, differences, slice_name, int(best.k)),
-        *overlaps(best.model, known),
-    ])  # fmt: skip
+    return " ".join([f"For {who}, {best.model} {what}: {known[best.model]}.", *compared, *overlaps(best.model, known)])
 
 
 def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: str, k: int) -> Iterator[str]:

@@ -26,6 +26,7 @@ def test_a_whole_report_gives_five_figures_with_its_numbers():
     assert rows.words.startswith("rows read; 1.0 % were there already, 0 % quarantined")
     assert [(part.name, part.size) for part in rows.bars[0].parts] == [("kept", 800), ("deduplicated", 8)]
     assert [(part.name, part.size) for part in split.bars[1].parts] == [("train", 305), ("valid", 30), ("test", 29)]
+    assert "from 2025‑01‑01 to 2025‑12‑31" in split.words
     assert density.squares == 13
     assert [(bar.label, [part.size for part in bar.parts]) for bar in new.bars] == [
         ("shoppers in test", [37, 3]), ("products in test", [45, 5]), ("products in all", [600, 200]),

@@ -286,6 +286,12 @@ def test_the_headline_names_the_models_whose_intervals_overlap():
     assert next(headline(metrics, None, 10)).endswith("The interval of item_knn overlaps with it.")
 
 
+def test_popularity_is_not_said_to_overlap_where_the_paired_difference_speaks():
+    metrics = table({("ease", "all"): (0.2, 0.1, 0.3), ("popularity", "all"): (0.1, 0.05, 0.15)})
+    assert "overlaps" in next(headline(metrics, None, 10))
+    assert "overlaps" not in next(headline(metrics, table({("ease", "all"): (0.1, 0.05, 0.2)}), 10))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [(0.01, 0.1, "more than chance"), (-0.1, 0.1, "chance alone could"), (-0.1, -0.01, ": less")],
