@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.runs import READERS, project_root, write_atomically
+from recsys_kit.workbook.runs import project_root
+from recsys_kit.workbook.storage import READERS, write_atomically
 
 METRIC = "ndcg"
 LONGEST_NAME = 24  # of a model beside a plot
