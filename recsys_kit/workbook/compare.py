@@ -40,7 +40,7 @@ def verdict(row: Any) -> str:
 def sentences(found: Comparison) -> Iterator[str]:
     """The comparison in words, no more than the intervals hold."""
     a, b = found.names
-    parts = {"parameters": found.parameters, "data": found.data, "code and libraries": found.versions}
+    parts = {"parameters": found.parameters, "data": found.data, "versions": found.versions}
     changed = [name for name, list_ in parts.items() if list_]
     same = [name for name, list_ in parts.items() if not list_]
     yield (f"{b} differs from {a} in {listed(changed)}" if changed else f"{b} does not differ from {a}") + (
@@ -76,7 +76,7 @@ def caveat(found: Comparison) -> str:
     if found.split is None:
         return "Whether both were judged on the same events is not recorded: a difference may be due to the data alone."
     if "test" in found.split:
-        return "They were not judged on the same events: a difference may be due to the data alone."
+        return "Their test data are not the same bytes: a difference may be due to the data alone."
     alike = "were judged on the same events"
     alike += ", but learned from others" if found.split else " and learned from the same"
     return (

@@ -73,7 +73,7 @@ def test_each_kind_of_difference_is_found_and_nothing_else(runs):
 @pytest.mark.parametrize(
     ("artifacts", "words"),
     [
-        (HASHES | {"data/test.parquet": "e" * 64}, "They were not judged on the same events"),
+        (HASHES | {"data/test.parquet": "e" * 64}, "Their test data are not the same bytes"),
         ({}, "is not recorded"),
     ],
 )
