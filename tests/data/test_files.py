@@ -19,7 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_kit.data.files import jsonlines, read_table, unpacking
+from recsys_kit.data.files import read_table, unpacking
+from recsys_kit.data.files import rows as rows_module
 from recsys_kit.data.files.rows import FileRows
 from recsys_kit.errors import DataError, ParameterError
 from tests.data.malformed import BROKEN, CSV, JSONL, PARQUET, Broken, flipped, mutate, parquet, zipped
@@ -230,6 +231,11 @@ def test_a12_a_comma_inside_another_table_does_not_mislead(read):
     assert words(read("title\nOak; bowl\nTea, cup | set\n".replace(",", ""))) == [["Oak; bowl"], ["Tea cup | set"]]
 
 
+def test_a12_a_header_longer_than_what_is_looked_at_is_read(read, monkeypatch):
+    monkeypatch.setattr("recsys_kit.data.files.delimited.HEAD", 5)
+    assert words(read(WORDS)) == [["007", "NA"], ["1E5", "None"]]
+
+
 @pytest.mark.parametrize("name", ["a.tsv", "ml.inter", "ml.item", "ml.user"])
 def test_tabs_need_no_note_where_the_name_says_so(read, name):
     rows = read("user_id:token\titem, first\n1\tx,y\n", name)
@@ -305,7 +311,8 @@ def test_a17_a_header_alone_says_that_rows_are_missing(read):
         (zipped({"b.csv": WORDS.encode()}), "a.csv", "RK-114 a.csv .* is zip.*ends in .csv.zip"),
         (PARQUET, "a.csv", "RK-114 .*parquet.*ends in .parquet"),
         (WORDS, "a.parquet", "RK-114"),
-        (b"<html><title>Log in</title>", "a.csv", "RK-115 .*web page.*log-in"),
+        (random.Random(1).randbytes(5000), "a.csv", "RK-124 .*no text"),
+        (b"\n" * 999 + b"<html><title>Log in</title>", "a.csv", "RK-115 .*web page.*log-in"),
         (zipped({"[Content_Types].xml": b"", "xl/sheet.xml": b""}), "a.xlsx", "RK-115 .*Excel.*CSV UTF-8"),
         (b"%PDF-1.7\n", "a.csv", "RK-115 .*PDF"),
         (b"\x89PNG\r\n\x1a\n", "a.csv", "RK-115 .*PNG"),
@@ -446,9 +453,14 @@ def test_a22_other_json_says_how_to_make_lines_of_it(read):
         read("{'a': 1}\n" * 3, "a.jsonl")
 
 
+def test_a22_one_broken_line_alone_is_refused(read):
+    with pytest.raises(DataError, match=r"RK-127 .*row 1: line is not JSON"):
+        read('{"a": "x', "a.jsonl")
+
+
 def test_a22_ids_as_keys_do_not_fill_the_memory(read, monkeypatch):
-    monkeypatch.setattr(jsonlines, "MAX_CELLS", 100)
-    with pytest.raises(DataError, match=r"RK-132 .*11 rows times 11 columns"):
+    monkeypatch.setattr(rows_module, "MAX_VALUES", 100)
+    with pytest.raises(DataError, match=r"RK-132 .*11 columns and 11 rows"):
         read("".join(f'{{"u{n}": 1}}\n' for n in range(11)), "a.jsonl")
 
 
@@ -541,6 +553,18 @@ def test_a25_ten_thousand_columns_are_read_fast(read, kind):
     assert time.perf_counter() - started < 30  # 1 to 2 s on a quiet machine
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a25_more_columns_are_refused_with_the_limit(read, kind):
+    names = [f"c{n}" for n in range(rows_module.MAX_COLUMNS + 1)]
+    content = {
+        "csv": (",".join(names) + "\n" + ",".join(names)).encode() + b"\n",
+        "jsonl": json.dumps(dict.fromkeys(names, "x")).encode(),
+        "parquet": parquet({name: ["x"] for name in names}),
+    }[kind]
+    with pytest.raises(DataError, match=r"RK-132 .*20,001 columns .*at most 20,000 columns"):
+        read(content, f"a.{kind}")
+
+
 @pytest.mark.parametrize("how", ["longer", "same size", "another file"])
 def test_a26_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, how):
     path = tmp_path / "a.csv"
@@ -625,7 +649,7 @@ def test_what_a_csv_writer_writes_comes_back(tmp_path, table):
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_row_is_read_or_rejected(tmp_path, lines):
     path = tmp_path / "a.csv"
-    path.write_text("\n".join(["a,b", *["7,8"] * 31, *lines]))
+    path.write_text("\n".join(["a,b", *["a long enough text,8"] * 31, *lines]))
     rows = read_table(path)
     assert len(rows.frame) + len(rows.rejected) == 31 + sum(bool(line.strip()) for line in lines)
     assert len({*rows.frame.index, *(entry["row"] for entry in rows.rejected)}) == len(rows.frame) + len(rows.rejected)
