@@ -197,6 +197,11 @@ def test_a10_columns_that_differ_in_case_or_spaces_are_refused(read, header):
         read(f"{header}\n1,2,3\n")
 
 
+def test_a_header_in_another_encoding_has_it_guessed(read):
+    with pytest.raises(DataError, match=r"RK-123 .*lines 1, the first at byte 6; .*latin-1"):
+        read(b"id,caf\xe9\n" + b"1,2\n" * 200)
+
+
 @pytest.mark.parametrize("header", [b"\n\n\nid,caf\xe9", b'"id\n",caf\xe9', b"id,a\0b"])
 def test_a_header_that_is_no_text_is_refused(read, header):
     with pytest.raises(DataError, match=r"RK-12[34] "):
@@ -402,6 +407,11 @@ def test_a21_what_is_cut_inside_quotes_is_left_out(read):
     assert (words(rows), rows.rejected) == ([["1", "x"]], [])
     with pytest.raises(DataError, match=r"RK-121 .*no whole line"):
         read(gzip.compress(b"a,b")[:-4], "a.csv.gz")
+
+
+def test_a21_wide_text_that_is_cut_inside_a_character_is_read(read):
+    content = gzip.compress("a,b\n1,x\n2,yz".encode("utf-16")[:-1])
+    assert words(read(content[:-4], "a.csv.gz")) == [["1", "x"]]
 
 
 def test_a21_parquet_that_is_cut_off_is_refused(read):
