@@ -164,6 +164,7 @@ def test_a05_one_line_of_latin_1_among_many_is_named(read):
     rows = read(CSV.encode() + b"u9,9,caf\xe9\n")
     assert rejected(rows) == [(42, "title", "bytes are not utf-8")]
     assert rows.rejected[0]["value"] == r"caf\udce9"
+    assert rejected(read(CSV.encode().replace(b"\n", b"\r") + b"u9,9,caf\xe9\r")) == rejected(rows)
     assert len(rows.frame) == 40
     assert rejected(read(JSONL.encode() + b'{"user_id": "\xe9"}\n', "a.jsonl")) == [(41, "", "bytes are not utf-8")]
 

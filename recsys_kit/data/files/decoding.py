@@ -18,6 +18,7 @@ MARKS = {
 }  # fmt: skip
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+_LINE_END = re.compile("\r\n|\n|\r")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
 
@@ -37,7 +38,7 @@ class Text:
     @cached_property
     def lines(self) -> list[str]:
         """The lines without their ends."""
-        return re.split("\r\n|\n|\r", self.text)
+        return _LINE_END.split(self.text)
 
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
@@ -126,7 +127,7 @@ def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
             if guess
             else "It is no text: pass the table itself.",
         )
-    lines = text.split("\n")
+    lines = _LINE_END.split(text)
     broken = [number for number, line in enumerate(lines, start=1) if _UNDECODABLE.search(line)]
     if len(broken) <= max(1, MAX_BROKEN * len(lines)) and 1 not in broken:
         return
