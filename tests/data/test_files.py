@@ -19,7 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_kit.data.files import jsonlines, read_table, unpacking
+from recsys_kit.data.files import read_table, unpacking
+from recsys_kit.data.files import rows as rows_module
 from recsys_kit.data.files.rows import FileRows
 from recsys_kit.errors import DataError, ParameterError
 from tests.data.malformed import BROKEN, CSV, JSONL, PARQUET, Broken, flipped, mutate, parquet, zipped
@@ -163,6 +164,7 @@ def test_a05_one_line_of_latin_1_among_many_is_named(read):
     rows = read(CSV.encode() + b"u9,9,caf\xe9\n")
     assert rejected(rows) == [(42, "title", "bytes are not utf-8")]
     assert rows.rejected[0]["value"] == r"caf\udce9"
+    assert rejected(read(CSV.encode().replace(b"\n", b"\r") + b"u9,9,caf\xe9\r")) == rejected(rows)
     assert len(rows.frame) == 40
     assert rejected(read(JSONL.encode() + b'{"user_id": "\xe9"}\n', "a.jsonl")) == [(41, "", "bytes are not utf-8")]
 
@@ -194,6 +196,11 @@ def test_a09_rows_that_are_all_longer_than_the_header_are_refused(read):
 def test_a10_columns_that_differ_in_case_or_spaces_are_refused(read, header):
     with pytest.raises(DataError, match=r"RK-125 .*'id' \(column 1\) and '.*\(column [23]\)"):
         read(f"{header}\n1,2,3\n")
+
+
+def test_a_header_in_another_encoding_has_it_guessed(read):
+    with pytest.raises(DataError, match=r"RK-123 .*lines 1, the first at byte 6; .*latin-1"):
+        read(b"id,caf\xe9\n" + b"1,2\n" * 200)
 
 
 @pytest.mark.parametrize("header", [b"\n\n\nid,caf\xe9", b'"id\n",caf\xe9', b"id,a\0b"])
@@ -228,6 +235,11 @@ def test_a12_a_delimiter_that_fits_only_some_rows_is_named(read):
 def test_a12_a_comma_inside_another_table_does_not_mislead(read):
     assert words(read("a;b\n1,5;2\n3;4\n")) == [["1,5", "2"], ["3", "4"]]
     assert words(read("title\nOak; bowl\nTea, cup | set\n".replace(",", ""))) == [["Oak; bowl"], ["Tea cup | set"]]
+
+
+def test_a12_a_header_longer_than_what_is_looked_at_is_read(read, monkeypatch):
+    monkeypatch.setattr("recsys_kit.data.files.delimited.HEAD", 5)
+    assert words(read(WORDS)) == [["007", "NA"], ["1E5", "None"]]
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "ml.inter", "ml.item", "ml.user"])
@@ -305,7 +317,8 @@ def test_a17_a_header_alone_says_that_rows_are_missing(read):
         (zipped({"b.csv": WORDS.encode()}), "a.csv", "RK-114 a.csv .* is zip.*ends in .csv.zip"),
         (PARQUET, "a.csv", "RK-114 .*parquet.*ends in .parquet"),
         (WORDS, "a.parquet", "RK-114"),
-        (b"<html><title>Log in</title>", "a.csv", "RK-115 .*web page.*log-in"),
+        (random.Random(1).randbytes(5000), "a.csv", "RK-124 .*no text"),
+        (b"\n" * 999 + b"<html><title>Log in</title>", "a.csv", "RK-115 .*web page.*log-in"),
         (zipped({"[Content_Types].xml": b"", "xl/sheet.xml": b""}), "a.xlsx", "RK-115 .*Excel.*CSV UTF-8"),
         (b"%PDF-1.7\n", "a.csv", "RK-115 .*PDF"),
         (b"\x89PNG\r\n\x1a\n", "a.csv", "RK-115 .*PNG"),
@@ -397,6 +410,11 @@ def test_a21_what_is_cut_inside_quotes_is_left_out(read):
         read(gzip.compress(b"a,b")[:-4], "a.csv.gz")
 
 
+def test_a21_wide_text_that_is_cut_inside_a_character_is_read(read):
+    content = gzip.compress("a,b\n1,x\n2,yz".encode("utf-16")[:-1])
+    assert words(read(content[:-4], "a.csv.gz")) == [["1", "x"]]
+
+
 def test_a21_parquet_that_is_cut_off_is_refused(read):
     for content, name in ((PARQUET[:-30], "a.parquet"), (gzip.compress(PARQUET)[:-30], "a.parquet.gz")):
         with pytest.raises(DataError, match=r"RK-131 a.parquet(.gz)? is damaged .*whole Parquet"):
@@ -446,9 +464,14 @@ def test_a22_other_json_says_how_to_make_lines_of_it(read):
         read("{'a': 1}\n" * 3, "a.jsonl")
 
 
+def test_a22_one_broken_line_alone_is_refused(read):
+    with pytest.raises(DataError, match=r"RK-127 .*row 1: line is not JSON"):
+        read('{"a": "x', "a.jsonl")
+
+
 def test_a22_ids_as_keys_do_not_fill_the_memory(read, monkeypatch):
-    monkeypatch.setattr(jsonlines, "MAX_CELLS", 100)
-    with pytest.raises(DataError, match=r"RK-132 .*11 rows times 11 columns"):
+    monkeypatch.setattr(rows_module, "MAX_VALUES", 100)
+    with pytest.raises(DataError, match=r"RK-132 .*11 columns and 11 rows"):
         read("".join(f'{{"u{n}": 1}}\n' for n in range(11)), "a.jsonl")
 
 
@@ -541,6 +564,18 @@ def test_a25_ten_thousand_columns_are_read_fast(read, kind):
     assert time.perf_counter() - started < 30  # 1 to 2 s on a quiet machine
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a25_more_columns_are_refused_with_the_limit(read, kind):
+    names = [f"c{n}" for n in range(rows_module.MAX_COLUMNS + 1)]
+    content = {
+        "csv": (",".join(names) + "\n" + ",".join(names)).encode() + b"\n",
+        "jsonl": json.dumps(dict.fromkeys(names, "x")).encode(),
+        "parquet": parquet({name: ["x"] for name in names}),
+    }[kind]
+    with pytest.raises(DataError, match=r"RK-132 .*20,001 columns .*at most 20,000 columns"):
+        read(content, f"a.{kind}")
+
+
 @pytest.mark.parametrize("how", ["longer", "same size", "another file"])
 def test_a26_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, how):
     path = tmp_path / "a.csv"
@@ -625,7 +660,7 @@ def test_what_a_csv_writer_writes_comes_back(tmp_path, table):
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_row_is_read_or_rejected(tmp_path, lines):
     path = tmp_path / "a.csv"
-    path.write_text("\n".join(["a,b", *["7,8"] * 31, *lines]))
+    path.write_text("\n".join(["a,b", *["a long enough text,8"] * 31, *lines]))
     rows = read_table(path)
     assert len(rows.frame) + len(rows.rejected) == 31 + sum(bool(line.strip()) for line in lines)
     assert len({*rows.frame.index, *(entry["row"] for entry in rows.rejected)}) == len(rows.frame) + len(rows.rejected)

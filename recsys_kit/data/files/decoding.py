@@ -11,11 +11,14 @@ from recsys_kit.data.files.unpacking import Content
 from recsys_kit.errors import DataError, ParameterError
 
 MAX_BROKEN = 0.01  # share of lines that may be undecodable: above it is the encoding, not the line
+MAX_CONTROL = 0.08  # share of control characters: above it is no text
 MARKS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
+_LINE_END = re.compile("\r\n|\n|\r")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
 
@@ -35,7 +38,7 @@ class Text:
     @cached_property
     def lines(self) -> list[str]:
         """The lines without their ends."""
-        return re.split("\r\n|\n|\r", self.text)
+        return _LINE_END.split(self.text)
 
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
@@ -115,16 +118,16 @@ def _is_text(text: str) -> bool:
 
 def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
     """A few broken lines are quarantined; many, or the first one, mean that the file is not what it is taken for."""
-    if text.count("\0") > len(text) // 10:
+    if len(_CONTROL.findall(text)) > MAX_CONTROL * len(text):
         guess = next((f"encoding='utf-16-{end}'" for end, at in (("le", 1), ("be", 0)) if _is_wide(data, at)), "")
         raise DataError(
             "RK-124",
-            f"{name} has {text.count(chr(0)):,} NUL characters in {len(text):,}; expected text.",
+            f"{name} has {len(_CONTROL.findall(text)):,} control characters in {len(text):,}; expected text.",
             f"It looks like UTF-16 without its mark: pass {guess}."
             if guess
             else "It is no text: pass the table itself.",
         )
-    lines = text.split("\n")
+    lines = _LINE_END.split(text)
     broken = [number for number, line in enumerate(lines, start=1) if _UNDECODABLE.search(line)]
     if len(broken) <= max(1, MAX_BROKEN * len(lines)) and 1 not in broken:
         return

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from recsys_kit.data.files.decoding import Text
-from recsys_kit.data.files.rows import FileRows, check_names, check_rows, note, rejection
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, note, rejection
 from recsys_kit.errors import DataError
 
 TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
@@ -161,6 +161,7 @@ def _check_header(text: Text, header: list[str]) -> list[str]:
             "Mend the header, or pass the encoding of the file.",
         )
     header = [column.strip("\ufeff") for column in header]
+    check_size(text.name, 1, len(header))
     check_names(text.name, header)
     return header
 
@@ -179,7 +180,7 @@ def _find_delimiter(text: Text) -> tuple[str, list[dict[str, Any]]]:
         return fitting[0], [note(f"delimiter is {NAMES[fitting[0]]}, not {NAMES[usual]}")]
     first = text.text.lstrip()[:HEAD].splitlines()[0]
     guess = max((*NAMES, "::"), key=first.count)
-    if fields[usual][0] > 1 or guess not in first:
+    if fields[usual][0] > 1 or guess == usual or guess not in first:
         return usual, []
     raise DataError(
         "RK-126",
@@ -194,4 +195,5 @@ def _count_fields(text: str, delimiter: str) -> list[int]:
     head = text[:HEAD]
     reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
     counts = [len(record) for record in islice((row for row in reader if "".join(row).strip()), N_LOOKED_AT)]
-    return (counts[:-1] if len(head) < len(text) and len(counts) < N_LOOKED_AT else counts) or [1]
+    is_whole = len(head) == len(text) or len(counts) == N_LOOKED_AT
+    return (counts if is_whole else counts[:-1]) or counts or [1]

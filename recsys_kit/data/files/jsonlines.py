@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from recsys_kit.data.files.decoding import NO_TEXT, Text
-from recsys_kit.data.files.rows import CUT_OFF, FileRows, check_rows, note, rejection
+from recsys_kit.data.files.rows import CUT_OFF, FileRows, check_rows, check_size, note, rejection
 from recsys_kit.errors import DataError
 
-MAX_CELLS = 200_000_000  # rows times columns of one table, held in memory
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _LOOKS_LIKE_JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{\]])')
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -51,7 +50,7 @@ def read_json(text: Text) -> FileRows:
     fix = "Write one JSON object per line, as json.dumps makes it, not the text of a Python dict."
     check_rows(text.name, len(records.rows), records.rejected, fix)
     columns = dict.fromkeys(key for row in records.rows.values() for key in row)
-    check_cells(text.name, len(records.rows), len(columns))
+    check_size(text.name, len(records.rows), len(columns))
     index = pd.Index(records.rows)
     values = {column: to_column([row.get(column) for row in records.rows.values()], index) for column in columns}
     return FileRows(pd.DataFrame(values, index), records.rejected, records.notes)
@@ -69,7 +68,7 @@ def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
             rows[number] = _parse(text, line, parse)
         except NotARecord as error:
             rejected.append(rejection(number, str(error), line))
-    if rejected and rejected[-1]["row"] == len(lines) and not is_array:  # the last line has no end
+    if rows and rejected and rejected[-1]["row"] == len(lines) and not is_array:  # the last line has no end
         rejected.pop()
         notes.append(note(CUT_OFF, 1, text.name))
     if n_blank := sum(not line.strip() for line in lines[:-1]):
@@ -214,17 +213,6 @@ def _check_lines(text: Text) -> None:
 
 def _after_space(content: str, at: int) -> int:
     return _SPACE.match(content, at).end()
-
-
-def check_cells(name: str, n_rows: int, n_columns: int) -> None:
-    """Raises `DataError` (RK-132) for a table too large to hold."""
-    if n_rows * n_columns > MAX_CELLS:
-        raise DataError(
-            "RK-132",
-            f"{name} has {n_rows:,} rows times {n_columns:,} columns; expected at most {MAX_CELLS:,} values, "
-            "since the table is held in memory.",
-            "Write ids as values, not as keys, or keep the columns that you need.",
-        )
 
 
 def to_column(values: list[Any], index: pd.Index) -> pd.Series:

@@ -72,7 +72,7 @@ def find_kind(name: str, suffix: str, data: bytes) -> str:
 
 def _check_foreign(name: str, data: bytes) -> None:
     found = next((known for magic, known in FOREIGN.items() if data.startswith(magic)), None)
-    if data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
+    if data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
         found = ("a web page", _PAGE)
     elif data[257:262] == b"ustar":
         found = ("a tar archive", "Unpack it and pass the table in it.")

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recsys_kit.data.files.jsonlines import check_cells, to_column, to_json
-from recsys_kit.data.files.rows import FileRows, check_names, check_rows, note
+from recsys_kit.data.files.jsonlines import to_column, to_json
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, note
 from recsys_kit.data.files.unpacking import MAX_BYTES, Content
 from recsys_kit.errors import DataError
 
@@ -47,7 +47,7 @@ def _read(content: Content) -> pa.Table:
         raise _damaged(content, "cut off")
     try:
         file = pq.ParquetFile(pa.BufferReader(content.data), page_checksum_verification=True)
-        check_cells(content.name, file.metadata.num_rows, file.metadata.num_columns)
+        check_size(content.name, file.metadata.num_rows, file.metadata.num_columns)
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         if sum(group.total_byte_size for group in groups) > MAX_BYTES:
             raise _damaged(content, "it unpacks to more than the reader holds")

@@ -11,6 +11,8 @@ import pandas as pd
 from recsys_kit.errors import DataError
 
 SHOWN = 80  # characters of a rejected value
+MAX_COLUMNS = 20_000
+MAX_VALUES = 200_000_000  # rows times columns: the table is held in memory
 CUT_OFF = "file cut off, read to its last whole line"
 
 
@@ -69,6 +71,17 @@ def check_names(name: str, columns: Iterable[str]) -> None:
             f"{name} has columns with the same name: {first_five(twice, len(twice))}; expected names that differ in "
             "more than case and spaces, or the wrong one would be read.",
             "Rename or remove one of them.",
+        )
+
+
+def check_size(name: str, n_rows: int, n_columns: int) -> None:
+    """Raises `DataError` (RK-132) for a table too large to hold."""
+    if n_columns > MAX_COLUMNS or n_rows * n_columns > MAX_VALUES:
+        raise DataError(
+            "RK-132",
+            f"{name} has {n_columns:,} columns and {n_rows:,} rows; expected at most {MAX_COLUMNS:,} columns and "
+            f"{MAX_VALUES:,} values, since a table is read into memory.",
+            "Write ids as values, not as names of columns, and keep the columns that you need.",
         )
 
 
