@@ -204,16 +204,21 @@ def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]
 
 
 def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
-    """Ids that look alike: kept apart, since they may be two, and counted, since they may be one."""
+    """Ids that may not be what was meant: kept as they are, since they may be, and counted."""
     entries = []
     for column in [column for column in ("user_id", "item_id") if column in typed]:
         ids = pd.Series(typed[column].dropna().unique(), dtype="str")
         looks = ids.map(lambda text: text if text.isascii() else unicodedata.normalize("NFKC", text).translate(UNSEEN))
-        alike = ids[looks.str.strip().duplicated(keep=False)]
-        if len(alike):
-            rows = typed[column].isin(alike).sum()
-            example = "" if column == "user_id" else repr(alike.iloc[0])  # shoppers are no examples
-            entries.append(report_entry(table, f"{column} looks like another: kept apart", "noted", rows, example))
+        found = {
+            f"{column} looks like another: kept apart": ids[looks.str.strip().duplicated(keep=False)],
+            f"{column} written with .0, as a spreadsheet or pandas leaves it: kept so": ids[
+                ids.str.fullmatch(r"\d+\.0")
+            ],
+        }
+        for rule, odd in found.items():
+            if len(odd):
+                example = "" if column == "user_id" else repr(odd.iloc[0])  # shoppers are no examples
+                entries.append(report_entry(table, rule, "noted", typed[column].isin(odd).sum(), example))
     return entries
 
 
