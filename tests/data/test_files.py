@@ -269,12 +269,12 @@ def test_a13_text_behind_a_closing_quote_is_a_bad_row(read):
 
 
 def test_a14_a_field_of_ten_megabytes_is_read_and_the_limit_of_csv_put_back(read):
-    limit = csv.field_size_limit()
-    started = time.perf_counter()
+    csv.field_size_limit(131_072)
+    started = time.process_time()
     rows = read(f'a,b\n1,"{"x" * 10**7}"\n2,y\n')
     assert rows.frame["b"].str.len().tolist() == [10**7, 1]
-    assert csv.field_size_limit() == limit
-    assert time.perf_counter() - started < 5
+    assert csv.field_size_limit() == 131_072
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -416,7 +416,7 @@ def test_a21_wide_text_that_is_cut_inside_a_character_is_read(read):
 
 
 def test_a21_parquet_that_is_cut_off_is_refused(read):
-    for content, name in ((PARQUET[:-30], "a.parquet"), (gzip.compress(PARQUET)[:-30], "a.parquet.gz")):
+    for content, name in ((PARQUET[:-30], "a.parquet"), (gzip.compress(PARQUET)[:-4], "a.parquet.gz")):
         with pytest.raises(DataError, match=r"RK-131 a.parquet(.gz)? is damaged .*whole Parquet"):
             read(content, name)
 
@@ -559,9 +559,9 @@ def test_a25_ten_thousand_columns_are_read_fast(read, kind):
         "jsonl": (json.dumps(dict.fromkeys(names, "x")) + "\n").encode() * 20,
         "parquet": parquet({name: ["x"] * 20 for name in names}),
     }[kind]
-    started = time.perf_counter()
+    started = time.process_time()
     assert read(content, f"a.{kind}").frame.shape == (20, 10_000)
-    assert time.perf_counter() - started < 30  # 1 to 2 s on a quiet machine
+    assert time.process_time() - started < 20  # 1 to 2 s on a quiet machine
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
@@ -714,11 +714,11 @@ REAL = os.environ.get("RECSYS_KIT_DATA", "")
 @pytest.mark.skipif(not REAL, reason="RECSYS_KIT_DATA is not set: no real data on this machine")
 class TestRealData:
     def test_half_a_million_rows_are_read_in_seconds(self):
-        started = time.perf_counter()
+        started = time.process_time()
         rows = read_table(Path(REAL) / "online-retail-2011" / "online_retail.csv.gz")
         assert rows.frame.shape == (541_909, 8)
         assert (rows.frame["CustomerID"] == "").mean() == pytest.approx(0.249, abs=0.0005)
-        assert time.perf_counter() - started < 20
+        assert time.process_time() - started < 10  # 2 to 3 s on a quiet machine
 
     def test_the_one_csv_of_seven_members(self):
         rows = read_table(Path(REAL) / "womens-clothing-reviews" / "womens-ecommerce-clothing-reviews.zip")
