@@ -266,7 +266,7 @@ class Recommender(ABC):
             arrays |= _pack(attribute, getattr(self, attribute))
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
         self._save_extra(folder)
-        meta = {"model": self.name, "parameters": self._parameters()}
+        meta = {"model": self.name, "parameters": self._parameters(), "understands_text": self.understands_text}
         meta |= {"item_ids": self.item_ids.tolist(), "user_ids": self.user_ids.tolist()}
         (folder / "model.json").write_text(json.dumps(meta, sort_keys=True, ensure_ascii=False), encoding="utf-8")
 
@@ -294,9 +294,18 @@ class Recommender(ABC):
 
 def load(folder: str | Path) -> Recommender:
     """Read a model that `save` wrote; its class is found by the registered name, nothing in the file is run."""
-    folder = Path(folder)
+    meta = _read_meta(folder)
+    return MODELS[meta["model"]]._restore(Path(folder), meta)
+
+
+def understands_text(folder: str | Path) -> bool:
+    """Whether the model in `folder` can answer a sentence; its arrays are not read."""
+    return _read_meta(folder).get("understands_text", False)
+
+
+def _read_meta(folder: str | Path) -> dict[str, Any]:
     try:
-        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        meta = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(
             "RK-402",
@@ -309,7 +318,7 @@ def load(folder: str | Path) -> Recommender:
             f"{folder} holds a model named {meta['model']!r}; known are {sorted(MODELS)}.",
             "Update recsys_kit.",
         )
-    return MODELS[meta["model"]]._restore(folder, meta)
+    return meta
 
 
 def _pack(name: str, value: Any) -> dict[str, np.ndarray]:

@@ -1,14 +1,16 @@
 """Chapter 5: the lists meet a shopper: reasons, variety, and the shelf they see."""
 
-from recsys_kit.shop.explanations import because_of, reason, shared_words
+from recsys_kit.shop.explanations import because_of, reasons, shared_words
 from recsys_kit.shop.reranking import list_diversity, rerank_mmr, trade_off
+from recsys_kit.shop.serving import recommend
 from recsys_kit.shop.showcase import Showcase, records, shelf
 
 __all__ = [
     "Showcase",
     "because_of",
     "list_diversity",
-    "reason",
+    "reasons",
+    "recommend",
     "records",
     "rerank_mmr",
     "shared_words",
