@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from recsys_kit.shop.serving import Answer
 
+TABLE = ("rank", "item_id", "title", "price", "score", "reason")  # of a list, what a terminal has room for
+
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read their page, open them in JupyterLab.",
     no_args_is_help=True,
@@ -168,19 +170,20 @@ def show_list(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") ->
     from rich.text import Text
 
     def cell(value: Any) -> Text:  # Text: nothing in a title is markup; control characters would reach the terminal
-        shown = "" if pd.isna(value) else f"{value:.3f}" if isinstance(value, float) else str(value)
-        return Text("".join(letter if letter.isprintable() else " " for letter in shown))
+        shown = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
+        return Text("".join(letter if letter.isprintable() else " " for letter in shown[:200]))
 
     import pandas as pd
 
     console = Console(highlight=False)
+    console.width = console.width if console.is_terminal else 160
     ((kind, asked),) = query.items()
     console.print(cell(f"{found.model}, for the {'shopper' if kind == 'user' else kind} {asked}"))
-    table = Table()
-    for column in listed.drop(columns="fallback"):
-        number = pd.api.types.is_numeric_dtype(listed[column])
-        table.add_column(column, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in listed.drop(columns="fallback").itertuples(index=False):
+    table, shown = Table(), listed[[name for name in TABLE if name in listed]]
+    for name in shown:
+        number = pd.api.types.is_numeric_dtype(shown[name])
+        table.add_column(name, justify="right" if number else "left", no_wrap=name != "reason")
+    for row in shown.itertuples(index=False):
         table.add_row(*map(cell, row))
     console.print(table)
     for note in found.notes:

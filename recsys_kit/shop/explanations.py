@@ -7,6 +7,7 @@ import numpy as np
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.neighbours import ItemKNN
 
+COMMON = 0.2  # a word that this share of the products has is no reason
 UNKNOWN = "popular in the shop: nothing is known of you yet"
 
 
@@ -28,11 +29,13 @@ def because_of(model: ItemKNN, history: Sequence[str], item_ids: Sequence[str]) 
 
 
 def shared_words(tfidf: Vectors, history: Sequence[str], item_ids: Sequence[str], n: int = 3) -> list[list[str]]:
-    """For each of `item_ids` the words that it has in common with the history, the weightiest first.
+    """For each of `item_ids` the words that it has in common with an item of the history, the weightiest first.
 
-    `tfidf` are vectors made by `fit_tfidf`; the weight of a word is its product in both.
+    `tfidf` are vectors made by `fit_tfidf`; the weight of a word is its product in both. Words that most of the shop
+    uses ("of") are no reason.
     """
-    profile = tfidf.align(history).values.sum(axis=0)
+    rare = np.asarray(tfidf.how["idf"]) > np.log(1 / COMMON) + 1
+    profile = tfidf.align(history).values.max(axis=0).multiply(rare) if history else rare[None] * 0
     weights = tfidf.align(item_ids).values.multiply(profile).tocsr()
     words, found = tfidf.how["vocabulary"], []
     for start, stop in zip(weights.indptr, weights.indptr[1:], strict=False):
