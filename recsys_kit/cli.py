@@ -179,7 +179,8 @@ def show_list(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") ->
     console.width = console.width if console.is_terminal else 160
     ((kind, asked),) = query.items()
     console.print(cell(f"{found.model}, for the {'shopper' if kind == 'user' else kind} {asked}"))
-    table, shown = Table(), listed[[name for name in TABLE if name in listed]]
+    bare = listed["title"].equals(listed["item_id"])  # a shop without titles
+    table, shown = Table(), listed[[name for name in TABLE if name in listed and not (bare and name == "title")]]
     for name in shown:
         number = pd.api.types.is_numeric_dtype(shown[name])
         table.add_column(name, justify="right" if number else "left", no_wrap=name != "reason")

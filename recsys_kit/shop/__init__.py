@@ -2,10 +2,11 @@
 
 from recsys_kit.shop.explanations import because_of, reasons, shared_words
 from recsys_kit.shop.reranking import list_diversity, rerank_mmr, trade_off
-from recsys_kit.shop.serving import recommend
+from recsys_kit.shop.serving import RunModels, recommend
 from recsys_kit.shop.showcase import Showcase, records, shelf
 
 __all__ = [
+    "RunModels",
     "Showcase",
     "because_of",
     "list_diversity",

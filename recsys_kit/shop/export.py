@@ -27,13 +27,14 @@ FORMULA = (
 def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write `frame` for a spreadsheet: a text that would be taken for a formula gets a leading `'`, ids too.
 
-    Numbers stay numbers. UTF-8 with a byte order mark, without which Excel takes the file for the code page of its
-    country. The file appears whole or not at all. RK-333 where it cannot be written.
+    Numbers stay numbers. Lines end as RFC 4180 has it, and UTF-8 comes with a byte order mark, without which Excel
+    takes the file for the code page of its country. The file appears whole or not at all; RK-333 where it cannot.
     """
     path = Path(path).expanduser().absolute()
     safe = frame.map(lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value)
+    options = {"index": False, "encoding": "utf-8-sig", "lineterminator": "\r\n"}
     try:
-        write_atomically(path, lambda temporary: safe.to_csv(temporary, index=False, encoding="utf-8-sig"))
+        write_atomically(path, lambda temporary: safe.to_csv(temporary, **options))
     except OSError as problem:
         raise ParameterError(
             "RK-333", f"{path} cannot be written: {problem.strerror}.", "Pass another file with --out or --csv."

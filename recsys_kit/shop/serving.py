@@ -1,6 +1,6 @@
 """Lists for whoever asks, from what a run left behind: nothing is trained, and only what the answer needs is read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,25 +94,34 @@ def _queries(**given: Any) -> tuple[str, list[Any], bool]:
         raise ParameterError(
             "RK-330",
             f"the query is {' and '.join(given) or 'empty'}; expected exactly one of user, history and text.",
-            "Pass user='u1', history=['i1', 'i2'] or text='a gift'.",
+            "Name a shopper (user), what they had (history) or what they want (text).",
         )
     ((kind, value),) = given.items()
-    single = isinstance(value, str) if kind != "history" else all(isinstance(item, str) for item in value)
-    queries = [value if isinstance(value, str) else list(value)] if single else list(value)
-    flat = [item for query in queries for item in query] if kind == "history" else queries
-    if isinstance(value, str) == (kind == "history") or not all(isinstance(item, str) for item in flat):
-        wrong = next((item for item in flat if not isinstance(item, str)), value)
+    values = _as_list(value)
+    if kind == "history":
+        single = values is not None and all(isinstance(item, str) for item in values)
+        queries = [values] if single else [_as_list(item) for item in values or [value]]
+        flat = [item for had, query in zip(values or [value], queries, strict=False) for item in query or [had]]
+    else:
+        single, queries = values is None, [value] if values is None else values
+        flat = queries
+    if wrong := [item for item in flat if not isinstance(item, str)] or [value] * (None in queries):
         raise ParameterError(
             "RK-331",
-            f"{kind} holds {wrong!r}; expected strings, ids exactly as the data has them, a history as a list of them.",
+            f"{kind} holds {wrong[0]!r}; expected strings, ids as the data has them, and a list of them for a history.",
             "Pass user='7', history=['7', '12'] or text='a gift'.",
         )
     return kind, queries, single
 
 
+def _as_list(value: Any) -> list[Any] | None:
+    """The values of a list, an array, a column; None for one value."""
+    return None if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+
+
 def all_histories(run: Run, users: Sequence[str]) -> list[list[str]]:
     """All that these shoppers did, whichever part it fell into: item ids, oldest first; empty for a stranger."""
-    wanted = [("user_id", "in", list(users))]
+    wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no shopper goes by ""
     events = run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted))
     had = order_events(events).groupby("user_id")["item_id"].agg(list)
     return [had.get(user, []) for user in users]
