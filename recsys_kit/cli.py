@@ -2,13 +2,16 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from recsys_kit.errors import RecsysKitError
 
@@ -27,23 +30,38 @@ app = typer.Typer(
 )
 
 
-@app.command()
+class RunHelp(TyperCommand):
+    """`run --help` ends with the parameters of the notebooks themselves."""
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+        """The usual help, then the table."""
+        super().format_help(ctx, formatter)
+        show_parameters()
+
+
+@app.command(cls=RunHelp)
 def run(
     dataset: Annotated[str, typer.Option(help="Name of the data set: see `recsys-kit datasets`.")] = "",
     source: Annotated[str, typer.Option(help="Folder or file of the data, counted from where you are.")] = "",
     out: Annotated[str, typer.Option(help="Folder of the run, counted from the project. [runs/DATASET]")] = "",
     only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. [all]")] = "",
+    first: Annotated[str, typer.Option("--from", help="The first chapter to run, such as 03.")] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="name=value; 03.epochs=2 for one chapter.")
     ] = None,
     profile: Annotated[str, typer.Option(help="quick caps what is slow and says so; full has no caps.")] = "",
     timeout: Annotated[int, typer.Option(min=0, help="Longest that one cell may take, in seconds. [no limit]")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Run the chapters even if nothing has changed.")] = False,
 ) -> None:
-    """Execute the chapters one after another; ends with the results and the path of the page."""
+    """Execute the chapters one after another; ends with the results and the path of the page.
+
+    A chapter whose cells, parameters, inputs and code are what they were is reused; after a failure or a kill the same
+    command goes on where it stopped.
+    """
     from recsys_kit.workbook.parameters import list_chapters, plan_parameters, select_chapters
 
     everything = list_chapters()
-    chapters = select_chapters(everything, [key.strip() for key in only.split(",") if key.strip()])
+    chapters = select_chapters(everything, [key.strip() for key in only.split(",") if key.strip()], first=first)
     chosen = {
         "dataset": dataset if any("dataset" in chapter.parameters for chapter in chapters) else "",
         "source": str(Path(source).expanduser().resolve()) if source else "",
@@ -54,17 +72,96 @@ def run(
 
     from recsys_kit.workbook.execute import execute  # papermill and nbconvert: after the parameters have been refused
     from recsys_kit.workbook.report import write_report
-    from recsys_kit.workbook.runs import resolve
+    from recsys_kit.workbook.runs import check_folder, resolve, shared_name
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
     folder = resolve(out or f"runs/{name}")
-    others = [chapter for chapter in everything if chapter not in chapters]
-    outcomes = execute(chapters, folder, parameters=parameters, others=others, timeout_s=timeout or None)
+    check_folder(folder, name, chosen=bool(dataset) or not any("dataset" in c.parameters for c in chapters))
+    outcomes = execute(
+        chapters,
+        folder,
+        parameters=parameters,
+        others=[chapter for chapter in everything if chapter not in chapters],
+        timeout_s=timeout or None,
+        force=force,
+        command=as_options(chosen | {"out": shared_name(folder)}, settings or []),
+    )
     page = write_report(folder)
     show_results(folder)
     print(page)
     if failure := outcomes[-1].failure if outcomes else None:
         raise typer.Exit(failure.exit_code)
+
+
+def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
+    """The options that say the same again.
+
+    >>> as_options({"dataset": "amazon", "profile": "", "out": "runs/music"}, ["k_core=2"])
+    ['--dataset', 'amazon', '--out', 'runs/music', '--set', 'k_core=2']
+    """
+    named = [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
+    return [*named, *(part for setting in settings for part in ("--set", setting))]
+
+
+@app.command()
+def status(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a run.")]) -> None:
+    """Of each chapter of a run: how it ended, whether the same command would run it again, and why."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.manifest import read_manifest
+    from recsys_kit.workbook.parameters import list_chapters
+    from recsys_kit.workbook.reuse import forecast, last_end
+    from recsys_kit.workbook.runs import run_folder
+
+    path = run_folder(folder)
+    manifest, chapters = read_manifest(path), list_chapters()
+    made = manifest.get("parameters", {})
+    settings = {
+        chapter.name: {name: parameter.default for name, parameter in chapter.parameters.items()}
+        | made.get(chapter.name, {})
+        for chapter in chapters
+    }
+    reasons = forecast(path, manifest, chapters, settings)
+    table = Table("chapter", "status", "next time", "why")
+    for chapter in chapters:
+        state, why = last_end(manifest["chapters"].get(chapter.name, {})), reasons[chapter.name]
+        table.add_row(
+            chapter.name,
+            state.get("status", "not_requested").replace("_", " "),
+            "runs" if why else "reused",
+            escape("\n".join(why)),
+        )
+    Console(highlight=False, soft_wrap=False).print(table)
+    print(shlex.join(["recsys-kit", "run", *manifest.get("command", ["--out", folder])]))
+
+
+@app.command()
+def parameters(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a table for a README.")] = False,
+) -> None:
+    """The parameters of every chapter, from the notebooks' own cells."""
+    if markdown:
+        from recsys_kit.workbook.parameters import list_chapters, markdown_table
+
+        print(markdown_table(list_chapters()))
+    else:
+        show_parameters()
+
+
+def show_parameters() -> None:
+    """A table of name, type, default, range and meaning, chapter by chapter."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.parameters import describe, list_chapters
+
+    table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
+    for row in describe(list_chapters()):
+        table.add_row(f"{', '.join(row.chapters)}  {row.name}", row.kind, escape(row.default), escape(row.help))
+    Console(highlight=False).print(table)
 
 
 def show_results(folder: Path) -> None:
@@ -106,16 +203,10 @@ def datasets() -> None:
 @app.command()
 def report(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a run.")]) -> None:
     """Write a run's index.html anew from what lies in its folder."""
-    from recsys_kit.errors import ArtifactError
     from recsys_kit.workbook.report import write_report
-    from recsys_kit.workbook.runs import resolve
+    from recsys_kit.workbook.runs import run_folder
 
-    path = resolve(folder)
-    if not (path / "run.json").exists():
-        raise ArtifactError(
-            "RK-402", f"{path} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
-        )
-    print(write_report(path))
+    print(write_report(run_folder(folder)))
 
 
 @app.command()

@@ -19,6 +19,10 @@ class RecsysKitError(Exception):
         self.code = code
         super().__init__(f"{code} {problem} {fix}")
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a notebook: the message, which says it all."""
+        return [str(self)]
+
 
 class DataError(RecsysKitError):
     """The input cannot be used as it is."""
@@ -32,7 +36,29 @@ class ParameterError(RecsysKitError):
     exit_code = 2
 
 
+class BusyError(RecsysKitError):
+    """Another command is working in the run folder."""
+
+    exit_code = 2
+
+
 class ArtifactError(RecsysKitError):
     """Something that another chapter (or an installation) should have made is not there."""
 
     exit_code = 2
+
+
+class IntegrityError(ArtifactError):
+    """An artifact is recorded, but its bytes are others, or gone."""
+
+    exit_code = 4
+
+
+class NothingToDo(RecsysKitError):
+    """A chapter has nothing to work on in this data set: it is skipped, and the run goes on."""
+
+    exit_code = 0
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("RK-500", f"nothing to do: {reason}.", "The other chapters go on.")
+        self.reason = reason

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recsys_kit import cli
-from recsys_kit.workbook import parameters, runs
+from recsys_kit.workbook import execute, parameters, runs
 from tests.workbook.test_execute import BROKEN
 
 
@@ -25,6 +25,7 @@ def on_broken(monkeypatch, tmp_path):
     chapters = parameters.list_chapters(BROKEN)
     monkeypatch.setattr(parameters, "list_chapters", lambda folder=None: chapters)
     monkeypatch.setattr(runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(execute, "shared_name", str)  # the kernels count from the real project
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
 

@@ -7,7 +7,8 @@ import pandas as pd
 from recsys_kit.errors import ParameterError
 from recsys_kit.shop.serving import RunModels, visit
 from recsys_kit.shop.showcase import check_model, shelf
-from recsys_kit.workbook.runs import Run, write_atomically
+from recsys_kit.workbook.runs import Run
+from recsys_kit.workbook.storage import write_atomically
 
 FORMULA = (
     "=",

@@ -13,7 +13,7 @@ from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender, load, understands_text
 from recsys_kit.shop.showcase import Showcase
-from recsys_kit.workbook.runs import Run, resolve
+from recsys_kit.workbook.runs import Run, run_folder
 
 NAMED = 5  # unknown ids that a note names
 
@@ -45,7 +45,8 @@ def recommend(
     Raises:
         ParameterError: RK-330 not exactly one query, RK-331 ids that are no strings, RK-332 no model understands text,
             RK-318 unknown model, RK-312 a wrong k.
-        ArtifactError: RK-401, RK-402 where the run, or chapter 04 of it, has not been made.
+        ArtifactError: RK-402 no run, RK-401 without chapter 04, RK-334 where that chapter found nothing to do.
+        IntegrityError: RK-412 where a file of the run is not what was written.
 
     Ids that the run does not know are left out, with a warning that names them.
     """
@@ -226,19 +227,15 @@ class RunModels(Mapping[str, Recommender]):
 
 @dataclass(frozen=True)
 class _Visit(Run):
-    """A run that is only looked at: what is read leaves no trace in the manifest."""
+    """A run that is only looked at: what is read leaves no trace in the manifest, and nothing ends a chapter."""
 
-    def _record(self, kind: str, name: str) -> None:
+    def _note(self, kind: str, digests: Mapping[str, str]) -> None:
         pass
+
+    def skip_chapter(self, reason: str) -> None:
+        raise ArtifactError("RK-334", f"this run has no lists: {reason}.", "Run it on data with events of shoppers.")
 
 
 def visit(run: Run | str | Path) -> Run:
     """`run` itself, or the run in a folder, opened for reading; RK-402 where there is none."""
-    if isinstance(run, Run):
-        return run
-    folder = resolve(run)
-    if not (folder / "run.json").exists():
-        raise ArtifactError(
-            "RK-402", f"{folder} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
-        )
-    return _Visit(folder, chapter="", seed=0, profile="quick")
+    return run if isinstance(run, Run) else _Visit(run_folder(run), chapter="", seed=0, profile="quick")

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,6 +19,8 @@ from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
+
+from recsys_kit.workbook.lock import INHERITED
 
 HEADLESS = {  # what a kernel gets unless the user has set it
     "HF_HUB_OFFLINE": "1",
@@ -38,24 +42,50 @@ class Watch:
     `last_words` is what the kernel's process wrote outside of cells: why it could not start, a crash of a library.
     """
 
+    on_start: Callable[["Watch"], None] = lambda watch: None
     on_cell: Callable[["Watch"], None] = lambda watch: None
     notebook: NotebookNode | None = None
     cell: NotebookNode = field(default_factory=NotebookNode)
+    index: int = 0
     code_cells: int = 0
     peak_bytes: int = 0
-    pid: int | None = None
+    process: subprocess.Popen | None = None
     last_words: str = ""
+    memory_kills: int = field(default_factory=lambda: count_memory_kills())
 
     def started(self, cell: NotebookNode, cell_index: int) -> None:
         """Called by nbclient before every cell."""
-        self.cell = cell
+        self.cell, self.index = cell, cell_index
+        self.on_start(self)
 
     def executed(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
         """Called by nbclient after every code cell, failed ones too."""
         self.code_cells += 1
-        if self.pid:
-            self.peak_bytes = max(self.peak_bytes, peak_memory(self.pid))
+        if self.process:
+            self.peak_bytes = max(self.peak_bytes, peak_memory(self.process.pid))
         self.on_cell(self)
+
+    def how_it_ended(self) -> str:
+        """What became of the kernel's process."""
+        code = self.process.poll() if self.process else None
+        if code is None:
+            return "was killed"
+        return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended by itself with exit code {code}"
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the system has killed something for want of memory since the notebook began."""
+        return count_memory_kills() > self.memory_kills
+
+
+def count_memory_kills() -> int:
+    """How many processes of this container (or machine) the system has killed for want of memory; 0 if unknown."""
+    for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
+        try:
+            counts = dict(line.split() for line in path.read_text().splitlines())
+            return int(counts["oom_kill"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return 0
 
 
 def peak_memory(pid: int) -> int:
@@ -87,7 +117,7 @@ class Client(PapermillNotebookClient):
 
     def papermill_execute_cells(self) -> None:
         """As papermill does, with the truth about the cell that was running (papermill would call it completed)."""
-        self.watch.pid = self.km.provisioner.pid
+        self.watch.process = self.km.provisioner.process
         try:
             super().papermill_execute_cells()
         except BaseException as problem:
@@ -103,9 +133,12 @@ class WatchedEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, **_
+        cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, lock, **_
     ) -> None:
-        """Run all cells; `timeout_s` is for one cell. Sockets lie in the `private` folder: no ports, nobody else."""
+        """Run all cells; `timeout_s` is for one cell. Sockets lie in the `private` folder: no ports, nobody else.
+
+        The kernel inherits the descriptor of the run's `lock`.
+        """
         watch.notebook = nb_man.nb
         sockets = Config({"KernelManager": {"transport": "ipc", "connection_file": f"{private}/kernel.json"}})
         client = Client(
@@ -120,7 +153,8 @@ class WatchedEngine(NBClientEngine):
             on_cell_executed=watch.executed,
         )
         client.watch = watch
-        client.execute(env=kernel_environment(), cwd=str(folder), stdout=log, stderr=log)
+        environment = {**kernel_environment(), INHERITED: str(lock)}
+        client.execute(env=environment, cwd=str(folder), stdout=log, stderr=log, pass_fds=(lock,))
 
 
 papermill_engines.register("recsys_kit", WatchedEngine)
@@ -140,7 +174,7 @@ def run_notebook(
     *,
     folder: Path,
     timeout_s: int | None,
-    progress_bar: bool | dict[str, Any],
+    lock: int,
 ) -> None:
     """Execute the notebook, its kernel in `folder`; what was executed is in `watch.notebook`, whatever is raised."""
     with tempfile.TemporaryDirectory(prefix="rk-") as private, Path(private, "log").open("w+") as log:
@@ -152,12 +186,13 @@ def run_notebook(
                 engine_name="recsys_kit",
                 kernel_name="python3",
                 language="python",
-                progress_bar=progress_bar,
+                progress_bar=False,
                 watch=watch,
                 timeout_s=timeout_s,
                 folder=folder,
                 private=private,
                 log=log,
+                lock=lock,
             )
         finally:
             log.seek(0)

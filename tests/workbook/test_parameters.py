@@ -95,19 +95,24 @@ def test_a_wrong_setting_is_refused_with_the_value_and_the_remedy(setting, words
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "text", "words"),
+    ("name", "kind", "text", "meaning", "words"),
     [
-        ("profile", "str", "fast", "expected one of quick, full"),
-        ("dataset", "str", "toy", "Did you mean toyshop"),
-        ("split", "str", "random", "expected one of time, leave_last_out"),
-        ("n_users", "int", "-5", "expected at least 0"),
-        ("k_core", "int", "0", "expected at least 1"),
-        ("epochs", "int", "0", "expected at least 1"),
+        ("profile", "str", "fast", "", "expected one of quick, full"),
+        ("dataset", "str", "toy", "", "Did you mean toyshop"),
+        ("split", "str", "random", "", "expected one of time, leave_last_out"),
+        ("n_users", "int", "-5", "shoppers [0..]", r"expected at least 0\. It means: shoppers"),
+        ("share", "float", "1.01", "of all steps [0..1]", "expected from 0 to 1"),
+        ("rate", "float", "0", "step size [1e-9..1]", "expected from 1e-09 to 1"),
     ],
 )
-def test_a_value_out_of_range_is_refused_before_a_kernel_starts(name, kind, text, words):
+def test_a_value_out_of_range_is_refused_before_a_kernel_starts(name, kind, text, meaning, words):
     with pytest.raises(ParameterError, match=f"RK-307 parameter {name} of 01_first .*{words}"):
-        convert(text, Parameter(name, kind, None, ""), "01_first")
+        convert(text, Parameter(name, kind, None, meaning), "01_first")
+
+
+def test_the_ends_of_a_range_belong_to_it():
+    share = Parameter("share", "float", 0.1, "of all steps [0..1]")
+    assert [convert(text, share, "01_first") for text in ("0", "1")] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,9 @@ import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.workbook.runs import (
-    edit_manifest,
-    maker_of,
-    open_run,
-    read_json,
-    remove_stale,
-    resolve,
-    sha256_of,
-    write_atomically,
-    write_json,
-)
+from recsys_kit.workbook.manifest import edit_manifest
+from recsys_kit.workbook.runs import maker_of, open_run, remove_stale, resolve
+from recsys_kit.workbook.storage import read_json, sha256_of, write_atomically, write_json
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""Files of a run: written whole or not at all, and known by their hash."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ABSENT = "absent"
+TEMPORARY = ".writing-"
+
+
+def sha256_of(path: Path) -> str:
+    """The hex digest of one file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes_of(path: Path, root: Path) -> dict[str, str]:
+    """The digest of a file, or of each file in a folder, by its name below `root`; empty where there is nothing."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
+    return {str(file.relative_to(root)): sha256_of(file) for file in files if not file.is_dir()}
+
+
+def digest_of(hashes: dict[str, str]) -> str:
+    """One digest for an artifact: its file's own, or one made of all files of a folder; "absent" for nothing.
+
+    >>> digest_of({}), digest_of({"data/items.parquet": "ab12"})
+    ('absent', 'ab12')
+    """
+    if len(hashes) < 2:
+        return next(iter(hashes.values()), ABSENT)
+    lines = "\n".join(f"{name} {value}" for name, value in sorted(hashes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename: readers see all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
+        temporary = Path(folder) / path.name
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
+    """Let `save` make a folder beside `path`, flush its files to disk, then put it in the old one's place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as temporary:
+        new = Path(temporary) / path.name
+        save(new)
+        for file in (file for file in new.rglob("*") if file.is_file()):
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
+            path.rename(Path(temporary) / "old")
+        new.rename(path)
+
+
+def json_text(value: Any) -> str:
+    """Sorted keys, two spaces, no NaN: the same value gives the same bytes."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values, atomically."""
+    text = json_text(value)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """The values of one JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame without its index, with a checksum in every page."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    pq.write_table(table, path, write_page_checksum=True)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a frame; a page that does not match its checksum is refused (OSError)."""
+    return pq.read_table(path, page_checksum_verification=True).to_pandas()
+
+
+WRITERS: dict[str, Callable[[Any, Path], Any]] = {
+    ".parquet": write_parquet,
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".json": lambda value, path: write_json(path, value),
+}
+READERS: dict[str, Callable[[Path], Any]] = {".parquet": read_parquet, ".csv": pd.read_csv, ".json": read_json}
