@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -13,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recsys_kit
-from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.shop.export import export_lists, write_csv
 from recsys_kit.shop.serving import RunModels, all_histories, answer, split_ids, visit
 from recsys_kit.shop.showcase import Showcase
+from recsys_kit.workbook.manifest import edit_manifest
 from recsys_kit.workbook.runs import open_run
 from tests.recommenders.planted import planted_shop
 
@@ -184,9 +186,28 @@ def test_a_folder_without_a_run_or_without_chapter_04_is_named(tmp_path):
     with pytest.raises(ArtifactError, match="RK-402"):
         recsys_kit.recommend(tmp_path, user="u000")
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "run.json").write_text('{"chapters": {}, "artifacts": {}}')
+    open_run(tmp_path, chapter="01_preprocessing", seed=0)
     with pytest.raises(ArtifactError, match=r"RK-401 results/leaderboard.csv .*04_evaluation"):
         recsys_kit.recommend(tmp_path, user="u000")
+
+
+def test_a_run_whose_chapter_04_had_nothing_to_do_says_so(tmp_path):
+    open_run(tmp_path, chapter="04_evaluation", seed=0)
+    with edit_manifest(tmp_path) as manifest:
+        manifest["chapters"]["04_evaluation"] = {"status": "skipped"}
+    with pytest.raises(ArtifactError, match="RK-334 this run has no lists"):
+        recsys_kit.recommend(tmp_path, user="u000")
+
+
+def test_a_damaged_model_is_never_asked(run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    weights = folder / "models/item_knn/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"RK-412 models/item_knn/model.safetensors"):
+        recsys_kit.recommend(folder, user="u000")
+    assert len(recsys_kit.recommend(folder, text="tea")) == 10
 
 
 def test_asking_leaves_no_trace_and_reads_only_the_model_that_answers(run):
