@@ -292,8 +292,8 @@ def export(
     from recsys_kit.shop.export import export_lists
 
     lists = export_lists(folder, out, model=model)
-    n_models, n_shoppers = lists["model"].nunique(), lists["user_id"].nunique()
-    print(f"{len(lists):,} rows: the lists of {n_models} models for {n_shoppers:,} shoppers")
+    names, n_shoppers = ", ".join(lists["model"].unique()), lists["user_id"].nunique()
+    print(f"{len(lists):,} rows for {n_shoppers:,} shoppers, lists of {names}: {out}")
 
 
 @app.command()
