@@ -101,12 +101,14 @@ def _queries(**given: Any) -> tuple[str, list[Any], bool]:
     values = _as_list(value)
     if kind == "history":
         single = values is not None and all(isinstance(item, str) for item in values)
-        queries = [values] if single else [_as_list(item) for item in values or [value]]
-        flat = [item for had, query in zip(values or [value], queries, strict=False) for item in query or [had]]
+        given_lists = [values] if single else values or [value]
+        queries = [_as_list(had) for had in given_lists]
+        wrong = [had for had, query in zip(given_lists, queries, strict=True) if query is None]
+        wrong += [item for query in queries for item in query or [] if not _is_text(item)]
     else:
         single, queries = values is None, [value] if values is None else values
-        flat = queries
-    if wrong := [item for item in flat if not isinstance(item, str)] or [value] * (None in queries):
+        wrong = [query for query in queries if not _is_text(query)]
+    if wrong:
         raise ParameterError(
             "RK-331",
             f"{kind} holds {wrong[0]!r}; expected strings, ids as the data has them, and a list of them for a history.",
@@ -118,6 +120,11 @@ def _queries(**given: Any) -> tuple[str, list[Any], bool]:
 def _as_list(value: Any) -> list[Any] | None:
     """The values of a list, an array, a column; None for one value."""
     return None if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+
+
+def _is_text(value: Any) -> bool:
+    """A str that can be written down: a command line may hold bytes that are none."""
+    return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
 def all_histories(run: Run, users: Sequence[str]) -> list[list[str]]:
@@ -150,8 +157,9 @@ def _notes(
     popular = "what is popular is shown instead"
     if kind == "user" and (strangers := [user for user, had in zip(queries, histories, strict=True) if not had]):
         yield f"{_named('shopper', strangers)} unknown to this run: {popular}."
+    catalogue = set(model.item_ids.tolist())
     items = dict.fromkeys(item for had in histories or [] for item in had)
-    if unknown := [item for item in items if not len(model.encode([[item]]).items)]:
+    if unknown := [item for item in items if item not in catalogue]:
         yield f"{_named('product', unknown)} unknown to this run and left out of the history."
     known = [place for place in lists.loc[lists["fallback"], "query"].unique() if kind != "user" or histories[place]]
     if known:
