@@ -10,19 +10,8 @@ from recsys_kit.shop.showcase import check_model, shelf
 from recsys_kit.workbook.runs import Run
 from recsys_kit.workbook.storage import write_atomically
 
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # a spreadsheet computes what starts with these
+# What a spreadsheet may take for a formula when a text starts with it; it reads full-width signs as well.
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
