@@ -160,7 +160,8 @@ def show_parameters() -> None:
 
     table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
     for row in describe(list_chapters()):
-        table.add_row(f"{', '.join(row.chapters)}  {row.name}", row.kind, escape(row.default), escape(row.help))
+        cells = (f"{', '.join(row.chapters)}  {row.name}", row.kind, row.default, row.help)
+        table.add_row(*map(escape, cells))
     Console(highlight=False).print(table)
 
 
@@ -201,12 +202,49 @@ def datasets() -> None:
 
 
 @app.command()
-def report(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a run.")]) -> None:
-    """Write a run's index.html anew from what lies in its folder."""
+def report(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR", help="Folder of a run, or of two to compare.")],
+    compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
+) -> None:
+    """Write a run's index.html anew from what lies in its folder; with --compare, what changed from run A to run B.
+
+    The comparison is written into the folder of B, as compare.html.
+    """
+    from recsys_kit.errors import ParameterError
     from recsys_kit.workbook.report import write_report
     from recsys_kit.workbook.runs import run_folder
 
-    print(write_report(run_folder(folder)))
+    if compare and len(folders) != 2:
+        raise ParameterError(
+            "RK-404", f"--compare got {len(folders)} folders; expected two.", "Name two runs: report A B --compare."
+        )
+    paths = [run_folder(folder) for folder in folders]
+    if compare:
+        show_comparison(*paths)
+    else:
+        for path in paths:
+            print(write_report(path))
+
+
+def show_comparison(before: Path, after: Path) -> None:
+    """What changed from one run to another in a few lines, and the path of the page that has all of it."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.compare import sentences, terminal_tables, write_comparison
+    from recsys_kit.workbook.differences import compare
+
+    found = compare(before, after)
+    console = Console(highlight=False, soft_wrap=True)
+    for sentence in sentences(found):
+        console.print(escape(sentence))
+    for title, header, rows in terminal_tables(found):
+        table = Table(*header, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+    print(write_comparison(found))
 
 
 @app.command()

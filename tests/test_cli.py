@@ -1,6 +1,7 @@
 """The command as its user meets it: quick help, one-line refusals, exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -78,6 +79,56 @@ def test_a_wrong_call_is_refused_before_anything_is_made(on_broken, tmp_path, ar
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_run_from_a_chapter_on_leaves_the_earlier_ones_alone(on_broken, tmp_path):
+    assert on_broken("run", "--from", "05", "--out", "runs/x").exit_code == 2
+    state = json.loads((tmp_path / "runs/x/run.json").read_text())
+    statuses = {name[:2]: chapter["status"] for name, chapter in state["chapters"].items()}
+    assert statuses == dict.fromkeys(("01", "02", "03", "04"), "not_requested") | {
+        "05": "failed", "06": "not_reached", "07": "not_reached"
+    }  # fmt: skip
+
+
+def test_the_same_command_again_runs_nothing_and_status_says_so(on_broken):
+    arguments = ("run", "--only", "01", "--set", "share=0.75", "--out", "runs/x")
+    on_broken(*arguments)
+    assert "01_fine: reused" in on_broken(*arguments).output
+    assert "01_fine: started, 6 cells: --force" in on_broken(*arguments, "--force").output
+    said = on_broken("status", "runs/x").output
+    assert "reused" in next(line for line in said.splitlines() if "01_fine" in line)
+    assert "it has not run yet" in next(line for line in said.splitlines() if "02_raises" in line)
+    assert said.splitlines()[-1] == "recsys-kit run --out runs/x --set share=0.75"
+
+
+def test_a_run_of_other_data_is_not_replaced_by_a_forgotten_option(on_broken, tmp_path):
+    on_broken("run", "--only", "01", "--dataset", "amazon", "--out", "runs/music")
+    refused = on_broken("run", "--only", "01", "--out", "runs/music")
+    assert "RK-308 runs/music holds a run of 'amazon'" in str(refused.exception).replace(str(tmp_path) + "/", "")
+    assert on_broken("run", "--only", "01", "--dataset", "toyshop", "--out", "runs/music").exit_code == 0
+
+
+def test_a_damaged_manifest_is_refused_and_force_starts_over(on_broken, tmp_path):
+    on_broken("run", "--only", "01", "--out", "runs/x")
+    path = tmp_path / "runs/x/run.json"
+    path.write_text(path.read_text().replace("toyshop", "toyshoq"))
+    refused = on_broken("run", "--only", "01", "--out", "runs/x")
+    assert "RK-410" in str(refused.exception)
+    assert refused.exception.exit_code == 4
+    assert on_broken("run", "--only", "01", "--out", "runs/x", "--force").exit_code == 0
+
+
+def test_help_of_run_ends_with_the_parameters_of_the_notebooks():
+    said = command("run", "--help", env={**os.environ, "COLUMNS": "200"}).stdout
+    for word in ("--from", "--force", "n_users", "learning_rate", "passes over the training reviews"):
+        assert word in said
+
+
+def test_the_parameters_are_a_table_for_a_readme():
+    lines = command("parameters", "--markdown").stdout.splitlines()
+    assert lines[0].startswith("| chapter | parameter |")
+    assert any(line.startswith("| all | `seed` | int | `7` |") for line in lines)
+    assert any(line.startswith("| 03 | `epochs` | int | `2` |") for line in lines)
+
+
 def test_a_refusal_is_one_line_without_a_traceback(tmp_path):
     done = command("report", str(tmp_path))
     assert done.returncode == 2
@@ -97,7 +148,5 @@ def test_it_speaks_in_a_terminal_that_knows_only_ascii(tmp_path):
     folder = tmp_path / "größe"
     folder.mkdir()
     (folder / "run.json").write_text("{}")
-    import os
-
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
     assert command("report", str(folder), env=environment).returncode == 0

@@ -16,6 +16,7 @@ from recsys_kit.errors import BusyError
 NAME = ".lock"
 INHERITED = "RECSYS_KIT_LOCK"  # in a kernel's environment: the descriptor of the lock that its command holds
 PATIENCE_S = 5.0  # a kernel whose command was killed ends within this time
+DYING_S = 0.3  # a process that was killed this instant still looks alive for a moment
 
 
 @contextmanager
@@ -36,14 +37,14 @@ def hold(folder: Path) -> Iterator[int]:
 
 
 def _take(descriptor: int, folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    started = time.monotonic()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
-            if _alive(holder) or time.monotonic() > deadline:
+            if time.monotonic() - started > (DYING_S if _alive(holder) else PATIENCE_S):
                 raise BusyError(
                     "RK-501",
                     f"{folder} is in use by process {holder or 'unknown'}; expected one command at a time.",

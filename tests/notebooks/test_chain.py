@@ -1,9 +1,15 @@
 """The whole workbook on a small shop: every chapter ends, leaves what it promises, and the numbers can be believed."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
+
+from tests.conftest import SMALL
+from tests.workbook.test_kills import made as hashes
 
 pytestmark = pytest.mark.slow
 
@@ -95,3 +101,12 @@ def test_learned_classifiers_beat_the_majority(made):
         for name, score in made("results/review_classification.json")["classifiers"].items()
     }
     assert max(value for name, value in scores.items() if name != "majority") > scores["majority"] + 0.05
+
+
+def test_another_folder_timezone_and_locale_give_the_same_bytes(small_run, tmp_path):
+    elsewhere = {**os.environ, "TZ": "Pacific/Chatham", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "5"}
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    command = [sys.executable, "-m", "recsys_kit.cli", "run", "--out", str(tmp_path / "an other"), *settings]
+    done = subprocess.run(command, env=elsewhere, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert hashes(tmp_path / "an other") == hashes(small_run.folder)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from recsys_kit.errors import ParameterError
+from recsys_kit.workbook import engine
 from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import list_chapters, select_chapters
 
@@ -51,7 +52,7 @@ def done(tmp_path_factory):
 def test_a_chapter_that_ends_is_done_with_its_parameters_and_source(done):
     folder, outcomes = done
     assert [(o.chapter, o.status, o.failure) for o in outcomes] == [("01_fine", "done", None)]
-    assert statuses(folder) == {"01": "done"} | dict.fromkeys(("02", "03", "04", "05", "06"), "not_requested")
+    assert statuses(folder) == {"01": "done"} | dict.fromkeys(("02", "03", "04", "05", "06", "07"), "not_requested")
     state = state_of(folder)
     assert state["parameters"]["01_fine"]["share"] == 0.25
     assert state["parameters"]["01_fine"]["seed"] == 7
@@ -90,10 +91,11 @@ def test_nothing_unfinished_is_left_in_the_folder(done):
     ("number", "cause", "cell", "words", "code"),
     [
         ("02", "error", "divide", "ZeroDivisionError: division by zero", 3),
-        ("03", "killed", "kill-itself", "The kernel was killed", 3),
+        ("03", "killed", "kill-itself", "The kernel was killed (SIGKILL)", 3),
         ("04", "timeout", "wait", "longer than 2 s", 3),
         ("05", "error", "read", "RK-104 interactions is missing column 'timestamp'", 2),
         ("06", "error", "read", "RK-401 data/train.parquet is missing", 2),
+        ("07", "memory", "allocate", "Unable to allocate 7.11 PiB", 3),
     ],
 )
 def test_a_chapter_that_breaks_has_its_cause_and_what_it_executed(tmp_path, capsys, number, cause, cell, words, code):
@@ -117,11 +119,20 @@ def test_a_chapter_that_breaks_has_its_cause_and_what_it_executed(tmp_path, caps
         assert f"Stopped here ({cause})" in outcome.page.read_text()
 
 
+def test_a_kernel_that_the_system_kills_for_want_of_memory_is_told_apart(tmp_path, monkeypatch, capsys):
+    counts = iter([0, 1])
+    monkeypatch.setattr(engine, "count_memory_kills", lambda: next(counts))
+    (outcome,) = run(tmp_path, ["03"])
+    assert outcome.failure.cause == "memory"
+    assert "for want of memory" in outcome.failure.message
+    assert "--set n_users" in capsys.readouterr().err
+
+
 def test_what_follows_a_failure_is_not_reached_and_earlier_records_stay(tmp_path):
     run(tmp_path, ["01"])
     outcomes = run(tmp_path, ["02", "05"])
     assert [o.chapter for o in outcomes] == ["02_raises"]
-    others = dict.fromkeys(("03", "04", "06"), "not_requested")
+    others = dict.fromkeys(("03", "04", "06", "07"), "not_requested")
     assert statuses(tmp_path) == {"01": "done", "02": "failed", "05": "not_reached"} | others
 
 
