@@ -23,6 +23,7 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "Hybrid": "recsys_kit.recommenders",
     "evaluate": "recsys_kit.evaluation",
     "bootstrap": "recsys_kit.intervals",
+    "recommend": "recsys_kit.shop",
     "open_run": "recsys_kit.workbook.runs",
 }
 __all__ = sorted(PUBLIC)

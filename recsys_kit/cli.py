@@ -1,5 +1,6 @@
 """The command `recsys-kit`. Each subcommand imports what it needs, so that --help answers at once."""
 
+import json
 import os
 import shlex
 import signal
@@ -7,12 +8,19 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from recsys_kit.errors import RecsysKitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recsys_kit.shop.serving import Answer
+
+TABLE = ("rank", "item_id", "title", "price", "score", "reason")  # of a list, what a terminal has room for
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read their page, open them in JupyterLab.",
@@ -171,6 +179,7 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of 
     from recsys_kit.workbook.manifest import read_manifest
     from recsys_kit.workbook.parameters import list_chapters
     from recsys_kit.workbook.reuse import forecast, last_end
+    from recsys_kit.workbook.runs import run_folder
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
@@ -222,19 +231,6 @@ def show_parameters() -> None:
     Console(highlight=False).print(table)
 
 
-def run_folder(folder: str) -> Path:
-    """The folder of a run that was named on the command line."""
-    from recsys_kit.errors import ArtifactError
-    from recsys_kit.workbook.runs import resolve
-
-    path = resolve(folder)
-    if not (path / "run.json").exists():
-        raise ArtifactError(
-            "RK-402", f"{path} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
-        )
-    return path
-
-
 def show_results(folder: Path) -> None:
     """The leaderboard and what was skipped, in a few lines."""
     from rich.console import Console
@@ -282,6 +278,7 @@ def report(
     """
     from recsys_kit.errors import ParameterError
     from recsys_kit.workbook.report import write_report
+    from recsys_kit.workbook.runs import run_folder
 
     if compare and len(folders) != 2:
         raise ParameterError(
@@ -314,6 +311,93 @@ def show_comparison(before: Path, after: Path) -> None:
             table.add_row(*map(escape, row))
         console.print(table)
     print(write_comparison(found))
+
+
+@app.command()
+def recommend(
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
+    user: Annotated[str | None, typer.Option(help="A shopper of the run.")] = None,
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="ID,ID", help="What a new shopper had, oldest first; may be repeated.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="What a shopper says they want.")] = None,
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. [the best]")] = "",
+    k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    csv: Annotated[str, typer.Option(metavar="FILE", help="Write the list to this file as well.")] = "",
+) -> None:
+    """The list that a shopper gets: one known to the run, a new one with a history, or one who says what they want."""
+    from recsys_kit.shop.export import write_csv
+    from recsys_kit.shop.serving import answer, split_ids
+
+    ids = None if history is None else split_ids(folder, history)
+    found = answer(folder, user=user, history=ids, text=text, model=model, k=k)
+    listed = found.lists.drop(columns="query")
+    if csv:
+        write_csv(listed, csv)
+    query = {"user": user, "history": ids, "text": text}
+    query = {name: value for name, value in query.items() if value is not None}
+    if as_json:
+        print_list_as_json(query, found, listed)
+    else:
+        show_list(query, found, listed)
+
+
+def print_list_as_json(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") -> None:
+    """One object: query, model, fallback, notes, items."""
+    from recsys_kit.shop.showcase import records
+
+    value = {
+        "query": query,
+        "model": found.model,
+        "fallback": bool(listed["fallback"].any()),
+        "notes": found.notes,
+        "items": records(listed.drop(columns="fallback")),
+    }
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False))
+
+
+def show_list(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") -> None:
+    """The list as a table, what there is to say about it below."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    def cell(value: Any) -> Text:  # Text: nothing in a title is markup; control characters would reach the terminal
+        shown = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
+        return Text("".join(letter if letter.isprintable() else " " for letter in shown[:200]))
+
+    import pandas as pd
+
+    console = Console(highlight=False)
+    console.width = console.width if console.is_terminal else 160
+    ((kind, asked),) = query.items()
+    console.print(cell(f"{found.model}, for the {'shopper' if kind == 'user' else kind} {asked}"))
+    bare = listed["title"].equals(listed["item_id"])  # a shop without titles
+    table, shown = Table(), listed[[name for name in TABLE if name in listed and not (bare and name == "title")]]
+    for name in shown:
+        number = pd.api.types.is_numeric_dtype(shown[name])
+        table.add_column(name, justify="right" if number else "left", no_wrap=name != "reason")
+    for row in shown.itertuples(index=False):
+        table.add_row(*map(cell, row))
+    console.print(table)
+    for note in found.notes:
+        console.print(cell(f"note: {note}"))
+
+
+@app.command()
+def export(
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="The CSV file to write.")],
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. [all]")] = "",
+) -> None:
+    """The lists that chapter 04 judged, with titles, as CSV for a spreadsheet."""
+    from recsys_kit.shop.export import export_lists
+
+    lists = export_lists(folder, out, model=model)
+    names, n_shoppers = ", ".join(lists["model"].unique()), lists["user_id"].nunique()
+    print(f"{len(lists):,} rows for {n_shoppers:,} shoppers, lists of {names}: {out}")
 
 
 @app.command()

@@ -302,12 +302,15 @@ def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]
         counts = np.asarray(counts)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(*counts.shape):
+        few = len(classes) <= 12
+        for row, column in np.ndindex(*counts.shape) if few else ():
             colour = "white" if shares[row, column] > 0.6 else "black"
             ax.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=8, color=colour)
         ax.set(title=name, xlabel="predicted", ylabel="true", xticks=range(len(classes)), yticks=range(len(classes)))
-        ax.set_xticklabels(classes)
-        ax.set_yticklabels(classes)
+        wordy = not few or max(map(len, classes)) > 3
+        names = [shorten(name, 12) for name in classes]
+        ax.set_xticklabels(names, rotation=90 if wordy else 0, fontsize=None if few else 4)
+        ax.set_yticklabels(names, fontsize=None if few else 4)
         ax.grid(False)
     return axes
 
@@ -317,6 +320,7 @@ def plot_review(probabilities: pd.Series, shares: pd.Series, *, words: int = 12)
     axes = new_axes(columns=2, height=max(2.6, 0.24 * min(words, len(shares)) + 1))
     axes[0].bar(probabilities.index, probabilities.to_numpy(), color=COLOURS["fine-tuned"])
     axes[0].set(title="Which label?", xlabel="label", ylabel="probability", ylim=(0, 1))
+    axes[0].tick_params(axis="x", rotation=90 if max(map(len, probabilities.index)) > 3 else 0)
     chosen = shares.iloc[np.argsort(-shares.abs().to_numpy(), kind="stable")[:words]][::-1]
     colours = [GREEN if share > 0 else VERMILION for share in chosen]
     axes[1].barh(range(len(chosen)), chosen.to_numpy(), color=colours)

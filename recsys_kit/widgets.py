@@ -167,7 +167,7 @@ def view_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id: st
     columns = {"rank": pd.Series(range(1, k + 1))}
     for name, vectors in features.items():
         nearest = nearest_items(vectors, item_id, k=k)
-        shown = nearest["item_id"].map(titles).fillna(nearest["item_id"]).map(lambda text: shorten(str(text), 45))
+        shown = nearest["item_id"].map(titles).fillna(nearest["item_id"]).map(lambda text: shorten(str(text), 40))
         columns[name] = shown + nearest["score"].map(" ({:.2f})".format)
     return pd.DataFrame(columns).fillna("-")
 

@@ -107,7 +107,7 @@ def evaluate(
         )
     histories = split.histories(part)
     own = [list(histories.get(user, [])) for user in users]
-    warm = np.isin(users, split.train["user_id"].unique().astype(str))
+    warm = pd.Index(users).isin(split.train["user_id"].unique())
     catalogue = next(iter(models.values())).item_ids
     if any(not np.array_equal(model.item_ids, catalogue) for model in models.values()):
         raise ParameterError("RK-316", "the models rank different catalogues.", "Fit all with the same items=.")

@@ -36,26 +36,43 @@ from recsys_kit.features.text import fit_tfidf
 from recsys_kit.finetuning.loop import TrainingPlan, fit_model
 from recsys_kit.finetuning.scores import confusion_counts, macro_f1
 
+MAX_CLASSES = 100  # more different labels than this are no classes
 HEAD_FILE = "head.safetensors"
 PREDICT_ROWS = 16  # rows computed at once when predicting
 
 
-def label_of(rating: pd.Series) -> pd.Series:
-    """Ratings as class names: 5.0 becomes "5"; what is missing stays missing.
+def labels_of(reviews: pd.DataFrame) -> pd.Series:
+    """The label of each review, a str or missing: the column `label` where the data has one, else the rating.
 
-    >>> label_of(pd.Series([5.0, 2.5, None])).tolist()
+    The series is named "label" or "stars". Ratings become "5" or "2.5".
+
+    >>> labels_of(pd.DataFrame({"rating": [5.0, 2.5, None]})).tolist()
     ['5', '2.5', nan]
+    >>> labels_of(pd.DataFrame({"label": ["bug", " "], "rating": [5.0, 2.5]})).tolist()
+    ['bug', nan]
     """
-    return rating.map(lambda value: f"{value:g}", na_action="ignore").astype(object)
+    for column, name in (("label", "label"), ("rating", "stars")):
+        if column in reviews and reviews[column].notna().any():
+            found = reviews[column].map(_label, na_action="ignore").astype(object).rename(name)
+            return found.mask(found == "")
+    return pd.Series(np.nan, reviews.index, dtype=object, name="label")
 
 
-def names_its_label(titles: pd.Series) -> pd.Series:
-    """True where a review's title is only its stars ("Five Stars", what some shops fill in): it gives the answer away.
+def _label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value).strip()
 
-    >>> names_its_label(pd.Series(["Five Stars", "1 star!", "Five stars for the box", None])).tolist()
-    [True, True, False, False]
+
+def names_its_label(titles: pd.Series, labels: pd.Series) -> pd.Series:
+    """True where a review's title is only its label, or only stars ("Five Stars"): it gives the answer away.
+
+    >>> titles = pd.Series(["Five Stars", "1 star!", "Five stars for the box", "Positive.", None])
+    >>> names_its_label(titles, pd.Series(["5", "5", "5", "positive", "5"], name="stars")).tolist()
+    [True, True, False, True, False]
     """
-    return titles.fillna("").str.fullmatch(r"\s*(?:one|two|three|four|five|[1-5])\s+stars?\W*", case=False).astype(bool)
+    titles = titles.fillna("")
+    stars = titles.str.fullmatch(r"\s*(?:one|two|three|four|five|[1-5])\s+stars?\W*", case=False).astype(bool)
+    named = titles.str.strip(" .!").str.casefold() == labels.astype("str").str.casefold()
+    return (stars & (labels.name == "stars")) | named.fillna(False)
 
 
 def classes_of(labels: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from recsys_kit.intervals import N_RESAMPLES, Interval, percentile_interval
 
@@ -94,13 +95,16 @@ def macro_f1_difference(
     >>> macro_f1_difference(np.array([0, 1]), np.array([0, 1]), np.array([0, 1]), 2)
     Interval(value=0.0, low=0.0, high=0.0)
     """
-    joint = np.zeros((n_classes,) * 3, dtype=int)
-    np.add.at(joint, (labels, predictions, baseline), 1)
+    cells, counts = np.unique(np.stack([labels, predictions, baseline]), axis=1, return_counts=True)
+    draws = resample(counts, seed=seed)  # how often each (label, prediction, baseline) that there is: few, of C^3
 
-    def difference(counts: np.ndarray) -> np.ndarray | float:
-        return macro_f1(counts.sum(axis=-1)) - macro_f1(counts.sum(axis=-2))
+    def of(found: np.ndarray, counts: np.ndarray) -> np.ndarray | float:
+        place = sparse.csr_array(
+            (np.ones(len(found)), (np.arange(len(found)), cells[0] * n_classes + found)), (len(found), n_classes**2)
+        )
+        return macro_f1((counts @ place).reshape(*counts.shape[:-1], n_classes, n_classes))
 
-    return percentile_interval(difference(joint), difference(resample(joint, seed=seed)))
+    return percentile_interval(of(cells[1], counts) - of(cells[2], counts), of(cells[1], draws) - of(cells[2], draws))
 
 
 def report_table(one: dict[str, Any]) -> pd.DataFrame:

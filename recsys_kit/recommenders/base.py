@@ -18,6 +18,7 @@ from recsys_kit.errors import ArtifactError, ParameterError
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
 BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
+TOP_K_CELLS = 2**21  # of these, ranked at once: in the worst case all are equal, and each needs two indices
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,32 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     k = min(k, scores.shape[1])
-    best = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, -k:] if k else np.empty((len(scores), 0), np.int64)
-    last = np.take_along_axis(scores, best, axis=1).min(axis=1, initial=np.inf)
-    tied = np.flatnonzero(
-        (scores >= last[:, None]).sum(axis=1) > k
-    )  # more candidates than places: partition chose blindly
-    best[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :k]
-    best.sort(axis=1)
-    best_scores = np.take_along_axis(scores, best, axis=1)
-    order = np.argsort(-best_scores, axis=1, kind="stable")
-    return np.where(
-        np.isneginf(np.take_along_axis(best_scores, order, axis=1)), -1, np.take_along_axis(best, order, axis=1)
-    )
+    best = np.full((len(scores), k), -1, np.int64)
+    size = max(1, TOP_K_CELLS // max(1, scores.shape[1]))
+    for start in range(0, len(scores) if k else 0, size):
+        _fill_best(best[start : start + size], scores[start : start + size])
+    return best
+
+
+def _fill_best(best: np.ndarray, scores: np.ndarray) -> None:
+    """The columns above the k-th score by score, then as many of those equal to it as there are places left."""
+    n, k = best.shape
+    last = -np.partition(-scores, k - 1, axis=1)[:, [k - 1]]  # NumPy takes ten times as long from the other end
+    row, column = np.nonzero(scores > last)
+    order = np.lexsort((column, -scores[row, column], row))
+    row, column = row[order], column[order]
+    best[row, _places(row, n)] = column
+    n_better = np.bincount(row, minlength=n)
+    row, column = np.nonzero((scores == last) & (last > -np.inf))
+    place = n_better[row] + _places(row, n)
+    fits = place < k
+    best[row[fits], place[fits]] = column[fits]
+
+
+def _places(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Of entries sorted by row: the place of each within its row, from 0."""
+    starts = np.r_[0, np.bincount(rows, minlength=n_rows).cumsum()]
+    return np.arange(len(rows)) - starts[rows]
 
 
 class Recommender(ABC):
@@ -266,7 +281,7 @@ class Recommender(ABC):
             arrays |= _pack(attribute, getattr(self, attribute))
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
         self._save_extra(folder)
-        meta = {"model": self.name, "parameters": self._parameters()}
+        meta = {"model": self.name, "parameters": self._parameters(), "understands_text": self.understands_text}
         meta |= {"item_ids": self.item_ids.tolist(), "user_ids": self.user_ids.tolist()}
         (folder / "model.json").write_text(json.dumps(meta, sort_keys=True, ensure_ascii=False), encoding="utf-8")
 
@@ -294,9 +309,18 @@ class Recommender(ABC):
 
 def load(folder: str | Path) -> Recommender:
     """Read a model that `save` wrote; its class is found by the registered name, nothing in the file is run."""
-    folder = Path(folder)
+    meta = _read_meta(folder)
+    return MODELS[meta["model"]]._restore(Path(folder), meta)
+
+
+def understands_text(folder: str | Path) -> bool:
+    """Whether the model in `folder` can answer a sentence; its arrays are not read."""
+    return _read_meta(folder).get("understands_text", False)
+
+
+def _read_meta(folder: str | Path) -> dict[str, Any]:
     try:
-        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        meta = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(
             "RK-402",
@@ -309,7 +333,7 @@ def load(folder: str | Path) -> Recommender:
             f"{folder} holds a model named {meta['model']!r}; known are {sorted(MODELS)}.",
             "Update recsys_kit.",
         )
-    return MODELS[meta["model"]]._restore(folder, meta)
+    return meta
 
 
 def _pack(name: str, value: Any) -> dict[str, np.ndarray]:

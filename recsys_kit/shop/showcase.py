@@ -1,7 +1,7 @@
 """The shop as a shopper sees it: lists with titles, prices and a reason, for whoever walks in."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
-from recsys_kit.shop.explanations import reason
+from recsys_kit.shop.explanations import UNKNOWN, reasons
 from recsys_kit.shop.reranking import rerank_mmr
 
 SHOWN = ("title", "category", "brand", "price")
@@ -50,6 +50,12 @@ def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[d
     return json.loads(kept.to_json(orient="records", double_precision=6))
 
 
+def check_model(name: str, known: Iterable[str]) -> None:
+    """Refuse a model that is not there (RK-318), naming those that are."""
+    if name not in known:
+        raise ParameterError("RK-318", f"model is {name!r}; expected one of {', '.join(known)}.", "Name one of these.")
+
+
 @dataclass(frozen=True)
 class Showcase:
     """Fitted models and what is needed to show their lists."""
@@ -68,27 +74,45 @@ class Showcase:
         had = list(dict.fromkeys(reversed(self.histories.get(user_id, []))))
         return shelf(pd.DataFrame({"item_id": had}, dtype=object), self.items)
 
+    def lists(
+        self,
+        model: str,
+        *,
+        histories: Sequence[Sequence[str]] | None = None,
+        texts: Sequence[str] | None = None,
+        k: int = 10,
+    ) -> pd.DataFrame:
+        """The lists of many shoppers, each item with its reason, under one another.
+
+        Args:
+            model: a name of `models`.
+            histories: item ids, oldest first, one list per shopper.
+            texts: what shoppers ask for, instead of histories.
+            k: length of each list.
+
+        Returns:
+            Columns query (the place in `histories` or `texts`), rank, item_id, title ..., score, reason, fallback.
+        """
+        check_model(model, self.models)
+        listed = self.models[model].recommend(histories=histories, texts=texts, k=k)
+        shown = shelf(listed[["query", "rank", "item_id"]], self.items)
+        return shown.assign(
+            score=listed["score"], reason=self._reasons(model, listed, histories), fallback=listed["fallback"]
+        )
+
     def recommend(
         self, model: str, *, history: Sequence[str] = (), text: str = "", diversity: float = 0.0, k: int = 10
     ) -> pd.DataFrame:
-        """One list with reasons: rank, rank_before, item_id, score, title ..., reason.
+        """One shopper's list, as in `lists`, with its former ranks in `rank_before`.
 
         `text`, where given, is what the shopper asks for, instead of a history. `diversity` from 0 to 1 re-ranks the
         first candidates so that they resemble one another less.
         """
-        if model not in self.models:
-            known = ", ".join(self.models)
-            raise ParameterError("RK-318", f"model is {model!r}; expected one of {known}.", "Name one of these.")
         asked = {"texts": [text]} if text else {"histories": [list(history)]}
-        candidates = self.models[model].recommend(**asked, k=max(CANDIDATES, k))
-        if self.vectors is not None:
-            chosen = rerank_mmr(candidates, self.vectors, diversity=diversity, k=k)
-        else:
-            chosen = candidates.head(k).assign(rank_before=candidates["rank"])
-        chosen["reason"] = [
-            self._reason(model, history, text, line.item_id, line.fallback) for line in chosen.itertuples()
-        ]
-        return shelf(chosen[["rank", "rank_before", "item_id", "score", "reason"]], self.items)
+        listed = self.lists(model, **asked, k=max(CANDIDATES, k) if diversity else k).drop(columns="query")
+        if self.vectors is None:
+            return listed.head(k).assign(rank_before=listed["rank"])
+        return rerank_mmr(listed, self.vectors, diversity=diversity, k=k)
 
     def side_by_side(self, history: Sequence[str], k: int = 10) -> pd.DataFrame:
         """The titles that each model would show, one column per model, one row per rank."""
@@ -102,13 +126,18 @@ class Showcase:
         lists = {name: records(self.recommend(name, history=history, k=k), shown) for name in self.models}
         return {"user_id": user_id, "who": who, "history": records(self.history(user_id).head(k)), "lists": lists}
 
-    def _reason(self, model: str, history: Sequence[str], text: str, item_id: str, fallback: bool) -> str:
-        if isinstance(self.models[model], Popularity) and not fallback:
-            return "popular in the shop"
-        if text and not fallback:
-            return "answers what you wrote"
-        neighbours = next((model for model in self.models.values() if isinstance(model, ItemKNN)), None)
-        return reason(history, item_id, self.titles, neighbours=neighbours, tfidf=self.tfidf, fallback=fallback)
+    def _reasons(self, model: str, listed: pd.DataFrame, histories: Sequence[Sequence[str]] | None) -> pd.Series:
+        """A sentence for each row of `listed`."""
+        general = "popular in the shop" if isinstance(self.models[model], Popularity) else "answers what you wrote"
+        found = pd.Series(general, listed.index, dtype=object).mask(listed["fallback"], UNKNOWN)
+        if histories is None or isinstance(self.models[model], Popularity):
+            return found
+        neighbours = self.models.get(ItemKNN.name)
+        for query, of_query in listed[~listed["fallback"]].groupby("query"):
+            found[of_query.index] = reasons(
+                histories[query], of_query["item_id"].tolist(), self.titles, neighbours=neighbours, tfidf=self.tfidf
+            )
+        return found
 
     @cached_property
     def titles(self) -> dict[str, str]:

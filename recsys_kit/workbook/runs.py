@@ -62,6 +62,16 @@ def resolve(path: str | Path) -> Path:
     return (project_root() / Path(path).expanduser()).resolve()
 
 
+def run_folder(path: str | Path) -> Path:
+    """The folder of a run that has been made; RK-402 where there is none."""
+    folder = resolve(path)
+    if not (folder / "run.json").exists():
+        raise ArtifactError(
+            "RK-402", f"{folder} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
+        )
+    return folder
+
+
 def shared_name(folder: Path) -> str:
     """The folder as a page that travels names it: from the project root where it lies inside it."""
     root = project_root().resolve()

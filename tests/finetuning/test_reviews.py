@@ -17,6 +17,8 @@ from recsys_kit.finetuning.reviews import (
     class_indices,
     class_weights,
     draw_parts,
+    labels_of,
+    names_its_label,
 )
 
 GOOD = ("I love this mug", "a wonderful lamp", "perfect, thank you", "the best gift ever")
@@ -170,6 +172,30 @@ def test_a_paired_difference_is_surer_than_two_intervals():
     assert gap.value == pytest.approx(one["value"] - two["value"])
     assert gap.low > 0
     assert one["low"] < two["high"]
+
+
+def test_a_paired_difference_of_many_classes_is_that_of_few_and_needs_no_cube():
+    rng = np.random.default_rng(0)
+    true, found, other = rng.integers(0, 4, (3, 300))
+    few = scores.macro_f1_difference(true, found, other, 4)
+    many = scores.macro_f1_difference(20 * true, 20 * found, 20 * other, 80)  # a cube of 4 GB, were it drawn
+    assert many == pytest.approx(few)
+    assert few.low < few.value < few.high
+
+
+def test_labels_come_from_the_label_first_and_keep_their_names():
+    reviews = pd.DataFrame({"rating": [5.0, 1.5, None], "label": ["0", None, " return "]})
+    assert labels_of(reviews).tolist()[::2] == ["0", "return"]
+    assert (labels_of(reviews).name, labels_of(reviews.drop(columns="label")).name) == ("label", "stars")
+    assert labels_of(reviews.drop(columns="label")).dropna().tolist() == ["5", "1.5"]
+    assert labels_of(pd.DataFrame({"label": [1, 0]})).tolist() == ["1", "0"]
+    assert labels_of(pd.DataFrame({"text": ["a"]})).isna().all()
+    assert labels_of(reviews.assign(label=None)).name == "stars"
+
+
+def test_stars_in_a_title_tell_nothing_where_the_label_is_another():
+    titles = pd.Series(["Five stars", "Return"])
+    assert names_its_label(titles, pd.Series(["return", "return"], name="label")).tolist() == [False, True]
 
 
 def test_the_word_that_decides_has_the_largest_share():

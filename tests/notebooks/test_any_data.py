@@ -1,91 +1,199 @@
-"""Chapter 01 on data that lack what the built-in shop has: it ends, says what is missing, writes only what exists."""
+"""Chapters 02 to 05 on shops that lack something: sequences without words, reviews without shoppers, a plain till."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
+import recsys_kit
+from recsys_kit import data
 from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters
+from recsys_kit.workbook.parameters import list_chapters, plan_parameters
+from recsys_kit.workbook.runs import open_run
 from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow
-TRAP = "<script>alert(1)</script><img src=x onerror=alert(1)>"
-PARTS = ["interactions", "items", "quarantine", "set_aside", "test", "train", "valid"]
 
 
-def written(folder: Path) -> list[str]:
-    return sorted(path.stem for path in (folder / "data").glob("*.parquet"))
+@dataclass(frozen=True)
+class Made:
+    folder: Path
+    status: dict[str, str]
+    reason: dict[str, str]
+
+    def text(self, chapter: str) -> str:
+        """All that a reader of the executed notebook sees."""
+        notebook = nbformat.read(next((self.folder / "notebooks").glob(f"{chapter}_*.ipynb")), as_version=4)
+        return json.dumps([cell.source for cell in notebook.cells if cell.cell_type == "markdown"]) + json.dumps(
+            [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+        )
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).exists()
 
 
-@pytest.fixture
-def run_first(tmp_path):
-    """Runs chapter 01 with these parameters; gives the folder, the report, and the page."""
-
-    def run(**parameters: str):
-        chapter = list_chapters()[0]
-        folder = tmp_path / "run"
-        (outcome,) = execute([chapter], folder, parameters={chapter.name: parameters}, timeout_s=CELL_TIMEOUT_S)
-        assert outcome.failure is None
-        report = json.loads((folder / "results/data_report.json").read_text(encoding="utf-8"))
-        return folder, report, outcome.page.read_text(encoding="utf-8")
-
-    return run
-
-
-def days(n: int) -> list[str]:
-    return pd.date_range("2024-01-01", periods=n).strftime("%Y-%m-%d").tolist()
-
-
-def test_texts_without_shoppers(run_first, tmp_path):
-    texts = pd.DataFrame({"Review Text": [f"text {n}" for n in range(60)], "Rating": ["1", "2", "3"] * 20})
-    texts.to_csv(tmp_path / "texts.csv", index=False)
-    folder, report, page = run_first(reviews=str(tmp_path / "texts.csv"), columns="text=Review Text,label=Rating")
-    assert written(folder) == ["quarantine", "reviews"]
-    assert not (folder / "data/split.json").exists()
-    reviews = pd.read_parquet(folder / "data/reviews.parquet")
-    assert reviews["part"].value_counts().to_dict() == {"train": 48, "valid": 6, "test": 6}
-    assert report["counts"]["n_reviews"] == 60 and report["shopper"] == ""
-    assert "these texts come without shoppers" in page
+def as_chapter_01_leaves_it(
+    folder: Path,
+    *,
+    events: pd.DataFrame | None = None,
+    items: pd.DataFrame | None = None,
+    reviews: pd.DataFrame | None = None,
+    method: str = "time",
+) -> None:
+    run = open_run(folder, chapter="01_preprocessing", seed=7)
+    report = {"dataset": "files"}
+    if events is not None:
+        split = data.split_interactions(events, method=method)
+        shopper = data.choose_shopper(split)
+        report |= {"shopper": shopper, "product": data.choose_product(split, items, shopper)}
+        run.write("data/interactions.parquet", events)
+        for name, frame in split.parts.items():
+            run.write(f"data/{name}.parquet", frame)
+        run.write("data/split.json", split.how)
+    for name, frame in {"items": items, "reviews": reviews}.items():
+        if frame is not None:
+            run.write(f"data/{name}.parquet", frame)
+    run.write("results/data_report.json", report)
 
 
-def test_sequences_without_time(run_first, tmp_path):
-    lines = [f"u{user} " + " ".join(f"i{(user + n) % 12}" for n in range(6)) for user in range(30)]
-    (tmp_path / "seq.txt").write_text("\n".join(lines))
-    folder, report, page = run_first(dataset="sequences", source=str(tmp_path / "seq.txt"), split="leave_last_out")
-    assert written(folder) == PARTS
-    assert pd.read_parquet(folder / "data/test.parquet")["position"].tolist() == [6] * 30
-    assert report["cold"] == {"n_test_users": 30, "n_cold_test_users": 0}
-    assert set(report["leaks"].values()) == {0} and len(report["leaks"]) == 5
-    assert "these events have an order, but no time" in page
+def rest_of_the_workbook(folder: Path, *settings: str) -> Made:
+    chapters = [chapter for chapter in list_chapters() if chapter.number != "01"]
+    outcomes = execute(chapters, folder, parameters=plan_parameters(chapters, settings), timeout_s=CELL_TIMEOUT_S)
+    assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+    number = {outcome.chapter: outcome.chapter[:2] for outcome in outcomes}
+    return Made(
+        folder,
+        {number[outcome.chapter]: outcome.status for outcome in outcomes},
+        {number[outcome.chapter]: outcome.reason for outcome in outcomes},
+    )
 
 
-@pytest.mark.parametrize("lonely", ["user_id", "item_id"])
-def test_one_shopper_or_one_product_without_ratings(run_first, tmp_path, lonely):
-    columns = {"user_id": [f"u{n % 7}" for n in range(40)], "item_id": [f"i{n % 9}" for n in range(40)]}
-    events = pd.DataFrame(columns | {"timestamp": days(40)}).assign(**{lonely: "only"})
-    events.to_csv(tmp_path / "events.csv", index=False)
-    folder, report, page = run_first(interactions=str(tmp_path / "events.csv"))
-    assert written(folder) == PARTS
-    assert report["counts"]["n_events"] == 40
-    assert "nobody rates here" in page
+def circles_of_taste(n_users: int, n_items: int = 24, n_events: int = 8) -> pd.DataFrame:
+    """Shoppers who take eight products of their own third of the shop, one after the other."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(n_users):
+        taken = 3 * rng.permutation(n_items // 3)[:n_events] + user % 3
+        rows += [(f"u{user}", f"{item:03d}", place) for place, item in enumerate(taken, start=1)]
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "position"])
 
 
-def test_markup_in_ids_titles_texts_and_column_names_is_shown_as_text(run_first, tmp_path):
-    n = 40
-    events = pd.DataFrame({
-        "user_id": [f"u{k % 7}{TRAP}" for k in range(n)],
-        "item_id": [f"i{k % 9}{TRAP}" for k in range(n)],
-        "timestamp": [*days(n - 1), TRAP],
-        "title": [f"A {k % 9} <3 {TRAP}" for k in range(n)],
-        "text": [f"Fine {k} {TRAP}" for k in range(n)],
-        TRAP: "unused",
-        f"ctx_{TRAP}": f"value {TRAP}",
-    })  # fmt: skip
-    events.to_csv(tmp_path / "events.csv", index=False)
-    folder, _, page = run_first(interactions=str(tmp_path / "events.csv"))
-    for dangerous in ("<script>alert", "<img src=x"):
-        assert dangerous not in page
-    assert "&lt;script&gt;alert" in page
-    assert pd.read_parquet(folder / "data/interactions.parquet")["item_id"].str.contains(TRAP, regex=False).all()
+def item_table(events: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"item_id": np.sort(events["item_id"].unique())})
+
+
+# -- sequences: no time, no text, no review ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory) -> Made:
+    folder = tmp_path_factory.mktemp("runs") / "sequences"
+    events = circles_of_taste(45)
+    items = item_table(events)
+    items["attributes"] = [[str(int(item) % 3), "all"] for item in items["item_id"]]
+    as_chapter_01_leaves_it(folder, events=events, items=items, method="leave_last_out")
+    return rest_of_the_workbook(folder)
+
+
+def test_sequences_skip_the_chapters_of_words_with_the_reason(sequences):
+    assert sequences.status == {"02": "skipped", "03": "skipped", "04": "done", "05": "done"}
+    assert sequences.reason["02"] == "no product and no review of this data set has a text"
+    assert "reviews.parquet" in sequences.reason["03"]
+
+
+def test_sequences_have_a_leaderboard_of_those_who_need_no_words(sequences):
+    board = pd.read_csv(sequences.folder / "results/leaderboard.csv").set_index("model")
+    assert set(board.index) == {"popularity", "item_knn", "ease", "hybrid"}
+    assert board.loc["ease", "ndcg@10"] > 2 * board.loc["popularity", "ndcg@10"]
+    assert (board["n_users"] == 45).all()
+
+
+def test_sequences_show_ids_where_there_are_no_titles_and_answer_a_history(sequences):
+    page = json.loads((sequences.folder / "results/shoppers.json").read_text())
+    first = page["shoppers"][0]["lists"]["hybrid"][0]
+    assert first["title"] == first["item_id"]
+    listed = recsys_kit.recommend(sequences.folder, history=["000", "003"], k=5)
+    assert (listed["item_id"].astype(int) % 3 == 0).all()
+
+
+# -- reviews without shoppers ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reviews_only(tmp_path_factory) -> Made:
+    folder = tmp_path_factory.mktemp("runs") / "reviews"
+    words = {"praise": "lovely perfect wonderful happy", "complaint": "broken terrible refund awful"}
+    things = ["mug", "lamp", "dress", "book", "kettle"]
+    rows = [
+        (f"r{number}", f"{words[label].split()[number % 4]} {things[number % 5]} number {number}", label.title(), label)
+        for number, label in enumerate(["praise", "complaint", "praise"] * 40)
+    ]
+    reviews = pd.DataFrame(rows, columns=["review_id", "text", "title", "label"])
+    reviews["part"] = (["train"] * 8 + ["valid", "test"]) * 12
+    as_chapter_01_leaves_it(folder, reviews=reviews)
+    return rest_of_the_workbook(folder, "max_reviews=60", "03.max_length=16")
+
+
+def test_reviews_alone_make_two_chapters_and_skip_two(reviews_only):
+    assert reviews_only.status == {"02": "done", "03": "done", "04": "skipped", "05": "skipped"}
+    assert "data/train.parquet" in reviews_only.reason["04"]
+    assert not reviews_only.has("results/leaderboard.csv")
+
+
+def test_reviews_alone_have_vectors_and_the_count_of_what_was_read(reviews_only):
+    assert reviews_only.has("features/reviews_tfidf")
+    assert reviews_only.has("features/reviews_minilm")
+    assert not reviews_only.has("features/items_tfidf")
+    counted = json.loads((reviews_only.folder / "results/text_features.json").read_text())
+    expected = {"texts": "review", "n_texts": 60, "n_empty": 0, "n_truncated": 0}
+    assert counted == counted | expected | {"max_length": 128, "language_model": "minilm"}
+    assert "60 of 120 reviews are read" in reviews_only.text("02")
+
+
+def test_labels_that_are_words_are_learned_and_nobody_speaks_of_stars(reviews_only):
+    found = json.loads((reviews_only.folder / "results/review_classification.json").read_text())
+    assert found["classes"] == ["complaint", "praise"]
+    assert found["titles_left_out"] == 120
+    assert found["classifiers"]["tfidf"]["macro_f1"]["value"] > 0.9
+    assert "star" not in reviews_only.text("03").replace("start", "")
+    assert "the label 'praise'" in reviews_only.text("03") or "the label 'complaint'" in reviews_only.text("03")
+
+
+# -- a till: events and titles, no review ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def till(tmp_path_factory) -> Made:
+    folder = tmp_path_factory.mktemp("runs") / "till"
+    events = circles_of_taste(45)
+    days = pd.to_timedelta(events.pop("position") + np.arange(len(events)) % 45, unit="D")
+    events["timestamp"] = pd.Timestamp("2011-01-01", tz="UTC") + days
+    items = item_table(events)
+    things = ["TEA MUG", "BRASS LAMP", "JAZZ RECORD"]
+    items["title"] = [f"{things[int(item) % 3]} {item}" if item != "005" else None for item in items["item_id"]]
+    as_chapter_01_leaves_it(folder, events=events, items=items)
+    return rest_of_the_workbook(folder, "max_products=20")
+
+
+def test_a_till_skips_the_chapter_of_reviews_only(till):
+    assert till.status == {"02": "done", "03": "skipped", "04": "done", "05": "done"}
+
+
+def test_a_till_recommends_by_titles_and_answers_a_sentence(till):
+    board = pd.read_csv(till.folder / "results/leaderboard.csv")
+    assert {"content_tfidf", "content_minilm"} <= set(board["model"])
+    listed = recsys_kit.recommend(till.folder, text="a brass lamp", model="content_tfidf", k=5)
+    assert listed["title"].str.startswith("BRASS LAMP").all()
+
+
+def test_the_cap_of_products_is_printed_and_holds_for_the_language_model_alone(till):
+    from recsys_kit.features.vectors import Vectors
+
+    assert "20 of 24 products are read" in till.text("02")
+    sizes = {name: len(Vectors.load(till.folder / f"features/items_{name}").ids) for name in ("tfidf", "minilm")}
+    assert sizes == {"tfidf": 24, "minilm": 20}
+    assert json.loads((till.folder / "results/text_features.json").read_text())["texts"] == "product"

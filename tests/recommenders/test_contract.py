@@ -9,6 +9,7 @@ import pytest
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import MODELS, load
+from recsys_kit.recommenders.base import understands_text
 from tests.recommenders.planted import ITEMS_EACH, fitted, planted_shop, unfitted
 
 pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
@@ -131,6 +132,7 @@ def test_a_saved_model_gives_the_same_lists(model, tmp_path):
     users = [*SHOP.withheld, "nobody"]
     pd.testing.assert_frame_equal(model.recommend(users), again.recommend(users))
     assert type(again) is type(model)
+    assert understands_text(tmp_path / "model") == again.understands_text == model.understands_text
     assert {p.suffix for p in (tmp_path / "model").rglob("*") if p.is_file()} <= {".json", ".safetensors"}
 
 

@@ -6,13 +6,16 @@ import pytest
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.text import Vectors, fit_tfidf
-from recsys_kit.shop import Showcase, because_of, reason, rerank_mmr, shared_words, trade_off
+from recsys_kit.shop import Showcase, because_of, reasons, rerank_mmr, shared_words, trade_off
 from tests.recommenders.planted import fitted, planted_shop
 
 SHOP = planted_shop()
 VECTORS = Vectors(["a", "b", "c", "d"], np.array([[1.0, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32), {})
 CANDIDATES = pd.DataFrame({"item_id": list("abcd"), "score": [4.0, 3.9, 2.0, 0.0], "rank": [1, 2, 3, 4]})
-TEXTS = pd.Series({"i1": "green tea from the hills", "i2": "green tea pot", "i3": "garden spade"})
+OTHERS = {f"x{number}": f"plate from the {number}00" for number in range(20)}
+TEXTS = pd.Series(
+    {"i1": "green tea from the hills", "i2": "green tea pot from the sea", "i3": "spade from the sun"} | OTHERS
+)
 TFIDF = fit_tfidf(TEXTS).vectors(TEXTS)
 
 
@@ -52,24 +55,29 @@ def test_the_trade_off_grows_in_diversity_and_starts_at_the_models_own_accuracy(
 
 def test_the_reason_is_an_item_of_the_history_that_shares_shoppers():
     model = fitted("item_knn", SHOP)
-    because, share = because_of(model, ["i10", "i00"], "i01")
-    assert because == "i00"
-    assert share == pytest.approx(1.0)
-    assert because_of(model, ["i10"], "i01") is None
-    assert because_of(model, ["i10"], "no such item") is None
+    known, strange, same = because_of(model, ["i10", "i00"], ["i01", "no such item", "i11"])
+    assert known[0] == "i00"
+    assert known[1] == pytest.approx(1.0)
+    assert strange is None
+    assert same[0] == "i10"
+    assert because_of(model, ["i10"], ["i01"]) == [None]
+    assert because_of(model, [], ["i01"]) == [None]
 
 
-def test_shared_words_are_in_both_texts():
-    words = shared_words(TFIDF, ["i1"], "i2")
+def test_shared_words_are_in_both_texts_and_not_in_every_text():
+    words, none = shared_words(TFIDF, ["i1"], ["i2", "i3"])
     assert set(words) == {"green", "tea"}
-    assert shared_words(TFIDF, ["i1"], "i3") == []
+    assert none == []
+    assert shared_words(TFIDF, [], ["i2"]) == [[]]
 
 
-def test_reasons_go_from_shoppers_to_words_to_popularity():
+def test_reasons_go_from_shoppers_to_words_to_nothing():
     model, titles = fitted("item_knn", SHOP), {"i00": "Green tea"}
-    assert reason(["i00"], "i01", titles, neighbours=model) == "because you had “Green tea”"
-    assert "green" in reason(["i1"], "i2", {}, tfidf=TFIDF)
-    assert reason([], "i2", {}, fallback=True).startswith("popular")
+    assert reasons(["i00"], ["i01", "i11"], titles, neighbours=model) == [
+        "because you had “Green tea”",
+        "close to what you had",
+    ]
+    assert "green" in reasons(["i1"], ["i2"], {}, tfidf=TFIDF)[0]
 
 
 @pytest.fixture
@@ -90,6 +98,22 @@ def test_the_history_is_shown_latest_first_each_item_once(showcase):
     history = SHOP.train.query("user_id == 'u000'")["item_id"].tolist()
     assert showcase.history("u000")["item_id"].tolist() == history[::-1]
     assert showcase.history("nobody").empty
+
+
+def test_a_stranger_gets_what_is_popular_and_is_told_so(showcase):
+    listed = showcase.lists("item_knn", histories=[["i00"], []], k=3)
+    assert listed["fallback"].tolist() == [False] * 3 + [True] * 3
+    assert set(listed.loc[listed["fallback"], "reason"]) == {"popular in the shop: nothing is known of you yet"}
+
+
+def test_one_list_alone_is_the_same_as_in_company(showcase):
+    histories = SHOP.train.groupby("user_id")["item_id"].agg(list).tolist()[:20]
+    together = showcase.lists("item_knn", histories=histories, k=5)
+    for place in (0, 7, 19):
+        alone = showcase.lists("item_knn", histories=[histories[place]], k=5).drop(columns="query")
+        pd.testing.assert_frame_equal(
+            alone, together[together["query"] == place].drop(columns="query").reset_index(drop=True)
+        )
 
 
 def test_popularity_gives_no_personal_reason(showcase):

@@ -1,0 +1,321 @@
+"""Lists out of a run: a known shopper, a new history, a sentence; one answer on every road, errors with the fix."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import recsys_kit
+from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
+from recsys_kit.features.text import fit_tfidf
+from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity
+from recsys_kit.shop.export import export_lists, write_csv
+from recsys_kit.shop.serving import RunModels, all_histories, answer, split_ids, visit
+from recsys_kit.shop.showcase import Showcase
+from recsys_kit.workbook.manifest import edit_manifest
+from recsys_kit.workbook.runs import open_run
+from tests.recommenders.planted import planted_shop
+
+SHOP = planted_shop()
+WORDS = ("tea", "jazz", "garden")  # of the three circles of taste
+COMMA = "i,1"  # an id with a comma in it
+
+
+def title_of(item: str) -> str | None:
+    if not (item.startswith("i") and item[1].isdigit()):
+        return None
+    return f"{WORDS[int(item[1])]} {'=' if item == 'i00' else ''}{item}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the planted shop, made by hand: what chapters 01, 02 and 04 leave behind."""
+    run = open_run(tmp_path_factory.mktemp("runs") / "planted", chapter="04_evaluation", seed=0)
+    items = pd.concat([SHOP.items, pd.DataFrame({"item_id": [COMMA]})], ignore_index=True)
+    items = items.assign(title=items["item_id"].map(title_of))
+    texts = items.set_index("item_id")["title"].fillna("")
+    tfidf = fit_tfidf(texts).vectors(texts)
+    models = {"item_knn": ItemKNN(), "content_tfidf": Content(), "popularity": Popularity()}
+    for model in models.values():
+        model.fit(SHOP.train, items=items, item_vectors=tfidf)
+    hybrid = Hybrid({"item_knn": models["item_knn"], "content_tfidf": models["content_tfidf"]})
+    models["hybrid"] = hybrid.fit(SHOP.train, items=items, valid=SHOP.valid)
+    hybrid.weights = dict.fromkeys(hybrid.parts, 1.0)  # validation needs no words in this shop
+    run.write("data/interactions.parquet", pd.concat([SHOP.valid, SHOP.train]))
+    run.write("data/items.parquet", items)
+    run.write("features/items_tfidf", tfidf)
+    for name, model in models.items():
+        run.write(f"models/{name}", model)
+    run.write("results/leaderboard.csv", pd.DataFrame({"model": list(models)}))
+    lists = [model.recommend(list(SHOP.withheld)[:3], k=2).assign(model=name) for name, model in models.items()]
+    lists = pd.concat(lists).rename(columns={"query": "user_id"}).drop(columns="fallback")
+    run.write("results/recommendations.parquet", lists)
+    return run
+
+
+def test_a_known_shopper_is_answered_from_all_they_did_the_test_included(run):
+    listed = recsys_kit.recommend(run.folder, user="u000")
+    history = [*SHOP.train.query("user_id == 'u000'")["item_id"], SHOP.withheld["u000"]]
+    assert all_histories(run, ["u000"]) == [history]
+    assert not set(listed["item_id"]) & set(history)
+    pd.testing.assert_frame_equal(listed, recsys_kit.recommend(run.folder, history=history))
+
+
+def test_the_columns_are_those_that_are_promised(run):
+    listed = recsys_kit.recommend(run.folder, user="u000", k=3)
+    assert list(listed) == ["rank", "item_id", "title", "score", "reason", "fallback"]
+    assert listed["rank"].tolist() == [1, 2, 3]
+    assert listed["reason"].str.startswith("because you had “tea").all()
+    assert listed["title"].str.startswith("tea").all()
+
+
+def test_the_model_is_the_best_of_the_leaderboard_and_for_text_the_best_that_reads(run):
+    assert answer(run, user="u000").model == "item_knn"
+    assert answer(run, text="jazz").model == "content_tfidf"
+    assert answer(run, text="jazz", model="hybrid").lists["title"].str.startswith("jazz").all()
+
+
+def test_the_showcase_of_the_notebook_gives_the_same_list(run):
+    items = run.read("data/items.parquet")
+    for name, history in [("hybrid", ["i00", "i01"]), ("content_tfidf", ["i20"]), ("popularity", ["i19"])]:
+        showcase = Showcase(RunModels(run), items, pd.Series(dtype=object), tfidf=answer_tfidf(run))
+        ours = recsys_kit.recommend(run.folder, history=history, model=name, k=4)
+        theirs = showcase.recommend(name, history=history, k=4)
+        pd.testing.assert_frame_equal(ours, theirs[list(ours)])
+
+
+def answer_tfidf(run):
+    from recsys_kit.features.vectors import Vectors
+
+    return run.read("features/items_tfidf", Vectors.load)
+
+
+def test_many_queries_in_one_call_are_answered_as_one_by_one(run):
+    users = ["u000", "u200", "nobody"]
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        together = recsys_kit.recommend(run.folder, user=users, k=4)
+        assert together["query"].unique().tolist() == users
+        for user in users:
+            alone = recsys_kit.recommend(run.folder, user=user, k=4)
+            mine = together[together["query"] == user].drop(columns="query").reset_index(drop=True)
+            pd.testing.assert_frame_equal(mine, alone)
+    histories = recsys_kit.recommend(run.folder, history=[["i00"], ["i10"]], k=2)
+    assert histories["query"].tolist() == [0, 0, 1, 1]
+    assert recsys_kit.recommend(run.folder, text=["tea", "jazz"], k=1)["title"].str.split().str[0].tolist() == [
+        "tea",
+        "jazz",
+    ]
+    assert recsys_kit.recommend(run.folder, user=[]).empty
+    assert len(recsys_kit.recommend(run.folder, history=np.array(["i00", "i01"]), k=2)) == 2
+
+
+def test_a_stranger_gets_what_is_popular_flagged_and_said(run):
+    with pytest.warns(UserWarning, match="shopper 'nobody' is unknown to this run: what is popular is shown instead"):
+        listed = recsys_kit.recommend(run.folder, user="nobody")
+    assert listed["fallback"].all()
+    counts = SHOP.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts()
+    assert counts[listed["item_id"]].is_monotonic_decreasing
+
+
+def test_unknown_items_of_a_history_are_named_and_left_out(run):
+    with pytest.warns(UserWarning, match=r"2 products \('x', '007'\) are unknown"):
+        listed = recsys_kit.recommend(run.folder, history=["x", "i00", "007"])
+    pd.testing.assert_frame_equal(listed, recsys_kit.recommend(run.folder, history=["i00"]))
+    found = answer(run, history=["x", "y"])
+    assert found.lists["fallback"].all()
+    assert [note.split(":")[0] for note in found.notes] == [
+        "2 products ('x', 'y') are unknown to this run and left out of the history.",
+        "item_knn finds nothing to start from in the history",
+    ]
+
+
+def test_a_text_without_a_known_word_falls_back_and_says_so(run):
+    found = answer(run, text="qqq")
+    assert found.lists["fallback"].all()
+    assert "in the text" in found.notes[0]
+
+
+def test_a_list_that_ends_early_says_so(run):
+    found = answer(run, user="u000", k=10**9)
+    assert f"the list has {len(found.lists)} of 1000000000" in found.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({}, "RK-330 the query is empty"),
+        ({"user": "u000", "text": "tea"}, "RK-330 the query is user and text"),
+        ({"user": 7}, "RK-331 user holds 7"),
+        ({"user": ["u000", 7]}, "RK-331 user holds 7"),
+        ({"history": "i00"}, "RK-331 history holds 'i00'"),
+        ({"history": [7]}, "RK-331 history holds 7"),
+        ({"history": [["i00"], "i01"]}, "RK-331"),
+        ({"history": [["i00", None]]}, "RK-331 history holds None"),
+        ({"text": 3.5}, "RK-331 text holds 3.5"),
+        ({"user": "\udcff"}, "RK-331 user holds"),
+        ({"history": 7}, "RK-331 history holds 7"),
+        ({"history": [None]}, "RK-331 history holds None"),
+        ({"user": "u000", "k": 0}, "RK-312 k is 0"),
+        ({"user": "u000", "k": 1.5}, "RK-312 k is 1.5"),
+        ({"user": "u000", "k": "10"}, "RK-312 k is '10'"),
+        ({"user": "u000", "model": "eas"}, "RK-318 model is 'eas'.*item_knn, content_tfidf"),
+        ({"text": "tea", "model": "eas"}, "RK-318 model is 'eas'"),
+        ({"text": "tea", "model": "item_knn"}, "RK-332 model 'item_knn'.*content_tfidf, hybrid"),
+    ],
+)
+def test_a_wrong_query_is_refused_with_its_value(run, query, code):
+    with pytest.raises(ParameterError, match=code):
+        recsys_kit.recommend(run.folder, **query)
+
+
+def test_without_a_model_that_reads_the_fix_is_a_command(run, tmp_path):
+    other = open_run(tmp_path / "run", chapter="04_evaluation", seed=0)
+    other.write("models/popularity", Popularity().fit(SHOP.train))
+    other.write("results/leaderboard.csv", pd.DataFrame({"model": ["popularity"]}))
+    with pytest.raises(ParameterError, match=r"RK-332 no model of this run .* --only 02,04"):
+        recsys_kit.recommend(other.folder, text="tea")
+
+
+def test_a_folder_without_a_run_or_without_chapter_04_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match="RK-402"):
+        recsys_kit.recommend(tmp_path, user="u000")
+    assert list(tmp_path.iterdir()) == []
+    open_run(tmp_path, chapter="01_preprocessing", seed=0)
+    with pytest.raises(ArtifactError, match=r"RK-401 results/leaderboard.csv .*04_evaluation"):
+        recsys_kit.recommend(tmp_path, user="u000")
+
+
+def test_a_run_whose_chapter_04_had_nothing_to_do_says_so(tmp_path):
+    open_run(tmp_path, chapter="04_evaluation", seed=0)
+    with edit_manifest(tmp_path) as manifest:
+        manifest["chapters"]["04_evaluation"] = {"status": "skipped"}
+    with pytest.raises(ArtifactError, match="RK-334 this run has no lists"):
+        recsys_kit.recommend(tmp_path, user="u000")
+
+
+def test_a_damaged_model_is_never_asked(run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    weights = folder / "models/item_knn/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"RK-412 models/item_knn/model.safetensors"):
+        recsys_kit.recommend(folder, user="u000")
+    assert len(recsys_kit.recommend(folder, text="tea")) == 10
+
+
+def test_asking_leaves_no_trace_and_reads_only_the_model_that_answers(run):
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    moved = run.path("models/hybrid").rename(run.folder / "elsewhere")
+    try:
+        recsys_kit.recommend(run.folder, user="u000")
+        recsys_kit.recommend(run.folder, text="tea")
+    finally:
+        moved.rename(run.path("models/hybrid"))
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} | {run.folder: 0} | {
+        run.path("models"): 0
+    } == before | {run.folder: 0} | {run.path("models"): 0}
+
+
+def test_ids_of_a_command_line_are_split_at_commas_unless_they_are_ids(run):
+    assert split_ids(run.folder, ["i00, i01,"]) == ["i00", "i01"]
+    assert split_ids(run.folder, [COMMA, "i00,x"]) == [COMMA, "i00", "x"]
+    assert split_ids(run.folder, [","]) == []
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def command(run, *arguments: str) -> subprocess.CompletedProcess:
+    call = [sys.executable, "-m", "recsys_kit.cli", arguments[0], "--run", str(run.folder), *arguments[1:]]
+    return subprocess.run(call, capture_output=True, text=True, timeout=120, encoding="utf-8")
+
+
+def test_the_command_answers_as_python_does(run, tmp_path):
+    done = command(
+        run, "recommend", "--history", f"i00,x,{'i01'}", "-k", "3", "--json", "--csv", str(tmp_path / "l.csv")
+    )
+    found = json.loads(done.stdout)
+    expected = answer(run, history=["i00", "x", "i01"], k=3)
+    assert (found["query"], found["model"], found["fallback"]) == ({"history": ["i00", "x", "i01"]}, "item_knn", False)
+    assert found["notes"] == expected.notes
+    assert [item["item_id"] for item in found["items"]] == expected.lists["item_id"].tolist()
+    assert pd.read_csv(tmp_path / "l.csv")["item_id"].tolist() == expected.lists["item_id"].tolist()
+    assert done.returncode == 0
+
+
+def test_the_command_prints_a_table_and_its_notes(run):
+    done = command(run, "recommend", "--user", "nobody", "-k", "2")
+    assert done.returncode == 0, done.stderr
+    assert "item_knn, for the shopper nobody" in done.stdout
+    assert "note: shopper 'nobody' is unknown" in done.stdout
+
+
+def test_the_command_refuses_in_one_line(run):
+    done = command(run, "recommend", "--user", "u000", "--text", "tea")
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+    assert done.stderr.startswith("RK-330 ")
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_export_holds_the_judged_lists_with_titles(run, tmp_path):
+    shown = export_lists(run.folder, tmp_path / "all.csv")
+    assert list(shown) == ["model", "user_id", "rank", "item_id", "title", "score"]
+    back = pd.read_csv(tmp_path / "all.csv", dtype={"user_id": str, "item_id": str})
+    judged = pd.read_parquet(run.path("results/recommendations.parquet"))
+    assert (
+        back[["model", "user_id", "item_id"]].values.tolist() == judged[["model", "user_id", "item_id"]].values.tolist()
+    )
+    assert set(export_lists(run.folder, tmp_path / "one.csv", model="hybrid")["model"]) == {"hybrid"}
+    with pytest.raises(ParameterError, match="RK-318"):
+        export_lists(run.folder, tmp_path / "none.csv", model="eas")
+    assert not (tmp_path / "none.csv").exists()
+    assert command(run, "export", "--out", str(tmp_path / "c.csv")).returncode == 0
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "all.csv").read_bytes()
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n＝＋－＠"))
+def test_no_text_is_taken_for_a_formula_and_numbers_stay_numbers(tmp_path, start):
+    frame = pd.DataFrame({"item_id": [f"{start}1"], "title": [f'{start}HYPERLINK("x","y")'], "score": [-0.5]})
+    write_csv(frame, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert row == {"item_id": f"'{start}1", "title": f'\'{start}HYPERLINK("x","y")', "score": "-0.5"}
+
+
+def test_a_spreadsheet_sees_that_it_is_utf8(tmp_path):
+    write_csv(pd.DataFrame({"title": ["茶 Größe 🎁"]}), tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=5))
+def test_every_text_comes_back_but_for_the_guard(tmp_path_factory, texts):
+    path = write_csv(
+        pd.DataFrame({"number": range(len(texts)), "title": texts}), tmp_path_factory.mktemp("csv") / "a.csv"
+    )
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        back = [row["title"] for row in csv.DictReader(file)]
+    for before, after in zip(texts, back, strict=True):
+        assert after in (before, f"'{before}")
+        assert not after.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ParameterError, match=r"RK-333 .*file"):
+        write_csv(pd.DataFrame({"a": [1]}), tmp_path / "file" / "a.csv")
+
+
+def test_a_run_object_is_taken_as_it_is(run):
+    assert visit(run) is run
