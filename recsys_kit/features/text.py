@@ -21,6 +21,7 @@ from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
 from recsys_kit.features.cache import VectorCache
 from recsys_kit.features.pretrained import (
     DEFAULT_MODEL,
+    files_of,
     find_model,
     load_pretrained,
     load_tokenizer,
@@ -35,7 +36,6 @@ __all__ = [
     "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
 ]  # fmt: skip
 
-READ_FILES = (".safetensors", ".json", ".txt")  # weights, how they are pooled, the tokens
 FLUSH_EVERY = 512  # texts between two writes of the cache: what an interruption costs at most
 
 
@@ -175,7 +175,7 @@ class LanguageModel:
         self._model.to(getattr(torch, self.dtype))
         self.max_length = min(max_length, self._model.max_seq_length or max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
-        self.weights_hash = _hash_files(sorted(file for file in folder.rglob("*") if file.suffix in READ_FILES))
+        self.weights_hash = _hash_files(files_of(folder))
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0)
 
     @property

@@ -24,7 +24,7 @@ from recsys_kit.workbook.manifest import edit_manifest, read_manifest, start_ove
 from recsys_kit.workbook.parameters import Chapter
 from recsys_kit.workbook.progress import Progress, expected_seconds
 from recsys_kit.workbook.reuse import last_end, made_with, reasons_to_run
-from recsys_kit.workbook.runs import remove_stale, shared_name
+from recsys_kit.workbook.runs import FILE_OPTIONS, remove_stale, shared_name
 from recsys_kit.workbook.saved_page import write_page
 from recsys_kit.workbook.signals import Interrupted, Signals
 from recsys_kit.workbook.storage import TEMPORARY, read_json, write_atomically, write_json
@@ -214,7 +214,7 @@ class _Session:
         _record_times(self.folder, chapter.name, seconds, peak, watch.code_cells, started)
         reason = _record_end(self.folder, chapter.name, status, failure, now)
         note = reason or f"{watch.code_cells} code cells in {seconds:.1f} s, {peak:.0f} MB at most"
-        self.progress.end(chapter.name, status, seconds, failure.message if failure else note)
+        self.progress.end(chapter.name, status, seconds, f"{failure.cause} in {failure.cell}" if failure else note)
         page = saved.with_suffix(".html")
         return Outcome(chapter.name, status, seconds, peak, watch.code_cells, failure, page, False, reason)
 
@@ -277,7 +277,8 @@ def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
         manifest["chapters"][name] = {"status": "running"}
         manifest.setdefault("parameters", {})[name] = settings
         if "dataset" in settings:
-            manifest["source"] = {key: settings.get(key, "") for key in ("dataset", "source")}
+            files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
+            manifest["source"] = {"dataset": settings["dataset"], **files}
 
 
 def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells: int, started: datetime) -> None:

@@ -48,6 +48,11 @@ MAKERS = {  # the chapter that makes an artifact; the longest prefix wins
     "results/": "04_evaluation",
     "results/shoppers": "05_case_study",
 }
+MISSING = {  # why a chapter that ended has not made an artifact that others require
+    "data/reviews.parquet": "this data set has no reviews",
+    "data/items.parquet": "this data set has no products",
+    "data/train.parquet": "this data set has no events of shoppers",
+}
 FILE_OPTIONS = ("source", "interactions", "items", "users", "reviews")
 
 
@@ -208,7 +213,7 @@ class Run:
             return None
         maker = maker_of(name)
         if has_ended(manifest["chapters"].get(maker, {})):
-            self.skip_chapter(f"chapter {maker[:2]} found nothing to make {name} of")
+            self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} found nothing to make {name} of"))
         raise ArtifactError(
             "RK-401",
             f"{name} is missing in {self.folder}; {maker} makes it.",

@@ -1,5 +1,7 @@
 """Parameters are read from the notebooks and refused before a kernel starts."""
 
+import math
+import re
 from pathlib import Path
 
 import nbformat
@@ -10,11 +12,14 @@ from recsys_kit.workbook.parameters import (
     Chapter,
     Parameter,
     convert,
+    kind_of,
     list_chapters,
+    markdown_table,
     plan_parameters,
     read_parameters,
     select_chapters,
 )
+from recsys_kit.workbook.runs import project_root
 
 
 def chapter(name: str, **parameters: tuple) -> Chapter:
@@ -140,3 +145,19 @@ def test_chapters_are_selected_by_number_or_name_in_the_order_of_the_workbook():
 def test_an_unknown_chapter_is_refused_with_those_there_are():
     with pytest.raises(ParameterError, match="RK-304 chapter '07' is unknown; expected one of 01, 03"):
         select_chapters(CHAPTERS, ["07"])
+
+
+def test_the_readme_shows_the_parameters_of_the_notebooks():
+    """Made by: recsys-kit parameters --markdown."""
+    text = (project_root() / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- parameters: .*? -->\n(.*?)\n<!-- /parameters -->", text, re.DOTALL)[1]
+    assert shown == markdown_table(list_chapters())
+
+
+@pytest.mark.parametrize("chapter", list_chapters(), ids=lambda chapter: chapter.number)
+def test_every_number_among_the_parameters_has_a_range(chapter):
+    for parameter in chapter.parameters.values():
+        if kind_of(parameter) in ("int", "float"):
+            low, high = parameter.bounds
+            assert low <= parameter.default <= high
+            assert (low, high) != (-math.inf, math.inf), parameter.name

@@ -77,7 +77,7 @@ def test_nothing_changed_nothing_runs(chain):
     outcomes = chain.run()
     assert [outcome.reused for outcome in outcomes] == [True] * 4
     assert [outcome.status for outcome in outcomes] == ["done", "done", "skipped", "done"]
-    assert outcomes[2].reason == "chapter 01 found nothing to make data/reviews.parquet of"
+    assert outcomes[2].reason == "this data set has no reviews"
     assert (chain.hashes(), (chain.folder / "notebooks/01_preprocessing.html").stat().st_mtime_ns) == before
     assert chain.would_run() == []
 
@@ -202,7 +202,7 @@ def test_a_chapter_opened_by_hand_runs_again(chain, monkeypatch):
 
 def test_a_reviewless_chapter_is_skipped_with_its_reason_and_its_page_shows_no_error(finished):
     page = (finished.folder / "notebooks/03_finetuning.html").read_text()
-    assert "nothing to do: chapter 01 found nothing to make data/reviews.parquet of" in page
+    assert "nothing to do: this data set has no reviews" in page
     assert "An Exception was encountered" not in page
     assert read_manifest(finished.folder)["chapters"]["03_finetuning"]["status"] == "skipped"
 
