@@ -212,8 +212,9 @@ def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
 def tie_averaged_ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
     """NDCG@k expected when items of equal score are put in random order.
 
-    `scores` and `gains` are `(U, N)` over the whole catalogue; -inf is never shown. Not what the leaderboard reports (that breaks ties by a
-    fixed hash): it is the value a model that cannot tell items apart deserves.
+    `scores` and `gains` are `(U, N)` over the whole catalogue; an item of score -inf is never shown. Not what the
+    leaderboard reports (that breaks ties by a fixed hash): it is the value a model that cannot tell items apart
+    deserves.
     Source: McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of
     tied scores, 2008.
 
