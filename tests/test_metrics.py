@@ -87,6 +87,15 @@ def test_a_masked_item_is_never_shown_even_where_everything_is_tied():
     assert metrics.tie_averaged_ndcg(scores, np.array([[1, 0, 0]]), k=3)[0] == 1
 
 
+def test_the_denominator_never_shrinks():
+    lists = np.array([[7, 8]])  # two places of ten
+    hits, n_relevant = metrics.match(lists, np.array([0, 0]), np.array([7, 8]))
+    values = metrics.ranking_metrics(hits, n_relevant, k=10)
+    assert values["precision@10"][0] == 0.2
+    assert values["f1@10"][0] == pytest.approx(2 * 2 / (10 + 2))
+    assert values["recall@10"][0] == values["ndcg@10"][0] == values["map@10"][0] == 1
+
+
 def test_an_item_graded_zero_is_no_hit_and_the_higher_of_two_grades_counts():
     gains, judged = metrics.match_grades(
         np.array([[4, 7, 4]]), np.array([0, 0, 0]), np.array([4, 7, 7]), np.array([0.0, 1.0, 3.0])
