@@ -146,10 +146,10 @@ MUTANTS = [
            "masked.block(start, stop), k, fallback", "masked.block(0, stop - start), k, fallback",
            f"{T_JUDGING}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
     Mutant("padding item recommended where the list has ended", BASE,
-           "row, place = np.nonzero(best >= 0)", "row, place = np.nonzero(best >= -1)",
-           "tests/recommenders/test_contract.py::test_an_item_it_knows_nothing_of_is_never_recommended"),
+           "row, place = np.nonzero(best >= 0)", "row, place = np.nonzero(best >= -1)", ORDER),
     Mutant("validation not in the history of the test", JUDGING,
-           "histories = split.histories(part)", 'histories = split.histories("valid")', ORDER),
+           "histories = split.histories(part)", 'histories = split.histories("valid")',
+           f"{T_JUDGING}::test_no_list_shows_what_the_shopper_had_in_train_or_in_validation"),
     Mutant("what the shopper had before counts as new", SPLITTING,
            "pairs[~pd.MultiIndex.from_frame(pairs).isin(had)]", "pairs", SECOND),
     # -- beyond accuracy

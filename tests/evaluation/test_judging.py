@@ -162,15 +162,25 @@ def test_the_slices_of_shoppers_and_products_agree_with_the_second_judge(evaluat
         assert found[key] == pytest.approx(values, abs=1e-9), key
 
 
-def test_each_list_is_the_models_scores_in_order_without_what_this_shopper_had(evaluation):
-    model = ItemKNN().fit(SPLIT.train, items=ITEMS.head(38))
-    second, histories = SecondJudge(evaluation), SPLIT.histories("test")
-    for user in second.wanted:
-        history, had = histories.get(user, []), second.had.get(user, set())
-        scores = model.score([history])[0] if set(history) & set(SPLIT.train["item_id"]) else model.item_counts
+@pytest.mark.parametrize("kind", [Popularity, ItemKNN, EASE])
+def test_each_list_is_the_models_scores_in_order_without_what_this_shopper_had(kind):
+    model = kind().fit(SPLIT.train, items=ITEMS.head(38))
+    histories = SPLIT.histories("test")
+    users = sorted(SPLIT.test["user_id"].unique())
+    ranked = model.recommend(users, histories=[histories.get(user, []) for user in users], k=50)
+    lists = ranked.sort_values("rank").groupby("query")["item_id"].agg(list)
+    met = set(SPLIT.train["item_id"])
+    for user in users:
+        history = histories.get(user, [])
+        scores = model.score([history])[0] if met & set(history) else model.item_counts
         order = sorted(range(38), key=lambda column: (-scores[column], column))
-        free = [model.item_ids[c] for c in order if model.item_ids[c] not in had and model.can_score[c]]
-        assert second.lists["item_knn", user][:K] == free[:K], user
+        kept = [model.item_ids[column] for column in order if model.can_score[column]]
+        assert lists[user] == [item for item in kept if item not in history], user
+
+
+def test_no_list_shows_what_the_shopper_had_in_train_or_in_validation(evaluation):
+    had = pd.concat([SPLIT.train, SPLIT.valid])[["user_id", "item_id"]].drop_duplicates()
+    assert evaluation.recommendations.merge(had, on=["user_id", "item_id"]).empty
 
 
 def test_nobody_is_left_out(evaluation):
