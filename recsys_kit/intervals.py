@@ -87,9 +87,11 @@ def bootstrap_means(
     """
     values = np.asarray(values, float)
     intervals = np.full((values.shape[1], 3), np.nan)
-    silent, of_column = np.unique(np.isnan(values), axis=1, return_inverse=True)
-    for pattern, no_answer in enumerate(silent.T):  # as a rule one: everybody has an answer everywhere
-        columns = np.flatnonzero(of_column == pattern)
+    silent, alike = np.isnan(values), {}
+    for column, bits in enumerate(np.packbits(silent, axis=0).T):
+        alike.setdefault(bits.tobytes(), []).append(column)
+    for columns in alike.values():  # as a rule one group: everybody has an answer everywhere
+        no_answer = silent[:, columns[0]]
         answered = values[:, columns] if not no_answer.any() else values[np.ix_(~no_answer, columns)]
         if len(answered):
             intervals[columns, 0] = answered.mean(axis=0)

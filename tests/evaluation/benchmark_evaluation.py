@@ -31,15 +31,15 @@ N_USERS, N_ITEMS, N_EVENTS, N_RELEVANT = 6000, 3700, 1_000_000, 8
 class Given(Popularity):
     """Scores that were made before: one row per shopper in the order of `recommend`, whatever the history."""
 
-    def use(self, scores: np.ndarray) -> "Given":
-        """The `(U, N)` scores to give out, block by block."""
-        self.scores, self.place = scores, 0
+    def use(self, scores: np.ndarray, shift: int) -> "Given":
+        """The `(U, N)` scores to give out, block by block, `shift` items further along: so models differ."""
+        self.scores, self.shift, self.place = scores, shift, 0
         return self
 
     def _score(self, histories):
         block = self.scores[self.place : self.place + len(histories)]
         self.place = (self.place + len(histories)) % len(self.scores)
-        return block
+        return np.roll(block, self.shift, axis=1)
 
 
 def big_shop(seed: int = 0) -> tuple[Split, pd.DataFrame, Vectors]:
@@ -105,7 +105,7 @@ def whole_evaluation(n_models: int) -> None:
     scores = np.random.default_rng(1).random((N_USERS, N_ITEMS), dtype=np.float32)
     models = {"popularity": Popularity().fit(split.train, items=items)}
     for number in range(1, n_models):
-        models[f"given {number}"] = Given().fit(split.train, items=items).use(scores)
+        models[f"given {number}"] = Given().fit(split.train, items=items).use(scores, number)
     with PeakMemory() as memory, Stopwatch() as watch:
         evaluation = evaluate(models, split, items=items, item_vectors=vectors, grades="rating")
     n_metrics, n_rows = evaluation.metrics["metric"].nunique(), len(evaluation.metrics)
