@@ -86,7 +86,7 @@ MUTANTS = [
            "    best = np.zeros(len(relevant))\n", "    best = np.ones(len(relevant))\n", TREC),
     Mutant("disliked events as hits: min_rating ignored", SPLITTING,
            "events = events[~(events[\"rating\"] < min_rating)]", "events = events",
-           "tests/data/test_splitting.py"),
+           "tests/data/test_splitting.py::test_ground_truth_holds_each_new_pair_once"),
     Mutant("an empty place matches an item", METRICS,
            "return np.where(recommended >= 0, keys, -1),", "return keys,",
            f"{T_METRICS}::test_an_empty_place_never_matches_the_last_item_of_the_shopper_before"),

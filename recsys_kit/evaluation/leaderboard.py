@@ -128,11 +128,9 @@ def evaluate(
     found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
     slices = shopper_slices(task.train_events)
     protocol = _protocol(split, part, task) | {"n_train_users": judge.n_train_users}
-    columns = ["model", "user_id", "item_id", "score", "rank", "fallback"]
+    recommendations = pd.concat([rows.assign(model=name) for name, rows in ranked.items()], ignore_index=True)
     return Evaluation(
-        recommendations=pd.concat([rows.assign(model=name) for name, rows in ranked.items()], ignore_index=True)[
-            columns
-        ],
+        recommendations=recommendations[["model", "user_id", "item_id", "score", "rank", "fallback"]],
         ground_truth=task.ground_truth,
         per_user=_per_user(found, task),
         metrics=_means(found, slices, seed),
