@@ -132,7 +132,7 @@ MUTANTS = [
            'order = np.lexsort((-np.asarray(gains), -scores), axis=1)\n    scores = -order.argsort(axis=1)\n    ranked',
            f"{T_METRICS}::test_tie_averaged_ndcg_of_twenty_tied_items_and_of_a_random_scorer"),
     Mutant("ties across users averaged", METRICS,
-           "    group = np.ones(scores.shape, np.int64)", "    group = np.zeros(scores.shape, np.int64)", SKLEARN),
+           "    group = np.ones(scores.shape, np.int64)", "    group = np.zeros(scores.shape, np.int64)\n    group[0, 0] = 1", SKLEARN),
     Mutant("masked items take part in ties", METRICS,
            "    discount[np.isneginf(ranked)] = 0  # never shown\n", "",
            f"{T_METRICS}::test_a_masked_item_is_never_shown_even_where_everything_is_tied"),
