@@ -1,4 +1,4 @@
-"""Ranking metrics, one value per user; the mean comes later, over the same users for every metric.
+"""Metrics of ranked lists, one value per user; the mean comes later, over the same users for every metric.
 
 Every function takes ranked lists as matrices with one row per user (U) and one column per rank (K):
 
@@ -8,12 +8,22 @@ Every function takes ranked lists as matrices with one row per user (U) and one 
 
 A user with an empty list scores 0 in every metric; a user without a relevant item has no answer and gets NaN in the
 metrics that need one. Lists shorter than k are judged as if filled up with misses: the denominator never shrinks.
+
+NumPy is all that the ranking metrics need. SciPy's sparse matrices carry what is mostly zeros: word vectors,
+categories and histories of a whole catalogue, which would not fit in memory otherwise.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
 
+from recsys_kit.errors import ParameterError
+
 RANKING_METRICS = ("ndcg", "recall", "precision", "f1", "map", "mrr", "hit_rate")
+GAINS = ("linear", "exponential")
+EXPERIENCE_WEIGHTS = {"relevance": 0.5, "completeness": 0.3, "novelty": 0.2}
+"""What the user-experience index is made of unless told otherwise: own choice, so look at its sensitivity."""
 
 
 def match(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -25,18 +35,60 @@ def match(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tupl
     (array([[ True, False, False],
            [False, False, False]]), array([2, 1]))
     """
-    n_users = len(recommended)
-    width = int(max(recommended.max(initial=-1), items.max(initial=-1))) + 2  # item -1 becomes column 0
-    relevant = np.unique(np.asarray(users, np.int64) * width + np.asarray(items) + 1)
-    keys = np.arange(n_users)[:, None] * width + recommended + 1
-    hits = np.isin(keys, relevant) & (recommended >= 0)
-    order = np.argsort(recommended, axis=1, kind="stable")  # equal items side by side, the better rank first
-    ranked = np.take_along_axis(recommended, order, axis=1)
-    repeated = np.zeros_like(hits)
-    repeated[:, 1:] = ranked[:, 1:] == ranked[:, :-1]
-    again = np.zeros_like(hits)
-    np.put_along_axis(again, order, repeated, axis=1)
-    return hits & ~again, np.bincount(relevant // width, minlength=n_users)
+    keys, pairs, width = _keys(recommended, users, items)
+    relevant = np.sort(pairs)  # np.unique would hash first: five times slower
+    relevant = relevant[np.diff(relevant, prepend=-1) > 0]
+    hits = _places(relevant, keys) >= 0
+    return hits & _first_time(recommended), np.bincount(relevant // width, minlength=len(recommended))
+
+
+def match_grades(
+    recommended: np.ndarray, users: np.ndarray, items: np.ndarray, grades: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `match`, with a grade for each pair: `gains (U, K)` and `judged (U, M)`, what `ndcg` takes.
+
+    A grade of 0 means judged and not relevant. Of a pair given twice the higher grade counts.
+
+    >>> match_grades(np.array([[5, 3]]), users=np.array([0, 0]), items=np.array([3, 9]), grades=np.array([2.0, 1.0]))
+    (array([[0., 2.]]), array([[2., 1.]]))
+    """
+    keys, pairs, width = _keys(recommended, users, items)
+    relevant, pair = np.unique(pairs, return_inverse=True)
+    best = np.zeros(len(relevant))
+    np.maximum.at(best, pair, grades)
+    places = _places(relevant, keys)
+    gains = np.where((places >= 0) & _first_time(recommended), np.append(best, 0.0)[places], 0.0)
+    rows = relevant // width
+    sizes = np.bincount(rows, minlength=len(recommended))
+    judged = np.zeros((len(recommended), sizes.max(initial=0)))
+    judged[rows, np.arange(len(rows)) - (sizes.cumsum() - sizes)[rows]] = best
+    return gains, judged
+
+
+def _keys(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """One number per (user row, item): of each place of the lists, -1 where it is empty, and of each pair."""
+    width = int(max(recommended.max(initial=0), items.max(initial=0))) + 1
+    keys = np.arange(len(recommended), dtype=np.int64)[:, None] * width + recommended
+    real = np.asarray(items) >= 0
+    return np.where(recommended >= 0, keys, -1), np.asarray(users, np.int64)[real] * width + items[real], width
+
+
+def _places(relevant: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Where each key stands in the sorted `relevant`, -1 where it does not."""
+    if not len(relevant):
+        return np.full(keys.shape, -1)
+    places = np.searchsorted(relevant, keys).clip(max=len(relevant) - 1)
+    return np.where(relevant[places] == keys, places, -1)
+
+
+def _first_time(recommended: np.ndarray) -> np.ndarray:
+    """`(U, K)`: False where a better rank of the list holds the same item."""
+    ranked = np.sort(recommended, axis=1)
+    first = np.ones(recommended.shape, bool)
+    for row in np.flatnonzero(((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)).any(axis=1)):
+        first[row] = False
+        first[row, np.unique(recommended[row], return_index=True)[1]] = True
+    return first
 
 
 def _answerable(values: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
@@ -90,17 +142,21 @@ def reciprocal_rank(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndar
     return _answerable(hits[:, :k].any(axis=1) / (first + 1.0), n_relevant)
 
 
-def average_precision(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Mean, over all relevant items, of the precision at their rank (0 for those below k). Its mean is MAP@k.
+def average_precision(hits: np.ndarray, n_relevant: np.ndarray, k: int, *, attainable: bool = False) -> np.ndarray:
+    """Mean, over the relevant items, of the precision at their rank (0 for those below k). Its mean is MAP@k.
 
-    Divides by the number of relevant items, as trec_eval's map_cut does, not by min(k, that number).
+    Divides by the number of relevant items, as trec_eval's map_cut does; with `attainable` by min(k, that number), so
+    that a list full of hits has 1, as many competitions and libraries do. Two numbers under one name: say which.
 
     >>> average_precision(np.array([[True, False, True, False, False]]), np.array([3]), k=5)  # (1/1 + 2/3) / 3 = 5/9
     array([0.55555556])
+    >>> average_precision(np.array([[True, False]]), np.array([4]), k=2, attainable=True)  # (1/1) / 2
+    array([0.5])
     """
     top = hits[:, :k]
     precision_at_rank = top.cumsum(axis=1) / np.arange(1, top.shape[1] + 1)
-    return _answerable((precision_at_rank * top).sum(axis=1) / np.maximum(n_relevant, 1), n_relevant)
+    denominator = np.minimum(n_relevant, k) if attainable else n_relevant
+    return _answerable((precision_at_rank * top).sum(axis=1) / np.maximum(denominator, 1), n_relevant)
 
 
 def discounts(k: int) -> np.ndarray:
@@ -112,23 +168,35 @@ def discounts(k: int) -> np.ndarray:
     return 1 / np.log2(np.arange(2, k + 2))
 
 
-def ndcg(gains: np.ndarray, judged: np.ndarray, k: int) -> np.ndarray:
-    """Normalised discounted cumulative gain with linear gain.
+def ndcg(gains: np.ndarray, judged: np.ndarray, k: int, *, gain: str = "linear") -> np.ndarray:
+    """Normalised discounted cumulative gain of graded relevance.
 
     Args:
-        gains: `(U, K)`, the gain of the item at each rank, 0 where it was not judged.
-        judged: `(U, M)`, the gains of all judged items of the user in any order, filled up with zeros: the ideal list
+        gains: `(U, K)`, the grade of the item at each rank, 0 where it was not judged.
+        judged: `(U, M)`, the grades of all judged items of the user in any order, filled up with zeros: the ideal list
             ranks all that is relevant, retrieved or not.
         k: ranks beyond k count nothing, in the list and in the ideal.
+        gain: what a grade g is worth, "linear": g (trec_eval, scikit-learn), or "exponential": 2^g - 1.
 
-    Source: Jaervelin and Kekaelaeinen, Cumulated gain-based evaluation of IR techniques, 2002, with log2(rank + 1).
+    Source: Jaervelin and Kekaelaeinen, Cumulated gain-based evaluation of IR techniques, 2002, with log2(rank + 1);
+    the exponential gain is of Burges et al., Learning to rank using gradient descent, 2005.
 
     >>> float(ndcg(np.array([[3, 2, 3, 0, 1, 2]]), np.array([[3, 2, 3, 0, 1, 2, 3, 2]]), k=6)[0])
     0.785002371969948
+    >>> ndcg(np.array([[1, 2]]), np.array([[1, 2]]), k=1, gain="exponential")  # 1 of 3
+    array([0.33333333])
     """
-    ideal = -np.sort(-np.asarray(judged, float), axis=1)[:, :k]
-    best = ideal @ discounts(ideal.shape[1])
-    got = gains[:, :k] @ discounts(gains[:, :k].shape[1])
+    got, best = _worth(np.asarray(gains), gain), -np.sort(-_worth(np.asarray(judged), gain), axis=1)
+    return _normalised(got[:, :k] @ discounts(got[:, :k].shape[1]), best[:, :k] @ discounts(best[:, :k].shape[1]))
+
+
+def _worth(grades: np.ndarray, gain: str) -> np.ndarray:
+    if gain not in GAINS:
+        raise ParameterError("RK-360", f"gain is {gain!r}; expected one of {GAINS}.", "Pass gain='linear'.")
+    return np.exp2(grades) - 1 if gain == "exponential" else grades.astype(float)
+
+
+def _normalised(got: np.ndarray, best: np.ndarray) -> np.ndarray:
     return _answerable(got / np.where(best > 0, best, 1), best)
 
 
@@ -139,33 +207,33 @@ def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
     array([0.63092975])
     """
     best = np.concatenate([[0.0], discounts(k).cumsum()])[np.minimum(n_relevant, k)]
-    got = hits[:, :k] @ discounts(hits[:, :k].shape[1])
-    return _answerable(got / np.where(best > 0, best, 1), n_relevant)
+    return _normalised(hits[:, :k] @ discounts(hits[:, :k].shape[1]), best)
 
 
 def tie_averaged_ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
     """NDCG@k expected when items of equal score are put in random order.
 
-    `scores` and `gains` are `(U, N)` over the whole catalogue. Not what the leaderboard reports (that breaks ties by a
-    fixed hash): it is the value a model that cannot tell items apart deserves.
+    `scores` and `gains` are `(U, N)` over the whole catalogue; an item of score -inf is never shown. Not what the
+    leaderboard reports (that breaks ties by a fixed hash): it is the value a model that cannot tell items apart
+    deserves.
     Source: McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of
     tied scores, 2008.
 
     >>> round(float(tie_averaged_ndcg(np.zeros((1, 20)), np.eye(1, 20), k=5)[0]), 15)  # 20 tied items, one relevant
     0.14742295594397
     """
-    n_items = scores.shape[1]
-    discount = np.zeros(n_items)
-    discount[: min(k, n_items)] = discounts(min(k, n_items))
-    expected = np.zeros(len(scores))
-    for row, (row_scores, row_gains) in enumerate(zip(scores, gains, strict=True)):
-        order = np.argsort(-row_scores, kind="stable")
-        starts = np.flatnonzero(np.r_[True, np.diff(row_scores[order]) != 0])
-        sizes = np.diff(np.r_[starts, n_items])
-        group_gains = np.add.reduceat(row_gains[order].astype(float), starts)
-        expected[row] = group_gains @ (np.add.reduceat(discount, starts) / sizes)
-    best = -np.sort(-np.asarray(gains, float), axis=1)[:, :k] @ discounts(min(k, n_items))
-    return _answerable(expected / np.where(best > 0, best, 1), best)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=1)
+    group = np.ones(scores.shape, np.int64)  # a new one where the score changes, and with every user
+    group[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    group = group.ravel().cumsum() - 1
+    discount = np.zeros(scores.shape)
+    discount[:, :k] = discounts(min(k, scores.shape[1]))
+    discount[np.isneginf(ranked)] = 0  # never shown
+    shared = (np.bincount(group, discount.ravel()) / np.bincount(group))[group].reshape(scores.shape)
+    got = (np.take_along_axis(np.asarray(gains, float), order, axis=1) * shared).sum(axis=1)
+    best = -np.sort(-np.asarray(gains, float), axis=1)[:, :k]
+    return _normalised(got, best @ discounts(best.shape[1]))
 
 
 def ranking_metrics(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> dict[str, np.ndarray]:
@@ -190,6 +258,20 @@ def coverage(recommended: np.ndarray, n_items: int, k: int) -> float:
     return len(np.unique(top[top >= 0])) / n_items
 
 
+def gini(recommended: np.ndarray, n_items: int, k: int) -> float:
+    """How unequally the places of all lists fall to the items of the catalogue: 0 all alike, towards 1 always the same.
+
+    A property of all lists together, not of a user; 0 where no list holds anything.
+
+    >>> gini(np.array([[0, 1], [2, 3]]), n_items=4, k=2), gini(np.array([[0], [0]]), n_items=4, k=1)
+    (0.0, 0.75)
+    """
+    top = recommended[:, :k]
+    shown = np.sort(np.bincount(top[top >= 0], minlength=n_items))
+    position = 2 * np.arange(1, n_items + 1) - n_items - 1
+    return float(position @ shown / (n_items * max(shown.sum(), 1)))
+
+
 def _incidence(recommended: np.ndarray, n_items: int) -> sparse.csr_array:
     """`(U, N)` with a 1 for each recommended item."""
     rows, columns = np.nonzero(recommended >= 0)
@@ -200,7 +282,8 @@ def _incidence(recommended: np.ndarray, n_items: int) -> sparse.csr_array:
 def intra_list_diversity(recommended: np.ndarray, vectors: np.ndarray | sparse.csr_array, k: int) -> np.ndarray:
     """Mean over the pairs of a list of 1 - cosine of their item vectors; empty places count as 0.
 
-    `vectors` is `(N, D)`, dense or sparse, rows of unit length (a zero row is unlike everything).
+    `vectors` is `(N, D)`, dense or sparse, rows of unit length (a zero row is unlike everything). With
+    `category_vectors` it is the share of the pairs that are of different categories.
     Source: Ziegler et al., Improving recommendation lists through topic diversification, 2005.
 
     >>> intra_list_diversity(np.array([[0, 1], [0, 2], [0, -1]]), np.array([[1.0, 0], [1, 0], [0, 1]]), k=2)
@@ -227,5 +310,151 @@ def novelty(recommended: np.ndarray, item_counts: np.ndarray, n_users: int, k: i
     >>> novelty(np.array([[0, 1]]), item_counts=np.array([3, 0]), n_users=3, k=2)  # (0 bits + 2 bits) / 2
     array([1.])
     """
-    bits = -np.log2((item_counts + 1) / (n_users + 1))
-    return _incidence(recommended[:, :k], len(bits)) @ bits / k
+    return _mean_over_places(recommended, self_information(item_counts, n_users), k)
+
+
+def self_information(item_counts: np.ndarray, n_users: int) -> np.ndarray:
+    """Bits of each item, 0 to log2(n_users + 1): -log2 of the share of users who had it, one more added to both.
+
+    >>> self_information(np.array([3, 0]), n_users=3)
+    array([-0.,  2.])
+    """
+    return -np.log2((item_counts + 1) / (n_users + 1))
+
+
+def _mean_over_places(recommended: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
+    """The mean of an item's value over k places; an empty place counts as 0."""
+    top = recommended[:, :k]
+    return np.where(top >= 0, values[top], 0.0).sum(axis=1) / k
+
+
+def average_popularity(recommended: np.ndarray, item_counts: np.ndarray, n_users: int, k: int) -> np.ndarray:
+    """Mean share of the training users who had the items of the list, in [0, 1]; empty places count as 0.
+
+    Source: Yin et al., Challenging the long tail recommendation, 2012 (average recommendation popularity).
+
+    >>> average_popularity(np.array([[0, 1], [1, -1]]), item_counts=np.array([3, 1]), n_users=4, k=2)
+    array([0.5  , 0.125])
+    """
+    return _mean_over_places(recommended, np.asarray(item_counts) / max(n_users, 1), k)
+
+
+def popularity_lift(recommended: np.ndarray, histories: sparse.csr_array, item_counts: np.ndarray, k: int) -> float:
+    """How much more popular lists are than the histories they come from: 0 alike, 1 twice as popular, -1 nothing.
+
+    The mean popularity of the first k places, by user, over that of the items in `histories` `(U, N)`, less 1; users
+    without a history are left out, and NaN is the answer where nobody has one. A property of all lists together.
+    Source: Abdollahpouri et al., The connection between popularity bias, calibration, and fairness in recommendation,
+    2020 (section 3, one group).
+
+    >>> history = sparse.csr_array(np.array([[0, 1, 1]]))
+    >>> popularity_lift(np.array([[0]]), history, item_counts=np.array([6, 3, 1]), k=1)  # 6 / 2 - 1
+    2.0
+    """
+    lengths = histories.sum(axis=1)
+    warm = lengths > 0
+    had = (histories @ np.asarray(item_counts, float))[warm] / lengths[warm]
+    shown = _mean_over_places(recommended, np.asarray(item_counts, float), k)[warm]
+    return float(shown.mean() / had.mean() - 1) if warm.any() and had.any() else np.nan
+
+
+def serendipity(
+    hits: np.ndarray, recommended: np.ndarray, expected: np.ndarray, n_relevant: np.ndarray, k: int
+) -> np.ndarray:
+    """Share of the k places that hold a relevant item which the obvious list would not have shown among its k.
+
+    `expected` `(U, K)` is that obvious list: popularity's, whose own serendipity is therefore 0.
+    Source: Ge, Delgado-Battenfeld and Jannach, Beyond accuracy, RecSys 2010 (unexpected and useful).
+
+    >>> hits, lists = np.array([[True, True, False]]), np.array([[4, 7, 9]])
+    >>> serendipity(hits, lists, expected=np.array([[4, 5, 6]]), n_relevant=np.array([2]), k=3).round(4)
+    array([0.3333])
+    """
+    top = recommended[:, :k]
+    obvious = (top[:, :, None] == expected[:, None, :k]).any(axis=2)
+    return _answerable((hits[:, :k] & ~obvious).sum(axis=1) / k, n_relevant)
+
+
+def category_vectors(categories: np.ndarray) -> sparse.csr_array:
+    """`(N, C)` with one 1 in the column of each item's category; None, NaN and empty text leave the row empty.
+
+    >>> category_vectors(np.array(["mug", None, "book"], dtype=object)).toarray()
+    array([[0., 1.],
+           [0., 0.],
+           [1., 0.]])
+    """
+    known = np.array([isinstance(category, str) and category != "" for category in categories], bool)
+    names, column = np.unique(np.asarray(categories)[known].astype(str), return_inverse=True)
+    ones = np.ones(len(column))
+    return sparse.csr_array((ones, (np.flatnonzero(known), column)), shape=(len(categories), len(names)))
+
+
+def category_shares(incidence: sparse.csr_array, categories: sparse.csr_array) -> sparse.csr_array:
+    """`(U, C)`: which share of each user's items falls to each category; empty rows where no category is known.
+
+    `incidence` is `(U, N)`, 1 where a user has the item; `categories` as of `category_vectors`.
+
+    >>> category_shares(sparse.csr_array(np.array([[1, 1, 1]])), category_vectors(np.array(["a", "b", "b"]))).toarray()
+    array([[0.33333333, 0.66666667]])
+    """
+    counts = sparse.csr_array(incidence @ categories, dtype=float)
+    totals = counts.sum(axis=1)
+    return sparse.csr_array(sparse.diags_array(1 / np.where(totals > 0, totals, 1)) @ counts)
+
+
+def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: sparse.csr_array, k: int) -> np.ndarray:
+    """1 - Jensen-Shannon divergence (bits) of the category shares of the list and of the history, in [0, 1].
+
+    1 where the list mixes categories as the history does, 0 where they share none, and for an empty list. NaN for a
+    user whose history has no known category: there is nothing to be true to.
+
+    Args:
+        recommended: `(U, K)`.
+        had: `(U, C)`, the `category_shares` of the histories.
+        categories: `(N, C)`, the `category_vectors`.
+        k: length of the list.
+
+    Source: Steck, Calibrated recommendations, RecSys 2018, whose Kullback-Leibler divergence has no upper end.
+
+    >>> kinds = category_vectors(np.array(["a", "a", "b"]))
+    >>> had = category_shares(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), kinds)
+    >>> calibration(np.array([[2], [0]]), had, kinds, k=1).round(4)  # nothing shared; half of it
+    array([0.    , 0.6887])
+    """
+    shown = category_shares(_incidence(recommended[:, :k], categories.shape[0]), categories)
+    divergence = _entropy((shown + had) / 2) - (_entropy(shown) + _entropy(had)) / 2
+    answered = shown.sum(axis=1) > 0
+    return _answerable(np.where(answered, 1 - divergence.clip(0, 1), 0.0), had.sum(axis=1))
+
+
+def _entropy(shares: sparse.csr_array) -> np.ndarray:
+    """Of each row, in bits."""
+    bits = sparse.csr_array(shares, copy=True)
+    bits.eliminate_zeros()
+    bits.data = -bits.data * np.log2(bits.data)
+    return bits.sum(axis=1)
+
+
+def experience_index(
+    relevance: np.ndarray,
+    completeness: np.ndarray,
+    novelty: np.ndarray,
+    weights: Mapping[str, float] = EXPERIENCE_WEIGHTS,
+) -> np.ndarray:
+    """The user-experience index: the weighted mean of three values in [0, 1], so itself in [0, 1].
+
+    On the leaderboard relevance is NDCG@k, completeness recall@k, novelty self-information as a share of its greatest
+    possible value. Which weights are right nobody knows: the winner may change with them, so look at that too.
+
+    >>> experience_index(np.array([1.0]), np.array([0.5]), np.array([0.0]))  # 0.5 * 1 + 0.3 * 0.5 + 0.2 * 0
+    array([0.65])
+    """
+    values = {"relevance": relevance, "completeness": completeness, "novelty": novelty}
+    total = sum(weights.values())
+    if set(weights) != set(values) or min(weights.values()) < 0 or not total > 0:
+        raise ParameterError(
+            "RK-361",
+            f"the weights are {dict(weights)}; expected one for each of {sorted(values)}, none negative, not all 0.",
+            f"Pass {EXPERIENCE_WEIGHTS}.",
+        )
+    return sum(weights[name] / total * np.asarray(value, float) for name, value in values.items())

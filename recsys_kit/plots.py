@@ -103,6 +103,25 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
     return ax
 
 
+def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, float]) -> Sequence[Axes]:
+    """The user-experience index of each model as one weight goes from 0 to 1: where lines cross, the winner changes.
+
+    Args:
+        by_weights: columns model, component, weight, value.
+        defaults: component -> the weight that the index uses, drawn as a dashed line.
+    """
+    axes = new_axes(columns=len(defaults))
+    for ax, (component, default) in zip(axes, defaults.items(), strict=True):
+        for model, rows in by_weights[by_weights["component"] == component].groupby("model", sort=False):
+            ax.plot(rows["weight"], rows["value"], color=colour_of(model), label=model,
+                    marker=MARKERS.get(model, "o"), markevery=5, markersize=4)  # fmt: skip
+        ax.axvline(default, color=BLACK, linestyle="--", linewidth=0.8)
+        ax.set(title=f"How much {component}?", xlabel=f"weight of {component}")
+    axes[0].set_ylabel("user-experience index")
+    axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return axes
+
+
 # -- chapter 5 -------------------------------------------------------------------------------------------------------
 
 

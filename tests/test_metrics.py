@@ -1,18 +1,27 @@
-"""The metrics by hand, against a slow reference written differently, and against trec_eval and scikit-learn."""
+"""The metrics by hand, by property, against a slow reference written differently, trec_eval and scikit-learn."""
 
 import math
 
 import numpy as np
 import pytest
 import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
-from sklearn.metrics import ndcg_score
+from sklearn.metrics._ranking import _ndcg_sample_scores as sklearn_ndcg  # the public one shows the mean alone
 
 from recsys_kit import metrics
+from recsys_kit.errors import ParameterError
+
+N_CASES = 10_000
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)
 
 
 def hits_of(*rows):
     return np.array([[item == "1" for item in row] for row in rows])
+
+
+# -- by hand ---------------------------------------------------------------------------------------------------------
 
 
 def test_graded_ndcg_counts_judged_items_that_were_not_retrieved():
@@ -39,6 +48,32 @@ def test_the_list_a_x_b_y_z():
     assert values == pytest.approx(expected, abs=1e-12)
 
 
+def test_map_divides_by_all_relevant_items_or_when_asked_by_those_that_fit():
+    hits, n_relevant = hits_of("11"), np.array([4])
+    assert metrics.average_precision(hits, n_relevant, k=2)[0] == 0.5
+    assert metrics.average_precision(hits, n_relevant, k=2, attainable=True)[0] == 1.0
+    assert metrics.ranking_metrics(hits, n_relevant, k=2)["map@2"][0] == 0.5
+
+
+def test_the_two_gains_by_hand():
+    gains, judged = np.array([[1, 3]]), np.array([[1, 3, 2]])
+    linear = (1 + 3 / math.log2(3)) / (3 + 2 / math.log2(3) + 1 / 2)
+    exponential = (1 + 7 / math.log2(3)) / (7 + 3 / math.log2(3) + 1 / 2)
+    assert metrics.ndcg(gains, judged, k=3)[0] == pytest.approx(linear, abs=1e-12)
+    assert metrics.ndcg(gains, judged, k=3, gain="exponential")[0] == pytest.approx(exponential, abs=1e-12)
+    with pytest.raises(ParameterError, match="RK-360"):
+        metrics.ndcg(gains, judged, k=3, gain="burges")
+
+
+def test_both_gains_and_the_binary_form_agree_where_relevance_is_binary():
+    recommended, users, items = random_case(np.random.default_rng(5))
+    gains, judged = metrics.match_grades(recommended, users, items, np.ones(len(users)))
+    hits, n_relevant = metrics.match(recommended, users, items)
+    binary = metrics.binary_ndcg(hits, n_relevant, k=10)
+    for gain in metrics.GAINS:
+        np.testing.assert_allclose(metrics.ndcg(gains, judged, k=10, gain=gain), binary, atol=1e-12)
+
+
 def test_tie_averaged_ndcg_of_twenty_tied_items_and_of_a_random_scorer():
     twenty = metrics.tie_averaged_ndcg(np.zeros((1, 20)), np.eye(1, 20), k=5)[0]
     thousand = metrics.tie_averaged_ndcg(np.zeros((1, 1000)), np.eye(1, 1000), k=10)[0]
@@ -46,21 +81,71 @@ def test_tie_averaged_ndcg_of_twenty_tied_items_and_of_a_random_scorer():
     assert thousand == pytest.approx(0.00454355933809, abs=1e-12)
 
 
-def test_tie_averaged_ndcg_is_plain_ndcg_without_ties():
-    rng = np.random.default_rng(0)
-    scores = rng.permuted(np.tile(np.arange(30.0), (50, 1)), axis=1)
-    gains = rng.integers(0, 4, (50, 30))
-    ranked = np.take_along_axis(gains, np.argsort(-scores, axis=1), axis=1)
-    np.testing.assert_allclose(
-        metrics.tie_averaged_ndcg(scores, gains, k=7), metrics.ndcg(ranked, gains, k=7), atol=1e-12
+def test_a_masked_item_is_never_shown_even_where_everything_is_tied():
+    scores = np.array([[1.0, -np.inf, -np.inf]])
+    assert metrics.tie_averaged_ndcg(scores, np.array([[0, 1, 0]]), k=3)[0] == 0
+    assert metrics.tie_averaged_ndcg(scores, np.array([[1, 0, 0]]), k=3)[0] == 1
+
+
+def test_the_denominator_never_shrinks():
+    lists = np.array([[7, 8]])  # two places of ten
+    hits, n_relevant = metrics.match(lists, np.array([0, 0]), np.array([7, 8]))
+    values = metrics.ranking_metrics(hits, n_relevant, k=10)
+    assert values["precision@10"][0] == 0.2
+    assert values["f1@10"][0] == pytest.approx(2 * 2 / (10 + 2))
+    assert values["recall@10"][0] == values["ndcg@10"][0] == values["map@10"][0] == 1
+
+
+def test_an_item_graded_zero_is_no_hit_and_the_higher_of_two_grades_counts():
+    gains, judged = metrics.match_grades(
+        np.array([[4, 7, 4]]), np.array([0, 0, 0]), np.array([4, 7, 7]), np.array([0.0, 1.0, 3.0])
     )
+    assert gains.tolist() == [[0.0, 3.0, 0.0]]
+    assert judged.tolist() == [[0.0, 3.0]]
+    assert metrics.ndcg(gains, judged, k=3)[0] == pytest.approx(1 / math.log2(3))
+
+
+def test_an_empty_list_scores_zero_and_no_relevant_item_gives_nan_in_every_metric():
+    recommended = np.array([[-1, -1], [0, 1], [3, 0]])
+    hits, n_relevant = metrics.match(recommended, np.array([0, 2]), np.array([0, 0]))
+    for name, values in metrics.ranking_metrics(hits, n_relevant, k=2).items():
+        assert values[0] == 0, name
+        assert np.isnan(values[1]), name
+        assert values[2] > 0, name
+
+
+def test_a_repeated_item_counts_once_and_a_repeated_pair_is_one_relevant_item():
+    hits, n_relevant = metrics.match(np.array([[4, 4, 4]]), np.array([0, 0]), np.array([4, 4]))
+    assert hits.tolist() == [[True, False, False]]
+    assert n_relevant.tolist() == [1]
+
+
+def test_an_ended_list_never_matches_an_item_without_index():
+    hits, _ = metrics.match(np.array([[-1, -1]]), np.array([0]), np.array([-1]))
+    assert not hits.any()
+
+
+def test_an_empty_place_never_matches_the_last_item_of_the_shopper_before():
+    hits, _ = metrics.match(np.array([[0, 1], [-1, -1]]), np.array([0]), np.array([1]))
+    assert hits.tolist() == [[False, True], [False, False]]
+
+
+def test_without_any_relevant_item_there_is_no_hit():
+    hits, n_relevant = metrics.match(np.array([[0, 1]]), np.empty(0, int), np.empty(0, int))
+    assert not hits.any()
+    assert n_relevant.tolist() == [0]
+
+
+# -- against others --------------------------------------------------------------------------------------------------
 
 
 def random_case(rng, n_users=40, n_items=60, length=20):
-    recommended = np.array([rng.permutation(n_items)[:length] for _ in range(n_users)])
-    for row in range(0, n_users, 5):
-        recommended[row, rng.integers(0, length) :] = -1
+    """Lists without repeats, every fifth cut short, and about 8 % of all pairs relevant."""
+    recommended = rng.permuted(np.tile(np.arange(n_items), (n_users, 1)), axis=1)[:, :length]
+    ends = np.where(np.arange(n_users) % 5 == 0, rng.integers(0, length, n_users), length)
+    recommended[np.arange(length) >= ends[:, None]] = -1
     pairs = np.argwhere(rng.random((n_users, n_items)) < 0.08)
+    rng.shuffle(pairs)
     return recommended, pairs[:, 0], pairs[:, 1]
 
 
@@ -89,82 +174,213 @@ def slow_reference(ranked: list[int], relevant: set[int], k: int) -> dict[str, f
 
 @pytest.mark.parametrize("k", [1, 3, 10, 20])
 def test_every_metric_agrees_with_the_slow_reference(k):
-    recommended, users, items = random_case(np.random.default_rng(k))
+    recommended, users, items = random_case(np.random.default_rng(k), n_users=N_CASES // 4)
     hits, n_relevant = metrics.match(recommended, users, items)
     fast = metrics.ranking_metrics(hits, n_relevant, k)
-    for row in np.flatnonzero(n_relevant):
-        slow = slow_reference(recommended[row].tolist(), set(items[users == row]), k)
-        assert {name: fast[name][row] for name in slow} == pytest.approx(slow, abs=1e-12)
+    relevant = [set() for _ in recommended]
+    for user, item in zip(users, items, strict=True):
+        relevant[user].add(int(item))
+    rows = np.flatnonzero(n_relevant)
+    slow = [slow_reference(recommended[row].tolist(), relevant[row], k) for row in rows]
+    for name, values in fast.items():
+        np.testing.assert_allclose(values[rows], [value[name] for value in slow], rtol=0, atol=1e-12, err_msg=name)
 
 
-def test_the_metrics_agree_with_trec_eval():
-    recommended, users, items = random_case(np.random.default_rng(1))
+def test_ten_thousand_random_lists_agree_with_trec_eval():
+    rng = np.random.default_rng(1)
+    recommended, users, items = random_case(rng, n_users=N_CASES)
+    grades = rng.integers(0, 4, len(users))
+    gains, judged = metrics.match_grades(recommended, users, items, grades)
+    hits, n_relevant = metrics.match(recommended, users[grades > 0], items[grades > 0])
+    truth: dict[str, dict[str, int]] = {}
+    for user, item, grade in zip(users.tolist(), items.tolist(), grades.tolist(), strict=True):
+        truth.setdefault(str(user), {})[str(item)] = grade
+    run = {u: {str(i): 100.0 - r for r, i in enumerate(recommended[int(u)].tolist()) if i >= 0} for u in truth}
+    oracle = pytrec_eval.RelevanceEvaluator(
+        truth, {"ndcg_cut.1,5,10,20", "map_cut.1,5,10,20", "P.1,5,10,20", "recall.1,5,10,20", "success.1,5,10"}
+        | {"recip_rank"},
+    ).evaluate(run)  # fmt: skip
+    answered = [user for user in oracle if n_relevant[int(user)]]
+    rows = np.array(answered, int)
+    assert len(rows) > 0.95 * N_CASES
+    for k in (1, 5, 10, 20):
+        ours = metrics.ranking_metrics(hits, n_relevant, k)
+        pairs = {
+            "ndcg_cut": metrics.ndcg(gains, judged, k),
+            "map_cut": ours[f"map@{k}"],
+            "P": ours[f"precision@{k}"],
+            "recall": ours[f"recall@{k}"],
+            "success": ours[f"hit_rate@{k}"],
+            "recip_rank": ours[f"mrr@{k}"],
+        }
+        for name, values in pairs.items():
+            key = "recip_rank" if name == "recip_rank" else f"{name}_{k}"
+            if key in oracle[answered[0]] and (name != "recip_rank" or k == recommended.shape[1]):
+                theirs = np.array([oracle[user][key] for user in answered])
+                np.testing.assert_allclose(values[rows], theirs, rtol=0, atol=1e-9, err_msg=key)
+
+
+@pytest.mark.parametrize("gain", metrics.GAINS)
+@pytest.mark.parametrize("n_levels", [10_000, 4])
+def test_ten_thousand_random_rankings_agree_with_scikit_learn(gain, n_levels):
+    """Four levels of score for thirty items: scikit-learn averages over ties, and so does our function of that name."""
+    rng = np.random.default_rng(n_levels)
+    grades = rng.integers(0, 4, (N_CASES, 30)).astype(float)
+    scores = rng.permuted(np.tile(np.arange(30.0), (N_CASES, 1)), axis=1)
+    scores = scores if n_levels > 30 else np.floor(scores * n_levels / 30)
+    worth = 2**grades - 1 if gain == "exponential" else grades
+    theirs = sklearn_ndcg(worth, scores, k=10)
+    np.testing.assert_allclose(metrics.tie_averaged_ndcg(scores, worth, k=10), theirs, rtol=0, atol=1e-9)
+    if n_levels > 30:
+        ranked = np.take_along_axis(grades, np.argsort(-scores, axis=1), axis=1)
+        np.testing.assert_allclose(metrics.ndcg(ranked, grades, k=10, gain=gain), theirs, rtol=0, atol=1e-9)
+
+
+# -- properties ------------------------------------------------------------------------------------------------------
+
+N_ITEMS = 12
+
+
+@st.composite
+def cases(draw):
+    """Lists without repeats of 0 to 8 items of 12, cut to 6 places; at least one relevant item for each user."""
+    n_users = draw(st.integers(1, 5))
+    item = st.integers(0, N_ITEMS - 1)
+    lists = [draw(st.lists(item, unique=True, max_size=6)) for _ in range(n_users)]
+    relevant = [draw(st.lists(item, unique=True, min_size=1, max_size=8)) for _ in range(n_users)]
+    recommended = np.array([row + [-1] * (6 - len(row)) for row in lists])
+    users = np.repeat(np.arange(n_users), [len(row) for row in relevant])
+    return recommended, users, np.array([i for row in relevant for i in row])
+
+
+def all_metrics(recommended, users, items, k=4):
+    """Every metric that has one value per user, of lists over twelve items; the histories hold items 0 and 1."""
     hits, n_relevant = metrics.match(recommended, users, items)
-    fast = metrics.ranking_metrics(hits, n_relevant, k=10)
-    truth = {str(u): {str(i): 1 for i in items[users == u]} for u in np.flatnonzero(n_relevant)}
-    run = {u: {str(i): 100.0 - r for r, i in enumerate(recommended[int(u)]) if i >= 0} for u in truth}
-    measures = {"ndcg_cut.10", "map_cut.10", "P.10", "recall.10", "success.10"}
-    oracle = pytrec_eval.RelevanceEvaluator(truth, measures).evaluate(run)
-    pairs = {
-        "ndcg": "ndcg_cut_10",
-        "map": "map_cut_10",
-        "precision": "P_10",
-        "recall": "recall_10",
-        "hit_rate": "success_10",
-    }
-    assert len(oracle) > 30
-    for user, values in oracle.items():
-        for ours, theirs in pairs.items():
-            assert fast[f"{ours}@10"][int(user)] == pytest.approx(values[theirs], abs=1e-9)
+    counts = np.arange(N_ITEMS)
+    kinds = metrics.category_vectors(np.array(["a", "b", "c"] * 4, dtype=object))
+    had = metrics.category_shares(sparse.csr_array(np.tile(np.arange(N_ITEMS) < 2, (len(recommended), 1))), kinds)
+    values = metrics.ranking_metrics(hits, n_relevant, k)
+    values["diversity"] = metrics.intra_list_diversity(recommended, kinds, k)
+    values["novelty"] = metrics.novelty(recommended, counts, N_ITEMS, k) / np.log2(N_ITEMS + 1)
+    values["popularity"] = metrics.average_popularity(recommended, counts, N_ITEMS, k)
+    values["serendipity"] = metrics.serendipity(
+        hits, recommended, np.tile([11, 10, 9, 8], (len(hits), 1)), n_relevant, k
+    )
+    values["calibration"] = metrics.calibration(recommended, had, kinds, k)
+    values["experience"] = metrics.experience_index(values[f"ndcg@{k}"], values[f"recall@{k}"], values["novelty"])
+    return values
 
 
-def test_graded_ndcg_agrees_with_scikit_learn():
-    rng = np.random.default_rng(2)
-    gains = rng.integers(0, 4, (50, 30))
-    gains[:, 0] = 1
-    scores = rng.permuted(np.tile(np.arange(30.0), (50, 1)), axis=1)
-    ranked = np.take_along_axis(gains, np.argsort(-scores, axis=1), axis=1)
-    assert metrics.ndcg(ranked, gains, k=10).mean() == pytest.approx(ndcg_score(gains, scores, k=10), abs=1e-12)
+@PROPERTY
+@given(cases())
+def test_every_value_lies_between_0_and_1_and_an_empty_list_has_0(case):
+    recommended, users, items = case
+    for name, values in all_metrics(*case).items():
+        assert ((values >= -1e-12) & (values <= 1 + 1e-12)).all(), name
+    for name, values in all_metrics(np.full_like(recommended, -1), users, items).items():
+        assert (values == 0).all(), name
 
 
-def test_an_empty_list_scores_zero_and_no_relevant_item_gives_nan_in_every_metric():
-    recommended = np.array([[-1, -1], [0, 1], [3, 0]])
-    hits, n_relevant = metrics.match(recommended, np.array([0, 2]), np.array([0, 0]))
-    for name, values in metrics.ranking_metrics(hits, n_relevant, k=2).items():
-        assert values[0] == 0, name
-        assert np.isnan(values[1]), name
-        assert values[2] > 0, name
+@PROPERTY
+@given(cases(), st.randoms(use_true_random=False))
+def test_the_order_of_users_and_pairs_and_the_size_of_chunks_do_not_matter(case, random):
+    recommended, users, items = case
+    whole = all_metrics(*case)
+    order = random.sample(range(len(recommended)), len(recommended))
+    pairs = random.sample(range(len(users)), len(users))
+    place = np.argsort(order)
+    moved = all_metrics(recommended[order], place[users[pairs]], items[pairs])
+    for row in range(len(recommended)):
+        mine = users == row
+        alone = all_metrics(recommended[[row]], users[mine] * 0, items[mine])
+        for name, values in whole.items():
+            assert values[row] == pytest.approx(moved[name][place[row]], abs=1e-12), name
+            assert values[row] == pytest.approx(alone[name][0], abs=1e-12), name
 
 
-def test_a_repeated_item_counts_once_and_a_repeated_pair_is_one_relevant_item():
-    hits, n_relevant = metrics.match(np.array([[4, 4, 4]]), np.array([0, 0]), np.array([4, 4]))
-    assert hits.tolist() == [[True, False, False]]
-    assert n_relevant.tolist() == [1]
+@PROPERTY
+@given(cases(), st.permutations(range(N_ITEMS)))
+def test_the_names_of_items_do_not_matter(case, names):
+    recommended, users, items = case
+    names = np.array([*names, -1])
+    before = metrics.ranking_metrics(*metrics.match(recommended, users, items), k=4)
+    after = metrics.ranking_metrics(*metrics.match(names[recommended], users, names[items]), k=4)
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, after[name], err_msg=name)
 
 
-def test_an_ended_list_never_matches_an_item_without_index():
-    hits, _ = metrics.match(np.array([[-1, -1]]), np.array([0]), np.array([-1]))
-    assert not hits.any()
+@PROPERTY
+@given(cases(), st.sampled_from([np.int8, np.int32, np.int64]))
+def test_the_dtype_does_not_matter(case, dtype):
+    plain, other = all_metrics(*case), all_metrics(*(array.astype(dtype) for array in case))
+    for name, values in plain.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
-def test_moving_a_hit_up_never_lowers_a_metric():
-    for rank in range(1, 10):
-        later, sooner = np.zeros((1, 10), bool), np.zeros((1, 10), bool)
-        later[0, rank], sooner[0, rank - 1] = True, True
-        below = metrics.ranking_metrics(later, np.array([2]), k=10)
-        above = metrics.ranking_metrics(sooner, np.array([2]), k=10)
-        assert all(above[name][0] >= below[name][0] for name in above)
-        assert above["ndcg@10"][0] > below["ndcg@10"][0]
+@PROPERTY
+@given(cases(), st.integers(1, 6))
+def test_moving_a_hit_up_never_lowers_a_metric(case, k):
+    hits, n_relevant = metrics.match(*case)
+    before = metrics.ranking_metrics(hits, n_relevant, k)
+    for row, rank in np.argwhere(hits[:, 1:] & ~hits[:, :-1]):
+        better = hits.copy()
+        better[row, [rank, rank + 1]] = True, False
+        after = metrics.ranking_metrics(better, n_relevant, k)
+        for name, values in before.items():
+            assert after[name][row] >= values[row] - 1e-12, name
+        if rank < k:
+            assert after[f"ndcg@{k}"][row] > before[f"ndcg@{k}"][row]
 
 
-def test_values_stay_in_zero_to_one_and_recall_grows_with_k():
-    recommended, users, items = random_case(np.random.default_rng(3))
-    hits, n_relevant = metrics.match(recommended, users, items)
-    by_k = [metrics.ranking_metrics(hits, n_relevant, k) for k in range(1, 21)]
-    for values in by_k:
-        assert all(((v >= 0) & (v <= 1))[n_relevant > 0].all() for v in values.values())
-    recalls = np.array([values[f"recall@{k}"] for k, values in enumerate(by_k, start=1)])[:, n_relevant > 0]
-    assert (np.diff(recalls, axis=0) >= 0).all()
+@PROPERTY
+@given(cases())
+def test_hit_rate_and_recall_grow_with_k(case):
+    hits, n_relevant = metrics.match(*case)
+    for function in (metrics.hit_rate, metrics.recall):
+        by_k = np.array([function(hits, n_relevant, k) for k in range(1, 9)])
+        assert (np.diff(by_k, axis=0) >= 0).all()
+
+
+@PROPERTY
+@given(cases(), st.integers(1, 6))
+def test_what_lies_below_k_counts_nothing(case, k):
+    recommended, users, items = case
+    whole, cut = (metrics.match(lists, users, items) for lists in (recommended, recommended[:, :k]))
+    for name, values in metrics.ranking_metrics(*whole, k).items():
+        np.testing.assert_array_equal(values, metrics.ranking_metrics(*cut, k)[name], err_msg=name)
+
+
+@PROPERTY
+@given(st.integers(0, 2**32 - 1))
+def test_an_increasing_transform_of_the_scores_changes_nothing(seed):
+    rng = np.random.default_rng(seed)
+    scores, gains = rng.integers(-3, 4, (3, 15)).astype(float), rng.integers(0, 3, (3, 15))
+    for transform in (np.exp, np.arctan, lambda x: 5 * x - 7):
+        np.testing.assert_allclose(
+            metrics.tie_averaged_ndcg(transform(scores), gains, k=5), metrics.tie_averaged_ndcg(scores, gains, k=5)
+        )
+
+
+@PROPERTY
+@given(st.integers(0, 2**32 - 1))
+def test_the_tie_averaged_value_is_the_mean_over_all_orders_of_the_tied(seed):
+    rng = np.random.default_rng(seed)
+    scores, gains = rng.integers(0, 3, (1, 6)).astype(float), rng.integers(0, 3, (1, 6))
+    gains[0, 0] = 1
+    drawn = rng.permuted(np.tile(np.arange(6), (4000, 1)), axis=1)
+    order = np.take_along_axis(drawn, np.argsort(-scores[0][drawn], axis=1, kind="stable"), axis=1)
+    simulated = metrics.ndcg(gains[0][order], np.tile(gains, (4000, 1)), k=3)
+    expected = metrics.tie_averaged_ndcg(scores, gains, k=3)[0]
+    assert abs(simulated.mean() - expected) < 6 * simulated.std() / math.sqrt(4000) + 1e-9
+
+
+# -- beyond accuracy -------------------------------------------------------------------------------------------------
+
+
+def shuffled(matrix: sparse.csr_array) -> sparse.csr_array:
+    """The same matrix, the entries of every row stored the other way round."""
+    back = np.concatenate([np.arange(a, b)[::-1] for a, b in zip(matrix.indptr, matrix.indptr[1:], strict=False)])
+    return sparse.csr_array((matrix.data[back], matrix.indices[back], matrix.indptr), shape=matrix.shape)
 
 
 def test_diversity_by_hand_dense_and_sparse():
@@ -177,9 +393,80 @@ def test_diversity_by_hand_dense_and_sparse():
     )
 
 
+def test_diversity_is_one_less_the_mean_cosine_of_the_pairs_whatever_the_order_of_the_csr():
+    rng = np.random.default_rng(0)
+    vectors = rng.random((30, 8)) * (rng.random((30, 8)) < 0.6)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    lists = rng.permuted(np.tile(np.arange(30), (5, 1)), axis=1)[:, :6]
+    slow = [
+        np.mean([1 - vectors[a] @ vectors[b] for at, a in enumerate(row) for b in row[at + 1 :]])
+        for row in lists[:, :5]
+    ]
+    for given_vectors in (vectors, sparse.csr_array(vectors), shuffled(sparse.csr_array(vectors))):
+        np.testing.assert_allclose(metrics.intra_list_diversity(lists, given_vectors, k=5), slow, atol=1e-12)
+
+
+def test_diversity_by_category_is_the_share_of_pairs_of_different_categories():
+    kinds = metrics.category_vectors(np.array(["mug", "mug", "book", None], dtype=object))
+    lists = np.array([[0, 1, 2], [0, 3, -1], [0, 1, -1]])
+    np.testing.assert_allclose(metrics.intra_list_diversity(lists, kinds, k=3), [2 / 3, 1 / 3, 0])
+
+
 def test_novelty_and_coverage_by_hand():
     lists = np.array([[0, 1], [1, -1]])
     bits = metrics.novelty(lists, item_counts=np.array([3, 0, 1]), n_users=3, k=2)
     np.testing.assert_allclose(bits, [1.0, 1.0])
     assert metrics.coverage(lists, n_items=4, k=2) == 0.5
     assert metrics.coverage(lists, n_items=4, k=1) == 0.5
+
+
+def test_gini_is_half_the_mean_absolute_difference_over_the_mean():
+    rng = np.random.default_rng(0)
+    lists = rng.integers(-1, 9, (50, 6))
+    shown = np.bincount(lists[:, :4][lists[:, :4] >= 0], minlength=12)
+    slow = np.abs(shown[:, None] - shown[None]).mean() / (2 * shown.mean())
+    assert metrics.gini(lists, n_items=12, k=4) == pytest.approx(slow, abs=1e-12)
+    assert metrics.gini(np.full((3, 4), -1), n_items=12, k=4) == 0
+
+
+def test_average_popularity_and_its_lift_by_hand():
+    counts, histories = np.array([8, 4, 2, 0]), sparse.csr_array(np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]))
+    lists = np.array([[0, 3], [1, -1], [0, 1]])
+    np.testing.assert_allclose(metrics.average_popularity(lists, counts, n_users=8, k=2), [0.5, 0.25, 0.75])
+    lift = metrics.popularity_lift(
+        lists, histories, counts, k=2
+    )  # lists 4 and 2, histories 4 and 2; the third has none
+    assert lift == pytest.approx(0.0, abs=1e-12)
+    assert metrics.popularity_lift(lists, histories, counts, k=1) == pytest.approx((8 + 4) / (4 + 2) - 1)
+    assert np.isnan(metrics.popularity_lift(lists, sparse.csr_array((3, 4)), counts, k=1))
+
+
+def test_serendipity_counts_hits_that_the_obvious_list_did_not_show():
+    lists, obvious = np.array([[4, 7, 9], [4, 5, 6], [-1, -1, -1]]), np.array([[4, 5, 6]] * 3)
+    hits, n_relevant = metrics.match(lists, np.array([0, 0, 1, 2]), np.array([4, 9, 5, 4]))
+    np.testing.assert_allclose(metrics.serendipity(hits, lists, obvious, n_relevant, k=3), [1 / 3, 0, 0])
+    np.testing.assert_allclose(metrics.serendipity(hits, lists, obvious, n_relevant, k=2), [0, 0, 0])
+
+
+def test_calibration_is_one_for_the_mix_of_the_history_and_zero_for_nothing_in_common():
+    kinds = metrics.category_vectors(np.array(["a", "a", "b", "c", None], dtype=object))
+    histories = sparse.csr_array(np.array([[1, 0, 1, 0, 0]] * 4 + [[0, 0, 0, 0, 1]]))
+    had = metrics.category_shares(histories, kinds)
+    lists = np.array([[1, 2], [3, -1], [0, 1], [-1, -1], [0, 2]])
+    divergence = 0.5 * math.log2(1 / 0.75) + 0.5 * (0.5 * math.log2(0.5 / 0.75) + 0.5 * math.log2(0.5 / 0.25))
+    expected = [1, 0, 1 - divergence, 0, np.nan]  # the last has nothing to be true to
+    for mix in (had, shuffled(had)):
+        np.testing.assert_allclose(metrics.calibration(lists, mix, shuffled(kinds), k=2), expected, atol=1e-12)
+
+
+def test_the_experience_index_shows_its_weights_and_refuses_others():
+    parts = np.array([1.0]), np.array([0.5]), np.array([0.0])
+    assert metrics.experience_index(*parts)[0] == pytest.approx(0.65)
+    assert metrics.experience_index(*parts, {"relevance": 0, "completeness": 4, "novelty": 4})[0] == 0.25
+    for wrong in (
+        {"relevance": 1},
+        {"relevance": 1, "completeness": -1, "novelty": 1},
+        dict.fromkeys(metrics.EXPERIENCE_WEIGHTS, 0),
+    ):
+        with pytest.raises(ParameterError, match="RK-361"):
+            metrics.experience_index(*parts, wrong)

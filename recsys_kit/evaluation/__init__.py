@@ -1,5 +1,7 @@
 """Chapter 4: which list is better, and how sure are we?"""
 
+from recsys_kit.evaluation.comparison import compare, experience_by_weights
+from recsys_kit.evaluation.judging import POPULARITY, WARMTH
 from recsys_kit.evaluation.leaderboard import (
     CUTOFFS,
     Evaluation,
@@ -9,17 +11,23 @@ from recsys_kit.evaluation.leaderboard import (
     evaluate,
     table_of,
 )
+from recsys_kit.evaluation.sampled import evaluate_sampled
 from recsys_kit.intervals import Interval, bootstrap, bootstrap_means
 
 __all__ = [
     "CUTOFFS",
+    "POPULARITY",
+    "WARMTH",
     "Evaluation",
     "Interval",
     "bootstrap",
     "bootstrap_means",
     "by_product",
     "by_shopper",
+    "compare",
     "disagreements",
     "evaluate",
+    "evaluate_sampled",
+    "experience_by_weights",
     "table_of",
 ]

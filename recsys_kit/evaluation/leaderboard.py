@@ -6,9 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from recsys_kit import metrics
 from recsys_kit.data.splitting import Split
-from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.errors import DataError
+from recsys_kit.evaluation.judging import (
+    OF_ALL_LISTS,
+    POPULARITY,
+    WARMTH,
+    Judgement,
+    ListJudge,
+    Task,
+    bins_of,
+    set_task,
+)
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.intervals import Interval, bootstrap_means
 from recsys_kit.recommenders.base import Recommender
@@ -27,23 +36,24 @@ class Evaluation:
     ground_truth: pd.DataFrame
     """user_id, item_id: what the shoppers took, of what they had not had before."""
     per_user: pd.DataFrame
-    """model, user_id, warm, then one column per metric (`ndcg@10` ...): one row per model and shopper."""
+    """model, user_id, warm, train_events, then one column per metric (`ndcg@10` ...): a row per model and shopper."""
     metrics: pd.DataFrame
-    """model, slice (all, warm), metric, k, value, low, high, n_users."""
+    """model, slice, metric, k, value, low, high, n_users: how many have an answer. Slices are all, warm, `WARMTH` (by
+    events in train) and, for the ranking metrics, `POPULARITY` (only these products count as relevant)."""
     differences: pd.DataFrame
-    """The same columns for the paired difference to the baseline, shopper by shopper."""
+    """The same columns for the paired difference to the baseline, shopper by shopper, for all and for the warm."""
     protocol: dict[str, int | str]
     """How it was measured, in counts."""
 
     def leaderboard(self, k: int = 10, slice_name: str = "all") -> pd.DataFrame:
-        """One row per model, best NDCG first: each metric with its `_low` and `_high`, `coverage@k`, `n_users`."""
+        """One row per model, best NDCG first: each metric with its `_low` and `_high`, if it has any, `n_users`."""
         chosen = self.metrics.query("slice == @slice_name and k == @k")
         rows = []
         for model, of_model in chosen.groupby("model", sort=False):
             row: dict[str, object] = {"model": model}
             for line in of_model.itertuples():
                 row[f"{line.metric}@{k}"] = line.value
-                if line.metric != "coverage":
+                if line.metric not in OF_ALL_LISTS:
                     row |= {f"{line.metric}@{k}_low": line.low, f"{line.metric}@{k}_high": line.high}
             rows.append(row | {"n_users": int(of_model["n_users"].iloc[0])})
         if not rows:  # nobody of this kind was judged
@@ -76,10 +86,12 @@ def evaluate(
     split: Split,
     *,
     part: str = "test",
+    items: pd.DataFrame | None = None,
     item_vectors: Vectors | None = None,
     cutoffs: Sequence[int] = CUTOFFS,
     min_rating: float | None = None,
     target_events: Sequence[str] = (),
+    grades: str = "",
     seed: int = 0,
 ) -> Evaluation:
     """Judge fitted models on what the shoppers of `part` did next.
@@ -91,138 +103,132 @@ def evaluate(
         models: fitted models by the name they get on the leaderboard.
         split: the interactions; `part` ("valid" or "test") is what is predicted.
         part: which part to predict.
+        items: `item_id, category`, for the diversity and the calibration of categories; without them neither.
         item_vectors: how alike items are, for intra-list diversity; without them there is no such metric.
         cutoffs: the list lengths k to report.
         min_rating: events rated below are not relevant.
         target_events: the kinds of event that are relevant; empty for all.
+        grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
+            `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
         seed: draws the bootstrap.
     """
-    truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events)
-    users = np.sort(truth["user_id"].unique().astype(str))
-    if not len(users):
-        raise DataError(
-            "RK-152",
-            f"no shopper of {part} took anything new; expected at least one.",
-            "Cut elsewhere or use more data.",
-        )
-    histories = split.histories(part)
-    own = [list(histories.get(user, [])) for user in users]
-    warm = pd.Index(users).isin(split.train["user_id"].unique())
-    catalogue = next(iter(models.values())).item_ids
-    if any(not np.array_equal(model.item_ids, catalogue) for model in models.values()):
-        raise ParameterError("RK-316", "the models rank different catalogues.", "Fit all with the same items=.")
-    index = pd.Index(catalogue)
-    place, unknown = index.get_indexer(truth["item_id"]), pd.factorize(truth["item_id"])[0]
-    place = np.where(place < 0, len(index) + unknown, place)  # outside the catalogue: a miss for every model
-    relevant = np.searchsorted(users, truth["user_id"].to_numpy(str)), place
-    judge = _ListJudge(index, relevant, item_vectors, split.train, cutoffs)
-    lists, per_user, coverages = [], [], []
-    for name, model in models.items():
-        ranked = model.recommend(users.tolist(), histories=own, k=max(cutoffs), progress=True)
-        ranked = ranked.rename(columns={"query": "user_id"})
-        values, coverage = judge.judge(ranked, users)
-        lists.append(ranked.assign(model=name))
-        per_user.append(pd.DataFrame({"model": name, "user_id": users, "warm": warm} | values))
-        coverages.append(pd.DataFrame({"model": name, "k": list(cutoffs), "value": coverage}))
-    per_user, coverages = pd.concat(per_user, ignore_index=True), pd.concat(coverages, ignore_index=True)
-    columns = ["model", "user_id", "item_id", "score", "rank", "fallback"]
+    task = set_task(models, split, part, min_rating, target_events)
+    first = next(iter(models.values()))
+    judge = ListJudge(
+        task,
+        first.encode(task.histories).matrix(len(task.catalogue)),
+        split.train,
+        cutoffs,
+        vectors=item_vectors,
+        categories=None if items is None or "category" not in items else items.set_index("item_id")["category"],
+        grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
+    )
+    ranked = {name: _lists(model, task, max(cutoffs)) for name, model in models.items()}
+    lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
+    found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
+    slices = shopper_slices(task.train_events)
+    protocol = _protocol(split, part, task) | {"n_train_users": judge.n_train_users}
+    recommendations = pd.concat([rows.assign(model=name) for name, rows in ranked.items()], ignore_index=True)
     return Evaluation(
-        recommendations=pd.concat(lists, ignore_index=True)[columns],
-        ground_truth=truth,
-        per_user=per_user,
-        metrics=_means(per_user, coverages, seed),
-        differences=_differences(per_user, seed),
-        protocol=_protocol(split, part, users, warm, catalogue),
+        recommendations=recommendations[["model", "user_id", "item_id", "score", "rank", "fallback"]],
+        ground_truth=task.ground_truth,
+        per_user=_per_user(found, task),
+        metrics=_means(found, slices, seed),
+        differences=_differences(found, slices, seed),
+        protocol=protocol,
     )
 
 
-def _protocol(split: Split, part: str, users: np.ndarray, warm: np.ndarray, catalogue: np.ndarray) -> dict[str, int]:
-    n_in_part = getattr(split, part)["user_id"].nunique()
+def _lists(model: Recommender, task: Task, k: int) -> pd.DataFrame:
+    ranked = model.recommend(task.users.tolist(), histories=task.histories, k=k, progress=True)
+    return ranked.rename(columns={"query": "user_id"})
+
+
+def _grades(truth: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarray:
+    """The highest grade that the shopper gave the item, 0 where there is none."""
+    if column not in events:
+        raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
+    highest = events.groupby(["user_id", "item_id"])[column].max()
+    return highest.reindex(pd.MultiIndex.from_frame(truth)).fillna(0).to_numpy(float)
+
+
+def _protocol(split: Split, part: str, task: Task) -> dict[str, int]:
+    n_in_part, n_warm = getattr(split, part)["user_id"].nunique(), int((task.train_events > 0).sum())
     return {
-        "n_users": len(users),
-        "n_warm": int(warm.sum()),
-        "n_cold": int((~warm).sum()),
-        "n_without_new_item": int(n_in_part - len(users)),
-        "n_items_ranked": len(catalogue),
+        "n_users": len(task.users),
+        "n_warm": n_warm,
+        "n_cold": len(task.users) - n_warm,
+        "n_without_new_item": int(n_in_part - len(task.users)),
+        "n_items_ranked": len(task.catalogue),
     }
 
 
-class _ListJudge:
-    """Turns ranked lists into one value per shopper and metric."""
+def shopper_slices(train_events: np.ndarray) -> dict[str, np.ndarray]:
+    """Who belongs to each slice of shoppers, by their number of events in train.
 
-    def __init__(
-        self,
-        index: pd.Index,
-        relevant: tuple[np.ndarray, np.ndarray],
-        item_vectors: Vectors | None,
-        train: pd.DataFrame,
-        cutoffs: Sequence[int],
-    ) -> None:
-        self.index, self.relevant, self.cutoffs = index, relevant, cutoffs
-        pairs = train[["user_id", "item_id"]].drop_duplicates()
-        self.item_counts = pairs["item_id"].value_counts().reindex(index, fill_value=0).to_numpy()
-        self.n_train_users = pairs["user_id"].nunique()
-        self.vectors = None if item_vectors is None else item_vectors.align(index.tolist()).values
-
-    def judge(self, ranked: pd.DataFrame, users: np.ndarray) -> tuple[dict[str, np.ndarray], list[float]]:
-        """Per-user values by metric name, and the coverage at each cutoff."""
-        lists = np.full((len(users), max(self.cutoffs)), -1, np.int64)
-        rows = np.searchsorted(users, ranked["user_id"].to_numpy(str))
-        lists[rows, ranked["rank"].to_numpy() - 1] = self.index.get_indexer(ranked["item_id"])
-        hits, n_relevant = metrics.match(lists, *self.relevant)
-        values: dict[str, np.ndarray] = {}
-        for k in self.cutoffs:
-            values |= metrics.ranking_metrics(hits, n_relevant, k)
-            if self.vectors is not None:
-                values[f"diversity@{k}"] = metrics.intra_list_diversity(lists, self.vectors, k)
-            values[f"novelty@{k}"] = metrics.novelty(lists, self.item_counts, self.n_train_users, k)
-        return values, [metrics.coverage(lists, len(self.index), k) for k in self.cutoffs]
+    >>> {name: members.tolist() for name, members in shopper_slices(np.array([0, 7])).items()}["warm"]
+    [False, True]
+    """
+    bins = bins_of(train_events, WARMTH)
+    everybody = {"all": np.ones(len(train_events), bool), "warm": train_events > 0}
+    return everybody | {name: bins == name for name in WARMTH}
 
 
-def _long(names: Sequence[str], intervals: np.ndarray, **columns: object) -> pd.DataFrame:
-    """Rows metric, k, value, low, high from names such as `ndcg@10`."""
-    split_names = [name.split("@") for name in names]
-    return pd.DataFrame({
-        **columns,
-        "metric": [metric for metric, _ in split_names],
-        "k": [int(k) for _, k in split_names],
-        "value": intervals[:, 0],
-        "low": intervals[:, 1],
-        "high": intervals[:, 2],
-    })  # fmt: skip
+def _per_user(found: Mapping[str, Judgement], task: Task) -> pd.DataFrame:
+    who = {"user_id": task.users, "warm": task.train_events > 0, "train_events": task.train_events}
+    frames = [pd.DataFrame({"model": name} | who | judgement.per_user) for name, judgement in found.items()]
+    return pd.concat(frames, ignore_index=True)
 
 
-def _metric_columns(per_user: pd.DataFrame) -> list[str]:
-    return [column for column in per_user if "@" in column]
+def _long(values: Mapping[str, Mapping[str, np.ndarray]], slice_name: str, seed: int) -> pd.DataFrame:
+    """The long table of one slice: every model's mean of every metric, from one set of draws for all.
+
+    `values`: model -> metric such as `ndcg@10` -> one value per shopper.
+    """
+    keys = [(model, *name.split("@")) for model, by_metric in values.items() for name in by_metric]
+    columns = np.column_stack([value for by_metric in values.values() for value in by_metric.values()])
+    means = bootstrap_means(columns, seed=seed)
+    rows = pd.DataFrame(keys, columns=["model", "metric", "k"]).astype({"k": int}).assign(slice=slice_name)
+    rows[["value", "low", "high"]] = means
+    return rows.assign(n_users=(~np.isnan(columns)).sum(axis=0))[LONG_COLUMNS]
 
 
-def _slices(per_user: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return {"all": per_user, "warm": per_user[per_user["warm"]]}
+def _among(values: Mapping[str, np.ndarray], members: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: value[members] for name, value in values.items()}
 
 
-def _means(per_user: pd.DataFrame, coverages: pd.DataFrame, seed: int) -> pd.DataFrame:
-    names = _metric_columns(per_user)
-    frames = []
-    for slice_name, rows in _slices(per_user).items():
-        for model, of_model in rows.groupby("model", sort=False):
-            intervals = bootstrap_means(of_model[names].to_numpy(float), seed=seed)
-            frames.append(_long(names, intervals, model=model, slice=slice_name, n_users=len(of_model)))
-    n_users = per_user["user_id"].nunique()
-    frames.append(coverages.assign(slice="all", metric="coverage", low=np.nan, high=np.nan, n_users=n_users))
-    return pd.concat(frames, ignore_index=True)[LONG_COLUMNS]
+def _means(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray], seed: int) -> pd.DataFrame:
+    frames = [
+        _long({model: _among(judgement.per_user, members) for model, judgement in found.items()}, name, seed)
+        for name, members in slices.items()
+        if members.any()
+    ]
+    for name in POPULARITY:
+        of_slice = {model: judgement.per_product[name] for model, judgement in found.items()}
+        frames.append(_long(of_slice, name, seed).query("n_users > 0"))
+    n_users = len(slices["all"])
+    for model, judgement in found.items():
+        rows = [
+            (model, "all", *name.split("@"), value, np.nan, np.nan, n_users)
+            for name, value in judgement.of_all_lists.items()
+        ]
+        frames.append(pd.DataFrame(rows, columns=LONG_COLUMNS).astype({"k": int}))
+    return pd.concat(frames, ignore_index=True)
 
 
-def _differences(per_user: pd.DataFrame, seed: int, baseline: str = BASELINE) -> pd.DataFrame:
-    """Model minus baseline, shopper by shopper: the interval of the mean difference."""
-    names, frames = _metric_columns(per_user), []
-    with_baseline = per_user if baseline in set(per_user["model"]) else per_user.iloc[:0]
-    for slice_name, rows in _slices(with_baseline).items():
-        of_baseline = rows[rows["model"] == baseline][names].to_numpy(float)
-        for model, of_model in rows.groupby("model", sort=False):
-            if model != baseline:
-                intervals = bootstrap_means(of_model[names].to_numpy(float) - of_baseline, seed=seed)
-                frames.append(_long(names, intervals, model=model, slice=slice_name, n_users=len(of_model)))
-    return pd.concat(frames, ignore_index=True)[LONG_COLUMNS] if frames else pd.DataFrame(columns=LONG_COLUMNS)
+def _differences(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray], seed: int) -> pd.DataFrame:
+    """Model minus baseline, shopper by shopper: the interval of the mean difference, for all and for the warm."""
+    others = [model for model in found if model != BASELINE]
+    if BASELINE not in found or not others:
+        return pd.DataFrame(columns=LONG_COLUMNS)
+    base = found[BASELINE].per_user
+    minus = {model: {name: value - base[name] for name, value in found[model].per_user.items()} for model in others}
+    frames = [
+        _long({model: _among(values, slices[name]) for model, values in minus.items()}, name, seed)
+        for name in ("all", "warm")
+        if slices[name].any()
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
 # -- where each model fails ------------------------------------------------------------------------------------------
@@ -252,7 +258,16 @@ def _grouped(values: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
     rows = []
     for (model, group), part in values.groupby(["model", "group"], sort=False, observed=True):
         value, low, high = bootstrap_means(part[[column]].to_numpy(float), seed=seed)[0]
-        rows.append({"model": model, "group": group, "value": value, "low": low, "high": high, "n_users": len(part)})
+        rows.append(
+            {
+                "model": model,
+                "group": group,
+                "value": value,
+                "low": low,
+                "high": high,
+                "n_users": int(part[column].count()),
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -48,9 +48,10 @@ def test_a_mean_is_the_mean_of_the_users(evaluation):
     assert row["low"] < row["value"] < row["high"]
 
 
-def test_coverage_has_no_interval_and_every_other_metric_has_one(evaluation):
-    with_interval = evaluation.metrics["low"].notna()
-    assert (with_interval == (evaluation.metrics["metric"] != "coverage")).all()
+def test_what_belongs_to_all_lists_together_has_no_interval_and_every_other_metric_has_one(evaluation):
+    of_all_lists = evaluation.metrics[evaluation.metrics["low"].isna()]
+    assert set(of_all_lists["metric"]) == {"coverage", "gini", "popularity_lift"}
+    assert set(of_all_lists["slice"]) == {"all"}
 
 
 def test_no_list_holds_what_the_shopper_has(evaluation):
@@ -64,7 +65,7 @@ def test_new_shoppers_are_counted_and_judged_with_everybody_but_not_with_the_war
     result = evaluate({"popularity": fitted("popularity", SHOP), "ease": fitted("ease", SHOP)}, split)
     assert (result.protocol["n_users"], result.protocol["n_cold"]) == (21, 1)
     sizes = result.metrics.query("metric == 'ndcg' and k == 10 and model == 'ease'").set_index("slice")["n_users"]
-    assert sizes.to_dict() == {"all": 21, "warm": 20}
+    assert sizes[["all", "warm", "history 0", "history 5+"]].tolist() == [21, 20, 1, 20]
     assert result.recommendations.query("user_id == 'stranger'")["fallback"].all()
 
 

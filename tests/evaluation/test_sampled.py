@@ -1,0 +1,70 @@
+"""Sampled metrics: the same drawn items for every model, never one that was wanted or had, and a name that says so."""
+
+import numpy as np
+import pytest
+
+from recsys_kit.errors import ParameterError
+from recsys_kit.evaluation import evaluate, evaluate_sampled, sampled
+from recsys_kit.evaluation.judging import set_task
+from recsys_kit.metrics import RANKING_METRICS
+from recsys_kit.recommenders import EASE, Popularity
+from tests.evaluation.test_judging import ITEMS, SPLIT
+
+MODELS = {"popularity": Popularity().fit(SPLIT.train, items=ITEMS), "ease": EASE(l2=5).fit(SPLIT.train, items=ITEMS)}
+
+
+def candidates_drawn(monkeypatch, models, **options):
+    """What each model was asked to rank: a list of `(U, N)` masks."""
+    drawn, draw = [], sampled._candidates
+    monkeypatch.setattr(sampled, "_candidates", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    evaluate_sampled(models, SPLIT, cutoffs=(5,), **options)
+    return drawn
+
+
+def test_the_names_say_that_they_are_sampled_and_how():
+    rows = evaluate_sampled(MODELS, SPLIT, n_negatives=7, cutoffs=(5, 10))
+    assert set(rows["metric"]) == {f"{name}_sampled_7" for name in RANKING_METRICS}
+    assert not evaluate(MODELS, SPLIT).metrics["metric"].str.contains("sampled").any()
+
+
+def test_every_model_ranks_the_same_candidates_and_another_seed_draws_others(monkeypatch):
+    first, second = candidates_drawn(monkeypatch, MODELS, n_negatives=7)
+    np.testing.assert_array_equal(first, second)
+    (other,) = candidates_drawn(monkeypatch, {"ease": MODELS["ease"]}, n_negatives=7, seed=1)
+    assert (first != other).any()
+
+
+def test_the_negatives_are_that_many_and_neither_had_nor_wanted(monkeypatch):
+    (candidates,) = candidates_drawn(monkeypatch, {"ease": MODELS["ease"]}, n_negatives=7)
+    task = set_task(MODELS, SPLIT, "test")
+    place = {item: at for at, item in enumerate(task.catalogue)}
+    took = task.ground_truth.groupby("user_id")["item_id"].agg(set)
+    for row, (user, history) in enumerate(zip(task.users, task.histories, strict=True)):
+        wanted = {place[item] for item in took[user] if item in place}
+        negatives = set(np.flatnonzero(candidates[row])) - wanted
+        assert wanted <= set(np.flatnonzero(candidates[row]))
+        assert len(negatives) == 7
+        assert not negatives & {place[item] for item in history}
+
+
+def test_with_all_negatives_it_is_the_full_ranking():
+    whole = (
+        evaluate(MODELS, SPLIT, cutoffs=(5,)).metrics.query("slice == 'all'").set_index(["model", "metric"])["value"]
+    )
+    rows = evaluate_sampled(MODELS, SPLIT, n_negatives=1000, cutoffs=(5,))
+    for row in rows.itertuples():
+        assert row.value == pytest.approx(whole[row.model, row.metric.removesuffix("_sampled_1000")], abs=1e-12)
+
+
+def test_few_negatives_flatter():
+    few, many = (evaluate_sampled(MODELS, SPLIT, n_negatives=n, cutoffs=(5,)) for n in (3, 30))
+    assert (few["value"] >= many["value"]).all()
+    assert few["value"].mean() > 1.5 * many["value"].mean()
+
+
+def test_blocks_do_not_matter_and_no_negatives_are_refused(monkeypatch):
+    whole = evaluate_sampled(MODELS, SPLIT, n_negatives=7)
+    monkeypatch.setattr(sampled, "BLOCK_CELLS", 9 * 4 * len(ITEMS))
+    assert whole.equals(evaluate_sampled(MODELS, SPLIT, n_negatives=7))
+    with pytest.raises(ParameterError, match="RK-366"):
+        evaluate_sampled(MODELS, SPLIT, n_negatives=0)

@@ -1,0 +1,249 @@
+"""The bugs that evaluation code is known for, planted one by one: each must make a named test fail.
+
+`python -m tests.mutants` plants them all and prints which test catches which; `tests/test_mutants.py` asserts it.
+A mutant is a change of one piece of source in a copy of the package; the tests then run on the copy.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+METRICS, INTERVALS = "metrics.py", "intervals.py"
+JUDGING, LEADERBOARD = "evaluation/judging.py", "evaluation/leaderboard.py"
+COMPARISON, SAMPLED = "evaluation/comparison.py", "evaluation/sampled.py"
+BASE, SPLITTING = "recommenders/base.py", "data/splitting.py"
+T_METRICS, T_INTERVALS = "tests/test_metrics.py", "tests/test_intervals.py"
+T_JUDGING, T_SAMPLED = "tests/evaluation/test_judging.py", "tests/evaluation/test_sampled.py"
+T_COMPARISON = "tests/evaluation/test_comparison.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug: `old` stands once in the file of the package and becomes `new`; `killer` is the test that must fail."""
+
+    bug: str
+    file: str
+    old: str
+    new: str
+    killer: str
+
+
+BY_HAND = f"{T_METRICS}::test_the_list_a_x_b_y_z"
+GRADED = f"{T_METRICS}::test_graded_ndcg_counts_judged_items_that_were_not_retrieved"
+SLOW = f"{T_METRICS}::test_every_metric_agrees_with_the_slow_reference"
+TREC = f"{T_METRICS}::test_ten_thousand_random_lists_agree_with_trec_eval"
+SKLEARN = f"{T_METRICS}::test_ten_thousand_random_rankings_agree_with_scikit_learn"
+EMPTY = f"{T_METRICS}::test_an_empty_list_scores_zero_and_no_relevant_item_gives_nan_in_every_metric"
+SECOND = f"{T_JUDGING}::test_every_value_of_every_shopper_agrees_with_the_second_judge"
+ORDER = f"{T_JUDGING}::test_each_list_is_the_models_scores_in_order_without_what_this_shopper_had"
+NOBODY = f"{T_JUDGING}::test_nobody_is_left_out"
+SLICES = f"{T_JUDGING}::test_the_slices_of_shoppers_and_products_agree_with_the_second_judge"
+
+MUTANTS = [
+    # -- the ideal list and the discount
+    Mutant("ideal DCG from the retrieved items", METRICS,
+           "-np.sort(-_worth(np.asarray(judged), gain), axis=1)", "-np.sort(-_worth(np.asarray(gains), gain), axis=1)",
+           GRADED),
+    Mutant("ideal DCG from the hits only", METRICS,
+           "[np.minimum(n_relevant, k)]", "[hits[:, :k].sum(axis=1)]", BY_HAND),
+    Mutant("ideal DCG of all relevant items, beyond k", METRICS,
+           "discounts(k).cumsum()])[np.minimum(n_relevant, k)]", "discounts(999).cumsum()])[n_relevant]", SLOW),
+    Mutant("ideal DCG from the labels of the top k", METRICS,
+           "-np.sort(-_worth(np.asarray(judged), gain), axis=1)", "-np.sort(-_worth(np.asarray(judged)[:, :k], gain))",
+           GRADED),
+    Mutant("ideal list not sorted", METRICS,
+           "-np.sort(-_worth(np.asarray(judged), gain), axis=1)", "_worth(np.asarray(judged), gain)", GRADED),
+    Mutant("graded ideal with binary gain", METRICS,
+           "-np.sort(-_worth(np.asarray(judged), gain), axis=1)", "-np.sort(-_worth(np.asarray(judged) > 0, gain))",
+           GRADED),
+    Mutant("discount off by one: log2(rank + 2)", METRICS, "np.arange(2, k + 2)", "np.arange(3, k + 3)", BY_HAND),
+    Mutant("discount off by one: ranks 1 and 2 worth the same", METRICS,
+           "np.arange(2, k + 2)", "np.arange(1, k + 1).clip(2)", BY_HAND),
+    Mutant("natural logarithm for one rank, log2 for the others", METRICS,
+           "1 / np.log2(np.arange(2, k + 2))", "1 / np.r_[np.log(2), np.log2(np.arange(3, k + 2))]", BY_HAND),
+    Mutant("exponential gain without the - 1", METRICS, "np.exp2(grades) - 1", "np.exp2(grades)",
+           f"{T_METRICS}::test_the_two_gains_by_hand"),
+    # -- what is a hit
+    Mutant("K + 1 columns in recall", METRICS,
+           "hits[:, :k].sum(axis=1) / np.maximum(n_relevant, 1)",
+           "hits[:, : k + 1].sum(axis=1) / np.maximum(n_relevant, 1)", SLOW),
+    Mutant("K + 1 columns in NDCG", METRICS,
+           "_normalised(hits[:, :k] @ discounts(hits[:, :k].shape[1]), best)",
+           "_normalised(hits[:, : k + 1] @ discounts(hits[:, : k + 1].shape[1]), best)", SLOW),
+    Mutant("duplicates in a list counted", METRICS,
+           "return hits & _first_time(recommended),", "return hits,",
+           f"{T_METRICS}::test_a_repeated_item_counts_once_and_a_repeated_pair_is_one_relevant_item"),
+    Mutant("duplicates in the ground truth counted", METRICS,
+           "np.bincount(relevant // width, minlength=len(recommended))\n\n\ndef match_grades",
+           "np.bincount(pairs // width, minlength=len(recommended))\n\n\ndef match_grades",
+           f"{T_METRICS}::test_a_repeated_item_counts_once_and_a_repeated_pair_is_one_relevant_item"),
+    Mutant("label-0 rows as hits", METRICS,
+           "    best = np.zeros(len(relevant))\n", "    best = np.ones(len(relevant))\n", TREC),
+    Mutant("disliked events as hits: min_rating ignored", SPLITTING,
+           "events = events[~(events[\"rating\"] < min_rating)]", "events = events",
+           "tests/data/test_splitting.py::test_ground_truth_holds_each_new_pair_once"),
+    Mutant("an empty place matches an item", METRICS,
+           "return np.where(recommended >= 0, keys, -1),", "return keys,",
+           f"{T_METRICS}::test_an_empty_place_never_matches_the_last_item_of_the_shopper_before"),
+    Mutant("unsorted CSR: binary search in unsorted pairs", METRICS,
+           "relevant = np.sort(pairs)", "relevant = pairs", SLOW),
+    Mutant("items outside the catalogue all one item", JUDGING,
+           "np.where(place < 0, len(index) + unknown, place)", "np.where(place < 0, len(index), place)", SECOND),
+    # -- the denominators
+    Mutant("users without hits dropped", METRICS,
+           "np.where(n_relevant > 0, values, np.nan)", "np.where((n_relevant > 0) & (values > 0), values, np.nan)",
+           EMPTY),
+    Mutant("users without relevant items count 0", METRICS,
+           "np.where(n_relevant > 0, values, np.nan)", "np.where(n_relevant > 0, values, 0)", EMPTY),
+    Mutant("precision divides by the length of the list", METRICS,
+           "_answerable(hits[:, :k].sum(axis=1) / k, n_relevant)",
+           "_answerable(hits[:, :k].sum(axis=1) / min(k, hits.shape[1]), n_relevant)",
+           f"{T_METRICS}::test_the_denominator_never_shrinks"),
+    Mutant("recall divides by min(k, relevant)", METRICS,
+           "hits[:, :k].sum(axis=1) / np.maximum(n_relevant, 1)",
+           "hits[:, :k].sum(axis=1) / np.minimum(np.maximum(n_relevant, 1), k)", SLOW),
+    Mutant("MAP divides by the hits", METRICS,
+           "denominator = np.minimum(n_relevant, k) if attainable else n_relevant", "denominator = top.sum(axis=1)",
+           BY_HAND),
+    Mutant("MAP divides by min(k, relevant) unasked", METRICS,
+           "np.minimum(n_relevant, k) if attainable", "np.minimum(n_relevant, k) if True", SLOW),
+    Mutant("MRR counts ranks from 0", METRICS, "/ (first + 1.0)", "/ (first + 2.0)", BY_HAND),
+    Mutant("novelty divides by the length of the list", METRICS,
+           "np.where(top >= 0, values[top], 0.0).sum(axis=1) / k",
+           "np.where(top >= 0, values[top], 0.0).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)",
+           f"{T_METRICS}::test_novelty_and_coverage_by_hand"),
+    Mutant("a missing list is left out of the mean", LEADERBOARD,
+           "    means = bootstrap_means(columns, seed=seed)\n",
+           "    columns = np.where(columns == 0, np.nan, columns)\n    means = bootstrap_means(columns, seed=seed)\n",
+           NOBODY),
+    Mutant("a hidden user cap", JUDGING,
+           "    users, rows = np.unique(", "    truth = truth.head(100)\n    users, rows = np.unique(", NOBODY),
+    Mutant("lists of the wrong shoppers: rows as they come", JUDGING,
+           'rows = pd.Index(self.task.users).get_indexer(ranked["user_id"])',
+           'rows = pd.factorize(ranked["user_id"], sort=False)[0][::-1]', SECOND),
+    # -- ties
+    Mutant("optimistic ties: the relevant of the tied first", METRICS,
+           'order = np.argsort(-scores, axis=1, kind="stable")\n    ranked',
+           'order = np.lexsort((-np.asarray(gains), -scores), axis=1)\n    scores = -order.argsort(axis=1)\n    ranked',
+           f"{T_METRICS}::test_tie_averaged_ndcg_of_twenty_tied_items_and_of_a_random_scorer"),
+    Mutant("ties across users averaged", METRICS,
+           "    group = np.ones(scores.shape, np.int64)",
+           "    group = np.zeros(scores.shape, np.int64)\n    group[0, 0] = 1", SKLEARN),
+    Mutant("masked items take part in ties", METRICS,
+           "    discount[np.isneginf(ranked)] = 0  # never shown\n", "",
+           f"{T_METRICS}::test_a_masked_item_is_never_shown_even_where_everything_is_tied"),
+    Mutant("ties broken by the place that partition leaves", BASE,
+           "    best.sort(axis=1)\n", "    best = best[:, ::-1]\n", ORDER),
+    # -- what is ranked
+    Mutant("train items not masked", BASE, "        scores[rows, seen.items] = -np.inf\n", "", ORDER),
+    Mutant("another user's mask row", BASE,
+           "scores[rows, seen.items] = -np.inf", "scores[len(scores) - 1 - rows, seen.items] = -np.inf", ORDER),
+    Mutant("mask of the first block for every block", BASE,
+           "masked.block(start, stop), k, fallback", "masked.block(0, stop - start), k, fallback",
+           f"{T_JUDGING}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
+    Mutant("padding item recommended where the list has ended", BASE,
+           "row, place = np.nonzero(best >= 0)", "row, place = np.nonzero(best >= -1)", ORDER),
+    Mutant("validation not in the history of the test", JUDGING,
+           "histories = split.histories(part)", 'histories = split.histories("valid")',
+           f"{T_JUDGING}::test_no_list_shows_what_the_shopper_had_in_train_or_in_validation"),
+    Mutant("what the shopper had before counts as new", SPLITTING,
+           "pairs[~pd.MultiIndex.from_frame(pairs).isin(had)]", "pairs", SECOND),
+    # -- beyond accuracy
+    Mutant("diversity counts each item as its own pair", METRICS,
+           "(k * (k - 1) / 2), 0, 1)", "(k * k / 2), 0, 1)", f"{T_METRICS}::test_diversity_by_hand_dense_and_sparse"),
+    Mutant("popularity counts events instead of shoppers", JUDGING,
+           'train[["user_id", "item_id"]].drop_duplicates()', 'train[["user_id", "item_id"]]', SECOND),
+    Mutant("serendipity without the obvious list", METRICS, "(hits[:, :k] & ~obvious)", "hits[:, :k]",
+           f"{T_METRICS}::test_serendipity_counts_hits_that_the_obvious_list_did_not_show"),
+    Mutant("an empty list is perfectly calibrated", METRICS,
+           "np.where(answered, 1 - divergence.clip(0, 1), 0.0)", "1 - np.where(answered, divergence.clip(0, 1), 0.0)",
+           f"{T_METRICS}::test_calibration_is_one_for_the_mix_of_the_history_and_zero_for_nothing_in_common"),
+    Mutant("Gini over the shown items only", METRICS,
+           "np.sort(np.bincount(top[top >= 0], minlength=n_items))",
+           "np.sort(np.bincount(top[top >= 0], minlength=n_items).clip(1))",
+           f"{T_METRICS}::test_gini_is_half_the_mean_absolute_difference_over_the_mean"),
+    Mutant("warmth by the items of the list judged", JUDGING,
+           'split.train["user_id"].value_counts()', 'split.test["user_id"].value_counts()', SLICES),
+    Mutant("slices by product keep the other products in the ideal", JUDGING,
+           "metrics.match(lists, rows[chosen], places[chosen])",
+           "(metrics.match(lists, rows[chosen], places[chosen])[0], metrics.match(lists, rows, places)[1])", SLICES),
+    # -- sampled metrics
+    Mutant("negatives redrawn for every model", SAMPLED,
+           "rng, n_items = np.random.default_rng(seed),", "rng, n_items = np.random.default_rng(),",
+           f"{T_SAMPLED}::test_every_model_ranks_the_same_candidates_and_another_seed_draws_others"),
+    Mutant("negatives containing positives", SAMPLED,
+           "np.where(had | relevant, np.inf,", "np.where(had, np.inf,",
+           f"{T_SAMPLED}::test_the_negatives_are_that_many_and_neither_had_nor_wanted"),
+    Mutant("negatives containing what the shopper had", SAMPLED,
+           "np.where(had | relevant, np.inf,", "np.where(relevant, np.inf,",
+           f"{T_SAMPLED}::test_the_negatives_are_that_many_and_neither_had_nor_wanted"),
+    Mutant("sampled metrics under the name of the full ones", SAMPLED,
+           "_sampled_{n_negatives}\" for", "\" for",
+           f"{T_SAMPLED}::test_the_names_say_that_they_are_sampled_and_how"),
+    # -- how sure
+    Mutant("models resampled apart: pairs broken", COMPARISON,
+           "differences = np.column_stack([values[model] - values[other] for",
+           "differences = np.column_stack([values[model] - values[other].to_numpy()[::-1] for",
+           f"{T_COMPARISON}::test_a_personal_model_is_better_than_popularity_and_the_difference_is_that_of_the_leaderboard"),
+    Mutant("no correction for many comparisons", COMPARISON, '= holm(rows["p"])', '= rows["p"]',
+           f"{T_COMPARISON}::test_every_pair_is_compared_once_and_corrected_for_all"),
+    Mutant("better wherever the mean is larger", COMPARISON,
+           'sign.where(rows["p_holm"] < 1 - level, 0)', 'np.sign(rows["difference"]).astype(int)',
+           f"{T_COMPARISON}::test_of_models_that_differ_by_chance_few_are_called_better_in_any_of_many_tables"),
+    Mutant("a one-sided test", INTERVALS, "(np.abs(flipped) >= observed)", "(flipped >= observed)",
+           f"{T_INTERVALS}::test_a_few_users_are_tested_in_every_way_to_set_the_signs"),
+    Mutant("p of zero", INTERVALS, "(extreme + 1) / (n_rows + 1)", "extreme / n_rows",
+           f"{T_INTERVALS}::test_a_test_has_two_sides_and_its_p_is_never_zero"),
+    Mutant("Holm without the running maximum", INTERVALS,
+           "np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))",
+           "(p_values[order] * np.arange(len(order), 0, -1))",
+           f"{T_INTERVALS}::test_holm_by_hand_and_never_out_of_order"),
+    Mutant("bootstrap draws without replacement", INTERVALS,
+           "rng.integers(0, n, (rows, n)) + np", "rng.permuted(np.tile(np.arange(n), (rows, 1)), axis=1) + np",
+           f"{T_INTERVALS}::test_a_95_percent_interval_covers_the_truth_about_95_times_in_100"),
+]  # fmt: skip
+
+
+class Copy:
+    """A copy of the package and its tests, in which bugs are planted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ignored = shutil.ignore_patterns("__pycache__", "*.ipynb")
+        for part in ("recsys_kit", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+
+    def run(self, *tests: str) -> subprocess.CompletedProcess[str]:
+        """Run tests on the copy; return code 0 where all pass, 1 where one fails."""
+        command = [sys.executable, "-B", "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", *tests]
+        environment = os.environ | {"PYTHONPATH": str(self.folder)}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def plant(self, mutant: Mutant, *tests: str) -> subprocess.CompletedProcess[str]:
+        """Plant the bug, run the tests, take it out again."""
+        path = self.folder / "recsys_kit" / mutant.file
+        source = path.read_text(encoding="utf-8")
+        path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+        try:
+            return self.run("-x", *tests)
+        finally:
+            path.write_text(source, encoding="utf-8")
+
+
+def main() -> None:
+    """Print a table: the bug, and the test that catches it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder))
+        for mutant in MUTANTS:
+            killed = copy.plant(mutant, mutant.killer).returncode == 1
+            print(f"| {mutant.bug} | {mutant.file} | {mutant.killer if killed else 'SURVIVED'} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
