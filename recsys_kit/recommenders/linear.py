@@ -5,48 +5,66 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from scipy.linalg import lapack
 
 from recsys_kit.recommenders.base import Histories, Recommender
-from recsys_kit.recommenders.neighbours import interaction_matrix
+from recsys_kit.recommenders.interactions import interaction_matrix
+
+SYSTEMS_AT_ONCE = 128  # normal equations gathered together: 128 x 200^2 float32 are 20 MB
 
 
 @dataclass
 class EASE(Recommender):
     """A ridge regression of every item on all others, with no item allowed to explain itself.
 
-    Memory is one dense matrix of n^2 float32 for the n most bought items, n at most `max_items`; time is n^3.
+    G = X'X + l2 I, P = G^-1, weights B = -P / diag(P), diag(B) = 0: one dense matrix of n^2 float32, time n^3.
     Source: Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019, equation 8.
+
+    Beyond `dense_up_to` items the same regression sees the `neighbours` items that are most alike by cosine alone, each
+    item solved by itself: G_NN b = (X'X)_Ni. With all items as neighbours that is equation 8 again. Source: the
+    selection of columns of SLIM, Ning and Karypis, ICDM 2011, section 4.3; with ridge alone, as in the sparse
+    approximation of Steck, Markov random fields for collaborative filtering, NeurIPS 2019, section 3.
     """
 
     l2: float = 200.0
     """Ridge penalty on the diagonal of the Gram matrix."""
-    max_items: int = 20_000
-    """Only this many items with the most shoppers take part: 20,000 items need 1.6 GB."""
+    dense_up_to: int = 20_000
+    """The dense form serves catalogues of so many bought items (20,000 need 1.6 GB), the sparse form larger ones."""
+    neighbours: int = 100
+    """Items that take part in the regression of one item in the sparse form."""
     history_decay: float = 0.3
-    """As in ItemKNN; 0 is the published model."""
+    """An item `back` events from the end of a history weighs (1 + back)^-history_decay; 0 is the published model."""
 
     name = "ease"
-    state = ("members", "weights")  # (n,) columns of item_ids; (n, n) row = item had, column = item scored
+    state = ("members", "weights")  # (n,) columns of item_ids; (n, n) dense or CSR: row = item had, column = scored
 
     def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        bought = np.flatnonzero(self.item_counts > 0)
-        by_count = bought[np.argsort(-self.item_counts[bought], kind="stable")]
-        self.members = np.sort(by_count[: self.max_items])
-        self.can_score = np.isin(np.arange(len(self.item_ids)), self.members)
+        self.can_score = self.item_counts > 0
+        self.members = np.flatnonzero(self.can_score)
         matrix = interaction_matrix(train, len(self.item_ids))[:, self.members]
-        gram = (matrix.T @ matrix).toarray(order="F").astype(np.float32, copy=False)
-        gram[np.diag_indices_from(gram)] += np.float32(self.l2)
-        inverse = _invert_in_place(gram)
-        inverse /= -inverse.diagonal().copy()  # B = -P / diag(P): column j predicts item j
-        inverse[np.diag_indices_from(inverse)] = 0
-        self.weights = inverse
+        gram = sparse.csr_array(matrix.T @ matrix)
+        if len(self.members) <= self.dense_up_to:
+            self.weights = _all_on_all(gram, self.l2)
+        else:
+            self.weights = _each_on_its_neighbours(gram, self.l2, self.neighbours)
 
     def _score(self, histories: Histories) -> np.ndarray:
         had = histories.matrix(len(self.item_ids), self.history_decay)[:, self.members]
+        product = had @ self.weights
         scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
-        scores[:, self.members] = had @ self.weights
+        scores[:, self.members] = product.toarray() if sparse.issparse(product) else product
         return scores
+
+
+def _all_on_all(gram: sparse.csr_array, l2: float) -> np.ndarray:
+    """`(n, n)` dense weights: column j predicts item j."""
+    dense = gram.toarray(order="F").astype(np.float32, copy=False)
+    dense[np.diag_indices_from(dense)] += np.float32(l2)
+    inverse = _invert_in_place(dense)
+    inverse /= -inverse.diagonal().copy()  # B = -P / diag(P)
+    inverse[np.diag_indices_from(inverse)] = 0
+    return inverse
 
 
 def _invert_in_place(gram: np.ndarray) -> np.ndarray:
@@ -61,3 +79,43 @@ def _invert_in_place(gram: np.ndarray) -> np.ndarray:
         block = inverse[start:stop, start:stop]
         block[...] = np.tril(block) + np.tril(block, -1).T
     return inverse
+
+
+def _each_on_its_neighbours(gram: sparse.csr_array, l2: float, n: int) -> sparse.csr_array:
+    """`(n, n)` CSR weights: column j predicts item j from the items most alike to it."""
+    gram.sort_indices()
+    near, found = _nearest(gram, n)  # (N, M) columns, and which of them are there
+    columns, values = [], []
+    for start in range(0, len(near), SYSTEMS_AT_ONCE):
+        items = np.arange(start, min(start + SYSTEMS_AT_ONCE, len(near)))
+        members, real = near[items], found[items]  # (S, M)
+        systems = _entries(gram, members[:, :, None], members[:, None, :])  # (S, M, M)
+        systems *= real[:, :, None] & real[:, None, :]
+        systems[:, np.arange(members.shape[1]), np.arange(members.shape[1])] += l2
+        targets = _entries(gram, members, items[:, None]) * real
+        solved = np.linalg.solve(systems, targets[:, :, None])[:, :, 0]
+        columns.append(members[real]), values.append(solved[real])
+    ends = np.r_[0, found.sum(axis=1).cumsum()]
+    by_target = sparse.csr_array((np.concatenate(values), np.concatenate(columns), ends), shape=gram.shape)
+    return by_target.T.tocsr()
+
+
+def _nearest(gram: sparse.csr_array, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each item the n most alike by cosine, `(N, M)`, and where there are so many."""
+    counts = gram.diagonal()
+    rows = np.repeat(np.arange(len(counts)), np.diff(gram.indptr))
+    cosine = gram.data / np.sqrt(counts[rows] * counts[gram.indices])
+    other = np.flatnonzero(rows != gram.indices)
+    order = other[np.lexsort((gram.indices[other], -cosine[other], rows[other]))]
+    place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order])
+    order, place = order[place < n], place[place < n]
+    near = np.zeros((len(counts), place.max(initial=0) + 1), np.int64)
+    found = np.zeros(near.shape, bool)
+    near[rows[order], place], found[rows[order], place] = gram.indices[order], True
+    return near, found
+
+
+def _entries(gram: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The entries of a sorted CSR matrix at these places, which are broadcast."""
+    rows, columns = np.broadcast_arrays(rows, columns)
+    return np.asarray(gram[rows.ravel(), columns.ravel()], dtype=np.float32).reshape(rows.shape)
