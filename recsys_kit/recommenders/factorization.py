@@ -15,7 +15,7 @@ from recsys_kit.recommenders.interactions import interaction_matrix
 
 
 def _one_blas_thread() -> threadpool_limits:
-    """`implicit` has threads of its own, one shopper each; the BLAS below them is held to one, and let go after."""
+    """Where the matrices are small, or `implicit` brings its own threads, BLAS is held to one; it is let go after."""
     return threadpool_limits(limits=1, user_api="blas")
 
 
@@ -58,7 +58,9 @@ class ALS(Recommender):
 
     def _score(self, histories: Histories) -> np.ndarray:
         had = histories.matrix(len(self.item_ids), self.history_decay)
-        return self._user_factors(had) @ self.item_factors.T
+        with _one_blas_thread():
+            users = self._user_factors(had)
+        return users @ self.item_factors.T
 
     def _user_factors(self, had: sparse.csr_array) -> np.ndarray:
         """`(B, factors)` by the normal equations; zeros for an empty history."""

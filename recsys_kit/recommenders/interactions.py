@@ -26,3 +26,17 @@ def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | Non
     users = pd.factorize(train["user_id"])[0].astype(np.int32)  # int32 as `implicit` wants its indices
     shape = (users.max(initial=-1) + 1, n_items)
     return sparse.csr_array((weights, (users[latest], train["item_index"].to_numpy(np.int32)[latest])), shape=shape)
+
+
+def keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
+    """The n largest values of each row; equal values are won by the lower column.
+
+    >>> keep_largest(sparse.csr_array([[1.0, 3.0, 3.0, 0.0], [0.0, 0.0, 0.0, 5.0]]), 2).toarray()
+    array([[0., 3., 3., 0.],
+           [0., 0., 0., 5.]])
+    """
+    entries = matrix.tocoo()
+    order = np.lexsort((entries.col, -entries.data, entries.row))
+    rows, columns, values = entries.row[order], entries.col[order], entries.data[order]
+    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < n
+    return sparse.csr_array((values[kept], (rows[kept], columns[kept])), shape=matrix.shape)

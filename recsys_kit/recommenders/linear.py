@@ -1,17 +1,17 @@
 """Linear models of items by items, solved in closed form."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
 
 from recsys_kit.recommenders.base import Histories, Recommender
-from recsys_kit.recommenders.interactions import interaction_matrix
-
-SYSTEMS_AT_ONCE = 128  # normal equations gathered together: 128 x 200^2 float32 are 20 MB
+from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 
 
 @dataclass
@@ -47,7 +47,8 @@ class EASE(Recommender):
         if len(self.members) <= self.dense_up_to:
             self.weights = _all_on_all(gram, self.l2)
         else:
-            self.weights = _each_on_its_neighbours(gram, self.l2, self.neighbours)
+            with threadpool_limits(limits=1, user_api="blas"):  # many small systems: threads would only wait
+                self.weights = _each_on_its_neighbours(gram, self.l2, self.neighbours)
 
     def _score(self, histories: Histories) -> np.ndarray:
         had = histories.matrix(len(self.item_ids), self.history_decay)[:, self.members]
@@ -83,39 +84,31 @@ def _invert_in_place(gram: np.ndarray) -> np.ndarray:
 
 def _each_on_its_neighbours(gram: sparse.csr_array, l2: float, n: int) -> sparse.csr_array:
     """`(n, n)` CSR weights: column j predicts item j from the items most alike to it."""
-    gram.sort_indices()
-    near, found = _nearest(gram, n)  # (N, M) columns, and which of them are there
-    columns, values = [], []
-    for start in range(0, len(near), SYSTEMS_AT_ONCE):
-        items = np.arange(start, min(start + SYSTEMS_AT_ONCE, len(near)))
-        members, real = near[items], found[items]  # (S, M)
-        systems = _entries(gram, members[:, :, None], members[:, None, :])  # (S, M, M)
-        systems *= real[:, :, None] & real[:, None, :]
-        systems[:, np.arange(members.shape[1]), np.arange(members.shape[1])] += l2
-        targets = _entries(gram, members, items[:, None]) * real
-        solved = np.linalg.solve(systems, targets[:, :, None])[:, :, 0]
-        columns.append(members[real]), values.append(solved[real])
-    ends = np.r_[0, found.sum(axis=1).cumsum()]
-    by_target = sparse.csr_array((np.concatenate(values), np.concatenate(columns), ends), shape=gram.shape)
-    return by_target.T.tocsr()
+    near = _nearest(gram, n)
+    values = np.empty(near.nnz, np.float32)
+    place = np.full(gram.shape[0], -1)  # of an item among the neighbours of the one being solved
+    for item, (start, stop) in enumerate(pairwise(near.indptr)):
+        members = near.indices[start:stop]
+        place[members] = np.arange(len(members))
+        rows = gram[np.r_[members, item]]
+        columns = place[rows.indices]
+        inside = columns >= 0
+        row = np.repeat(np.arange(len(members) + 1), np.diff(rows.indptr))[inside]
+        system = np.zeros((len(members) + 1, len(members)), np.float32)
+        system[row, columns[inside]] = rows.data[inside]
+        target = system[-1].copy()
+        system[np.diag_indices(len(members))] += np.float32(l2)
+        values[start:stop] = np.linalg.solve(system[:-1], target)
+        place[members] = -1
+    return sparse.csr_array((values, near.indices, near.indptr), shape=gram.shape).T.tocsr()
 
 
-def _nearest(gram: sparse.csr_array, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each item the n most alike by cosine, `(N, M)`, and where there are so many."""
+def _nearest(gram: sparse.csr_array, n: int) -> sparse.csr_array:
+    """In the row of each item the cosines of the n items most alike to it, itself left out."""
     counts = gram.diagonal()
-    rows = np.repeat(np.arange(len(counts)), np.diff(gram.indptr))
-    cosine = gram.data / np.sqrt(counts[rows] * counts[gram.indices])
-    other = np.flatnonzero(rows != gram.indices)
-    order = other[np.lexsort((gram.indices[other], -cosine[other], rows[other]))]
-    place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order])
-    order, place = order[place < n], place[place < n]
-    near = np.zeros((len(counts), place.max(initial=0) + 1), np.int64)
-    found = np.zeros(near.shape, bool)
-    near[rows[order], place], found[rows[order], place] = gram.indices[order], True
-    return near, found
-
-
-def _entries(gram: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The entries of a sorted CSR matrix at these places, which are broadcast."""
-    rows, columns = np.broadcast_arrays(rows, columns)
-    return np.asarray(gram[rows.ravel(), columns.ravel()], dtype=np.float32).reshape(rows.shape)
+    entries = gram.tocoo()
+    cosine = entries.data / np.sqrt(counts[entries.row] * counts[entries.col])
+    other = entries.row != entries.col
+    return keep_largest(
+        sparse.csr_array((cosine[other], (entries.row[other], entries.col[other])), shape=gram.shape), n
+    )

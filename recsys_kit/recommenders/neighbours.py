@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit.recommenders.base import Histories, Recommender
-from recsys_kit.recommenders.interactions import interaction_matrix
+from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 
 
 @dataclass
@@ -118,13 +118,4 @@ class UserKNN(Recommender):
         squares = np.asarray(self.matrix.multiply(self.matrix).sum(axis=1)).ravel()
         had = histories.matrix(len(self.item_ids), self.history_decay)
         product = (had @ self.matrix.T @ sparse.diags_array(1 / np.sqrt(squares + self.shrink))).tocsr()
-        return (_keep_largest(product, self.neighbours) @ self.matrix).toarray().astype(np.float32)
-
-
-def _keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
-    """The n largest values of each row; equal values are won by the lower column."""
-    entries = matrix.tocoo()
-    order = np.lexsort((entries.col, -entries.data, entries.row))
-    rows, columns, values = entries.row[order], entries.col[order], entries.data[order]
-    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < n
-    return sparse.csr_array((values[kept], (rows[kept], columns[kept])), shape=matrix.shape)
+        return (keep_largest(product, self.neighbours) @ self.matrix).toarray().astype(np.float32)
