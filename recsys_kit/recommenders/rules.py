@@ -117,7 +117,7 @@ class AssociationRules(Recommender):
 
 @dataclass(frozen=True)
 class _Mined:
-    """R rules: left sides `(R, N)` as CSR of ones, right sides as columns, and how many shoppers had both, and the left."""
+    """R rules: left sides `(R, N)` as CSR of ones, right sides as columns; how many shoppers had both, and the left."""
 
     antecedents: sparse.csr_array
     consequents: np.ndarray
