@@ -69,7 +69,7 @@ class ItemKNNBM25(_ItemNeighbours):
     """Item neighbours by BM25: a shopper who had much says less of each item, an item that many had says less at all.
 
     w_ui = idf_u x (k1 + 1) / (k1 (1 - b + b n_i / mean n) + x), with x the weight of the event, n_i the shoppers of
-    item i and idf_u = ln(N / (1 + items of shopper u)): items are the documents, shoppers the words.
+    item i and idf_u = ln(N / (1 + items of shopper u)), N items in all: items are the documents, shoppers the words.
     Source: Robertson and Zaragoza, The probabilistic relevance framework, 2009, section 3, as weighted in `implicit`.
     """
 
