@@ -32,7 +32,7 @@ class ALS(Recommender):
     factors: int = 64
     confidence: float = 10.0
     """Weight of an event beside the 1 of everything that was not had."""
-    regularization: float = 5.0
+    regularization: float = 20.0
     iterations: int = 15
     history_decay: float = 0.3
     """An item `back` events from the end of a history counts 1 + (confidence - 1) (1 + back)^-history_decay."""
@@ -86,11 +86,11 @@ class BPR(Recommender):
     """
 
     factors: int = 64
-    learning_rate: float = 0.05
+    learning_rate: float = 0.02
     regularization: float = 0.01
     iterations: int = 100
     """Passes over the events."""
-    fold_steps: int = 20
+    fold_steps: int = 5
     """Steps of the gradient for the vector of a history; 0: the mean of the vectors of its items."""
     negatives: int = 100
     """Items, drawn by `seed`, that a history is set against."""

@@ -34,7 +34,7 @@ from recsys_kit.recommenders.interactions import interaction_matrix
 if TYPE_CHECKING:  # torch takes a second to load: only when a formula is fitted or asked
     from torch import Tensor
 
-EVENTS_AT_ONCE = 1024
+EVENTS_AT_ONCE = 256
 
 
 @dataclass
@@ -43,7 +43,7 @@ class _Formula(Recommender):
 
     dimension: int = 64
     """D and D1, at most."""
-    epochs: int = 20
+    epochs: int = 10
     """Passes over the events."""
     learning_rate: float = 0.01
     negatives: int = 20

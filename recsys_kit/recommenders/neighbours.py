@@ -34,7 +34,8 @@ class _ItemNeighbours(Recommender):
         weighted = sparse.csr_matrix(weighted, dtype=np.float64)
         found = all_pairs_knn(weighted, self.neighbours + 1, num_threads=0, show_progress=False)
         kept = (found.row != found.col) & (found.data != 0)
-        entries = found.data[kept].astype(np.float32), (found.row[kept], found.col[kept])
+        ends = np.r_[0, np.bincount(found.row[kept], minlength=len(self.item_ids)).cumsum()]  # found row by row
+        entries = found.data[kept].astype(np.float32), found.col[kept], ends
         self.similarity = sparse.csr_array(entries, shape=found.shape)
 
     @abstractmethod
@@ -54,7 +55,7 @@ class ItemKNN(_ItemNeighbours):
     damping as in Bell and Koren, 2007, here on both norms, so that it stays a product; the fit is that of `implicit`.
     """
 
-    shrink: float = 4.0
+    shrink: float = 10.0
     """Added to both squared norms: items that few shoppers had are trusted less."""
 
     name = "item_knn"
@@ -75,7 +76,7 @@ class ItemKNNBM25(_ItemNeighbours):
 
     k1: float = 1.2
     """How slowly a weight saturates."""
-    b: float = 0.75
+    b: float = 0.5
     """How much popular items are held back, from 0 to 1."""
 
     name = "item_knn_bm25"
@@ -97,7 +98,7 @@ class UserKNN(Recommender):
     Source: Herlocker et al., An algorithmic framework for performing collaborative filtering, SIGIR 1999, section 4.
     """
 
-    neighbours: int = 200
+    neighbours: int = 100
     """Similar shoppers asked."""
     shrink: float = 4.0
     """Added to both squared norms, as in `ItemKNN`: shoppers with little history are trusted less."""
