@@ -60,7 +60,8 @@ class ALS(Recommender):
         had = histories.matrix(len(self.item_ids), self.history_decay)
         with _one_blas_thread():
             users = self._user_factors(had)
-        return users @ self.item_factors.T
+        # in double precision, or what BLAS adds in another order in a larger batch would decide between near ties
+        return (users.astype(np.float64) @ self.item_factors.T).astype(np.float32)
 
     def _user_factors(self, had: sparse.csr_array) -> np.ndarray:
         """`(B, factors)` by the normal equations; zeros for an empty history."""

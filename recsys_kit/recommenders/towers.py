@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitt
     from torch import Tensor
 
 EVENTS_AT_ONCE = 512
+EVENTS_LOOKED_AT = 50  # of a long history, drawn anew each time: while learning, that is enough
 
 
 @dataclass
@@ -35,8 +36,8 @@ class TwoTowers(Recommender):
     """At most; without validation, all of them."""
     patience: int = 3
     """Epochs without a better validation before it stops."""
-    learning_rate: float = 0.005
-    dropout: float = 0.3
+    learning_rate: float = 0.003
+    dropout: float = 0.5
     """Share of the history that is hidden while it learns."""
     full_softmax_up_to: int = 20_000
     """Bought items; larger catalogues draw negatives."""
@@ -125,7 +126,8 @@ class TwoTowers(Recommender):
             length = lengths[rows[events]]
             owner = np.repeat(np.arange(len(events)), length)
             place = np.arange(len(owner)) + np.repeat(had.indptr[rows[events]] - length.cumsum() + length, length)
-            kept = (place != events[owner]) & (rng.random(len(place)) >= self.dropout)
+            shown = np.minimum(1 - self.dropout, EVENTS_LOOKED_AT / length)[owner]
+            kept = (place != events[owner]) & (rng.random(len(place)) < shown)
             yield _Batch(had.indices[place[kept]], owner[kept], had.data[place[kept]], had.indices[events])
 
     def _judges(self, valid: pd.DataFrame | None) -> "_Batch | None":

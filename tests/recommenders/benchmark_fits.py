@@ -4,8 +4,8 @@
 
 FILE has lines "user item item ..."; without it a made-up shop. Both start from the table of interactions: ours is the
 whole `fit`, the library gets a matrix made by two factorisations. `own part` is our `_fit` against the library's call
-alone. Both run `ROUNDS` times in turn and the fastest of each counts, so that a busy machine is as unkind to one as to the
-other. Memory is the peak of a process that does nothing else, less what it held before (Linux).
+alone. Both run `ROUNDS` times in turn and the fastest of each counts, so that a busy machine is as unkind to one as to
+the other. Memory is the peak of a process that does nothing else, less what it held before (Linux).
 """
 
 import argparse
