@@ -224,16 +224,18 @@ def test_without_steps_bpr_takes_the_mean_of_the_items():
     np.testing.assert_allclose(model.score([["i00", "i04"]])[0], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_steps_of_bpr_climb_its_objective():
-    model = BPR(factors=8, iterations=4, regularization=0.0).fit(SHOP.train)
+def test_a_step_of_bpr_is_the_gradient_of_its_objective():
+    model = BPR(factors=8, iterations=4, regularization=0.1, fold_steps=1, history_decay=0).fit(SHOP.train)
     own = [list(model.item_ids).index(item) for item in ("i00", "i04")]
-
-    def objective(steps):
-        model.fold_steps = steps
-        scores = model.score([["i00", "i04"]])[0]
-        return -np.log1p(np.exp(scores[model.can_score] - scores[own][:, None])).mean()
-
-    assert objective(0) < objective(5) < objective(50)
+    drawn = np.random.default_rng(model.seed).integers(0, model.can_score.sum(), model.negatives)
+    others = np.flatnonzero(model.can_score)[drawn]
+    vectors, bias = (torch.from_numpy(x) for x in (model.item_factors[:, :-1].copy(), model.item_factors[:, -1].copy()))
+    user = vectors[own].mean(dim=0).requires_grad_()
+    scores = vectors @ user + bias
+    apart = (scores[own][:, None] - scores[others]).sigmoid().log().mean()
+    (apart - 0.05 * user.square().sum()).backward()
+    expected = vectors @ (user + user.grad).detach() + bias
+    np.testing.assert_allclose(model.score([["i00", "i04"]])[0], expected, rtol=1e-4, atol=1e-6)
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------

@@ -100,13 +100,16 @@ def test_a_stranger_gets_the_popularity_list_and_is_told_so(model):
     assert not model.recommend(["u000"], k=5)["fallback"].any()
 
 
-def test_a_context_is_used_or_changes_nothing(model):
+def test_a_context_is_used_or_changes_nothing(model, monkeypatch):
     users = ["u000", "u105"]
     context = pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-03", "2024-01-05"], utc=True)})
     plain, asked = model.recommend(users, k=5), model.recommend(users, context=context, k=5)
     assert asked.equals(plain) != (type(model)._score_in_context is not Recommender._score_in_context)
     alone = [model.recommend([user], context=context.iloc[[row]], k=5) for row, user in enumerate(users)]
     pd.testing.assert_frame_equal(asked, pd.concat(alone, ignore_index=True), check_exact=False, rtol=1e-5)
+    monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", len(model.item_ids))
+    in_blocks = model.recommend(users, context=context, k=5)
+    pd.testing.assert_frame_equal(asked, in_blocks, check_exact=False, rtol=1e-5)
 
 
 def test_a_context_that_does_not_fit_the_queries_is_refused(model):
