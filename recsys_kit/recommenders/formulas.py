@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from tqdm.auto import tqdm
 
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
@@ -103,7 +104,7 @@ class _Formula(Recommender):
         rows = np.repeat(np.arange(had.shape[0]), np.diff(had.indptr))
         several = np.flatnonzero(np.diff(had.indptr)[rows] > 1)
         bought = np.flatnonzero(self.item_counts > 0)
-        for _ in range(self.epochs):
+        for _ in tqdm(range(self.epochs), desc=self.name, leave=False):
             order = rng.permutation(several)
             for batch in np.array_split(order, max(1, len(order) // EVENTS_AT_ONCE)):
                 row, item = rows[batch], had.indices[batch]

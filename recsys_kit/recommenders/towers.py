@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from recsys_kit.data.tables import order_events
 from recsys_kit.features.vectors import Vectors
@@ -84,7 +85,7 @@ class TwoTowers(Recommender):
 
         optimizer = torch.optim.Adam(tensors.values(), lr=self.learning_rate)
         best, kept, waited = np.inf, tensors, 0
-        for _ in range(self.epochs):
+        for _ in tqdm(range(self.epochs), desc=self.name, leave=False):
             for batch in self._batches(rng):
                 optimizer.zero_grad()
                 self._loss(tensors, content, batch, rng).backward()

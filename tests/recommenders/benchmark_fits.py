@@ -1,6 +1,6 @@
 """How long our fits take beside the fastest library call for the same result, all in one run.
 
-    python -m tests.recommenders.benchmark_fits [--sequences FILE]
+    python -W ignore -m tests.recommenders.benchmark_fits [--sequences FILE]
 
 FILE has lines "user item item ..."; without it a made-up shop. Both start from the table of interactions: ours is the
 whole `fit`, the library gets a matrix made by two factorisations. `own part` is our `_fit` against the library's call
@@ -27,7 +27,7 @@ ROUNDS = 3
 MODELS = {"ease": EASE(), "item_knn": ItemKNN(shrink=0, half_life=None), "als": ALS()}
 
 
-def made_up_shop(n_users: int = 20_000, n_items: int = 6_000, n_events: int = 200_000) -> pd.DataFrame:
+def made_up_shop(n_users: int = 20_000, n_items: int = 4_000, n_events: int = 200_000) -> pd.DataFrame:
     """Interactions with a long tail: few items are had by many."""
     rng = np.random.default_rng(0)
     user = np.r_[np.arange(n_users), rng.integers(n_users, size=n_events - n_users)]
