@@ -1,14 +1,44 @@
-"""Chapters 3 to 5: every recommender, one contract.
-
->>> sorted(MODELS)
-['content', 'ease', 'hybrid', 'item_knn', 'popularity']
-"""
+"""Chapters 3 to 5: every recommender, one contract; `MODELS` has them by name."""
 
 from recsys_kit.recommenders.base import MODELS, Recommender, load
 from recsys_kit.recommenders.content import Content
+from recsys_kit.recommenders.context import ContextAware
+from recsys_kit.recommenders.factorization import ALS, BPR
+from recsys_kit.recommenders.formulas import (
+    FormulaCollaborative,
+    FormulaContent,
+    FormulaDeep,
+    FormulaPair,
+    FormulaSimilarity,
+)
 from recsys_kit.recommenders.hybrid import Hybrid
 from recsys_kit.recommenders.linear import EASE
-from recsys_kit.recommenders.neighbours import ItemKNN
-from recsys_kit.recommenders.popularity import Popularity
+from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
+from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
+from recsys_kit.recommenders.rules import AssociationRules
+from recsys_kit.recommenders.towers import TwoTowers
 
-__all__ = ["EASE", "MODELS", "Content", "Hybrid", "ItemKNN", "Popularity", "Recommender", "load"]
+__all__ = [
+    "ALS",
+    "BPR",
+    "EASE",
+    "MODELS",
+    "AssociationRules",
+    "Content",
+    "ContextAware",
+    "FormulaCollaborative",
+    "FormulaContent",
+    "FormulaDeep",
+    "FormulaPair",
+    "FormulaSimilarity",
+    "Hybrid",
+    "ItemKNN",
+    "ItemKNNBM25",
+    "PopularInCategory",
+    "PopularLately",
+    "Popularity",
+    "Recommender",
+    "TwoTowers",
+    "UserKNN",
+    "load",
+]

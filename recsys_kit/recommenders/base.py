@@ -99,6 +99,7 @@ class Recommender(ABC):
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]] = ()  # fitted attributes to save: arrays or CSR matrices
     understands_text: ClassVar[bool] = False
+    personal: ClassVar[bool] = True  # False: everyone gets the same list, less what they had
 
     item_ids: np.ndarray  # (N,) str
     can_score: np.ndarray  # (N,) bool: where False the model knows nothing of the item and never recommends it
@@ -119,6 +120,10 @@ class Recommender(ABC):
     @abstractmethod
     def _score(self, histories: Histories) -> np.ndarray:
         """`(B, N)` float32, finite where `can_score`."""
+
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+        """As `_score`, knowing when and where each of the B shoppers asks; most models do not care."""
+        return self._score(histories)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         raise ParameterError(
@@ -201,6 +206,7 @@ class Recommender(ABC):
         texts: Sequence[str] | None = None,
         k: int = 10,
         seen: Sequence[Sequence[str]] | None = None,
+        context: pd.DataFrame | None = None,
         progress: bool = False,
     ) -> pd.DataFrame:
         """The k best items that each shopper has not had.
@@ -211,6 +217,7 @@ class Recommender(ABC):
             texts: what a shopper says they want, instead of a history.
             k: length of the list; shorter where the model knows fewer items.
             seen: what to leave out; the history unless given.
+            context: one row per query, in their order: `timestamp` and `ctx_*` columns, as in the interactions.
             progress: show a progress bar.
 
         Returns:
@@ -232,6 +239,10 @@ class Recommender(ABC):
                 raise ParameterError(
                     "RK-313", "histories and seen need one list of ids per query.", "Pass histories=[['i1', 'i2']]."
                 )
+        if context is not None and len(context) != len(queries):
+            raise ParameterError(
+                "RK-340", f"context has {len(context)} rows for {len(queries)} queries.", "Pass one row per query."
+            )
         encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
         frames = []
         size = max(1, BLOCK_CELLS // len(self.item_ids))
@@ -239,13 +250,19 @@ class Recommender(ABC):
             range(0, max(len(queries), 1), size), desc=self.name, disable=not progress or size >= len(queries)
         ):
             stop = min(start + size, len(queries))
-            scores, fallback = self._scores_or_fallback(encoded.block(start, stop), texts and texts[start:stop])
+            block, now = encoded.block(start, stop), None if context is None else context.iloc[start:stop]
+            scores, fallback = self._scores_or_fallback(block, texts and texts[start:stop], now)
             frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
         return pd.concat(frames, ignore_index=True)
 
-    def _scores_or_fallback(self, histories: Histories, texts: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
+    def _scores_or_fallback(
+        self, histories: Histories, texts: Sequence[str] | None, context: pd.DataFrame | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores with -inf where the model cannot tell, and which rows are the popularity list instead."""
-        raw = self._score(histories) if texts is None else self._score_texts(texts)
+        if texts is not None:
+            raw = self._score_texts(texts)
+        else:
+            raw = self._score(histories) if context is None else self._score_in_context(histories, context)
         scores = np.where(self.can_score, raw, np.float32(-np.inf))
         answered = (np.isfinite(scores) & (scores != 0)).any(axis=1)  # a text of which no word is known scores 0
         fallback = ~(self._knows(histories) if texts is None else answered)

@@ -67,3 +67,22 @@ class Content(Recommender):
     def _load_state(self, folder: Path, meta: Any) -> None:
         super()._load_state(folder, meta)
         self._vectors = Vectors.load(folder / "vectors")
+
+
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a row of zeros stays. Rounding dust of a cancelled row counts as zero.
+
+    >>> unit_rows(np.array([[0.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.where(lengths > 1e-5, values / np.where(lengths > 1e-5, lengths, 1), 0).astype(np.float32)
+
+
+def reduced(values: np.ndarray | sparse.csr_matrix, dimension: int, seed: int) -> np.ndarray:
+    """`(N, D)` float32 rows of unit length: `values` as they are, or their truncated SVD where they are wider."""
+    if values.shape[1] > dimension:
+        from sklearn.decomposition import TruncatedSVD
+
+        values = TruncatedSVD(min(dimension, *values.shape), random_state=seed).fit_transform(values)
+    return unit_rows(values.toarray() if sparse.issparse(values) else np.asarray(values))

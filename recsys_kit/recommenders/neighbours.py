@@ -1,5 +1,6 @@
-"""Shoppers who had this also had that: neighbourhoods of items."""
+"""Shoppers who had this also had that: neighbourhoods of items, and of shoppers."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,73 +9,114 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit.recommenders.base import Histories, Recommender
-
-ROWS_AT_ONCE = 1024
-
-
-def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | None = None) -> sparse.csr_array:
-    """`(U, N)`: 1 for what a shopper had, or less for what they had long ago.
-
-    With `half_life`, the latest event of a pair weighs 0.5^(age / half_life); both are measured in training periods,
-    from the first event of train to the last, so that a shop of months and one of decades are treated alike.
-    Events without a time (sequence files) all weigh 1.
-    """
-    pairs = train.drop_duplicates(["user_id", "item_index"], keep="last")
-    weights = np.ones(len(pairs), np.float32)
-    if half_life is not None and "timestamp" in pairs:
-        newest = train["timestamp"].max()
-        period = max(newest - train["timestamp"].min(), pd.Timedelta(1, "s"))
-        weights = np.power(0.5, (newest - pairs["timestamp"]) / period / half_life).to_numpy(np.float32)
-    users = pd.factorize(pairs["user_id"])[0]
-    return sparse.csr_array((weights, (users, pairs["item_index"])), shape=(users.max(initial=-1) + 1, n_items))
+from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 
 
 @dataclass
-class ItemKNN(Recommender):
-    """Cosine between items over the shoppers who had them, the most similar kept; what is old weighs less.
-
-    Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, 2004; shrinkage: Bell and Koren, 2007.
-    """
+class _ItemNeighbours(Recommender):
+    """Items are as alike as the product of their columns; each item keeps the most similar ones."""
 
     neighbours: int = 200
     """Similar items kept for each item."""
-    shrink: float = 20.0
-    """Added to the denominator of the cosine: pairs seen together once or twice are trusted less."""
     half_life: float | None = 1.0
     """An event this many training periods old weighs half (1.0: the oldest, half of the newest); None: all alike."""
     history_decay: float = 0.3
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
-    name = "item_knn"
     state = ("similarity",)  # (N, N) CSR: row = item had, column = item scored
 
     def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+        from implicit.nearest_neighbours import all_pairs_knn
+
         self.can_score = self.item_counts > 0
-        by_item = interaction_matrix(train, len(self.item_ids), self.half_life).T.tocsr()  # (N, U)
-        norms = np.sqrt(by_item.multiply(by_item).sum(axis=1))
-        blocks = []
-        for start in range(0, len(norms), ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, len(norms))
-            block = (by_item[start:stop] @ by_item.T).tocoo()
-            cosine = block.data / (norms[start + block.row] * norms[block.col] + self.shrink)
-            other = block.col != start + block.row
-            blocks.append(
-                _keep_largest(
-                    cosine[other], block.row[other], block.col[other], self.neighbours, (stop - start, len(norms))
-                )
-            )
-        self.similarity = sparse.vstack(blocks, format="csr").astype(np.float32)
+        weighted = self._weighted(interaction_matrix(train, len(self.item_ids), self.half_life))
+        # one more than asked for: every item is found to be its own neighbour
+        weighted = sparse.csr_matrix(weighted, dtype=np.float64)
+        found = all_pairs_knn(weighted, self.neighbours + 1, num_threads=0, show_progress=False)
+        kept = (found.row != found.col) & (found.data != 0)
+        ends = np.r_[0, np.bincount(found.row[kept], minlength=len(self.item_ids)).cumsum()]  # found row by row
+        entries = found.data[kept].astype(np.float32), found.col[kept], ends
+        self.similarity = sparse.csr_array(entries, shape=found.shape)
+
+    @abstractmethod
+    def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
+        """`(U, N)` weights from what each shopper had: similarities are `W' W`."""
 
     def _score(self, histories: Histories) -> np.ndarray:
         return (histories.matrix(len(self.item_ids), self.history_decay) @ self.similarity).toarray()
 
 
-def _keep_largest(
-    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, n: int, shape: tuple[int, int]
-) -> sparse.csr_array:
-    """The n largest values of each row; equal values are won by the lower column."""
-    order = np.lexsort((columns, -values, rows))
-    values, rows, columns = values[order], rows[order], columns[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    kept = place < n
-    return sparse.csr_array((values[kept], (rows[kept], columns[kept])), shape=shape)
+@dataclass
+class ItemKNN(_ItemNeighbours):
+    """Damped cosine between items over the shoppers who had them; what is old weighs less.
+
+    similarity(i, j) = x_i' x_j / (sqrt(x_i' x_i + shrink) sqrt(x_j' x_j + shrink)), with x_i `(U,)` the weights of the
+    shoppers who had item i. Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, 2004, section 4;
+    damping as in Bell and Koren, 2007, here on both norms, so that it stays a product; the fit is that of `implicit`.
+    """
+
+    shrink: float = 10.0
+    """Added to both squared norms: items that few shoppers had are trusted less."""
+
+    name = "item_knn"
+
+    def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
+        squares = np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()
+        return matrix @ sparse.diags_array(1 / np.sqrt(np.where(squares > 0, squares + self.shrink, 1)))
+
+
+@dataclass
+class ItemKNNBM25(_ItemNeighbours):
+    """Item neighbours by BM25: a shopper who had much says less of each item, an item that many had says less at all.
+
+    w_ui = idf_u x (k1 + 1) / (k1 (1 - b + b n_i / mean n) + x), with x the weight of the event, n_i the shoppers of
+    item i and idf_u = ln(N / (1 + items of shopper u)), N items in all: items are the documents, shoppers the words.
+    Source: Robertson and Zaragoza, The probabilistic relevance framework, 2009, section 3, as weighted in `implicit`.
+    """
+
+    k1: float = 1.2
+    """How slowly a weight saturates."""
+    b: float = 0.5
+    """How much popular items are held back, from 0 to 1."""
+
+    name = "item_knn_bm25"
+
+    def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
+        from implicit.nearest_neighbours import bm25_weight
+
+        bought = np.flatnonzero(self.item_counts > 0).astype(np.int32)  # products nobody had would lower the mean
+        documents = sparse.coo_matrix(matrix.T[bought])
+        weighted = bm25_weight(documents, self.k1, self.b)
+        entries = np.maximum(weighted.data, 0), (weighted.col, bought[weighted.row])
+        return sparse.csr_array(entries, shape=matrix.shape)
+
+
+@dataclass
+class UserKNN(Recommender):
+    """What the shoppers most alike had: score(u, i) = sum over the nearest v of cosine(u, v) w_vi.
+
+    Source: Herlocker et al., An algorithmic framework for performing collaborative filtering, SIGIR 1999, section 4.
+    """
+
+    neighbours: int = 100
+    """Similar shoppers asked."""
+    shrink: float = 4.0
+    """Added to both squared norms, as in `ItemKNN`: shoppers with little history are trusted less."""
+    half_life: float | None = 1.0
+    """As in `ItemKNN`: what the neighbours had long ago weighs less."""
+    history_decay: float = 0.3
+    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
+
+    name = "user_knn"
+    state = ("matrix",)  # (U, N) CSR: the weights of what the shoppers of train had
+
+    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+        self.can_score = self.item_counts > 0
+        self.matrix = interaction_matrix(train, len(self.item_ids), self.half_life)
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        """The length of the history is left out of the cosine: it does not change the order of a row."""
+        squares = np.asarray(self.matrix.multiply(self.matrix).sum(axis=1)).ravel()
+        had = histories.matrix(len(self.item_ids), self.history_decay)
+        product = (had @ self.matrix.T @ sparse.diags_array(1 / np.sqrt(squares + self.shrink))).tocsr()
+        return (keep_largest(product, self.neighbours) @ self.matrix).toarray().astype(np.float32)

@@ -1,6 +1,7 @@
 """A planted shop whose right answers are known: three circles of taste that share nothing."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     directions = np.eye(N_CIRCLES + 1)[np.repeat(np.arange(N_CIRCLES), ITEMS_EACH)]
     values = np.vstack([directions + rng.normal(0, 0.05, directions.shape), directions[[0]]])
     values /= np.linalg.norm(values, axis=1, keepdims=True)
-    items = pd.DataFrame({"item_id": [*ids, "new", "blank"]})
+    items = pd.DataFrame({"item_id": [*ids, "new", "blank"], "category": [*(item[1] for item in ids), "0", None]})
     return PlantedShop(
         train, valid, items, Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"}), withheld
     )
@@ -55,3 +56,9 @@ def unfitted(name: str):
 
 def fitted(name: str, shop: PlantedShop):
     return unfitted(name).fit(shop.train, items=shop.items, valid=shop.valid, item_vectors=shop.vectors)
+
+
+@cache
+def fitted_once(name: str):
+    """A model of the planted shop that several tests ask; nobody changes it."""
+    return fitted(name, planted_shop())

@@ -8,9 +8,9 @@ import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.text import fit_tfidf
-from recsys_kit.recommenders import MODELS, load
+from recsys_kit.recommenders import MODELS, Recommender, load
 from recsys_kit.recommenders.base import understands_text
-from tests.recommenders.planted import ITEMS_EACH, fitted, planted_shop, unfitted
+from tests.recommenders.planted import ITEMS_EACH, fitted, fitted_once, planted_shop, unfitted
 
 pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
 SHOP = planted_shop()
@@ -18,19 +18,19 @@ SHOP = planted_shop()
 
 @pytest.fixture
 def model(name):
-    return fitted(name, SHOP)
+    return fitted_once(name)
 
 
 def histories_of(users):
     return [SHOP.train.loc[SHOP.train["user_id"] == user, "item_id"].tolist() for user in users]
 
 
-def test_it_finds_the_withheld_item(name, model):
+def test_it_finds_the_withheld_item(model):
     recommended = model.recommend(list(SHOP.withheld), k=5)
     found = recommended["item_id"] == recommended["query"].map(SHOP.withheld)
     chance = 5 / (len(model.item_ids) - 6)
     share = found.groupby(recommended["query"]).any().mean()
-    assert share == 1.0 if name != "popularity" else share < 3 * chance  # four of the own circle and `new` are left
+    assert share == 1.0 if model.personal else share < 3 * chance  # four of the own circle and `new` are left
 
 
 def test_it_never_returns_what_the_shopper_had(model):
@@ -99,6 +99,32 @@ def test_a_stranger_gets_the_popularity_list_and_is_told_so(model):
     assert recommended["fallback"].all()
     assert recommended["item_id"].tolist() == popular["item_id"].tolist()
     assert not model.recommend(["u000"], k=5)["fallback"].any()
+
+
+def test_a_context_is_used_or_changes_nothing(model, monkeypatch):
+    users = ["u000", "u105"]
+    context = pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-03", "2024-01-05"], utc=True)})
+    plain, asked = model.recommend(users, k=5), model.recommend(users, context=context, k=5)
+    assert asked.equals(plain) != (type(model)._score_in_context is not Recommender._score_in_context)
+    alone = [model.recommend([user], context=context.iloc[[row]], k=5) for row, user in enumerate(users)]
+    pd.testing.assert_frame_equal(asked, pd.concat(alone, ignore_index=True), check_exact=False, rtol=1e-5)
+    monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", len(model.item_ids))
+    in_blocks = model.recommend(users, context=context, k=5)
+    pd.testing.assert_frame_equal(asked, in_blocks, check_exact=False, rtol=1e-5)
+
+
+def test_a_context_that_does_not_fit_the_queries_is_refused(model):
+    with pytest.raises(ParameterError, match="RK-340"):
+        model.recommend(["u000", "u001"], context=pd.DataFrame({"ctx_device": ["phone"]}))
+
+
+def test_interactions_alone_are_enough_where_no_text_is_needed(name):
+    try:
+        model = unfitted(name).fit(SHOP.train)
+    except ParameterError as error:
+        assert error.code in ("RK-314", "RK-315")  # content and hybrid say what they need
+        return
+    assert len(model.recommend(["u000"], k=3)) == 3
 
 
 def test_an_unknown_item_in_a_history_is_left_out(model):

@@ -92,12 +92,6 @@ def test_ease_mirrors_matrices_larger_than_a_block(monkeypatch):
     np.testing.assert_allclose(product, np.eye(1500), atol=2e-3)
 
 
-def test_ease_keeps_to_its_memory_bound():
-    model = EASE(max_items=8).fit(SHOP.train)
-    assert model.weights.shape == (8, 8)
-    assert model.can_score.sum() == 8
-
-
 def test_content_can_sell_what_nobody_has_bought():
     recommended = fitted("content", SHOP).recommend(["u000"], k=5)["item_id"].tolist()
     assert "new" in recommended
