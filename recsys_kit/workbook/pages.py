@@ -156,6 +156,16 @@ def rows_of(table: pd.DataFrame, slice_name: str, metric: str, k: int) -> pd.Dat
     return chosen.sort_values("value", ascending=False, kind="stable")
 
 
+def slices_of(metrics: pd.DataFrame | None, k: int) -> dict[str, pd.DataFrame]:
+    """The rows of each slice that is shown, best first; one with the same shoppers as an earlier one is not."""
+    shown: dict[str, pd.DataFrame] = {}
+    for name in SLICES if metrics is not None else ():
+        rows = rows_of(metrics, name, METRIC, k)
+        if len(rows) and all(rows["n_users"].iloc[0] != other["n_users"].iloc[0] for other in shown.values()):
+            shown[name] = rows
+    return shown
+
+
 def interval(row: Any) -> Interval:
     """The interval of a row with value, low and high."""
     return Interval(float(row.value), float(row.low), float(row.high))

@@ -29,6 +29,7 @@ from recsys_kit.workbook.pages import (
     rows_of,
     sentence,
     short,
+    slices_of,
     without_folders,
     write_page,
 )
@@ -57,7 +58,7 @@ def render(folder: Path) -> str:
         ],
         "warnings": cautions(folder, run),
         "data": data_figures(read_dict(folder, "results/data_report.json"), classification),
-        "leaderboard": [table for name in SLICES if (table := leaderboard(metrics, name, k))],
+        "leaderboard": [leaderboard(metrics, name, k) for name in slices_of(metrics, k)],
         "reviews": scores,
         "shoppers": shoppers(read_dict(folder, "results/shoppers.json")),
         "chapters": chapters(run, timings, folder),
@@ -136,7 +137,7 @@ def clear_best(rows: pd.DataFrame) -> str | None:
 
 def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
     """The leaderboard as dots with intervals: per slice a title, inline SVG, and the same in words."""
-    boards = {} if metrics is None else {s: rows for s in SLICES if len(rows := rows_of(metrics, s, METRIC, k))}
+    boards = slices_of(metrics, k)
     ends = pd.concat(boards.values())[["low", "value", "high"]] if boards else None
     drawn = []
     for slice_name, rows in boards.items():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from recsys_kit.workbook.headlines import against_baseline, headline, review_headline
+from recsys_kit.workbook.pages import slices_of
 from recsys_kit.workbook.report import (
     clear_best,
     render,
@@ -347,3 +348,15 @@ def test_many_models_and_long_names_stay_within_bounds(tmp_path):
     (tmp_path / "results").mkdir()
     table(rows).assign(n_users=np.tile([40, 30], 60)).to_parquet(tmp_path / "results/metrics.parquet")
     check_safe(render(tmp_path))
+
+
+def test_a_slice_with_the_same_shoppers_is_not_shown_twice():
+    rows = [
+        {"model": model, "slice": name, "metric": "ndcg", "k": 10, "value": value, "low": 0, "high": 1, "n_users": n}
+        for model, value in (("ease", 0.2), ("hybrid", 0.3))
+        for name, n in (("all", 50), ("warm", 50))
+    ]
+    assert list(slices_of(pd.DataFrame(rows), 10)) == ["all"]
+    fewer = [row | {"n_users": 40} if row["slice"] == "warm" else row for row in rows]
+    assert list(slices_of(pd.DataFrame(fewer), 10)) == ["all", "warm"]
+    assert slices_of(None, 10) == {}
