@@ -165,7 +165,7 @@ class TransformerBody(nn.Module):
 def windows(histories: Histories, max_length: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the pieces of the histories start and how many targets each has: every event but the first is one once.
 
-    >>> windows(Histories(np.arange(6), np.array([0, 1, 6])), max_length=3)  # five events: four targets, cut from the end
+    >>> windows(Histories(np.arange(6), np.array([0, 1, 6])), max_length=3)  # four targets of five events, from the end
     (array([2, 1]), array([3, 1]))
     """
     starts, lengths = [], []

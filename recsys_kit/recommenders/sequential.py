@@ -44,7 +44,7 @@ class SequenceModel(Recommender):
     """The highest, after the warmup."""
     batch_size: int = 2048
     """Targets a step, at most; less where a shop is so small that an epoch would have few steps."""
-    max_validation_users: int = 5000
+    max_validation_users: int = 2000
     """At most so many shoppers, drawn by `seed`, judge an epoch."""
     seed: int = 0
     """Draws the first weights, the batches and the dropout."""
@@ -80,7 +80,9 @@ class SequenceModel(Recommender):
         from recsys_kit.recommenders.sequence_networks import train_network
 
         self.can_score = self.item_counts > 0
-        validation = None if valid is None else Validation.of(self, valid, max_users=self.max_validation_users, seed=self.seed)
+        validation = (
+            None if valid is None else Validation.of(self, valid, max_users=self.max_validation_users, seed=self.seed)
+        )
         known = side_information(self.item_ids[self.can_score], items, item_vectors)
         self.validation = train_network(self, known, validation)
 
@@ -116,7 +118,8 @@ class ShallowSequence(SequenceModel):
     """No attention: two weighted sums over the history with learned weights by distance, and one linear layer.
 
     One sum starts as (1 + distance)^-1, the other as (1 + distance)^-8, all but the last item; each is divided by the
-    root of its weights' sum. Their learned combination plus a linear layer of both is normalised and scaled. Source: own.
+    root of its weights' sum. Their learned combination plus a linear layer of both is normalised and scaled.
+    Source: own.
     """
 
     name = "shallow"

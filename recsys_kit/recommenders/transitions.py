@@ -58,8 +58,9 @@ class ItemTransitions(Recommender):
         self.can_score = self.item_counts > 0
         forward = transition_counts(self._train_histories, len(self.item_ids), self.window, self.decay)
         both = forward + forward.T * np.float32(self.backward)
-        rows, columns = (_inverse_power(both.sum(axis=axis), power) for axis, power in ((1, self.row_power), (0, self.column_power)))
-        self.weights = (sparse.diags_array(rows) @ both @ sparse.diags_array(columns)).tocsr().astype(np.float32)
+        rows = sparse.diags_array(_inverse_power(both.sum(axis=1), self.row_power))
+        columns = sparse.diags_array(_inverse_power(both.sum(axis=0), self.column_power))
+        self.weights = (rows @ both @ columns).tocsr().astype(np.float32)
 
     def _score(self, histories: Histories) -> np.ndarray:
         return (histories.matrix(len(self.item_ids), self.history_decay) @ self.weights).toarray()

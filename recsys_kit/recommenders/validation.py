@@ -1,4 +1,4 @@
-"""What the shoppers of validation took next, and how well a model ranks it: what tunes a model, never what judges it."""
+"""What the shoppers of validation took next, and how well a model ranks it: this tunes models, it never judges them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +19,13 @@ def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Historie
     for start in range(0, len(histories), size):
         stop = min(start + size, len(histories))
         yield slice(start, stop), histories.block(start, stop)
+
+
+def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.ndarray:
+    """The scores `(B, N)` as `recommend` ranks them: -inf where the model cannot tell, popularity for a stranger."""
+    shown = np.where(model.can_score, scores, np.float32(-np.inf))
+    shown[~model._knows(histories)] = np.where(model.item_counts > 0, model.item_counts, -np.inf)
+    return shown
 
 
 @dataclass(frozen=True)
@@ -90,5 +97,5 @@ class Validation:
 
     def of_model(self, model: Recommender, k: int) -> np.ndarray:
         """`(B,)` NDCG@k of the lists that this fitted model recommends."""
-        ranks = self.ranks(lambda histories: model._scores_or_fallback(histories, None)[0], len(model.item_ids))
+        ranks = self.ranks(lambda block: visible(model, model._score(block), block), len(model.item_ids))
         return self.ndcg(ranks, k)
