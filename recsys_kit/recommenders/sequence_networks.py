@@ -181,7 +181,7 @@ def bucketed_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Genera
     order = rng.permutation(len(lengths))
     order = order[np.argsort(lengths[order], kind="stable")]
     number = (np.cumsum(lengths[order]) - 1) // batch_size
-    batches = np.split(order, np.flatnonzero(np.diff(number)) + 1)
+    batches = np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
     return [batches[place] for place in rng.permutation(len(batches))]
 
 

@@ -56,10 +56,11 @@ class Stack(Hybrid):
         self.__dict__.pop("_facts", None)
         super()._learn(train, validation, inputs)
         parts = {name: value for name, value in self.validation.items() if name != self.name}
-        blend = self.validation.get(self.name)
-        self._boosters = self._train_rankers(train, inputs)
-        if validation is None or not self._boosters:
+        boosters = self._train_rankers(train, inputs)
+        if validation is None or not boosters:
             return
+        blend = self.validation.get(self.name) or float(np.nanmean(validation.of_model(self, self.k)))
+        self._boosters = boosters
         self._keep_the_better(validation, parts | {Hybrid.name: blend})
         if self.kept != self.name:
             self._boosters = []

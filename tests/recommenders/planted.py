@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.features.text import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN
+from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Stack
 from recsys_kit.recommenders.hybrid import Ensemble
 from recsys_kit.recommenders.sequential import SequenceModel
 
@@ -53,7 +53,8 @@ def unfitted(name: str):
     """A model by its registered name; an ensemble has parts of three families, a network few and quick steps."""
     model = MODELS[name]
     if issubclass(model, Ensemble):
-        return model({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()})
+        few = {"trees": 10, "rankers": 1} if issubclass(model, Stack) else {}
+        return model({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}, **few)
     if issubclass(model, SequenceModel):
         return model(embedding_dim=16, learning_rate=0.01)
     return model()
