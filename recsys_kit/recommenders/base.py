@@ -59,13 +59,16 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     k = min(k, scores.shape[1])
-    best = np.argpartition(scores, scores.shape[1] - k, axis=1)[:, -k:] if k else np.empty((len(scores), 0), np.int64)
-    last = np.take_along_axis(scores, best, axis=1).min(axis=1, initial=np.inf)
-    tied = np.flatnonzero(
-        (scores >= last[:, None]).sum(axis=1) > k
-    )  # more candidates than places: partition chose blindly
-    best[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :k]
-    best.sort(axis=1)
+    if not k:
+        return np.empty((len(scores), 0), np.int64)
+    lowest_first = -scores  # so partitioned, rows full of zeros take no longer than others
+    lowest_first.partition(k - 1, axis=1)
+    last = -lowest_first[:, k - 1, None]
+    best = np.empty((len(scores), k), np.int64)
+    rows, columns = np.nonzero(scores > last)
+    best[rows, np.arange(len(rows)) - np.searchsorted(rows, rows)] = columns
+    for row, taken in enumerate(np.bincount(rows, minlength=len(scores))):
+        best[row, taken:] = np.flatnonzero(scores[row] == last[row])[: k - taken]
     best_scores = np.take_along_axis(scores, best, axis=1)
     order = np.argsort(-best_scores, axis=1, kind="stable")
     return np.where(
