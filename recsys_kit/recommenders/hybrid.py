@@ -184,12 +184,12 @@ def standardised(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
     array([[-1.,  1.,  0.],
            [ 0.,  0.,  0.]])
     """
-    known = scores[:, can_score]
-    known -= known.mean(axis=1, keepdims=True)
-    deviation = np.sqrt(np.einsum("ij,ij->i", known, known) / max(1, known.shape[1]))[:, None]
-    known /= np.where(deviation > 1e-12, deviation, np.inf)
-    result = np.zeros_like(scores)
-    result[:, can_score] = known
+    n_known, unknown = max(1, np.count_nonzero(can_score)), np.flatnonzero(~can_score)
+    result = np.where(can_score, scores, scores.dtype.type(0))
+    result -= result.sum(axis=1, keepdims=True) / n_known
+    result[:, unknown] = 0
+    deviation = np.sqrt(np.einsum("ij,ij->i", result, result) / n_known)[:, None].astype(scores.dtype)
+    result /= np.where(deviation > 1e-12, deviation, np.inf)
     return result
 
 

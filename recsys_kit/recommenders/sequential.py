@@ -96,9 +96,7 @@ class SequenceModel(Recommender):
     # -- scores ----------------------------------------------------------------------------------------------------
 
     def _score(self, histories: Histories) -> np.ndarray:
-        scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
-        scores[:, self.can_score] = self.shopper_vectors(histories) @ self.item_matrix.T
-        return scores
+        return self.shopper_vectors(histories) @ self.item_space().T
 
     def shopper_vectors(self, histories: Histories) -> np.ndarray:
         """`(B, D)` float32: what the body makes of the latest events; zeros for an empty history."""
