@@ -83,3 +83,6 @@ class Attributes(Content):
 
     def _fit(self, train: pd.DataFrame, *, items: pd.DataFrame | None = None, **inputs: Any) -> None:
         super()._fit(train, item_vectors=attribute_vectors(items))
+
+    def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return Recommender._score_texts(self, texts)

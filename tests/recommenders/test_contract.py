@@ -1,6 +1,7 @@
 """The contract suite: every registered recommender passes it; a new one is tested by being registered."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,14 @@ pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
 SHOP = planted_shop()
 
 
+@cache
+def fitted_once(name):
+    return fitted(name, SHOP)
+
+
 @pytest.fixture
 def model(name):
-    return fitted(name, SHOP)
+    return fitted_once(name)
 
 
 def histories_of(users):
