@@ -123,6 +123,7 @@ class Hybrid(Ensemble):
 
     An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
     weights are found on validation by coordinate ascent from the best single part upwards, and `weights` holds them.
+    Where the blend is below its best part on validation, `weights` hold that part alone.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
     """
 
@@ -148,6 +149,7 @@ class Hybrid(Ensemble):
             self._keep_the_better(validation, search.alone)
             if self.kept in self.parts:
                 self.weights = dict.fromkeys(self.parts, 0.0) | {self.kept: 1.0}
+                self.validation[self.name] = self.validation[self.kept]
         self._mark_scorable()
 
     def _active(self) -> list[str]:

@@ -150,13 +150,15 @@ class TransformerBody(nn.Module):
         )
         layer.self_attn.dropout = model.attention_dropout
         self.blocks = nn.TransformerEncoder(layer, model.layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(dim)  # item rows start small: without it what was had last is lost in the blocks
         self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, L, D) to (B, L, D)."""
-        length, dim = rows.shape[1:]
+        length = rows.shape[1]
         mask = nn.Transformer.generate_square_subsequent_mask(length, device=rows.device)
-        return self.blocks(self.dropout(rows * dim**0.5 + self.positions[:length]), mask=mask, is_causal=True)
+        placed = self.dropout(self.norm(rows + self.positions[:length]))
+        return self.blocks(placed, mask=mask, is_causal=True)
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
