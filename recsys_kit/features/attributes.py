@@ -43,7 +43,7 @@ def attribute_vectors(items: pd.DataFrame | None) -> Vectors:
     catalogue, which no event changes.
 
     >>> items = pd.DataFrame({"item_id": ["a", "b", "c"], "attributes": [["oak", "bowl"], ["bowl"], None]})
-    >>> attribute_vectors(items).values.toarray().round(2).tolist()
+    >>> attribute_vectors(items).values.toarray().astype(float).round(2).tolist()
     [[0.61, 0.8], [1.0, 0.0], [0.0, 0.0]]
     """
     incidence = attribute_incidence(items)
