@@ -1,7 +1,7 @@
 """Chapters 3 to 5: every recommender, one contract; `MODELS` has them by name."""
 
 from recsys_kit.recommenders.base import MODELS, Recommender, load
-from recsys_kit.recommenders.content import Content
+from recsys_kit.recommenders.content import Attributes, Content
 from recsys_kit.recommenders.context import ContextAware
 from recsys_kit.recommenders.factorization import ALS, BPR
 from recsys_kit.recommenders.formulas import (
@@ -11,12 +11,15 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
-from recsys_kit.recommenders.hybrid import Hybrid
+from recsys_kit.recommenders.hybrid import Hybrid, ReciprocalRankFusion, Switching
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
 from recsys_kit.recommenders.rules import AssociationRules
+from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSequence
+from recsys_kit.recommenders.stacking import Stack
 from recsys_kit.recommenders.towers import TwoTowers
+from recsys_kit.recommenders.transitions import ItemTransitions
 
 __all__ = [
     "ALS",
@@ -24,6 +27,7 @@ __all__ = [
     "EASE",
     "MODELS",
     "AssociationRules",
+    "Attributes",
     "Content",
     "ContextAware",
     "FormulaCollaborative",
@@ -34,10 +38,16 @@ __all__ = [
     "Hybrid",
     "ItemKNN",
     "ItemKNNBM25",
+    "ItemTransitions",
     "PopularInCategory",
     "PopularLately",
     "Popularity",
+    "ReciprocalRankFusion",
     "Recommender",
+    "ShallowSequence",
+    "Stack",
+    "Switching",
+    "TransformerSequence",
     "TwoTowers",
     "UserKNN",
     "load",

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.features.attributes import attribute_vectors
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
 
@@ -61,6 +62,10 @@ class Content(Recommender):
             lengths = np.linalg.norm(profiles, axis=1)
         return (product / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
 
+    def item_space(self) -> np.ndarray | sparse.csr_matrix:
+        """`(N, D)`: how alike two items are to this model."""
+        return self._vectors.values
+
     def _save_extra(self, folder: Path) -> None:
         self._vectors.save(folder / "vectors")
 
@@ -86,3 +91,17 @@ def reduced(values: np.ndarray | sparse.csr_matrix, dimension: int, seed: int) -
 
         values = TruncatedSVD(min(dimension, *values.shape), random_state=seed).fit_transform(values)
     return unit_rows(values.toarray() if sparse.issparse(values) else np.asarray(values))
+
+
+@dataclass
+class Attributes(Content):
+    """Content over the attributes of the items (brand, categories, tags), the rare ones weighing more."""
+
+    name = "attributes"
+    understands_text = False
+
+    def _fit(self, train: pd.DataFrame, *, items: pd.DataFrame | None = None, **inputs: Any) -> None:
+        super()._fit(train, item_vectors=attribute_vectors(items))
+
+    def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return Recommender._score_texts(self, texts)

@@ -1,103 +1,172 @@
-"""Several models, one list: standardised scores, weighted as validation says."""
+"""Several models, one list: a weighted blend, a fusion of ranks, a switch. Validation tunes them and keeps the best."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from recsys_kit.errors import ParameterError
-from recsys_kit.metrics import discounts
-from recsys_kit.recommenders.base import Histories, Recommender, load
+from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
+from recsys_kit.recommenders.validation import Validation, blocks, visible
 
-WEIGHT_STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-VALIDATION_CELLS = 2**27  # standardised scores held while the weights are chosen: 512 MB of float32
+WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+CANDIDATES = 50  # of each part and shopper: among these the weights are tried
 
 
 @dataclass
-class Hybrid(Recommender):
-    """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
+class Ensemble(Recommender):
+    """Models that share one list, on validation never below the best of them: where it would be, that part answers.
 
-    An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
-    weights are found on validation by coordinate ascent from the best single part upwards, so there the blend is never
-    below its best part. After `fit`, `weights` holds them and `validation` the NDCG@k of each part and of the blend.
-    Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
+    After `fit`, `validation` holds the mean NDCG@k of each part and of the whole, `kept` the name of what answers.
     """
 
     parts: Mapping[str, Recommender] = field(default_factory=dict)
-    """The models to blend, by name. A fitted part is used as it is; the others are fitted first."""
+    """The models, by name. A fitted part is used as it is; the others are fitted first."""
     k: int = 10
-    """The weights maximise NDCG at this k."""
-    max_validation_users: int = 1000
-    """At most this many shoppers, drawn by `seed`, judge the weights."""
+    """NDCG at this k is what validation maximises."""
+    max_validation_users: int = 25_000
+    """At most this many shoppers, drawn by `seed`, judge on validation."""
     seed: int = 0
 
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")  # fitted attributes that are plain values
+
+    @abstractmethod
+    def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
+        """Choose what there is to choose; the parts are fitted."""
+
+    @abstractmethod
+    def _combined(self, histories: Histories) -> np.ndarray:
+        """`(B, N)` float32 of the parts together."""
+
+    def _fit(self, train: pd.DataFrame, *, valid: pd.DataFrame | None = None, **inputs: Any) -> None:
+        if not self.parts or valid is None:
+            raise ParameterError(
+                "RK-315",
+                f"{self.name} needs parts and valid.",
+                f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid).",
+            )
+        for name, part in self.parts.items():
+            if not hasattr(part, "item_ids"):
+                part.fit(train, valid=valid, **inputs)
+            elif not part.fitted_like(self):
+                raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all parts on the same train.")
+        self.validation, self.kept = {}, self.name
+        validation = Validation.of(self, valid, max_users=self.max_validation_users, seed=self.seed)
+        self._learn(train, validation, {"valid": valid, **inputs})
+
+    def unfitted(self) -> Self:
+        """The same with parts that have learned nothing."""
+        return replace(self, parts={name: unfitted(part) for name, part in self.parts.items()})
+
+    # -- which is better -------------------------------------------------------------------------------------------
+
+    def _keep_the_better(self, validation: Validation | None, parts: Mapping[str, float]) -> None:
+        """Compare the whole with its parts, whose mean NDCG these are, shopper by shopper the same ones."""
+        if validation is None:  # nobody bought before and after the cut: nothing to choose by
+            return
+        self.validation = {**parts, self.name: float(np.nanmean(validation.of_model(self, self.k)))}
+        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
+        self._mark_scorable()
+
+    def _active(self) -> list[str]:
+        """The parts that answer, always in the same order."""
+        return [self.kept] if self.kept in self.parts else sorted(self.parts)
+
+    def _mark_scorable(self) -> None:
+        self.can_score = np.any([self.parts[name].can_score for name in self._active()], axis=0)
+
+    # -- scores ----------------------------------------------------------------------------------------------------
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        return self.parts[self.kept]._score(histories) if self.kept in self.parts else self._combined(histories)
+
+    def _knows(self, histories: Histories) -> np.ndarray:
+        return np.any([self.parts[name]._knows(histories) for name in self._active()], axis=0)
+
+    # -- on disk ---------------------------------------------------------------------------------------------------
+
+    def _parameters(self) -> dict[str, Any]:
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parts"}
+        return plain | {name: getattr(self, name) for name in self.learned}
+
+    def _save_extra(self, folder: Path) -> None:
+        for name in self._active():
+            self.parts[name].save(folder / "parts" / name)
+
+    @classmethod
+    def _restore(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
+        parameters = dict(meta["parameters"])
+        learned = {name: parameters.pop(name) for name in cls.learned}
+        parts = {part.name: load(part) for part in sorted((folder / "parts").iterdir())}
+        model = cls(parts, **parameters)
+        for name, value in learned.items():
+            setattr(model, name, value)
+        model._load_state(folder, meta)
+        return model
+
+
+def unfitted(model: Recommender) -> Recommender:
+    """A model of the same kind and parameters that has learned nothing."""
+    return model.unfitted() if isinstance(model, Ensemble) else replace(model)
+
+
+# -- the blend ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Hybrid(Ensemble):
+    """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
+
+    An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
+    weights are found on validation by coordinate ascent from the best single part upwards, and `weights` holds them.
+    Where the blend is below its best part on validation, `weights` hold that part alone.
+    Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
+    """
+
+    fixed: Mapping[str, float] | None = None
+    """Weights to use as they are; without them validation chooses."""
+
     name = "hybrid"
+    learned = (*Ensemble.learned, "weights")
 
     @property
     def understands_text(self) -> bool:  # type: ignore[override]
         """Whether a part that does has any weight."""
         return any(self.parts[name].understands_text for name in self._active())
 
-    def _fit(self, train: pd.DataFrame, *, valid: pd.DataFrame | None = None, **inputs: Any) -> None:
-        if not self.parts or valid is None:
-            raise ParameterError(
-                "RK-315", "hybrid needs parts and valid.", "Use Hybrid({'ease': EASE(), ...}).fit(train, valid=valid)."
-            )
-        for name, part in self.parts.items():
-            if not hasattr(part, "item_ids"):
-                part.fit(train, **inputs)
-            elif not part.fitted_like(self):
-                raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all parts on the same train.")
-        self._choose_weights(valid)
+    def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
+        self.weights = dict(self.fixed or dict.fromkeys(self.parts, 1.0))
+        self._mark_scorable()
+        if validation is not None and self.fixed is None:
+            search = _WeightSearch(self.parts, validation, self.k)
+            best = max(search.alone, key=search.alone.__getitem__)
+            self.weights = search.ascend(best)
+            self._mark_scorable()
+            self._keep_the_better(validation, search.alone)
+            if self.kept in self.parts:
+                self.weights = dict.fromkeys(self.parts, 0.0) | {self.kept: 1.0}
+                self.validation[self.name] = self.validation[self.kept]
         self._mark_scorable()
 
     def _active(self) -> list[str]:
-        return [name for name, weight in self.weights.items() if weight > 0]
+        return sorted(name for name, weight in self.weights.items() if weight > 0)
 
-    def _mark_scorable(self) -> None:
-        self.can_score = np.any([self.parts[name].can_score for name in self._active()], axis=0)
-
-    # -- the weights -----------------------------------------------------------------------------------------------
-
-    def _choose_weights(self, valid: pd.DataFrame) -> None:
-        validation = self._validation(valid)
-        if validation is None:  # nobody bought before and after the cut: nothing to choose by
-            self.weights, self.validation = dict.fromkeys(self.parts, 1.0), {}
-            return
-        nothing = dict.fromkeys(self.parts, 0.0)
-        self.validation = {name: validation.ndcg(nothing | {name: 1.0}) for name in self.parts}
-        best = max(self.validation, key=self.validation.__getitem__)
-        self.weights, reached = _ascend(validation, nothing | {best: 1.0}, self.validation[best])
-        self.validation[self.name] = reached
-
-    def _validation(self, valid: pd.DataFrame) -> "_Validation | None":
-        """The shoppers of validation with a history, and the items new to them that each had there."""
-        users = np.intersect1d(valid["user_id"].unique().astype(str), self.user_ids)
-        limit = min(self.max_validation_users, VALIDATION_CELLS // (len(self.parts) * len(self.item_ids)))
-        if len(users) > limit:
-            users = np.sort(np.random.default_rng(self.seed).choice(users, limit, replace=False))
-        histories = self.encode(self.known_histories(users))
-        had = histories.matrix(len(self.item_ids)).tocoo()
-        events = valid[valid["user_id"].isin(users)]
-        rows = np.searchsorted(users, events["user_id"].to_numpy(str))
-        wanted = pd.MultiIndex.from_arrays([rows, self._item_index.get_indexer(events["item_id"])]).unique()
-        wanted = wanted.difference(pd.MultiIndex.from_arrays([had.row, had.col]))
-        rows, items = (wanted.get_level_values(level).to_numpy(np.int64) for level in (0, 1))
-        rows, items = rows[items >= 0], items[items >= 0]
-        return _Validation(self, histories, rows, items) if len(rows) else None
-
-    # -- scores ----------------------------------------------------------------------------------------------------
+    def _combined(self, histories: Histories) -> np.ndarray:
+        return blended(self._standardised(histories), self._scorable(), self.weights)
 
     def _score(self, histories: Histories) -> np.ndarray:
+        return self._combined(histories)
+
+    def _standardised(self, histories: Histories) -> dict[str, np.ndarray]:
         parts = {name: self.parts[name] for name in self._active()}
-        return blended(
-            {name: standardised(part._score(histories), part.can_score) for name, part in parts.items()},
-            {name: part.can_score for name, part in parts.items()},
-            self.weights,
-        )
+        return {name: standardised(part._score(histories), part.can_score) for name, part in parts.items()}
+
+    def _scorable(self) -> dict[str, np.ndarray]:
+        return {name: self.parts[name].can_score for name in self._active()}
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         parts = {name: self.parts[name] for name in self._active() if self.parts[name].understands_text}
@@ -109,29 +178,6 @@ class Hybrid(Recommender):
         blend[:, ~np.any(list(scorable.values()), axis=0)] = -np.inf  # a product without text answers no sentence
         return blend
 
-    def _knows(self, histories: Histories) -> np.ndarray:
-        return np.any([self.parts[name]._knows(histories) for name in self._active()], axis=0)
-
-    # -- on disk ---------------------------------------------------------------------------------------------------
-
-    def _parameters(self) -> dict[str, Any]:
-        plain = {"k": self.k, "max_validation_users": self.max_validation_users, "seed": self.seed}
-        return plain | {"weights": self.weights, "validation": self.validation}
-
-    def _save_extra(self, folder: Path) -> None:
-        for name in self._active():
-            self.parts[name].save(folder / "parts" / name)
-
-    @classmethod
-    def _restore(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
-        parameters = dict(meta["parameters"])
-        weights, validation = parameters.pop("weights"), parameters.pop("validation")
-        parts = {name: load(folder / "parts" / name) for name, weight in weights.items() if weight > 0}
-        model = cls(parts, **parameters)
-        model.weights, model.validation = weights, validation
-        model._load_state(folder, meta)
-        return model
-
 
 def standardised(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
     """Each row of `(B, N)` to mean 0 and deviation 1 over the columns that can be scored; all else becomes 0.
@@ -140,10 +186,12 @@ def standardised(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
     array([[-1.,  1.,  0.],
            [ 0.,  0.,  0.]])
     """
-    known = scores[:, can_score]
-    deviation = known.std(axis=1, keepdims=True)
-    result = np.zeros_like(scores)
-    result[:, can_score] = (known - known.mean(axis=1, keepdims=True)) / np.where(deviation > 1e-12, deviation, np.inf)
+    n_known, unknown = max(1, np.count_nonzero(can_score)), np.flatnonzero(~can_score)
+    result = np.where(can_score, scores, scores.dtype.type(0))
+    result -= result.sum(axis=1, keepdims=True) / n_known
+    result[:, unknown] = 0
+    deviation = np.sqrt(np.einsum("ij,ij->i", result, result) / n_known)[:, None].astype(scores.dtype)
+    result /= np.where(deviation > 1e-12, deviation, np.inf)
     return result
 
 
@@ -157,57 +205,169 @@ def blended(
     array([[2., 2.]])
     """
     total = sum(scores[name] * scores[name].dtype.type(weights[name]) for name in scores)
-    share = sum(weights[name] * can_score[name] for name in scores)
-    return total / np.where(share > 0, share, 1).astype(total.dtype)
+    return total / _share(can_score, {name: weights[name] for name in scores}).astype(total.dtype)
 
 
-class _Validation:
-    """Everything that stays the same while weights are tried."""
+def _share(can_score: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
+    """`(N,)` the weight of the parts that can score an item; 1 where none can."""
+    share = sum(weight * can_score[name] for name, weight in weights.items())
+    return np.where(share > 0, share, 1)
 
-    def __init__(self, hybrid: Hybrid, histories: Histories, rows: np.ndarray, items: np.ndarray) -> None:
-        self.scores = {n: standardised(p._score(histories), p.can_score) for n, p in hybrid.parts.items()}
-        self.knows = {n: p._knows(histories) for n, p in hybrid.parts.items()}
-        self.can_score = {n: p.can_score for n, p in hybrid.parts.items()}
-        self.fallback = np.where(hybrid.item_counts > 0, hybrid.item_counts, -np.inf).astype(np.float32)
-        self.seen = np.repeat(np.arange(len(histories)), np.diff(histories.starts)), histories.items
-        self.rows, self.items, self.k = rows, items, hybrid.k
-        n_relevant = np.bincount(rows, minlength=len(histories))
-        self.judged = n_relevant > 0
-        self.ideal = np.r_[0.0, discounts(self.k).cumsum()][np.minimum(n_relevant, self.k)]
+
+class _WeightSearch:
+    """Weights are tried on the union of every part's best items, which fits in memory for all shoppers at once."""
+
+    def __init__(self, parts: Mapping[str, Recommender], validation: Validation, k: int) -> None:
+        self.validation, self.k = validation, k
+        self.can_score = {name: part.can_score for name, part in parts.items()}
+        ranks: dict[str, list[np.ndarray]] = {name: [] for name in parts}
+        items, scores, wanted = [], [], []
+        for place, block in blocks(validation.histories, len(next(iter(self.can_score.values())))):
+            standard = {name: standardised(part._score(block), part.can_score) for name, part in parts.items()}
+            best = []
+            for name, part in parts.items():
+                shown = visible(part, standard[name], block)
+                ranks[name].append(validation.block_ranks(place, shown))
+                best.append(top_k(shown, CANDIDATES))
+            columns = np.sort(np.concatenate(best, axis=1), axis=1)
+            columns[:, 1:][columns[:, 1:] == columns[:, :-1]] = -1  # named by several parts: once
+            items.append(columns.astype(np.int32))
+            scores.append(np.stack([np.take_along_axis(one, columns.clip(0), axis=1) for one in standard.values()]))
+            here = slice(*np.searchsorted(validation.rows, [place.start, place.stop]))
+            own = validation.rows[here] - place.start, validation.items[here]
+            wanted.append(np.stack([one[own] for one in standard.values()]))
+        self.items, self.scores, self.wanted = (
+            np.concatenate(items),
+            np.concatenate(scores, axis=1),
+            np.concatenate(wanted, axis=1),
+        )  # (B, C), (P, B, C), (P, W)
+        self.alone = {
+            name: float(np.nanmean(validation.ndcg(np.concatenate(of_part), k))) for name, of_part in ranks.items()
+        }
 
     def ndcg(self, weights: Mapping[str, float]) -> float:
-        """Mean NDCG@k of the blend with these weights, ranked over the whole catalogue."""
-        active = [name for name, weight in weights.items() if weight > 0]
-        blend = blended({name: self.scores[name] for name in active}, self.can_score, weights)
-        blend[:, ~np.any([self.can_score[name] for name in active], axis=0)] = -np.inf
-        blend[~np.any([self.knows[name] for name in active], axis=0)] = self.fallback
-        blend[self.seen] = -np.inf
-        ranks = self._ranks(blend)
-        gains = np.r_[0.0, discounts(self.k)][np.where(ranks <= self.k, ranks, 0)]
-        reached = np.bincount(self.rows, weights=gains, minlength=len(blend))
-        return float((reached[self.judged] / self.ideal[self.judged]).mean())
+        """Mean NDCG@k of the blend with these weights, as far as the candidates tell."""
+        share = _share(self.can_score, weights)
+        possible = np.any([self.can_score[name] for name, weight in weights.items() if weight > 0], axis=0)
+        factors = np.array([weights[name] for name in self.can_score], np.float32)
+        rows, items = self.validation.rows, self.validation.items
+        blend = np.tensordot(factors, self.scores, axes=1) / share[self.items]
+        blend[(self.items < 0) | ~possible[self.items]] = -np.inf
+        own = (factors @ self.wanted / share[items])[:, None]
+        ahead = (blend[rows] > own) | ((blend[rows] == own) & (self.items[rows] < items[:, None]))
+        ranks = np.where(possible[items], ahead.sum(axis=1) + 1, 0)
+        return float(np.nanmean(self.validation.ndcg(ranks, self.k)))
 
-    def _ranks(self, scores: np.ndarray) -> np.ndarray:
-        """From 1, of each wanted item; beyond the list where it cannot be scored."""
-        wanted = scores[self.rows, self.items]
-        better = np.empty(len(wanted), np.int64)
-        for start in range(0, len(wanted), 256):
-            part = slice(start, start + 256)
-            row_scores = scores[self.rows[part]]
-            ahead = row_scores > wanted[part, None]
-            tied = (row_scores == wanted[part, None]) & (np.arange(scores.shape[1]) < self.items[part, None])
-            better[part] = (ahead | tied).sum(axis=1)
-        return np.where(np.isneginf(wanted), scores.shape[1] + self.k, better) + 1
+    def ascend(self, best: str) -> dict[str, float]:
+        """From the best part alone: one weight after the other, keep what helps, until a whole round helps nothing."""
+        weights = dict.fromkeys(self.can_score, 0.0) | {best: 1.0}
+        reached, improved = self.ndcg(weights), True
+        while improved:
+            improved = False
+            for name in weights:
+                for step in WEIGHT_STEPS:
+                    trial = weights | {name: step}
+                    if any(trial.values()) and trial != weights and (value := self.ndcg(trial)) > reached + 1e-6:
+                        weights, reached, improved = trial, value, True
+        return weights
 
 
-def _ascend(validation: _Validation, weights: dict[str, float], reached: float) -> tuple[dict[str, float], float]:
-    """Try every step of one weight after the other, keep what helps, until a whole round helps nothing."""
-    improved = True
-    while improved:
-        improved = False
-        for name in weights:
-            for step in WEIGHT_STEPS:
-                trial = weights | {name: step}
-                if any(trial.values()) and (value := validation.ndcg(trial)) > reached + 1e-6:
-                    weights, reached, improved = trial, value, True
-    return weights, reached
+# -- fusion of ranks, and the switch -----------------------------------------------------------------------------------
+
+
+@dataclass
+class ReciprocalRankFusion(Ensemble):
+    """The sum over the parts of 1 / (constant + rank): no scores are compared, nothing is tuned.
+
+    Source: Cormack, Clarke and Buettcher, Reciprocal rank fusion outperforms Condorcet, SIGIR 2009.
+    """
+
+    constant: float = 60.0
+    """The larger, the less the first places stand out."""
+    depth: int = 200
+    """Places of each part that count; further down an item gets nothing from it."""
+
+    name = "rank_fusion"
+
+    def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
+        self._mark_scorable()
+        self._keep_the_better(validation, _alone(self, validation))
+
+    def _combined(self, histories: Histories) -> np.ndarray:
+        total = np.zeros((len(histories), len(self.item_ids)), np.float32)
+        for name in self._active():
+            part = self.parts[name]
+            shown = visible(part, part._score(histories), histories)
+            shown[had_before(histories)] = -np.inf
+            best = top_k(shown, self.depth)
+            rows, places = np.nonzero((best >= 0) & part._knows(histories)[:, None])
+            total[rows, best[rows, places]] += 1 / np.float32(self.constant + places + 1)
+        return total
+
+
+@dataclass
+class Switching(Ensemble):
+    """One part for newcomers, another for regulars: in each band of history lengths the best on validation answers.
+
+    Source: the switching hybrid of Burke, Hybrid recommender systems, 2002.
+    """
+
+    edges: tuple[int, ...] = (5, 10, 20)
+    """A band begins at each of these numbers of events, the first at none."""
+    min_shoppers: int = 50
+    """A band with fewer shoppers on validation takes the part that is best for all."""
+
+    name = "switching"
+    learned = (*Ensemble.learned, "choices")
+
+    def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
+        self.choices = [sorted(self.parts)[0]] * (len(self.edges) + 1)
+        self._mark_scorable()
+        if validation is None:
+            return
+        per_shopper = {name: validation.of_model(part, self.k) for name, part in self.parts.items()}
+        alone = {name: float(np.nanmean(values)) for name, values in per_shopper.items()}
+        band = self._bands(validation.histories)
+        for number in range(len(self.choices)):
+            shoppers = validation.judged & (band == number)
+            means = {name: values[shoppers].mean() for name, values in per_shopper.items()} if shoppers.any() else alone
+            means = means if shoppers.sum() >= self.min_shoppers else alone
+            self.choices[number] = max(means, key=means.__getitem__)
+        self._mark_scorable()
+        self._keep_the_better(validation, alone)
+
+    def _bands(self, histories: Histories) -> np.ndarray:
+        return np.digitize(np.diff(histories.starts), self.edges)
+
+    def _active(self) -> list[str]:
+        return super()._active() if self.kept in self.parts else sorted(set(self.choices))
+
+    def _combined(self, histories: Histories) -> np.ndarray:
+        chosen = np.array(self.choices)[self._bands(histories)]
+        scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
+        for name in sorted(set(chosen)):
+            part, rows = self.parts[name], np.flatnonzero(chosen == name)
+            own = part._score(_chosen_rows(histories, rows))
+            own[:, ~part.can_score] = own[:, part.can_score].min(axis=1, keepdims=True) - 1  # behind all it can score
+            scores[rows] = own
+        return scores
+
+
+def _alone(ensemble: Ensemble, validation: Validation | None) -> dict[str, float]:
+    """The mean NDCG@k of each part on validation."""
+    if validation is None:
+        return {}
+    return {name: float(np.nanmean(validation.of_model(part, ensemble.k))) for name, part in ensemble.parts.items()}
+
+
+def had_before(histories: Histories) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what the shoppers had."""
+    return np.repeat(np.arange(len(histories)), np.diff(histories.starts)), histories.items
+
+
+def _chosen_rows(histories: Histories, rows: np.ndarray) -> Histories:
+    """The histories of these rows, which are in ascending order."""
+    lengths = np.diff(histories.starts)
+    here = np.zeros(len(histories), bool)
+    here[rows] = True
+    return Histories(histories.items[np.repeat(here, lengths)], np.r_[0, lengths[rows].cumsum()])

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.features.text import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN
+from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Stack
+from recsys_kit.recommenders.hybrid import Ensemble
+from recsys_kit.recommenders.sequential import SequenceModel
 
 N_CIRCLES, ITEMS_EACH, USERS_EACH, EVENTS_EACH = 3, 10, 30, 6
 
@@ -42,16 +44,21 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     values = np.vstack([directions + rng.normal(0, 0.05, directions.shape), directions[[0]]])
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     items = pd.DataFrame({"item_id": [*ids, "new", "blank"], "category": [*(item[1] for item in ids), "0", None]})
+    items["attributes"] = [[f"circle {item[1]}"] for item in ids] + [["circle 0"], None]
     return PlantedShop(
         train, valid, items, Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"}), withheld
     )
 
 
 def unfitted(name: str):
-    """A model by its registered name; the hybrid with parts of three families."""
-    if name == "hybrid":
-        return Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()})
-    return MODELS[name]()
+    """A model by its registered name; an ensemble has parts of three families, a network few and quick steps."""
+    model = MODELS[name]
+    if issubclass(model, Ensemble):
+        few = {"trees": 10, "rankers": 1} if issubclass(model, Stack) else {}
+        return model({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}, **few)
+    if issubclass(model, SequenceModel):
+        return model(embedding_dim=16, learning_rate=0.01)
+    return model()
 
 
 def fitted(name: str, shop: PlantedShop):

@@ -1,0 +1,101 @@
+"""What the shoppers of validation took next, and how well a model ranks it: this tunes models, it never judges them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.metrics import discounts
+from recsys_kit.recommenders import base
+from recsys_kit.recommenders.base import Histories, Recommender
+
+PAIRS_AT_ONCE = 256
+
+
+def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Histories]]:
+    """Histories a few at a time, so that `(B, n_items)` scores stay small; each with its place."""
+    size = max(1, base.BLOCK_CELLS // n_items)
+    for start in range(0, len(histories), size):
+        stop = min(start + size, len(histories))
+        yield slice(start, stop), histories.block(start, stop)
+
+
+def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.ndarray:
+    """The scores `(B, N)` as `recommend` ranks them: -inf where the model cannot tell, popularity for a stranger."""
+    shown = np.where(model.can_score, scores, np.float32(-np.inf))
+    shown[~model._knows(histories)] = np.where(model.item_counts > 0, model.item_counts, -np.inf)
+    return shown
+
+
+@dataclass(frozen=True)
+class Validation:
+    """B shoppers with a training history, and the items new to them that each took in validation."""
+
+    histories: Histories
+    rows: np.ndarray
+    """(W,) the shopper of each wanted item, in order."""
+    items: np.ndarray
+    """(W,) its column."""
+
+    @classmethod
+    def of(cls, model: Recommender, valid: pd.DataFrame, *, max_users: int, seed: int) -> "Validation | None":
+        """At most `max_users` shoppers, drawn by `seed`; None where nobody came back for anything new."""
+        users = np.intersect1d(valid["user_id"].unique().astype(str), model.user_ids)
+        if len(users) > max_users:
+            users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
+        histories = model.encode(model.known_histories(users))
+        had = histories.matrix(len(model.item_ids)).tocoo()
+        events = valid[valid["user_id"].isin(users)]
+        rows = np.searchsorted(users, events["user_id"].to_numpy(str))
+        wanted = pd.MultiIndex.from_arrays([rows, model._item_index.get_indexer(events["item_id"])]).unique()
+        wanted = wanted.difference(pd.MultiIndex.from_arrays([had.row, had.col]))  # sorted
+        rows, items = (wanted.get_level_values(level).to_numpy(np.int64) for level in (0, 1))
+        rows, items = rows[items >= 0], items[items >= 0]
+        return cls(histories, rows, items) if len(rows) else None
+
+    @property
+    def judged(self) -> np.ndarray:
+        """`(B,)` bool: who took something new."""
+        return np.bincount(self.rows, minlength=len(self.histories)) > 0
+
+    def ranks(self, scores_of: Callable[[Histories], np.ndarray], n_items: int) -> np.ndarray:
+        """`(W,)` from 1: the place of each wanted item among all that its shopper has not had; 0 for none.
+
+        `scores_of` gives `(B, N)` scores, -inf where an item is not to be recommended.
+        """
+        return np.concatenate(
+            [self.block_ranks(place, scores_of(block)) for place, block in blocks(self.histories, n_items)]
+        )
+
+    def block_ranks(self, place: slice, scores: np.ndarray) -> np.ndarray:
+        """The ranks of the wanted items of the shoppers at `place`, whose scores these are; masks them in place."""
+        here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
+        rows, items = self.rows[here] - place.start, self.items[here]
+        block = self.histories.block(place.start, place.stop)
+        scores[np.repeat(np.arange(len(block)), np.diff(block.starts)), block.items] = -np.inf
+        wanted = scores[rows, items]
+        ranks = np.empty(len(rows), np.int64)
+        for start in range(0, len(rows), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            row_scores, own = scores[rows[part]], wanted[part, None]
+            tied = (row_scores == own) & (np.arange(scores.shape[1]) < items[part, None])  # the lower column wins
+            ranks[part] = ((row_scores > own) | tied).sum(axis=1) + 1
+        return np.where(np.isneginf(wanted), 0, ranks)
+
+    def ndcg(self, ranks: np.ndarray, k: int) -> np.ndarray:
+        """`(B,)` NDCG@k of each shopper from the ranks of all that they took; NaN where nothing was new.
+
+        >>> one = Validation(Histories(np.array([4]), np.array([0, 1])), rows=np.array([0]), items=np.array([7]))
+        >>> one.ndcg(np.array([2]), k=10).round(4)
+        array([0.6309])
+        """
+        n_relevant = np.bincount(self.rows, minlength=len(self.histories))
+        gains = np.r_[0.0, discounts(k)][np.where(ranks <= k, ranks, 0)]
+        ideal = np.r_[np.nan, discounts(k).cumsum()][np.minimum(n_relevant, k)]
+        return np.bincount(self.rows, weights=gains, minlength=len(n_relevant)) / ideal
+
+    def of_model(self, model: Recommender, k: int) -> np.ndarray:
+        """`(B,)` NDCG@k of the lists that this fitted model recommends."""
+        ranks = self.ranks(lambda block: visible(model, model._score(block), block), len(model.item_ids))
+        return self.ndcg(ranks, k)

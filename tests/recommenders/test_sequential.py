@@ -1,0 +1,189 @@
+"""The sequence models: the loss against torch's own, batches, what is read of a history, early stopping."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.nn import functional
+
+from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.features.vectors import Vectors
+from recsys_kit.recommenders import ShallowSequence, TransformerSequence, load
+from recsys_kit.recommenders.base import Histories
+from recsys_kit.recommenders.sequence_networks import CHUNK, CatalogueCrossEntropy, bucketed_batches, padded, windows
+from recsys_kit.recommenders.sequential import side_information
+from tests.recommenders.planted import planted_shop
+
+SHOP = planted_shop()
+SMALL = {"embedding_dim": 8, "epochs": 4, "learning_rate": 0.02}
+both = pytest.mark.parametrize("kind", [ShallowSequence, TransformerSequence])
+
+
+def chain(n_users=60, n_items=12, length=8, seed=0):
+    """Everyone walks round a circle of items from a random place: the next item is certain, and is new."""
+    starts = np.random.default_rng(seed).integers(0, n_items, n_users)
+    rows = [
+        (f"u{user:02d}", f"i{(start + step) % n_items:02d}", step)
+        for user, start in enumerate(starts)
+        for step in range(length)
+    ]
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "position"])
+
+
+# -- the loss ----------------------------------------------------------------------------------------------------------
+
+
+def loss_and_gradients(function, shoppers, items):
+    shoppers, items = (tensor.clone().requires_grad_() for tensor in (shoppers, items))
+    loss = function(shoppers, items)
+    (3 * loss).backward()
+    return loss.detach(), shoppers.grad, items.grad
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_the_loss_and_its_gradients_are_those_of_torch(dtype, tolerance):
+    generator = torch.Generator().manual_seed(0)
+    shoppers, items = (torch.randn(n, 16, generator=generator) for n in (2 * CHUNK + 7, 50))
+    targets = torch.randint(50, (len(shoppers),), generator=generator)
+    ours = loss_and_gradients(lambda u, e: CatalogueCrossEntropy.apply(u, e, targets, dtype), shoppers, items)
+    theirs = loss_and_gradients(lambda u, e: functional.cross_entropy(u @ e.T, targets), shoppers, items)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one - other).norm() <= tolerance * other.norm()
+
+
+def test_a_hopeless_target_costs_much_but_is_a_number():
+    items = torch.tensor([[1.0], [-1.0]])
+    loss = CatalogueCrossEntropy.apply(torch.tensor([[500.0]]), items, torch.tensor([1]), torch.float32)
+    assert 80 < loss < torch.inf
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_event_but_the_first_of_a_history_is_a_target_once():
+    histories = Histories(np.arange(30), np.array([0, 1, 8, 8, 30]))
+    starts, lengths = windows(histories, max_length=5)
+    targets = np.concatenate([start + 1 + np.arange(length) for start, length in zip(starts, lengths, strict=True)])
+    assert sorted(targets) == [*range(2, 8), *range(9, 30)]
+    assert lengths.max() == 5
+
+
+def test_batches_hold_each_window_once_of_about_one_length():
+    lengths = np.random.default_rng(0).integers(1, 40, 500)
+    batches = bucketed_batches(lengths, 200, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches)) == list(range(500))
+    assert max(lengths[batch].sum() for batch in batches) <= 200 + 40
+    assert np.mean([np.ptp(lengths[batch]) for batch in batches]) < 3
+
+
+def test_windows_are_filled_up_at_the_end():
+    items, real = padded(np.array([7, 8, 9]), np.array([0, 2]), np.array([2, 1]))
+    assert items[real].tolist() == [7, 8, 9]
+    assert real.tolist() == [[True, True], [True, False]]
+
+
+# -- the bodies --------------------------------------------------------------------------------------------------------
+
+
+@both
+def test_a_shopper_vector_does_not_know_what_comes_later(kind):
+    torch.manual_seed(0)
+    body = kind(**SMALL).body().eval()
+    rows = torch.randn(2, 6, 8)
+    changed = rows.clone()
+    changed[:, 4:] = torch.randn(2, 2, 8)
+    torch.testing.assert_close(body(rows)[:, :4], body(changed)[:, :4])
+    assert not torch.allclose(body(rows)[:, 4:], body(changed)[:, 4:])
+
+
+def test_the_shallow_pooling_is_its_formula():
+    torch.manual_seed(0)
+    body = ShallowSequence(embedding_dim=4).body().eval()
+    rows = torch.randn(1, 3, 4)
+    far, near = (sum(w * rows[0, 2 - d] for d, w in enumerate(ws)) / sum(ws) ** 0.5
+                 for power in (1, 8) if (ws := [(1 + d) ** -float(power) for d in range(3)]))  # fmt: skip
+    expected = body.norm(far + near + body.linear(torch.cat([far, near])))
+    torch.testing.assert_close(body(rows)[0, 2], expected)
+
+
+@both
+def test_the_next_item_of_a_certain_walk_is_found(kind):
+    model = kind(embedding_dim=16, learning_rate=0.02, dropout=0.0).fit(chain())
+    lists = model.recommend(histories=[["i03", "i04", "i05"], ["i09", "i10", "i11"]], k=1)
+    assert lists["item_id"].tolist() == ["i06", "i00"]
+
+
+@both
+def test_only_the_latest_events_are_read(kind):
+    model = kind(**SMALL, max_length=3).fit(SHOP.train)
+    long, short = model.score([["i20", "i21", "i00", "i01", "i02"], ["i00", "i01", "i02"]])
+    np.testing.assert_allclose(long, short, rtol=1e-5)
+
+
+# -- what is known of items --------------------------------------------------------------------------------------------
+
+
+def test_attributes_and_vectors_change_the_items_and_none_is_needed():
+    models = [
+        ShallowSequence(**SMALL).fit(SHOP.train, **inputs)
+        for inputs in ({}, {"items": SHOP.items}, {"item_vectors": SHOP.vectors})
+    ]
+    scores = [pd.Series(model.score([["i00", "i01"]])[0], model.item_ids)["i02"] for model in models]
+    assert len(set(scores)) == 3
+
+
+def test_side_information_is_aligned_to_the_items_sparse_or_dense():
+    dense = Vectors(["b", "a"], np.array([[1.0, 0], [0, 1]], np.float32), {})
+    rows = side_information(["a", "b"], None, dense)
+    assert rows[0].tolist() == [[0, 1], [1, 0]]
+    assert side_information(["a"], pd.DataFrame({"item_id": ["a"]}), None) == []
+
+
+# -- training ----------------------------------------------------------------------------------------------------------
+
+
+@both
+def test_the_best_epoch_on_validation_is_kept(kind):
+    model = kind(**SMALL | {"epochs": 8}, patience=2).fit(SHOP.train, valid=SHOP.valid)
+    from recsys_kit.recommenders.validation import Validation
+
+    validation = Validation.of(model, SHOP.valid, max_users=1000, seed=0)
+    assert np.nanmean(validation.of_model(model, 10)) == pytest.approx(max(model.validation), abs=1e-6)
+    assert len(model.validation) <= int(np.argmax(model.validation)) + 1 + 2
+
+
+def test_another_seed_gives_another_model_and_the_callers_random_state_is_left_alone():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first = ShallowSequence(**SMALL).fit(SHOP.train)
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(6)
+    again, other = (ShallowSequence(**SMALL, seed=seed).fit(SHOP.train) for seed in (0, 1))
+    np.testing.assert_array_equal(first.item_matrix, again.item_matrix)
+    assert not np.array_equal(first.item_matrix, other.item_matrix)
+
+
+def test_a_shop_where_nobody_came_back_still_gives_a_model(tmp_path):
+    train = pd.DataFrame({"user_id": ["u1", "u2"], "item_id": ["a", "b"], "position": [0, 0]})
+    model = ShallowSequence(**SMALL).fit(train, valid=train.iloc[:0])
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").recommend(histories=[["a"]], k=5)["item_id"].tolist() == ["b"]
+
+
+def test_a_rate_that_makes_the_loss_no_number_is_named():
+    with pytest.raises(DataError, match="RK-352"):
+        ShallowSequence(**SMALL | {"learning_rate": float("inf")}).fit(SHOP.train)
+
+
+def test_parameters_below_one_are_refused():
+    with pytest.raises(ParameterError, match="RK-351 epochs of shallow is 0"):
+        ShallowSequence(epochs=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@both
+def test_a_model_trained_on_a_gpu_answers_there_and_twice_the_same(kind):
+    first, again = (kind(**SMALL, device="cuda").fit(SHOP.train, items=SHOP.items) for _ in range(2))
+    np.testing.assert_array_equal(first.item_matrix, again.item_matrix)
+    assert len(first.recommend(["u000"], k=3)) == 3
