@@ -122,7 +122,7 @@ def test_interactions_alone_are_enough_where_no_text_is_needed(name):
     try:
         model = unfitted(name).fit(SHOP.train)
     except ParameterError as error:
-        assert error.code in ("RK-314", "RK-315")  # content and hybrid say what they need
+        assert error.code in ("RK-314", "RK-315", "RK-350")  # content, hybrids, attributes say what they need
         return
     assert len(model.recommend(["u000"], k=3)) == 3
 
