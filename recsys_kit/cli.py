@@ -68,8 +68,9 @@ def run(
     command goes on where it stopped.
     """
     from recsys_kit.data.sources import name_of, stem_of
-    from recsys_kit.workbook.parameters import list_chapters, plan_parameters, select_chapters
+    from recsys_kit.workbook.parameters import list_chapters, plan_parameters, refuse_paths, select_chapters
 
+    refuse_paths(settings or [])
     everything = list_chapters()
     chapters = select_chapters(everything, [key.strip() for key in only.split(",") if key.strip()], first=first)
     files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
@@ -100,7 +101,7 @@ def run(
         others=[chapter for chapter in everything if chapter not in chapters],
         timeout_s=timeout or None,
         force=force,
-        command=as_options(chosen | {"out": shared_name(folder)}, settings or []),
+        command=as_options(chosen | {"only": only, "from": first, "out": shared_name(folder)}, settings or []),
     )
     page = write_report(folder)
     show_results(folder)
@@ -190,13 +191,14 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of 
         for chapter in chapters
     }
     reasons = forecast(path, manifest, chapters, settings)
+    selected = manifest.get("selected", list(reasons))
     table = Table("chapter", "status", "next time", "why")
     for chapter in chapters:
         state, why = last_end(manifest["chapters"].get(chapter.name, {})), reasons[chapter.name]
         table.add_row(
             chapter.name,
             state.get("status", "not_requested").replace("_", " "),
-            "runs" if why else "reused",
+            "not asked for" if chapter.name not in selected else "runs" if why else "reused",
             escape("\n".join(why)),
         )
     Console(highlight=False, soft_wrap=False).print(table)

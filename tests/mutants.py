@@ -137,8 +137,8 @@ MUTANTS = [
     Mutant("masked items take part in ties", METRICS,
            "    discount[np.isneginf(ranked)] = 0  # never shown\n", "",
            f"{T_METRICS}::test_a_masked_item_is_never_shown_even_where_everything_is_tied"),
-    Mutant("ties broken by the place that partition leaves", BASE,
-           "    best.sort(axis=1)\n", "    best = best[:, ::-1]\n", ORDER),
+    Mutant("ties won by the later column", BASE,
+           "np.lexsort((column, -scores", "np.lexsort((-column, -scores", ORDER),
     # -- what is ranked
     Mutant("train items not masked", BASE, "        scores[rows, seen.items] = -np.inf\n", "", ORDER),
     Mutant("another user's mask row", BASE,

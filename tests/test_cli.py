@@ -154,6 +154,9 @@ def test_the_exit_code_tells_whose_fault_it_was_and_the_page_is_there(on_broken,
         (["--set", "sede=3"], "RK-302 parameter 'sede'"),
         (["--set", "seed=x"], "RK-303 parameter seed"),
         (["--only", "77"], "RK-304 chapter '77'"),
+        (["--only", "01", "--from", "02"], "RK-304 no chapter is left"),
+        (["--set", "run_dir=/tmp/z"], "RK-309 --set run_dir=/tmp/z"),
+        (["--set", "01.source=x"], "Use --source instead"),
     ],
 )
 def test_a_wrong_call_is_refused_before_anything_is_made(on_broken, tmp_path, arguments, words):
@@ -179,8 +182,8 @@ def test_the_same_command_again_runs_nothing_and_status_says_so(on_broken):
     assert "01_fine: started, 6 cells: --force" in on_broken(*arguments, "--force").output
     said = on_broken("status", "runs/x").output
     assert "reused" in next(line for line in said.splitlines() if "01_fine" in line)
-    assert "it has not run yet" in next(line for line in said.splitlines() if "02_raises" in line)
-    assert said.splitlines()[-1] == "recsys-kit run --out runs/x --set share=0.75"
+    assert "not asked for" in next(line for line in said.splitlines() if "02_raises" in line)
+    assert said.splitlines()[-1] == "recsys-kit run --only 01 --out runs/x --set share=0.75"
 
 
 def test_a_run_of_other_data_is_not_replaced_by_a_forgotten_option(on_broken, tmp_path):

@@ -87,7 +87,7 @@ def _check(one: Table, rows: FileRows, columns: Columns) -> FileCheck:
 
 def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
     """Report, quarantine and all refusals of tables that `validate` refuses."""
-    found = [inspect_table(table, frame, raw.readings) for table, frame in raw.frames.items()]
+    found = [inspect_table(table, frame, raw.readings.get(table)) for table, frame in raw.frames.items()]
     quarantine = pd.concat([pd.DataFrame(raw.rejected), *[one.bad for one in found]], ignore_index=True)
     report = [*raw.notes, *[entry for one in found for entry in one.entries], *quarantine_entries(quarantine)]
     return report, quarantine, [refusal for one in found for refusal in one.refusals]

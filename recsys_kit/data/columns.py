@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.tables import report_entry
+from recsys_kit.data.tables import TIMES, report_entry
 from recsys_kit.errors import DataError, ParameterError
 
 PRODUCT = ("title", "category", "brand", "description", "attributes", "image")
@@ -73,6 +73,7 @@ PERSONAL = (
     r"passport|creditcard|iban|邮箱|电话|手机|姓名|昵称|地址|身份证"
 )
 HOW = re.compile(r"(?P<column>.+):(?P<reading>day-first|month-first|-?\d+(?:\.\d+)?\.\.-?\d+(?:\.\d+)?)")
+READINGS = "day-first or month-first behind a time, a range from low to high behind a rating"
 SAMPLES = 3  # values shown in a question
 
 
@@ -107,11 +108,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Named:
-    """The tables with our column names, notes for the report, and how columns are to be read."""
+    """The tables with our column names, notes for the report, and by table how columns are to be read."""
 
     frames: dict[str, pd.DataFrame]
     notes: list[dict[str, Any]]
-    readings: dict[str, str]
+    readings: dict[str, dict[str, str]]
 
 
 # -- what was given ----------------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
     Wanted(name='rating', column='Score', table='', reading='0..10')
     """
     if not isinstance(columns, Mapping):
-        entries = [part for part in re.split(r",(?=\s*[A-Za-z_.]+=)", columns or "") if part.strip()]
+        entries = [part for part in re.split(r",(?=\s*[A-Za-z_][\w.]*=)", columns or "") if part.strip()]
         if broken := [entry for entry in entries if "=" not in entry]:
             raise ParameterError(
                 "RK-142", f"columns has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID."
@@ -160,7 +161,22 @@ def _entry(ours: str, theirs: str) -> Wanted:
             f"Did you mean {' or '.join(near)}?" if near else f"For a context column write ctx_{name}={theirs}.",
         )
     read = HOW.fullmatch(theirs)
-    return Wanted(name, read["column"], table, read["reading"]) if read else Wanted(name, theirs, table)
+    if read is None:
+        return Wanted(name, theirs, table)
+    _check_reading(name, read["reading"], theirs)
+    return Wanted(name, read["column"], table, read["reading"])
+
+
+def _check_reading(name: str, reading: str, theirs: str) -> None:
+    """RK-142 where a time is given a range, anything else a day order, or a range runs backwards."""
+    low, dots, high = reading.partition("..")
+    fits = name == "rating" and float(low) < float(high) if dots else name in TIMES
+    if not fits:
+        raise ParameterError(
+            "RK-142",
+            f"columns has {name}={theirs}; expected {READINGS}.",
+            "Such as timestamp=Date:day-first or rating=Score:0..10.",
+        )
 
 
 # -- names -> ours -----------------------------------------------------------------------------------------------------
@@ -186,7 +202,10 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
         frames[table.table] = pd.DataFrame({name: _plain(table.frame[column], name) for name, column in taken.items()},
                                            index=table.frame.index)  # fmt: skip
         notes += _notes(table, taken)
-    readings = {name: entry.reading for taken in chosen.values() for name, entry in taken.items() if entry.reading}
+    readings = {
+        table: {name: entry.reading for name, entry in taken.items() if entry.reading}
+        for table, taken in chosen.items()
+    }
     return Named(frames, notes, readings)
 
 

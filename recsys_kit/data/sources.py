@@ -204,7 +204,8 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
         for entry in rejected if entry["table"] == file
     ]  # fmt: skip
     frames = {table: _own_columns(table, frames[table], frames) for table in TABLES if table in frames}
-    return RawTables(name, frames, rejected, notes, named.readings)
+    readings = {table: named.readings.get(origin.get(table, table), {}) for table in frames}
+    return RawTables(name, frames, rejected, notes, readings)
 
 
 def _notes(table: str, rows: FileRows) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ class RawTables:
     """Rows that are not even a row (a line that is not JSON): entries of the quarantine."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     """What the source has to say: entries of the report."""
-    readings: Mapping[str, str] = field(default_factory=dict)
+    readings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """How a column is to be read where its values do not tell: {"timestamp": "day-first", "rating": "0..10"}."""
     truth: Any = None
 

@@ -6,7 +6,7 @@ is refused, with what it seems to mean.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ def validate(raw: RawTables) -> Dataset:
     report, tables = list(raw.notes), {}
     quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
     for table, frame in raw.frames.items():
-        found = inspect_table(table, frame, raw.readings)
+        found = inspect_table(table, frame, raw.readings.get(table))
         if found.refusals:
             raise found.refusals[0]
         quarantine.append(found.bad)
@@ -90,7 +90,7 @@ def validate(raw: RawTables) -> Dataset:
     )
 
 
-def inspect_table(table: str, frame: pd.DataFrame, readings: dict[str, str] | None = None) -> Inspection:
+def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] | None = None) -> Inspection:
     """Hold one table against its rules. Raises `DataError` (RK-104) where a required column is missing."""
     _check_columns(table, frame)
     readings = dict(readings or {})

@@ -327,7 +327,12 @@ class Recommender(ABC):
 def load(folder: str | Path) -> Recommender:
     """Read a model that `save` wrote; its class is found by the registered name, nothing in the file is run."""
     meta = _read_meta(folder)
-    return MODELS[meta["model"]]._restore(Path(folder), meta)
+    try:
+        return MODELS[meta["model"]]._restore(Path(folder), meta)
+    except (KeyError, TypeError) as problem:  # a parameter or an array that this version does not know, or misses
+        raise ArtifactError(
+            "RK-406", f"{folder} was written by another version ({problem}).", "Run notebook 04_evaluation again."
+        ) from problem
 
 
 def understands_text(folder: str | Path) -> bool:

@@ -22,12 +22,12 @@ from recsys_kit.workbook import lock
 from recsys_kit.workbook.engine import Watch, run_notebook
 from recsys_kit.workbook.manifest import edit_manifest, read_manifest, start_over
 from recsys_kit.workbook.parameters import Chapter
-from recsys_kit.workbook.progress import Progress, expected_seconds
+from recsys_kit.workbook.progress import Progress, expected_seconds, read_timings
 from recsys_kit.workbook.reuse import last_end, made_with, reasons_to_run
 from recsys_kit.workbook.runs import FILE_OPTIONS, remove_stale, shared_name
 from recsys_kit.workbook.saved_page import write_page
 from recsys_kit.workbook.signals import Interrupted, Signals
-from recsys_kit.workbook.storage import TEMPORARY, read_json, write_atomically, write_json
+from recsys_kit.workbook.storage import TEMPORARY, write_atomically, write_json
 
 FAILED = errors.RecsysKitError.exit_code  # of a run that can be resumed; input errors bring their own
 CODED = re.compile(r"RK-\d{3} ")
@@ -102,6 +102,7 @@ def execute(
                 outcomes.append(session.reuse_or_run(chapter, dict((parameters or {}).get(chapter.name, {})), force))
                 if outcomes[-1].failure:
                     break
+        signals.raise_waiting()
     for outcome in outcomes:
         _explain(outcome)
     return outcomes
@@ -146,6 +147,7 @@ def prepare(
     with edit_manifest(folder) as manifest:
         if command:
             manifest["command"] = list(command)
+        manifest["selected"] = [chapter.name for chapter in chapters]
         for chapter in others:
             manifest["chapters"].setdefault(chapter.name, {}).setdefault("status", "not_requested")
         for chapter in chapters:
@@ -276,14 +278,10 @@ def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
     with edit_manifest(folder) as manifest:
         manifest["chapters"][name] = {"status": "running"}
         manifest.setdefault("parameters", {})[name] = settings
-        if "dataset" in settings:
-            files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
-            manifest["source"] = {"dataset": settings["dataset"], **files}
 
 
 def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells: int, started: datetime) -> None:
-    path = folder / "timings.json"
-    timings = read_json(path) if path.exists() else {}
+    timings = read_timings(folder)
     timings[name] = {
         "seconds": seconds,
         "peak_memory_mb": peak_mb,
@@ -291,7 +289,7 @@ def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(path, timings)
+    write_json(folder / "timings.json", timings)
 
 
 def _record_end(folder: Path, name: str, status: str, failure: Failure | None, now: dict[str, Any]) -> str:
@@ -305,6 +303,9 @@ def _record_end(folder: Path, name: str, status: str, failure: Failure | None, n
         else:
             chapter["made_with"] = now
             remove_stale(folder, manifest, name)
+            if "dataset" in (settings := now["parameters"]):
+                files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
+                manifest["source"] = {"dataset": settings["dataset"], **files}
         return chapter.get("reason", "")
 
 

@@ -67,6 +67,18 @@ def _alive(pid: str) -> bool:
     return True
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a command, or a kernel of it, works in the folder at this moment."""
+    try:
+        with (folder / NAME).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def is_inherited(folder: Path) -> bool:
     """Whether this process is a kernel of the command that holds the folder's lock."""
     try:

@@ -6,15 +6,18 @@ place, so that a kill at any moment leaves a pair that agrees.
 
 import fcntl
 import hashlib
+import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from recsys_kit.errors import IntegrityError
-from recsys_kit.workbook.storage import json_text, read_json, sha256_of, write_atomically, write_json
+from recsys_kit.workbook.storage import json_text, sha256_of, write_atomically, write_json
 
 SCHEMA_VERSION = 2
+TRIES = 20
 NAME, CHECKSUM = "run.json", "run.json.sha256"
 START_OVER = "Start it over with --force: every chapter runs anew."
 
@@ -27,23 +30,40 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             the workbook wrote it.
     """
     path = folder / NAME
-    if not path.exists():
-        return {"schema_version": SCHEMA_VERSION, "chapters": {}, "artifacts": {}}
-    found, expected = sha256_of(path), _checksums(folder)
-    if found not in expected:
+    for _ in range(TRIES):  # a command that works in the folder may write between our two reads
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return {"schema_version": SCHEMA_VERSION, "chapters": {}, "artifacts": {}}
+        found, expected = hashlib.sha256(content).hexdigest(), _checksums(folder)
+        if found in expected:
+            break
+        time.sleep(0.01)
+    else:
+        if not expected and _version_of(content) not in (None, SCHEMA_VERSION):
+            raise _other_version(path, _version_of(content))
         known = " or ".join(expected) or "none, there is no run.json.sha256"
         raise IntegrityError(
             "RK-410", f"{path} is damaged or was edited: sha256 {found}; expected {known}.", START_OVER
         )
-    try:
-        manifest = read_json(path)
-        version = manifest["schema_version"]
-    except (ValueError, KeyError, TypeError):
-        raise IntegrityError("RK-410", f"{path} is not the manifest of a run.", START_OVER) from None
+    version = _version_of(content)
+    if version is None:
+        raise IntegrityError("RK-410", f"{path} is not the manifest of a run.", START_OVER)
     if version != SCHEMA_VERSION:
-        problem = f"{path} was written by another version: schema {version}; expected {SCHEMA_VERSION}."
-        raise IntegrityError("RK-411", problem, START_OVER)
-    return manifest
+        raise _other_version(path, version)
+    return json.loads(content)
+
+
+def _version_of(content: bytes) -> int | None:
+    try:
+        return json.loads(content)["schema_version"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _other_version(path: Path, version: int | None) -> IntegrityError:
+    problem = f"{path} was written by another version: schema {version}; expected {SCHEMA_VERSION}."
+    return IntegrityError("RK-411", problem, START_OVER)
 
 
 def _checksums(folder: Path) -> list[str]:

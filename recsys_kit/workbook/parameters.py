@@ -19,9 +19,10 @@ import nbformat
 from recsys_kit.data.sources import DATASETS
 from recsys_kit.data.splitting import METHODS
 from recsys_kit.errors import ParameterError
-from recsys_kit.workbook.runs import PROFILES, project_root
+from recsys_kit.workbook.runs import FILE_OPTIONS, PROFILES, project_root
 
 CHOICES = {"profile": PROFILES, "dataset": tuple(DATASETS), "split": METHODS}
+INSTEAD = {"run_dir": "--out"} | {name: f"--{name}" for name in FILE_OPTIONS}  # these are found before the chapters
 RANGE = re.compile(r"\s*\[(?P<low>[-+.e\d]*)\.\.(?P<high>[-+.e\d]*)\]\s*$")  # at the end of the help: [1..100], [0..]
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -103,7 +104,11 @@ def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: 
                 _nearest(key, known, "Pass numbers, such as --only 01,04."),
             )
     chosen = {known[key] for key in only} or set(range(len(chapters)))
-    return [chapter for place, chapter in enumerate(chapters) if place in chosen and place >= known.get(first, 0)]
+    selected = [chapter for place, chapter in enumerate(chapters) if place in chosen and place >= known.get(first, 0)]
+    if chapters and not selected:
+        problem = f"no chapter is left of --only {','.join(only)} from {first} on; expected at least one."
+        raise ParameterError("RK-304", problem, "Leave one of the two options out.")
+    return selected
 
 
 def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -133,6 +138,18 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
         for chapter in takers:
             plan[chapter.name][name] = convert(text, chapter.parameters[name], chapter.name)
     return plan
+
+
+def refuse_paths(settings: Sequence[str]) -> None:
+    """RK-309 for settings that have an option of their own: a folder or file counts from where the user is.
+
+    >>> refuse_paths(["epochs=2"])
+    """
+    for setting in settings:
+        name = setting.partition("=")[0].strip().rpartition(".")[2]
+        if option := INSTEAD.get(name):
+            problem = f"--set {setting} would go past the front door; expected the option."
+            raise ParameterError("RK-309", problem, f"Use {option} instead.")
 
 
 def convert(text: str, parameter: Parameter, chapter: str) -> Any:

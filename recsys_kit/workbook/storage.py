@@ -49,6 +49,16 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
@@ -63,6 +73,7 @@ def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
         if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
             path.rename(Path(temporary) / "old")
         new.rename(path)
+    flush_folder(path.parent)
 
 
 def json_text(value: Any) -> str:

@@ -6,6 +6,7 @@ import shlex
 import pandas as pd
 import pytest
 
+from recsys_kit.data import load_dataset
 from recsys_kit.data.columns import (
     Table,
     guess_columns,
@@ -207,3 +208,31 @@ def test_the_role_of_a_file_shows_in_its_columns(columns, kind):
 def test_a_column_line_is_one_word_for_the_shell():
     for text in ("text=Review Text", 'title="x"', "price=$ net", "a=it's"):
         assert shlex.split(quoted(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["rating=Score:day-first", "rating=Score:5..5", "rating=Score:10..0", "user_id=U:day-first", "timestamp=T:0..3"],
+)
+def test_a_reading_that_does_not_fit_its_column_is_refused(entry):
+    with pytest.raises(ParameterError, match="RK-142 columns has "):
+        parse_columns(entry)
+
+
+def test_names_of_ours_with_a_digit_are_told_apart():
+    assert [entry.name for entry in parse_columns("user_id=U,ctx_h24=H, item_id=I")] == [
+        "user_id",
+        "ctx_h24",
+        "item_id",
+    ]
+
+
+def test_each_table_has_its_own_reading_of_dates(tmp_path):
+    (tmp_path / "ev.csv").write_text("user_id,item_id,when\nu,i,03/04/2024\nu,j,04/04/2024\n")
+    (tmp_path / "rv.csv").write_text("review_id,text,when\nr,fine,03/04/2024\n")
+    columns = "interactions.timestamp=when:day-first,reviews.timestamp=when:month-first"
+    shop = load_dataset(
+        "files", interactions=str(tmp_path / "ev.csv"), reviews=str(tmp_path / "rv.csv"), columns=columns
+    )
+    assert shop.interactions["timestamp"].dt.month.tolist() == [4, 4]
+    assert shop.reviews["timestamp"].dt.month.tolist() == [3]

@@ -71,7 +71,7 @@ def test_a_known_shopper_is_answered_from_all_they_did_the_test_included(run):
 
 def test_the_columns_are_those_that_are_promised(run):
     listed = recsys_kit.recommend(run.folder, user="u000", k=3)
-    assert list(listed) == ["rank", "item_id", "title", "score", "reason", "fallback"]
+    assert list(listed) == ["rank", "item_id", "title", "category", "score", "reason", "fallback"]
     assert listed["rank"].tolist() == [1, 2, 3]
     assert listed["reason"].str.startswith("because you had “tea").all()
     assert listed["title"].str.startswith("tea").all()
@@ -271,7 +271,7 @@ def test_the_command_refuses_in_one_line(run):
 
 def test_the_export_holds_the_judged_lists_with_titles(run, tmp_path):
     shown = export_lists(run.folder, tmp_path / "all.csv")
-    assert list(shown) == ["model", "user_id", "rank", "item_id", "title", "score"]
+    assert list(shown) == ["model", "user_id", "rank", "item_id", "title", "category", "score"]
     back = pd.read_csv(tmp_path / "all.csv", dtype={"user_id": str, "item_id": str})
     judged = pd.read_parquet(run.path("results/recommendations.parquet"))
     assert (

@@ -13,7 +13,7 @@ from recsys_kit.errors import BusyError
 from recsys_kit.workbook import lock
 from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import list_chapters
-from recsys_kit.workbook.runs import open_run
+from recsys_kit.workbook.runs import Run, open_run
 from tests.workbook.test_execute import BROKEN
 
 HOLDS = "import sys, time; from pathlib import Path; from recsys_kit.workbook import lock\n"
@@ -39,10 +39,11 @@ def test_the_second_command_is_refused_at_once_with_the_pid_of_the_first(tmp_pat
 
 
 def test_a_notebook_opened_by_hand_does_not_write_meanwhile(tmp_path, holder):
-    run = open_run(tmp_path, chapter="04_evaluation", seed=7)
     with pytest.raises(BusyError, match="RK-501"):
-        run.write("results/protocol.json", {})
-    assert not run.path("results").exists()
+        open_run(tmp_path, chapter="04_evaluation", seed=7)
+    with pytest.raises(BusyError, match="RK-501"):
+        Run(tmp_path, "04_evaluation", 7, "quick").write("results/protocol.json", {})
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_killed_holder_frees_the_lock(tmp_path, holder):

@@ -1,6 +1,8 @@
 """A run folder keeps who made what and who read it, and shows nothing half-written."""
 
 import json
+import re
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,8 +10,8 @@ import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.workbook.manifest import edit_manifest
-from recsys_kit.workbook.runs import maker_of, open_run, remove_stale, resolve
+from recsys_kit.workbook.manifest import edit_manifest, read_manifest
+from recsys_kit.workbook.runs import LIBRARIES, maker_of, open_run, project_root, remove_stale, resolve
 from recsys_kit.workbook.storage import read_json, sha256_of, write_atomically, write_json
 
 
@@ -151,3 +153,36 @@ def test_what_only_an_earlier_run_made_goes_when_the_chapter_is_done_and_not_bef
         remove_stale(tmp_path, manifest, "01_preprocessing")
     assert second.read("data/reviews.parquet", required=False) is None
     assert sorted(read_json(tmp_path / "run.json")["artifacts"]) == ["data/items.parquet", "features/notes.json"]
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_what_an_unfinished_chapter_left_is_not_read_by_others(tmp_path, status):
+    open_run(tmp_path, chapter="01_preprocessing", seed=7).write("data/items.parquet", pd.DataFrame({"item_id": ["i"]}))
+    reader = open_run(tmp_path, chapter="02_feature_extraction", seed=7)
+    with edit_manifest(tmp_path) as manifest:
+        manifest["chapters"]["01_preprocessing"]["status"] = status
+    with pytest.raises(
+        ArtifactError, match=r"RK-405 data/items.parquet is not to be trusted: 01_preprocessing .*--only 01"
+    ):
+        reader.read("data/items.parquet")
+
+
+def test_a_manifest_can_be_read_while_another_writes_it(run):
+    def write() -> None:
+        for number in range(60):
+            with edit_manifest(run.folder) as state:
+                state["note"] = number
+
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(write)
+        while not writing.done():
+            read_manifest(run.folder)
+        writing.result()
+
+
+def test_every_library_that_computes_is_part_of_the_key():
+    project = tomllib.loads((project_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {re.match(r"[\w-]+", dependency)[0] for dependency in project["dependencies"]}
+    shows = {"jupyterlab", "ipykernel", "ipywidgets", "jupyter-client", "nbclient", "nbconvert", "nbformat",
+             "papermill", "jinja2", "latex2mathml", "psutil", "rich", "tqdm", "typer", "threadpoolctl"}  # fmt: skip
+    assert named - shows == set(LIBRARIES)
