@@ -102,7 +102,6 @@ def execute(
                 outcomes.append(session.reuse_or_run(chapter, dict((parameters or {}).get(chapter.name, {})), force))
                 if outcomes[-1].failure:
                     break
-        signals.raise_waiting()
     for outcome in outcomes:
         _explain(outcome)
     return outcomes
