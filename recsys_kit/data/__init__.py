@@ -12,7 +12,7 @@ from recsys_kit.data.describe import (
     leak_counts,
     waterfall,
 )
-from recsys_kit.data.sources import DATASETS, load_dataset, name_of, read_source, source_files
+from recsys_kit.data.sources import DATASETS, load_dataset, name_of, source_files
 from recsys_kit.data.splitting import Split, assign_parts, read_split, split_at_random, split_interactions
 from recsys_kit.data.tables import Dataset, RawTables, item_hash, item_texts, order_events, review_texts
 from recsys_kit.data.validation import validate
@@ -20,7 +20,7 @@ from recsys_kit.data.validation import validate
 __all__ = [
     "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
     "choose_product", "choose_shopper", "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts",
-    "k_core", "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events", "read_source", "read_split",
+    "k_core", "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events", "read_split",
     "repeated_ratings", "review_texts", "sample_users", "source_files", "split_at_random", "split_interactions",
     "validate", "waterfall",
 ]  # fmt: skip

@@ -71,52 +71,38 @@ def stem_of(files: Mapping[str, str]) -> str:
     return split_member(first)[0].name.split(".")[0] or "files"
 
 
-def source_files(
-    name: str = "toyshop",
-    *,
-    source: str | Path = "",
-    interactions: str | Path = "",
-    items: str | Path = "",
-    users: str | Path = "",
-    reviews: str | Path = "",
-    columns: Columns = None,
-    encoding: str = "",
-) -> list[Path]:
+def source_files(name: str = "toyshop", **options: Any) -> list[Path]:
     """Every file that `load_dataset` will read with the same arguments, whether it exists or not.
 
     >>> source_files(interactions="shop.zip::events.csv", items="items.csv")
     [PosixPath('shop.zip'), PosixPath('items.csv')]
     """
-    files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
+    files = {option: options.get(option, "") for option in ("source", *TABLES)}
     name = name_of(name, **files)
     if name == "amazon":
-        return [path for path in find_files(_source(name, source)) if path]
+        return [path for path in find_files(_source(name, files["source"])) if path]
     return [split_member(Path(path).expanduser())[0] for path in files.values() if str(path)]
 
 
 def read_source(
     name: str = "toyshop",
+    files: Mapping[str, str | Path] | None = None,
     *,
-    source: str | Path = "",
-    interactions: str | Path = "",
-    items: str | Path = "",
-    users: str | Path = "",
-    reviews: str | Path = "",
     columns: Columns = None,
     encoding: str = "",
     seed: int = 7,
 ) -> RawTables:
-    """The tables as they came, before any rule; the arguments are those of `load_dataset`."""
-    files = {"interactions": interactions, "items": items, "users": users, "reviews": reviews}
-    name = name_of(name, source=source, **files)
+    """The tables as they came, before any rule; `files` by `source` or table, the rest as for `load_dataset`."""
+    given = {option: path for option, path in (files or {}).items() if str(path)}
+    name = name_of(name, **given)
     if name == "toyshop":
         shop = make_toyshop(seed)
         return RawTables(name, shop.frames, truth=shop)
     if name == "amazon":
-        return read_amazon(_source(name, source))
+        return read_amazon(_source(name, given.get("source", "")))
     if name == "sequences":
-        return _read_sequences(_source(name, source), items, columns, encoding)
-    own = {table: Path(path).expanduser() for table, path in files.items() if str(path)}
+        return _read_sequences(_source(name, given.get("source", "")), given.get("items", ""), columns, encoding)
+    own = {table: Path(path).expanduser() for table, path in given.items()}
     if not own:
         raise DataError(
             "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
@@ -159,11 +145,8 @@ def load_dataset(
     >>> load_dataset("toyshop", seed=7).row_counts().loc["items"].tolist()  # read, kept, deduplicated, quarantined
     [805, 800, 5, 0]
     """
-    raw = read_source(
-        name, source=source, interactions=interactions, items=items, users=users, reviews=reviews,
-        columns=columns, encoding=encoding, seed=seed,
-    )  # fmt: skip
-    return clean(validate(raw))
+    files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
+    return clean(validate(read_source(name, files, columns=columns, encoding=encoding, seed=seed)))
 
 
 def _source(name: str, source: str | Path) -> Path:

@@ -263,11 +263,15 @@ class Recommender(ABC):
             raw = self._score_texts(texts)
         else:
             raw = self._score(histories) if context is None else self._score_in_context(histories, context)
-        scores = np.where(self.can_score, raw, np.float32(-np.inf))
-        answered = (np.isfinite(scores) & (scores != 0)).any(axis=1)  # a text of which no word is known scores 0
+        answered = (self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)  # no word of the text is known: all 0
         fallback = ~(self._knows(histories) if texts is None else answered)
-        scores[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
-        return scores, fallback
+        return self.visible(raw, fallback), fallback
+
+    def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+        """The scores `(B, N)` as they are ranked: -inf where the model cannot tell, popularity in `fallback` rows."""
+        shown = np.where(self.can_score, scores, np.float32(-np.inf))
+        shown[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
+        return shown
 
     def _ranked(
         self, queries: Sequence[Any], scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray

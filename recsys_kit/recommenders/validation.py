@@ -22,10 +22,8 @@ def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Historie
 
 
 def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.ndarray:
-    """The scores `(B, N)` as `recommend` ranks them: -inf where the model cannot tell, popularity for a stranger."""
-    shown = np.where(model.can_score, scores, np.float32(-np.inf))
-    shown[~model._knows(histories)] = np.where(model.item_counts > 0, model.item_counts, -np.inf)
-    return shown
+    """The scores `(B, N)` of histories as `recommend` ranks them."""
+    return model.visible(scores, ~model._knows(histories))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from recsys_kit.data.tables import order_events
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Recommender, load
+from recsys_kit.recommenders.base import Recommender, load, understands_text
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.workbook.runs import Run, run_folder
 
@@ -211,7 +211,7 @@ class RunModels(Mapping[str, Recommender]):
 
     def understands_text(self, name: str) -> bool:
         """Whether the model can answer a sentence; its arrays are not read for that."""
-        return self._run.read(f"models/{name}/model.json").get("understands_text", False)
+        return self._run.read(f"models/{name}/model.json", lambda path: understands_text(path.parent))
 
     def best(self, *, for_text: bool = False) -> str:
         """The first name of the leaderboard, or the first that understands text (RK-332 where none does)."""

@@ -84,7 +84,7 @@ def damaged(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
         chapters = listed([chapter_title(name) for name in sorted({maker_of(name) for name, _ in bad})])
         yield Caution(
             "Results are damaged",
-            f"{found}. This page shows what can be read, and it may not be what the run found.",
+            f"{found}. What they would say is left out of this page.",
             f"Run chapter {chapters} again.",
         )
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import project_root
-from recsys_kit.workbook.storage import READERS, write_atomically
+from recsys_kit.workbook.storage import READERS, read_json, sha256_of, write_atomically
 
 METRIC = "ndcg"
 LONGEST_NAME = 24  # of a model beside a plot
@@ -45,10 +45,18 @@ def fill(template: str, **values: Any) -> str:
 
 
 def read(folder: Path, name: str) -> Any:
-    """One file of the run; None where it is absent or cannot be read (the page of a failed run still appears)."""
+    """One file of the run; None where it is absent, cannot be read, or is not what was written.
+
+    So the page of a failed or damaged run still appears, and shows nothing that nobody found.
+    """
     path = folder / name
     try:
-        return READERS[path.suffix](path) if path.exists() else None
+        wanted = read_json(folder / "run.json")["artifacts"].get(name)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # no manifest to hold the file against
+        wanted = None
+    try:
+        whole = path.exists() and wanted in (None, sha256_of(path))
+        return READERS[path.suffix](path) if whole else None
     except (ValueError, OSError):  # JSON and Parquet errors are kinds of these
         return None
 

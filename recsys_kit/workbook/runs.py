@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_kit import data
+from recsys_kit.data.tables import TABLES
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
 from recsys_kit.workbook import lock
 from recsys_kit.workbook.manifest import edit_manifest, read_manifest
@@ -54,8 +55,8 @@ MISSING = {  # why a chapter that ended has not made an artifact that others req
     "data/train.parquet": "this data set has no events of shoppers",
 }
 UNFINISHED = {"running": "was killed", "failed": "failed", "interrupted": "was interrupted"}
-OPTIONS = ("dataset", "source", "interactions", "items", "users", "reviews", "columns", "encoding", "profile")
-FILE_OPTIONS = ("source", "interactions", "items", "users", "reviews")
+FILE_OPTIONS = ("source", *TABLES)
+OPTIONS = ("dataset", *FILE_OPTIONS, "columns", "encoding", "profile")  # parameters with an option of their own
 
 
 def project_root() -> Path:

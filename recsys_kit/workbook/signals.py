@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while chapters run: they stop a cell at once, and wait while something is being kept."""
+"""SIGINT, SIGTERM, SIGHUP while chapters run: they stop a cell at once, and wait while something is being kept."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM reached the command; `exit_code` is 130 or 143.
+    """A signal reached the command; `exit_code` is 128 and its number: 130 for SIGINT, 143 for SIGTERM.
 
     >>> Interrupted(signal.SIGTERM).exit_code
     143
@@ -32,7 +32,8 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there can handlers be set
-            self._before = {n: signal.signal(n, self._handle) for n in STOPS}
+            heard = [n for n in STOPS if signal.getsignal(n) is not signal.SIG_IGN]  # nohup: nobody is to be disturbed
+            self._before = {n: signal.signal(n, self._handle) for n in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,15 +46,11 @@ class Signals:
             self._listening = False  # a second one does not disturb the clean-up after the first
             raise Interrupted(number)
 
-    def raise_waiting(self) -> None:
-        """Raise for a signal that came while nobody listened."""
-        if self.received:
-            raise Interrupted(self.received)
-
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Signals raise here; one that came earlier raises at once."""
-        self.raise_waiting()
+        if self.received:
+            raise Interrupted(self.received)
         self._listening = True
         try:
             yield

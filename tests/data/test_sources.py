@@ -14,15 +14,12 @@ import pytest
 from recsys_kit.data import (
     assign_parts,
     check_files,
-    clean,
     facts,
     load_dataset,
     name_of,
-    read_source,
     sample_users,
     source_files,
     split_interactions,
-    validate,
 )
 from recsys_kit.errors import DataError, ParameterError
 
@@ -424,9 +421,8 @@ class TestRealData:
         path = Path(REAL) / "movielens-100k/ml-100k.inter"
         with pytest.raises(DataError, match="user_id = user_id:token"):
             load_dataset(interactions=path)
-        raw = read_source("files", interactions=path, columns={
+        shop = load_dataset(interactions=path, columns={
             "user_id": "user_id:token", "item_id": "item_id:token", "rating": "rating:float",
             "timestamp": "timestamp:float"})  # fmt: skip
-        shop = clean(validate(raw))
         assert len(shop.interactions) == 100_000
         assert shop.interactions["timestamp"].min() > pd.Timestamp("1997-01-01", tz="UTC")

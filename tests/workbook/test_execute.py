@@ -16,6 +16,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.workbook import engine
 from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import list_chapters, select_chapters
+from recsys_kit.workbook.signals import Signals
 
 BROKEN = Path(__file__).parents[1] / "notebooks" / "broken"
 
@@ -136,7 +137,7 @@ def test_what_follows_a_failure_is_not_reached_and_earlier_records_stay(tmp_path
     assert statuses(tmp_path) == {"01": "done", "02": "failed", "05": "not_reached"} | others
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_keeps_what_was_executed_and_leaves_no_kernel(tmp_path, number, code):
     before = kernels()
     script = (
@@ -171,6 +172,16 @@ def test_a_signal_ends_the_run_keeps_what_was_executed_and_leaves_no_kernel(tmp_
     assert "waiting" in saved.read_text()
     assert saved.with_suffix(".html").exists()
     assert kernels() - before == set()
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_kernel_ends_when_its_command_is_killed(tmp_path):

@@ -18,6 +18,7 @@ from recsys_kit.workbook.report import (
     summary,
     write_report,
 )
+from recsys_kit.workbook.storage import sha256_of
 
 EVIL = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>"
@@ -182,6 +183,18 @@ def test_a_real_run_has_a_page_with_every_part(small_run):
 
 
 # -- whole without its parts -------------------------------------------------------------------------------------------
+
+
+def test_a_result_that_is_not_what_was_written_is_left_out_and_said(folder):
+    state = json.loads((folder / "run.json").read_text())
+    name = "results/metrics.parquet"
+    state["artifacts"] = {name: sha256_of(folder / name)}
+    write(folder, "run.json", state)
+    assert "hybrid" in Page(render(folder)).text
+    METRICS.assign(value=0.987, low=0.98, high=0.99).to_parquet(folder / name)
+    shown = Page(render(folder)).text
+    assert "0.987" not in shown
+    assert "Results are damaged" in shown
 
 
 @pytest.mark.parametrize(
