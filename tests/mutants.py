@@ -140,9 +140,9 @@ MUTANTS = [
     Mutant("ties won by the later column", BASE,
            "np.lexsort((column, -scores", "np.lexsort((-column, -scores", ORDER),
     # -- what is ranked
-    Mutant("train items not masked", BASE, "        scores[rows, seen.items] = -np.inf\n", "", ORDER),
+    Mutant("train items not masked", BASE, "        scores[rows, had] = -np.inf\n", "", ORDER),
     Mutant("another user's mask row", BASE,
-           "scores[rows, seen.items] = -np.inf", "scores[len(scores) - 1 - rows, seen.items] = -np.inf", ORDER),
+           "scores[rows, had] = -np.inf", "scores[len(scores) - 1 - rows, had] = -np.inf", ORDER),
     Mutant("mask of the first block for every block", BASE,
            "masked.block(start, stop), k, fallback", "masked.block(0, stop - start), k, fallback",
            f"{T_JUDGING}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),

@@ -31,6 +31,11 @@ class Histories:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    @property
+    def cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column, in a `(B, N)` array, of each event."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts)), self.items
+
     def block(self, start: int, stop: int) -> "Histories":
         """The histories `start` to `stop`."""
         starts = self.starts[start : stop + 1]
@@ -41,9 +46,8 @@ class Histories:
 
         An item that was had repeatedly weighs as its latest event.
         """
-        lengths = np.diff(self.starts)
-        back = np.repeat(self.starts[1:], lengths) - np.arange(len(self.items)) - 1
-        rows = np.repeat(np.arange(len(self)), lengths)
+        rows = self.cells[0]
+        back = self.starts[1:][rows] - np.arange(len(self.items)) - 1
         latest = ~pd.DataFrame({"row": rows, "item": self.items}).duplicated(keep="last").to_numpy()
         weights = (1.0 + back[latest]) ** -decay
         return sparse.csr_array(
@@ -277,8 +281,8 @@ class Recommender(ABC):
         self, queries: Sequence[Any], scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray
     ) -> pd.DataFrame:
         """Mask what was seen, take the best k, put the lists under one another."""
-        rows = np.repeat(np.arange(len(seen)), np.diff(seen.starts))
-        scores[rows, seen.items] = -np.inf
+        rows, had = seen.cells
+        scores[rows, had] = -np.inf
         best = top_k(scores, k)
         row, place = np.nonzero(best >= 0)
         item = best[row, place]

@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from recsys_kit.recommenders import base as contract
 from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
 from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.recommenders.validation import blocks
 
 PRIOR = 5.0  # events under every circumstance alike that each item is given, so that one event proves little
 BINS = 50  # parts of the training period for which there is a trend
@@ -101,13 +101,10 @@ class ContextAware(Recommender):
         import lightgbm
 
         histories = earlier.encode(earlier.known_histories(asked["user_id"]))
-        size = max(1, contract.BLOCK_CELLS // len(self.item_ids))
         features, labels, groups = [], [], []
-        for start in range(0, len(asked), size):
-            some = slice(start, start + size)
-            block, target = histories.block(start, min(start + size, len(asked))), asked["item_index"].to_numpy()[some]
+        for some, block in blocks(histories, len(self.item_ids)):
             chosen, scores = self._candidates(earlier, block)
-            hit = chosen == target[:, None]
+            hit = chosen == asked["item_index"].to_numpy()[some, None]
             found = np.flatnonzero(hit.any(axis=1))  # where the base has missed there is no order to learn
             there = chosen[found] >= 0
             features.append(self._features(chosen, scores, asked.iloc[some])[found][there])
@@ -124,7 +121,7 @@ class ContextAware(Recommender):
     def _candidates(self, base: Recommender, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
         """The base's best items that were not had, `(B, K)` with -1 where there are fewer, and all of its scores."""
         scores = np.where(base.can_score, base._score(histories), -np.inf).astype(np.float32)
-        scores[np.repeat(np.arange(len(histories)), np.diff(histories.starts)), histories.items] = -np.inf
+        scores[histories.cells] = -np.inf
         return top_k(scores, self.candidates), scores
 
     def _features(self, chosen: np.ndarray, scores: np.ndarray, context: pd.DataFrame) -> np.ndarray:

@@ -298,7 +298,7 @@ class ReciprocalRankFusion(Ensemble):
         for name in self._active():
             part = self.parts[name]
             shown = visible(part, part._score(histories), histories)
-            shown[had_before(histories)] = -np.inf
+            shown[histories.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & part._knows(histories)[:, None])
             total[rows, best[rows, places]] += 1 / np.float32(self.constant + places + 1)
@@ -358,11 +358,6 @@ def _alone(ensemble: Ensemble, validation: Validation | None) -> dict[str, float
     if validation is None:
         return {}
     return {name: float(np.nanmean(validation.of_model(part, ensemble.k))) for name, part in ensemble.parts.items()}
-
-
-def had_before(histories: Histories) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of what the shoppers had."""
-    return np.repeat(np.arange(len(histories)), np.diff(histories.starts)), histories.items
 
 
 def _chosen_rows(histories: Histories, rows: np.ndarray) -> Histories:

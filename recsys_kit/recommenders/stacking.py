@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from recsys_kit.recommenders.base import Histories, top_k
-from recsys_kit.recommenders.hybrid import Hybrid, blended, had_before, unfitted
+from recsys_kit.recommenders.hybrid import Hybrid, blended, unfitted
 from recsys_kit.recommenders.transitions import transition_counts
 from recsys_kit.recommenders.validation import Validation, blocks
 
@@ -163,7 +163,7 @@ def candidate_features(
     standard = blend._standardised(histories)
     scores = blended(standard, blend._scorable(), blend.weights)
     shown = np.where(blend.can_score, scores, np.float32(-np.inf))
-    shown[had_before(histories)] = -np.inf
+    shown[histories.cells] = -np.inf
     items = top_k(shown, n)
     shape, safe = items.shape, items.clip(0)
     lengths = np.diff(histories.starts)

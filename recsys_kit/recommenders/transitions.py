@@ -17,7 +17,7 @@ def transition_counts(histories: Histories, n_items: int, window: int, decay: fl
     >>> transition_counts(histories, 3, window=2, decay=1.0).toarray().tolist()
     [[0.0, 1.0, 0.5], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
-    owner = np.repeat(np.arange(len(histories)), np.diff(histories.starts))
+    owner, _ = histories.cells
     counts = sparse.csr_array((n_items, n_items), dtype=np.float32)
     for distance in range(1, min(window, len(owner) - 1) + 1):
         same = owner[distance:] == owner[:-distance]

@@ -71,7 +71,7 @@ class Validation:
         here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
         rows, items = self.rows[here] - place.start, self.items[here]
         block = self.histories.block(place.start, place.stop)
-        scores[np.repeat(np.arange(len(block)), np.diff(block.starts)), block.items] = -np.inf
+        scores[block.cells] = -np.inf
         wanted = scores[rows, items]
         ranks = np.empty(len(rows), np.int64)
         for start in range(0, len(rows), PAIRS_AT_ONCE):

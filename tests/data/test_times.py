@@ -85,7 +85,7 @@ def door(times: list[str], ratings: list[str] | None = None, **readings: str):
     )
     if ratings:
         frame["rating"] = ratings
-    return validate(RawTables("made", {"interactions": frame}, readings=readings))
+    return validate(RawTables("made", {"interactions": frame}, readings={"interactions": readings}))
 
 
 def test_the_report_says_how_numbers_were_read():
