@@ -316,6 +316,17 @@ def show_comparison(before: Path, after: Path) -> None:
 
 
 @app.command()
+def published(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of runs on data that papers share.")],
+) -> None:
+    """Our leaderboard beside published numbers of the same protocol, as Markdown."""
+    from recsys_kit.evaluation.published import of_run
+    from recsys_kit.shop.serving import visit
+
+    print("\n\n".join(of_run(visit(folder)) for folder in folders))
+
+
+@app.command()
 def recommend(
     folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
     user: Annotated[str | None, typer.Option(help="A shopper of the run.")] = None,

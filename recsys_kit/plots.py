@@ -17,9 +17,23 @@ GREY = "#8A8A8A"
 COLOURS = {
     "train": BLUE, "valid": ORANGE, "test": VERMILION, "set_aside": GREY, "quarantined": GREY,
     "majority": GREY, "popularity": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
-    "item_knn": GREEN, "ease": BLUE, "content_tfidf": ORANGE, "content_minilm": SKY, "hybrid": VERMILION,
+    "popular_lately": GREY, "popular_in_category": GREY,
+    "item_knn": GREEN, "item_knn_bm25": GREEN, "user_knn": GREEN, "transitions": GREEN, "association_rules": GREEN,
+    "ease": BLUE, "als": BLUE, "bpr": BLUE,
+    "content_tfidf": ORANGE, "content_minilm": SKY, "attributes": ORANGE, "context_aware": GREEN,
+    "two_towers": PURPLE, "shallow": PURPLE, "transformer": PURPLE,
+    "formula_collaborative": BLACK, "formula_content": BLACK, "formula_deep": BLACK, "formula_similarity": BLACK,
+    "formula_pair": BLACK,
+    "hybrid": VERMILION, "stack": VERMILION, "rank_fusion": VERMILION, "switching": VERMILION,
 }  # fmt: skip
-MARKERS = {"popularity": "s", "item_knn": "^", "ease": "D", "content_tfidf": "v", "content_minilm": "P", "hybrid": "o"}
+MARKERS = {
+    "popularity": "s", "popular_lately": "<", "popular_in_category": ">",
+    "item_knn": "^", "item_knn_bm25": "1", "user_knn": "2", "transitions": ">", "association_rules": "x",
+    "ease": "D", "als": "d", "bpr": "h", "content_tfidf": "v", "content_minilm": "P", "attributes": "<",
+    "context_aware": "p", "two_towers": "H", "shallow": "*", "transformer": "X",
+    "formula_collaborative": "1", "formula_content": "2", "formula_deep": "3", "formula_similarity": "4",
+    "formula_pair": "+", "hybrid": "o", "stack": "8", "rank_fusion": "s", "switching": "d",
+}  # fmt: skip
 
 
 def colour_of(name: str) -> str:

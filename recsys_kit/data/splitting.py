@@ -70,6 +70,24 @@ class Split:
         had = pd.MultiIndex.from_frame(pd.concat([frame[["user_id", "item_id"]] for frame in earlier]))
         return pairs[~pd.MultiIndex.from_frame(pairs).isin(had)].reset_index(drop=True)
 
+    def circumstances(self, part: str) -> pd.DataFrame:
+        """When and where each shopper came in `part`: one row per user_id, the columns of `is_context`.
+
+        These are of the shopper's first event there. Drop what only the event itself tells, such as whether the product
+        was on promotion: a model that is asked with it would be told the answer.
+        """
+        events = order_events(getattr(self, _judged(part))).drop_duplicates("user_id").set_index("user_id")
+        return events[[column for column in events if is_context(column)]]
+
+
+def is_context(column: str) -> bool:
+    """Whether a column of the interactions says when or where, not who or what.
+
+    >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
+    ['timestamp', 'ctx_device']
+    """
+    return column == "timestamp" or str(column).startswith("ctx_")
+
 
 def _judged(part: str) -> str:
     if part not in ("valid", "test"):

@@ -11,15 +11,19 @@ from recsys_kit.evaluation.leaderboard import (
     evaluate,
     table_of,
 )
+from recsys_kit.evaluation.published import BENCHMARKS, benchmark_of, beside_published
 from recsys_kit.evaluation.sampled import evaluate_sampled
 from recsys_kit.intervals import Interval, bootstrap, bootstrap_means
 
 __all__ = [
+    "BENCHMARKS",
     "CUTOFFS",
     "POPULARITY",
     "WARMTH",
     "Evaluation",
     "Interval",
+    "benchmark_of",
+    "beside_published",
     "bootstrap",
     "bootstrap_means",
     "by_product",

@@ -92,6 +92,7 @@ def evaluate(
     min_rating: float | None = None,
     target_events: Sequence[str] = (),
     grades: str = "",
+    context: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge fitted models on what the shoppers of `part` did next.
@@ -110,6 +111,7 @@ def evaluate(
         target_events: the kinds of event that are relevant; empty for all.
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
+        context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
         seed: draws the bootstrap.
     """
     task = set_task(models, split, part, min_rating, target_events)
@@ -123,7 +125,8 @@ def evaluate(
         categories=None if items is None or "category" not in items else items.set_index("item_id")["category"],
         grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
     )
-    ranked = {name: _lists(model, task, max(cutoffs)) for name, model in models.items()}
+    asked = None if context is None else context.reindex(task.users)
+    ranked = {name: _lists(model, task, max(cutoffs), asked) for name, model in models.items()}
     lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
     found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
     slices = shopper_slices(task.train_events)
@@ -139,8 +142,8 @@ def evaluate(
     )
 
 
-def _lists(model: Recommender, task: Task, k: int) -> pd.DataFrame:
-    ranked = model.recommend(task.users.tolist(), histories=task.histories, k=k, progress=True)
+def _lists(model: Recommender, task: Task, k: int, context: pd.DataFrame | None) -> pd.DataFrame:
+    ranked = model.recommend(task.users.tolist(), histories=task.histories, k=k, context=context, progress=True)
     return ranked.rename(columns={"query": "user_id"})
 
 

@@ -51,6 +51,20 @@ def attribute_vectors(items: pd.DataFrame | None) -> Vectors:
     return Vectors(incidence.ids, values, incidence.how)
 
 
+def with_attributes(items: pd.DataFrame) -> pd.DataFrame:
+    """The items with a column `attributes`: their own, or else their category and brand, as far as they are known.
+
+    >>> with_attributes(pd.DataFrame({"item_id": ["a", "b"], "brand": ["Elm", None]}))["attributes"].tolist()
+    [['brand: Elm'], []]
+    """
+    kinds = [column for column in ("category", "brand") if column in items]
+    if "attributes" in items or not kinds:
+        return items
+    rows = zip(*[items[kind] for kind in kinds], strict=True)
+    known = [[f"{kind}: {value}" for kind, value in zip(kinds, row, strict=True) if pd.notna(value)] for row in rows]
+    return items.assign(attributes=known)
+
+
 def _distinct(attributes: Any) -> list[str]:
     if isinstance(attributes, str):
         return [attributes]

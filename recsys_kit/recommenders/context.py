@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.splitting import is_context
 from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.validation import blocks
@@ -198,7 +199,7 @@ def _circumstances(events: pd.DataFrame) -> pd.DataFrame:
     >>> _circumstances(events).iloc[0].to_dict()
     {'ctx_device': 'phone', 'daypart': '3', 'weekday': '6', 'month': '11'}
     """
-    found = {name: events[name].astype("str").fillna("") for name in events if str(name).startswith("ctx_")}
+    found = {name: events[name].astype("str").fillna("") for name in events if is_context(name) and name != "timestamp"}
     if "timestamp" in events:
         when = events["timestamp"].dt
         found |= {"daypart": when.hour // 6, "weekday": when.day_of_week, "month": when.month}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
-from recsys_kit.recommenders.validation import Validation, blocks, visible
+from recsys_kit.recommenders.validation import MAX_USERS, Validation, blocks, visible
 
 WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 CANDIDATES = 50  # of each part and shopper: among these the weights are tried
@@ -28,7 +28,7 @@ class Ensemble(Recommender):
     """The models, by name. A fitted part is used as it is; the others are fitted first."""
     k: int = 10
     """NDCG at this k is what validation maximises."""
-    max_validation_users: int = 25_000
+    max_validation_users: int = MAX_USERS
     """At most this many shoppers, drawn by `seed`, judge on validation."""
     seed: int = 0
 

@@ -1,6 +1,6 @@
 """What the shoppers of validation took next, and how well a model ranks it: this tunes models, it never judges them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from recsys_kit.recommenders import base
 from recsys_kit.recommenders.base import Histories, Recommender
 
 PAIRS_AT_ONCE = 256
+MAX_USERS = 25_000  # shoppers who judge on validation, at most
 
 
 def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Histories]]:
@@ -97,3 +98,29 @@ class Validation:
         """`(B,)` NDCG@k of the lists that this fitted model recommends."""
         ranks = self.ranks(lambda block: visible(model, model._score(block), block), len(model.item_ids))
         return self.ndcg(ranks, k)
+
+
+def validation_ndcg(
+    models: Mapping[str, Recommender],
+    valid: pd.DataFrame,
+    *,
+    k: int,
+    max_users: int = MAX_USERS,
+    seed: int = 0,
+    known: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """The mean NDCG@k of fitted models on validation, by which one of them may be chosen; empty where nobody came back.
+
+    Args:
+        models: fitted on the same train.
+        valid: what the shoppers took after it, as for `Recommender.fit`.
+        k: length of the lists.
+        max_users: at most so many shoppers, drawn by `seed`.
+        seed: draws them.
+        known: values that an ensemble has measured so already; they are not measured again.
+    """
+    validation = Validation.of(next(iter(models.values())), valid, max_users=max_users, seed=seed)
+    if validation is None:
+        return {}
+    known = known or {}
+    return {name: known.get(name) or float(np.nanmean(validation.of_model(model, k))) for name, model in models.items()}

@@ -11,8 +11,15 @@ from recsys_kit.workbook.pages import METRIC, SLICES, interval, listed, rows_of,
 BASELINE = "popularity"
 
 
-def headline(metrics: pd.DataFrame | None, differences: pd.DataFrame | None, k: int) -> Iterator[str]:
-    """Who is best, whether that is more than chance, whether language models help."""
+def headline(
+    metrics: pd.DataFrame | None,
+    differences: pd.DataFrame | None,
+    k: int,
+    *,
+    comparisons: pd.DataFrame | None = None,
+    chosen: str = "",
+) -> Iterator[str]:
+    """Who is best, whether that is more than chance, whether hybrids and language models help."""
     if metrics is None:
         return
     everybody, warm = (rows_of(metrics, slice_name, METRIC, k) for slice_name in ("all", "warm"))
@@ -21,6 +28,7 @@ def headline(metrics: pd.DataFrame | None, differences: pd.DataFrame | None, k: 
     if len(warm) and not (len(everybody) and warm["n_users"].iloc[0] == everybody["n_users"].iloc[0]):
         too = len(everybody) and warm["model"].iloc[0] == everybody["model"].iloc[0]
         yield leader(warm, differences, "leads too" if too else "leads")
+    yield from against_single(comparisons, chosen)
     if {"content_minilm", "content_tfidf"} <= set(everybody["model"]):
         models = everybody.set_index("model")
         yield language_model(models.loc["content_minilm"], models.loc["content_tfidf"], models.iloc[0])
@@ -55,6 +63,19 @@ def overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
         yield f"The interval of {close[0]} overlaps with it."
     elif close:
         yield f"The intervals of {listed(close)} overlap with it."
+
+
+def against_single(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterator[str]:
+    """Whether the hybrids are better than the best single model, by paired tests; `chosen` was best on validation."""
+    rows = pd.DataFrame() if comparisons is None else comparisons[comparisons["against"] != BASELINE]
+    if not len(rows):
+        return
+    found = [
+        f"{row.model} is {row.verdict} it ({Interval(row.difference, row.low, row.high):+#.3g}, p = {row.p_holm:.2g})"
+        for row in rows.itertuples()
+    ]
+    before = f"Before the test was opened, validation chose {chosen}. " if chosen else ""
+    yield f"{before}Held against {rows['against'].iloc[0]}, the best single model on validation, {listed(found)}."
 
 
 def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:

@@ -49,11 +49,15 @@ def render(folder: Path) -> str:
     run, timings = read_dict(folder, "run.json"), read_dict(folder, "timings.json")
     metrics = read(folder, "results/metrics.parquet")
     classification = read_dict(folder, "results/review_classification.json")
-    k = report_k(metrics)
+    k, protocol = report_k(metrics), read_dict(folder, "results/protocol.json")
+    tests = {
+        "comparisons": read(folder, "results/comparisons.parquet"),
+        "chosen": str(protocol.get("best_on_validation", "")),
+    }
     scores = classifiers(classification)
     values = {
         "findings": [
-            *headline(metrics, read(folder, "results/differences.parquet"), k),
+            *headline(metrics, read(folder, "results/differences.parquet"), k, **tests),
             *review_headline(scores),
         ],
         "warnings": cautions(folder, run),
@@ -80,7 +84,7 @@ def render(folder: Path) -> str:
         run=run,
         source=run.get("source", {}),
         finished=max((str(times.get("finished", "")) for times in timings.values()), default="")[:16].replace("T", " "),
-        protocol=read_dict(folder, "results/protocol.json"),
+        protocol=protocol,
         glossary=COLUMNS,
         plots=dot_plots(metrics, k),
         k=k,
