@@ -273,3 +273,13 @@ def test_without_a_warm_tested_shopper_the_longest_history_is_chosen():
     split = split_interactions(events("a:x b:x b:y a:z b:w c:x c:y c:z d:x e:y"))
     assert set(split.ground_truth("test")["user_id"]) == {"e"}
     assert choose_shopper(split) in {"b", "c"}
+
+
+def test_circumstances_are_those_of_the_first_event_of_the_part():
+    times = pd.date_range("2025-01-01", periods=10, tz="UTC")
+    events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"), "timestamp": times, "rating": 5.0,
+                           "ctx_device": list("0123456789")})  # fmt: skip
+    split = split_interactions(events, shares=(0.5, 0.1, 0.4))
+    rows = split.circumstances("test")
+    assert rows.index.tolist() == ["a"]
+    assert rows.loc["a"].to_dict() == {"timestamp": times[6], "ctx_device": "6"}

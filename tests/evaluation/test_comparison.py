@@ -100,3 +100,9 @@ def test_the_plot_shows_a_line_for_each_model_and_component(evaluation):
     axes = plot_experience_weights(experience_by_weights(evaluation, K), EXPERIENCE_WEIGHTS)
     assert [len(ax.lines) for ax in axes] == [len(NAMES) + 1] * 3
     plt.close("all")
+
+
+def test_fewer_questions_are_corrected_for_fewer(evaluation):
+    rows = compare(evaluation, f"ndcg@{K}", models=["ease"])
+    assert rows["model"].tolist() == ["ease"]
+    assert rows["p_holm"].tolist() == rows["p"].tolist()

@@ -133,3 +133,17 @@ def test_disagreements_come_largest_first(evaluation):
     assert len(rows) == 8
     assert rows["difference"].abs().is_monotonic_decreasing
     np.testing.assert_allclose(rows["difference"], rows["ease"] - rows["popularity"])
+
+
+def test_a_model_that_cares_is_told_when_and_where_each_shopper_asks(monkeypatch):
+    split, told = shop_split(), []
+    users = split.test["user_id"].unique()
+    context = pd.DataFrame({"ctx_device": [f"device of {user}" for user in users]}, index=users)
+
+    def listen(self, histories, context):
+        told.extend(context["ctx_device"])
+        return self._score(histories)
+
+    monkeypatch.setattr(EASE, "_score_in_context", listen)
+    found = evaluate({"ease": fitted("ease", SHOP)}, split, context=context.sample(frac=1, random_state=0))
+    assert told == [f"device of {user}" for user in found.per_user["user_id"]]
