@@ -21,8 +21,8 @@ STRATIFIED_CUTS = (
 )  # of each item's events: up to the first train, up to the second valid (a tenth of both)
 STRATIFIED_SEED = 42
 STRATIFIED_PROTOCOL = (
-    "of each item's events a quarter is test, a tenth of the others valid, drawn with seed 42 whatever their time: the "
-    "future leaks into train; only to compare with tables published so"
+    f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
+    "their time: the future leaks into train; only to compare with tables published so"
 )
 
 

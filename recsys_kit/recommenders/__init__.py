@@ -11,7 +11,7 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
-from recsys_kit.recommenders.hybrid import Hybrid, ReciprocalRankFusion, Switching
+from recsys_kit.recommenders.hybrid import Hybrid, ReciprocalRankFusion, Switching, refit_all
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
@@ -51,4 +51,5 @@ __all__ = [
     "TwoTowers",
     "UserKNN",
     "load",
+    "refit_all",
 ]
