@@ -20,6 +20,7 @@ from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSeque
 from recsys_kit.recommenders.stacking import Stack
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
+from recsys_kit.recommenders.tuning import tune
 
 __all__ = [
     "ALS",
@@ -52,4 +53,5 @@ __all__ = [
     "UserKNN",
     "load",
     "refit_all",
+    "tune",
 ]
