@@ -6,6 +6,8 @@ from pandas.api.types import is_numeric_dtype
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.data.splitting import Split, parts_by_review, split_interactions
 
+KEYS = ("user_id", "item_id", "timestamp", "position", "event", "rating")
+
 
 def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFrame | None = None) -> pd.DataFrame:
     """Proofs that no part has seen the other: one row a check, with `check`, `passed`, `detail`, `leak`, `n`.
@@ -26,13 +28,14 @@ def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFra
     return audit.assign(passed=audit["n"] == 0)[["check", "passed", "detail", "leak", "n"]]
 
 
+def _row_hashes(events: pd.DataFrame, interactions: pd.DataFrame) -> pd.Series:
+    """What tells one event of the interactions from another."""
+    return pd.util.hash_pandas_object(events[[column for column in interactions if column in KEYS]], index=False)
+
+
 def _audit_rows(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int, str]:
     parts = pd.concat(split.parts.values())
-    keys = ("user_id", "item_id", "timestamp", "position", "event", "rating")
-    columns = [column for column in interactions if column in keys]
-    before, after = (
-        pd.util.hash_pandas_object(frame[columns], index=False).value_counts() for frame in (interactions, parts)
-    )
+    before, after = (_row_hashes(frame, interactions).value_counts() for frame in (interactions, parts))
     n = int(before.sub(after, fill_value=0).abs().sum())
     detail = f"{len(interactions)} events in, {len(parts)} out"
     return "every event is in exactly one part", "n_events_lost_or_doubled", n, detail
@@ -40,8 +43,8 @@ def _audit_rows(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int
 
 def _audit_order(split: Split) -> tuple[str, str, int, str]:
     learned = pd.concat([split.train, split.set_aside])
+    when = "timestamp" if "timestamp" in learned else "position"
     if split.how.get("method") == "leave_last_out":
-        when = "timestamp" if "timestamp" in learned else "position"
         first = learned["user_id"].map(split.valid.groupby("user_id")[when].min())
         n = int((learned[when] > first).sum())
         return (
@@ -50,10 +53,10 @@ def _audit_order(split: Split) -> tuple[str, str, int, str]:
             n,
             f"{n} do",
         )
-    valid, test = split.valid["timestamp"], split.test["timestamp"]
+    valid, test = split.valid[when], split.test[when]
     cut = valid.min() if len(valid) else test.min()
-    n = int((learned["timestamp"] >= cut).sum() + (valid >= test.min()).sum())
-    times = (learned["timestamp"].max(), valid.min(), test.min())
+    n = int((learned[when] >= cut).sum() + (valid >= test.min()).sum())
+    times = (learned[when].max(), valid.min(), test.min())
     detail = " | ".join(str(time)[:16] for time in times)
     return "train ends before valid begins, valid before test", "n_events_after_cut_in_train", n, detail
 
@@ -75,13 +78,17 @@ def _audit_truth(split: Split) -> tuple[str, str, int, str]:
 def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int, str]:
     """Garbage in every valid and test row: training must not notice.
 
-    The times stay, since they make the cut; where every shopper's own last items are cut off, shoppers and items too.
+    The times and the order of rows stay, since they make the cut; where every shopper or item is cut for itself,
+    shoppers and items too.
     """
-    later = pd.concat([split.valid, split.test], ignore_index=True)
+    later = pd.concat([split.valid, split.test])
+    is_later = _row_hashes(interactions, interactions).isin(_row_hashes(later, interactions))
     keys = [] if split.how["method"] == "time" else ["user_id", "item_id"]
-    content = later.columns.difference(["timestamp", "position", *keys])
-    garbage = {column: -1.0 if is_numeric_dtype(later[column]) else "garbage" for column in content}
-    poisoned = pd.concat([split.train, split.set_aside, later.assign(**garbage)], ignore_index=True)
+    content = interactions.columns.difference(["timestamp", "position", *keys])
+    garbage = {column: -1.0 if is_numeric_dtype(interactions[column]) else "garbage" for column in content}
+    poisoned = interactions.assign(**{
+        column: interactions[column].mask(is_later, value) for column, value in garbage.items()
+    })  # fmt: skip
     shares = {"shares": tuple(split.how["shares"])} if "shares" in split.how else {}
     again = split_interactions(poisoned, method=split.how["method"], k_core=split.how["k_core"], **shares)
     n = sum(not getattr(again, name).equals(getattr(split, name)) for name in ("train", "set_aside"))

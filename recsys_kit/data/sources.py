@@ -4,6 +4,7 @@
 |---|---|
 | `toyshop` | nothing: it is made |
 | `amazon` | `source`: a folder or a reviews file |
+| `movielens` | `source`: a folder with NAME.inter, and NAME.item and NAME.user if there are any, or NAME.inter itself |
 | `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
 | `files` | `interactions`, `items`, `users`, `reviews`: own tables; which columns they have, `columns` says |
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.amazon import find_files, read_amazon
+from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import PRODUCT, Table, name_columns
 from recsys_kit.data.files import FileRows, read_table, split_member
@@ -28,9 +29,12 @@ DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
     "files": "your own files (CSV, JSON lines, Parquet; gzip, zip): --interactions --items --users --reviews",
     "amazon": "Amazon reviews of 2014 or 2018: --source is a folder, or one reviews file",
+    "movielens": "NAME.inter, NAME.item, NAME.user with headers as user_id:token: --source is their folder",
     "sequences": "lines `user item item ...` in time order: --source; --items may add attributes",
 }
-TAKES = {"toyshop": (), "amazon": ("source",), "sequences": ("source", "items"), "files": TABLES}
+TAKES = {
+    "toyshop": (), "amazon": ("source",), "movielens": ("source",), "sequences": ("source", "items"), "files": TABLES,
+}  # fmt: skip
 Columns = str | Mapping[str, str] | None
 
 
@@ -80,7 +84,9 @@ def source_files(name: str = "toyshop", **options: Any) -> list[Path]:
     files = {option: options.get(option, "") for option in ("source", *TABLES)}
     name = name_of(name, **files)
     if name == "amazon":
-        return [path for path in find_files(_source(name, files["source"])) if path]
+        return [path for path in amazon.find_files(_source(name, files["source"])) if path]
+    if name == "movielens":
+        return list(atomic.find_files(_source(name, files["source"])).values())
     return [split_member(Path(path).expanduser())[0] for path in files.values() if str(path)]
 
 
@@ -99,7 +105,10 @@ def read_source(
         shop = make_toyshop(seed)
         return RawTables(name, shop.frames, truth=shop)
     if name == "amazon":
-        return read_amazon(_source(name, given.get("source", "")))
+        return amazon.read_amazon(_source(name, given.get("source", "")))
+    if name == "movielens":
+        found = atomic.read_atomic(_source(name, given.get("source", "")), columns, encoding=encoding)
+        return build_tables(name, found.tables, found.read, found.columns)
     if name == "sequences":
         return _read_sequences(_source(name, given.get("source", "")), given.get("items", ""), columns, encoding)
     own = {table: Path(path).expanduser() for table, path in given.items()}

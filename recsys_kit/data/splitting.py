@@ -12,9 +12,18 @@ from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.data.tables import item_hash, order_events
 from recsys_kit.errors import DataError, ParameterError
 
-METHODS = ("time", "leave_last_out")
+METHODS = ("time", "leave_last_out", "stratified")
 PARTS = ("train", "valid", "test")
 FRAMES = (*PARTS, "set_aside")
+STRATIFIED_CUTS = (
+    0.675,
+    0.75,
+)  # of each item's events: up to the first train, up to the second valid (a tenth of both)
+STRATIFIED_SEED = 42
+STRATIFIED_PROTOCOL = (
+    f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
+    "their time: the future leaks into train; only to compare with tables published so"
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,8 @@ class Split:
     set_aside: pd.DataFrame
     """Of the training period, but not learned from: ratings given anew later, k-core losses. In histories they stay."""
     how: dict[str, Any] = field(default_factory=dict)
-    """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second)."""
+    """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second);
+    stratified also protocol, in a sentence."""
 
     @property
     def parts(self) -> dict[str, pd.DataFrame]:
@@ -106,7 +116,10 @@ def split_interactions(
 
     "time": train < first cut <= valid < second cut <= test; the cuts are quantiles of the event times, so equal times
     stay together. "leave_last_out": of every shopper the newest item and all that follows is test, the one before it
-    valid; shoppers with fewer than three items are train.
+    valid; shoppers with fewer than three items are train. "stratified": of each item's events a quarter is test and a
+    tenth of the others valid, drawn whatever their time, so **the future leaks into train**: only to compare with
+    tables published so. The draw goes by the order of the rows given, and of MovieLens-100K in the order of its file it
+    is that of the recommenders repository (`python_stratified_split`, ratio .75, by item, seed 42).
 
     >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"),
     ...                        "timestamp": pd.date_range("2025-01-01", periods=10, tz="UTC")})
@@ -116,8 +129,14 @@ def split_interactions(
     """
     if method not in METHODS:
         raise ParameterError("RK-324", f"split is {method!r}; expected one of {METHODS}.", "Pass split='time'.")
-    events = order_events(interactions)
-    part, how = _by_time(events, shares) if method == "time" else (_leave_last_out(events), {})
+    events, how = order_events(interactions), {}
+    if method == "time":
+        part, how = _by_time(events, shares)
+    elif method == "leave_last_out":
+        part = _leave_last_out(events)
+    else:
+        events, part = _stratified(interactions)
+        how = {"protocol": STRATIFIED_PROTOCOL}
     period = events[part == 0]
     again = repeated_ratings(period)
     kept = keep_k_core(period[~again], k_core)
@@ -177,6 +196,16 @@ def _leave_last_out(events: pd.DataFrame) -> np.ndarray:
     n_items = nth.groupby(events["user_id"]).transform("max")
     part = (nth - n_items + 2).clip(lower=0)
     return part.where(n_items >= 3, 0).to_numpy()
+
+
+def _stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The events in canonical order and the part of each, drawn in the order of the rows given."""
+    draws = np.random.RandomState(STRATIFIED_SEED).rand(len(interactions))
+    by_item = pd.Series(draws).groupby(interactions["item_id"].to_numpy())
+    nth, n_events = by_item.rank(method="first"), by_item.transform("size")
+    part = sum((nth > (cut * n_events).round()).astype(int) for cut in STRATIFIED_CUTS)  # halves to the even number
+    events = order_events(interactions.assign(part=part.to_numpy()))
+    return events.drop(columns="part"), events["part"].to_numpy()
 
 
 # -- reviews follow their interactions ---------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
-from recsys_kit.recommenders.hybrid import Hybrid, ReciprocalRankFusion, Switching
+from recsys_kit.recommenders.hybrid import Hybrid, ReciprocalRankFusion, Switching, refit_all
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
@@ -20,6 +20,7 @@ from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSeque
 from recsys_kit.recommenders.stacking import Stack
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
+from recsys_kit.recommenders.tuning import tune
 
 __all__ = [
     "ALS",
@@ -51,4 +52,6 @@ __all__ = [
     "TwoTowers",
     "UserKNN",
     "load",
+    "refit_all",
+    "tune",
 ]

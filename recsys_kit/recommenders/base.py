@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -156,6 +156,45 @@ class Recommender(ABC):
             valid: interactions after `train`, for models that choose something by validation.
             item_vectors: a `features.Vectors` of the items, for models that use content.
         """
+        self._fit(self._meet(train, items), items=items, valid=valid, item_vectors=item_vectors)
+        return self
+
+    def refit(
+        self,
+        train: pd.DataFrame,
+        *,
+        items: pd.DataFrame | None = None,
+        item_vectors: Any = None,
+        fitted: dict[int, "Recommender"] | None = None,
+    ) -> Self:
+        """The model fitted anew on `train`, with all that validation chose kept as it is; this one stays.
+
+        Once validation has chosen, its events may be learned from as well: `train` is then both together.
+
+        Args:
+            train: interactions, as for `fit`.
+            items: as for `fit`.
+            item_vectors: as for `fit`.
+            fitted: the models fitted anew so far by the `id` of the old one, so that shared parts are fitted once.
+        """
+        fitted = {} if fitted is None else fitted
+        if id(self) not in fitted:
+            fitted[id(self)] = self._refit(train, fitted, {"items": items, "item_vectors": item_vectors})
+        return fitted[id(self)]
+
+    def _refit(self, train: pd.DataFrame, fitted: dict[int, "Recommender"], inputs: Mapping[str, Any]) -> Self:
+        return replace(self.unfitted(), **self._chosen()).fit(train, **inputs)
+
+    def _chosen(self) -> dict[str, Any]:
+        """The parameters that validation chose in `fit`."""
+        return {}
+
+    def unfitted(self) -> Self:
+        """A model of the same kind and parameters that has learned nothing."""
+        return replace(self)
+
+    def _meet(self, train: pd.DataFrame, items: pd.DataFrame | None) -> pd.DataFrame:
+        """Number the catalogue, the shoppers and their histories; train as `_fit` takes it."""
         train = order_events(train)
         ids = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
         ids = pd.unique(ids).astype(str)
@@ -166,8 +205,7 @@ class Recommender(ABC):
         self.item_counts = np.bincount(pairs["item_index"], minlength=len(ids)).astype(np.float32)
         self.user_ids, starts = np.unique(train["user_id"].to_numpy(str), return_index=True)
         self._train_histories = Histories(train["item_index"].to_numpy(np.int64), np.r_[starts, len(train)])
-        self._fit(train, items=items, valid=valid, item_vectors=item_vectors)
-        return self
+        return train
 
     def fitted_like(self, other: "Recommender") -> bool:
         """Whether both learned from the same events of the same catalogue."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,6 +68,13 @@ class ContextAware(Recommender):
         self.base.fit(train, items=catalogue, **inputs)
         self._count(train, circumstances)
         self.can_score = self.base.can_score
+
+    def unfitted(self) -> Self:
+        """The same with a base that has learned nothing."""
+        return replace(self, base=self.base.unfitted())
+
+    def _chosen(self) -> dict[str, Any]:
+        return {"base": replace(self.base.unfitted(), **self.base._chosen())}
 
     def _count(self, events: pd.DataFrame, circumstances: pd.DataFrame) -> None:
         self.lift, n_items = self._lifts(events, circumstances), len(self.item_ids)

@@ -60,7 +60,21 @@ class Ensemble(Recommender):
 
     def unfitted(self) -> Self:
         """The same with parts that have learned nothing."""
-        return replace(self, parts={name: unfitted(part) for name, part in self.parts.items()})
+        return replace(self, parts={name: part.unfitted() for name, part in self.parts.items()})
+
+    def _refit(self, train: pd.DataFrame, fitted: dict[int, Recommender], inputs: Mapping[str, Any]) -> Self:
+        """Of the parts those that answer; they share what validation chose."""
+        parts = {name: self.parts[name].refit(train, fitted=fitted, **inputs) for name in self._active()}
+        model = replace(self, parts=parts)
+        model._meet(train, inputs["items"])
+        model._take_over(self)
+        return model
+
+    def _take_over(self, tuned: Self) -> None:
+        """What validation has chosen in another of this kind."""
+        for name in self.learned:
+            setattr(self, name, getattr(tuned, name))
+        self._mark_scorable()
 
     # -- which is better -------------------------------------------------------------------------------------------
 
@@ -109,9 +123,19 @@ class Ensemble(Recommender):
         return model
 
 
-def unfitted(model: Recommender) -> Recommender:
-    """A model of the same kind and parameters that has learned nothing."""
-    return model.unfitted() if isinstance(model, Ensemble) else replace(model)
+def refit_all(
+    models: Mapping[str, Recommender],
+    train: pd.DataFrame,
+    *,
+    items: pd.DataFrame | None = None,
+    item_vectors: Any = None,
+) -> dict[str, Recommender]:
+    """Every model after `refit`; a part that several of them share is fitted once."""
+    fitted: dict[int, Recommender] = {}
+    return {
+        name: model.refit(train, items=items, item_vectors=item_vectors, fitted=fitted)
+        for name, model in models.items()
+    }
 
 
 # -- the blend ---------------------------------------------------------------------------------------------------------

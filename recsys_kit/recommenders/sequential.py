@@ -86,6 +86,11 @@ class SequenceModel(Recommender):
         known = side_information(self.item_ids[self.can_score], items, item_vectors)
         self.validation = train_network(self, known, validation)
 
+    def _chosen(self) -> dict[str, Any]:
+        """The epoch that was best, of equal ones the last, becomes the number of epochs."""
+        reached = getattr(self, "validation", [])  # a loaded model no longer knows
+        return {"epochs": len(reached) - int(np.argmax(reached[::-1]))} if reached else {}
+
     def _member_histories(self, histories: Histories) -> Histories:
         """Histories of the bought items alone, which are numbered without gaps: the rows of E."""
         known = self.can_score[histories.items]

@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from recsys_kit.recommenders.base import Histories, top_k
-from recsys_kit.recommenders.hybrid import Hybrid, blended, unfitted
+from recsys_kit.recommenders.hybrid import Hybrid, blended
 from recsys_kit.recommenders.transitions import transition_counts
 from recsys_kit.recommenders.validation import Validation, blocks
 
@@ -65,11 +65,15 @@ class Stack(Hybrid):
         if self.kept != self.name:
             self._boosters = []
 
+    def _take_over(self, tuned: Self) -> None:
+        super()._take_over(tuned)
+        self._boosters = tuned._boosters
+
     def _train_rankers(self, train: pd.DataFrame, inputs: Mapping[str, Any]) -> "list[lightgbm.Booster]":
         earlier, last = without_last(train)
         if earlier.empty or last.empty:
             return []
-        parts = {name: unfitted(self.parts[name]) for name in self._active()}
+        parts = {name: self.parts[name].unfitted() for name in self._active()}
         items = self._whole_catalogue(inputs.get("items"))
         inner = Hybrid(parts, fixed=self.weights, seed=self.seed)
         inner.fit(earlier, items=items, valid=last, item_vectors=inputs.get("item_vectors"))

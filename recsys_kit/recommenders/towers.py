@@ -74,18 +74,22 @@ class TwoTowers(Recommender):
         tensors = {
             name: torch.tensor(value, dtype=torch.float32, requires_grad=True) for name, value in weights.items()
         }
-        self._learn(tensors, torch.from_numpy(content), self._judges(valid), rng)
+        self._best_epoch = self._learn(tensors, torch.from_numpy(content), self._judges(valid), rng)
         self.items = _item_tower(tensors, torch.from_numpy(content)).detach().numpy()
         self.hidden, self.hidden_bias, self.out = (tensors[name].detach().numpy() for name in self.state[1:])
 
+    def _chosen(self) -> dict[str, Any]:
+        return {"epochs": getattr(self, "_best_epoch", self.epochs)}  # a loaded model no longer knows
+
     def _learn(
         self, tensors: dict[str, "Tensor"], content: "Tensor", judges: "_Batch | None", rng: np.random.Generator
-    ) -> None:
+    ) -> int:
+        """Leave the best epoch in `tensors`; its number, from 1."""
         import torch
 
         optimizer = torch.optim.Adam(tensors.values(), lr=self.learning_rate)
-        best, kept, waited = np.inf, tensors, 0
-        for _ in tqdm(range(self.epochs), desc=self.name, leave=False):
+        best, kept, waited, best_epoch = np.inf, tensors, 0, self.epochs
+        for epoch in tqdm(range(self.epochs), desc=self.name, leave=False):
             for batch in self._batches(rng):
                 optimizer.zero_grad()
                 self._loss(tensors, content, batch, rng).backward()
@@ -94,10 +98,12 @@ class TwoTowers(Recommender):
                 with torch.no_grad():
                     loss, waited = self._loss(tensors, content, judges, None).item(), waited + 1
                 if loss < best:
-                    best, kept, waited = loss, {name: value.detach().clone() for name, value in tensors.items()}, 0
+                    best, waited, best_epoch = loss, 0, epoch + 1
+                    kept = {name: value.detach().clone() for name, value in tensors.items()}
                 if waited >= self.patience:
                     break
         tensors |= kept
+        return best_epoch
 
     def _loss(
         self, tensors: dict[str, "Tensor"], content: "Tensor", batch: "_Batch", rng: np.random.Generator | None

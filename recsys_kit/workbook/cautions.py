@@ -35,6 +35,7 @@ def cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
     return [
         *stopped(run, folder),
         *damaged(folder, run),
+        *drawn(report),
         *leaks(report),
         *cold(read_dict(folder, "results/protocol.json"), report),
         *quarantined(report),
@@ -89,9 +90,27 @@ def damaged(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
         )
 
 
+def drawn(report: Mapping[str, Any]) -> Iterator[Caution]:
+    """A split that leaks by its protocol."""
+    if protocol := _drawn_by(report):
+        yield Caution(
+            "The split draws events whatever their time",
+            f"{sentence(protocol)} A shop that is asked about tomorrow will do worse than every number below.",
+            "Read this leaderboard beside published tables of the same protocol. For anything else split by time.",
+        )
+
+
+def _drawn_by(report: Mapping[str, Any]) -> str:
+    """How the events were drawn; "" where they were cut in time."""
+    how = report.get("split")
+    return str(how.get("protocol") or "") if isinstance(how, Mapping) else ""
+
+
 def leaks(report: Mapping[str, Any]) -> Iterator[Caution]:
     """What the audit of the split found: knowledge of the future in what models learn from."""
     counts = report.get("leaks") if isinstance(report.get("leaks"), Mapping) else {}
+    if _drawn_by(report):
+        return  # said by `drawn`, and chapter 01 lets no other leak pass
     found = [
         f"{str(name).removeprefix('n_').replace('_', ' ')}: {short(n)}"
         for name, n in counts.items()

@@ -112,6 +112,43 @@ def test_ground_truth_holds_each_new_pair_once():
     assert pairs(split.ground_truth("test", target_events=["v"])) == "b:m"
 
 
+def stratified_by_the_book(frame: pd.DataFrame) -> set[str]:
+    """The test pairs of the published protocol, item by item as its authors describe it."""
+    draws = np.random.RandomState(42).rand(len(frame))
+    drawn = frame.assign(draw=draws).sort_values(["item_id", "draw"])
+    mine = [rows.iloc[round(0.75 * len(rows)) :] for _, rows in drawn.groupby("item_id")]  # halves to the even number
+    return set(pairs(pd.concat(mine)).split())
+
+
+def test_stratified_draws_a_quarter_of_each_item_as_published_and_a_tenth_of_the_rest(shop):
+    frame = shop.interactions.drop_duplicates(["user_id", "item_id"])
+    split = split_interactions(frame, method="stratified")
+    assert set(pairs(split.test).split()) == stratified_by_the_book(frame)
+    sizes = pd.DataFrame({name: part["item_id"].value_counts() for name, part in split.parts.items()}).fillna(0)
+    n = sizes.sum(axis=1)
+    assert (sizes["test"] == n - (0.75 * n).round()).all()
+    assert ((sizes["valid"] - 0.075 * n).abs() <= 1).all() and len(split.valid) > 0.05 * len(frame)
+    assert split.how["method"] == "stratified" and "the future leaks into train" in split.how["protocol"]
+
+
+def test_stratified_goes_by_the_order_of_the_rows_and_is_asked_with_all_that_was_known(shop):
+    one = split_interactions(shop.interactions, method="stratified")
+    other = split_interactions(shop.interactions.sample(frac=1, random_state=3), method="stratified")
+    assert not one.test.equals(other.test)
+    assert one.train.equals(order_events(one.train))
+    before = pd.concat([one.train, one.set_aside, one.valid])
+    assert one.histories("test").map(len).sum() == len(before)
+
+
+def test_stratified_fails_the_audit_in_time_and_in_nothing_else(shop):
+    split = split_interactions(shop.interactions, method="stratified")
+    broken = failed(split, shop.interactions, assign_parts(shop.reviews, split))
+    assert broken == {"train ends before valid begins, valid before test"}
+    sequences = shop.interactions.assign(position=shop.interactions.groupby("user_id").cumcount())
+    sequences = sequences.drop(columns="timestamp")
+    assert failed(split_interactions(sequences, method="stratified"), sequences) == broken
+
+
 @pytest.mark.parametrize("method", ["time", "leave_last_out"])
 def test_the_order_of_rows_does_not_matter_and_the_input_stays(shop, method):
     before = shop.interactions.copy(deep=True)

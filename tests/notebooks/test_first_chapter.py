@@ -61,6 +61,17 @@ def test_sequences_without_time(run_first, tmp_path):
     assert "these events have an order, but no time" in page
 
 
+def test_typed_files_drawn_whatever_the_time_say_that_they_leak(run_first, tmp_path):
+    rows = [f"u{n % 20}\ti{n % 13}\t{1 + n % 5}\t{881250949 + 1000 * n}" for n in range(200)]
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    (tmp_path / "films.inter").write_text("\n".join([header, *rows]))
+    folder, report, page = run_first(dataset="movielens", source=str(tmp_path / "films.inter"), split="stratified")
+    assert written(folder) == PARTS
+    leaks = report["leaks"]
+    assert leaks.pop("n_events_after_cut_in_train") > 50 and set(leaks.values()) == {0}
+    assert "This cut leaks by its protocol: of each item" in page
+
+
 @pytest.mark.parametrize("lonely", ["user_id", "item_id"])
 def test_one_shopper_or_one_product_without_ratings(run_first, tmp_path, lonely):
     columns = {"user_id": [f"u{n % 7}" for n in range(40)], "item_id": [f"i{n % 9}" for n in range(40)]}

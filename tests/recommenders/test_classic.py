@@ -457,6 +457,7 @@ def test_the_towers_keep_their_best_epoch():
     tensors |= {"own": torch.from_numpy(model.items), "projection": torch.zeros(1, model.embedding_dim)}
     kept = model._loss(tensors, torch.zeros(len(model.item_ids), 1), model._judges(SHOP.valid), None)
     assert kept.item() == pytest.approx(min(losses), rel=1e-5)
+    assert model.refit(SHOP.train).epochs == losses.index(min(losses)) + 1
 
 
 def test_the_towers_learn_from_drawn_negatives_too():

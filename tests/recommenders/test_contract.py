@@ -152,6 +152,21 @@ def test_scores_have_one_finite_column_per_scorable_item(model):
     assert np.isfinite(scores[:, model.can_score]).all()
 
 
+def test_a_refit_learns_from_validation_keeps_what_it_chose_and_leaves_the_model_alone(name, model):
+    users = list(SHOP.withheld)
+    before = model.recommend(users, k=10)
+    both = pd.concat([SHOP.train, SHOP.valid])
+    again = model.refit(both, items=SHOP.items, item_vectors=SHOP.vectors)
+    pd.testing.assert_frame_equal(model.recommend(users, k=10), before)
+    assert type(again) is type(model) and again.known_histories(["u000"])[0][-1] == SHOP.withheld["u000"]
+    taken = again.recommend(users, k=50).merge(
+        SHOP.valid, left_on=["query", "item_id"], right_on=["user_id", "item_id"]
+    )
+    assert taken.empty  # what was taken in validation is known now
+    for learned in getattr(type(model), "learned", ()):
+        assert getattr(again, learned) == getattr(model, learned)
+
+
 def test_a_saved_model_gives_the_same_lists(model, tmp_path):
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")

@@ -10,6 +10,7 @@ from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders import (
     EASE,
     Content,
+    ContextAware,
     Hybrid,
     ItemKNN,
     ItemTransitions,
@@ -19,6 +20,7 @@ from recsys_kit.recommenders import (
     Stack,
     Switching,
     load,
+    refit_all,
     stacking,
 )  # fmt: skip
 from recsys_kit.recommenders.hybrid import Ensemble
@@ -87,6 +89,39 @@ def test_the_switch_asks_the_part_that_is_best_for_shoppers_of_this_warmth():
 def test_a_blend_takes_the_weights_it_is_given():
     model = fit(Hybrid({"ease": EASE(l2=5), "content": Content()}, fixed={"ease": 0.25, "content": 1.0}))
     assert model.weights == {"ease": 0.25, "content": 1.0}
+
+
+def test_refitted_ensembles_share_their_parts_and_keep_weights_choices_and_trees():
+    parts = {"ease": fit(EASE(l2=5)), "item_knn": fit(ItemKNN()), "noise": fit(Content(), item_vectors=NOISE)}
+    tuned = parts | {"hybrid": fit(Hybrid(dict(parts))), "stack": fit(Stack(dict(parts), **QUICK))}
+    tuned["switching"] = fit(Switching(dict(parts), min_shoppers=1))
+    both = pd.concat([SHOP.train, SHOP.valid])
+    again = refit_all(tuned, both, items=SHOP.items, item_vectors=SHOP.vectors)
+    assert again["hybrid"].parts["ease"] is again["stack"].parts["ease"] is again["ease"] is not parts["ease"]
+    pd.testing.assert_frame_equal(
+        again["ease"].recommend(["u000"]), EASE(l2=5).fit(both, items=SHOP.items).recommend(["u000"])
+    )
+    assert again["hybrid"].weights == tuned["hybrid"].weights
+    assert again["switching"].choices == tuned["switching"].choices
+    assert again["stack"]._boosters is tuned["stack"]._boosters
+    assert again["stack"]._facts.items[:, 0].sum() > tuned["stack"]._facts.items[:, 0].sum()
+    alone = Hybrid(again["hybrid"].parts, fixed=tuned["hybrid"].weights).fit(both, valid=SHOP.valid, items=SHOP.items)
+    pd.testing.assert_frame_equal(again["hybrid"].recommend(["u000"]), alone.recommend(["u000"]))
+
+
+def test_a_refit_of_a_loaded_ensemble_is_that_of_the_one_saved(tmp_path):
+    model = fit(Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN(), "popularity": Popularity()}))
+    model.save(tmp_path / "model")
+    both = pd.concat([SHOP.train, SHOP.valid])
+    lists = [one.refit(both, items=SHOP.items).recommend(["u000"]) for one in (model, load(tmp_path / "model"))]
+    pd.testing.assert_frame_equal(*lists)
+
+
+def test_the_rankers_of_a_stack_leave_a_part_that_has_a_base_alone():
+    part = fit(ContextAware())
+    before = part.base.item_counts.copy()
+    part.unfitted().fit(SHOP.train.iloc[:30])
+    np.testing.assert_array_equal(part.base.item_counts, before)
 
 
 def test_unfitted_copies_learn_anew_and_leave_the_original_alone():

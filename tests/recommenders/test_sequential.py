@@ -152,6 +152,15 @@ def test_the_best_epoch_on_validation_is_kept(kind):
     assert len(model.validation) <= int(np.argmax(model.validation)) + 1 + 2
 
 
+def test_a_refit_goes_on_to_the_epoch_that_was_best_of_equal_ones_the_last():
+    model = ShallowSequence(**SMALL)
+    model.fit(SHOP.train, valid=SHOP.valid)
+    model.validation = [0.1, 0.3, 0.3, 0.2]
+    assert model.refit(SHOP.train).epochs == 3
+    model.validation = []
+    assert model.refit(SHOP.train).epochs == SMALL["epochs"]
+
+
 def test_another_seed_gives_another_model_and_the_callers_random_state_is_left_alone():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

@@ -93,6 +93,16 @@ def test_a_check_of_the_audit_that_fails_is_a_leak(tmp_path):
     assert "Not true: train ends first (1 does not)" in caution.meaning
 
 
+def test_a_split_that_draws_whatever_the_time_is_called_so_once_and_in_its_own_words(tmp_path):
+    audit = [{"check": "train ends first", "passed": False, "detail": "1 does not"}]
+    split = {"method": "stratified", "protocol": "drawn whatever their time: the future leaks into train"}
+    write(tmp_path, REPORT, {"audit": audit, "leaks": {"n_events_after_cut_in_train": 3}, "split": split})
+    (caution,) = found(tmp_path)
+    assert caution.title == "The split draws events whatever their time"
+    assert caution.meaning.startswith("Drawn whatever their time: the future leaks into train. A shop")
+    assert "published tables of the same protocol" in caution.remedy
+
+
 @pytest.mark.parametrize(("n_cold", "warned"), [(0, False), (19, False), (20, True), (100, True)])
 def test_many_new_shoppers_are_told_from_the_protocol_first(tmp_path, n_cold, warned):
     write(tmp_path, "results/protocol.json", {"n_users": 100, "n_cold": n_cold})

@@ -1,0 +1,102 @@
+"""Parameters chosen on validation."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.data import load_dataset, split_interactions
+from recsys_kit.errors import ParameterError
+from recsys_kit.recommenders import ALS, EASE, Hybrid, ItemKNN, ItemKNNBM25, Popularity, refit_all, tune
+from recsys_kit.recommenders.tuning import OPTIONS
+from recsys_kit.recommenders.validation import Validation
+
+TRIED = {"l2": (0.1, 1.0, 10.0, 1e4), "history_decay": (0.0, 0.3)}
+
+
+def noisy_shop() -> SimpleNamespace:
+    """Shoppers of four circles who stray every other time: how much a model smooths makes a difference."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(300):
+        own, stray = rng.permutation(10)[:8] + 10 * (user % 4), rng.permutation(40)[:8]
+        chosen = pd.unique(np.where(rng.random(8) < 0.5, own, stray))
+        rows += [(f"u{user:03d}", f"i{item:02d}", place) for place, item in enumerate(chosen)]
+    events = pd.DataFrame(rows, columns=["user_id", "item_id", "position"])
+    is_late = events.groupby("user_id").cumcount(ascending=False) < 2
+    return SimpleNamespace(train=events[~is_late], valid=events[is_late])
+
+
+SHOP = noisy_shop()
+
+
+def reached(model) -> float:
+    validation = Validation.of(model, SHOP.valid, max_users=1000, seed=0)
+    return float(np.nanmean(validation.of_model(model, 10)))
+
+
+def test_what_ranks_validation_best_is_chosen_and_nothing_beside_it_is_better():
+    best = tune(EASE(l2=0.1), TRIED, SHOP.train, valid=SHOP.valid)
+    assert best.l2 != 0.1 and reached(best) > reached(EASE(l2=0.1).fit(SHOP.train))
+    for name, values in TRIED.items():
+        for value in values:
+            assert reached(replace(best, **{name: value}).fit(SHOP.train)) <= reached(best)
+
+
+def test_no_combination_is_fitted_twice_and_the_model_given_stays():
+    asked = []
+
+    class Watched(EASE):
+        def _fit(self, train, **inputs):
+            asked.append((self.l2, self.history_decay))
+            super()._fit(train, **inputs)
+
+    model = Watched(l2=1e4)
+    best = tune(model, TRIED, SHOP.train, valid=SHOP.valid)
+    assert asked.pop() == (best.l2, best.history_decay)  # the last is the one given back
+    assert len(asked) == len(set(asked))
+    assert model.l2 == 1e4 and not hasattr(model, "item_ids")
+
+
+def test_what_was_chosen_is_a_parameter_so_that_a_refit_and_the_disk_keep_it():
+    best = tune(EASE(l2=0.1), {"l2": (100.0,)}, SHOP.train, valid=SHOP.valid)
+    assert best.l2 == best.refit(pd.concat([SHOP.train, SHOP.valid])).l2 == best._parameters()["l2"] == 100.0
+
+
+def test_every_list_of_options_names_parameters_of_its_model_and_a_model_without_one_is_only_fitted():
+    for model, options in OPTIONS.items():
+        assert set(options) <= set(model.__dataclass_fields__)
+    chosen = tune(ItemKNN(neighbours=1), None, SHOP.train, valid=SHOP.valid)
+    assert chosen.neighbours in OPTIONS[ItemKNN]["neighbours"]
+    assert tune(Popularity(), None, SHOP.train, valid=SHOP.valid).recommend(["u000"]).shape[0] == 10
+
+
+def test_an_option_that_the_model_does_not_have_is_refused():
+    with pytest.raises(ParameterError, match=r"RK-319 ease has no parameter 'factors'; .*l2"):
+        tune(EASE(), {"factors": (8,)}, SHOP.train, valid=SHOP.valid)
+
+
+REAL = os.environ.get("RECSYS_KIT_DATA", "")
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REAL, reason="RECSYS_KIT_DATA is not set: no real data on this machine")
+def test_the_blend_is_ahead_of_what_is_published_on_movielens_and_of_its_parts():
+    """Weights from the validation part, then refitted; the parameters are those that `tune` chooses, in a minute."""
+    shop = load_dataset("movielens", source=Path(REAL) / "movielens-100k")
+    split = split_interactions(shop.interactions, method="stratified")
+    models = {
+        "ease": EASE(l2=400, history_decay=0.1),
+        "als": ALS(factors=96, confidence=5, regularization=40, history_decay=0),
+        "bm25": ItemKNNBM25(neighbours=500, half_life=None, history_decay=0.1),
+    }
+    models = {name: model.fit(split.train, items=shop.items) for name, model in models.items()}
+    models["hybrid"] = Hybrid(dict(models)).fit(split.train, items=shop.items, valid=split.valid)
+    again = refit_all(models, pd.concat([split.train, split.valid]), items=shop.items)
+    judge = Validation.of(again["hybrid"], split.test, max_users=943, seed=0)
+    ndcg = {name: float(np.nanmean(judge.of_model(model, 10))) for name, model in again.items()}
+    assert ndcg["hybrid"] == max(ndcg.values()) >= 0.49  # .475 is the best row that was published
