@@ -109,6 +109,7 @@ class Recommender(ABC):
     can_score: np.ndarray  # (N,) bool: where False the model knows nothing of the item and never recommends it
     item_counts: np.ndarray  # (N,) float32: how many shoppers of train had the item
     user_ids: np.ndarray  # (U,) str, sorted
+    _own_vectors: Any = None  # the item vectors that it was last fitted with, for when it is fitted anew as a part
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -156,8 +157,13 @@ class Recommender(ABC):
             valid: interactions after `train`, for models that choose something by validation.
             item_vectors: a `features.Vectors` of the items, for models that use content.
         """
+        self._own_vectors = item_vectors
         self._fit(self._meet(train, items), items=items, valid=valid, item_vectors=item_vectors)
         return self
+
+    def with_own_vectors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """`inputs` of `fit` with the item vectors that this model had before, if it had any."""
+        return dict(inputs) | ({} if self._own_vectors is None else {"item_vectors": self._own_vectors})
 
     def refit(
         self,
@@ -174,7 +180,7 @@ class Recommender(ABC):
         Args:
             train: interactions, as for `fit`.
             items: as for `fit`.
-            item_vectors: as for `fit`.
+            item_vectors: for a model that has been loaded; any other takes those that it was fitted with.
             fitted: the models fitted anew so far by the `id` of the old one, so that shared parts are fitted once.
         """
         fitted = {} if fitted is None else fitted
@@ -183,15 +189,17 @@ class Recommender(ABC):
         return fitted[id(self)]
 
     def _refit(self, train: pd.DataFrame, fitted: dict[int, "Recommender"], inputs: Mapping[str, Any]) -> Self:
-        return replace(self.unfitted(), **self._chosen()).fit(train, **inputs)
+        return replace(self.unfitted(), **self._chosen()).fit(train, **self.with_own_vectors(inputs))
 
     def _chosen(self) -> dict[str, Any]:
         """The parameters that validation chose in `fit`."""
         return {}
 
     def unfitted(self) -> Self:
-        """A model of the same kind and parameters that has learned nothing."""
-        return replace(self)
+        """A model of the same kind and parameters that has learned nothing; fitted as a part it takes its own vectors."""
+        fresh = replace(self)
+        fresh._own_vectors = self._own_vectors
+        return fresh
 
     def _meet(self, train: pd.DataFrame, items: pd.DataFrame | None) -> pd.DataFrame:
         """Number the catalogue, the shoppers and their histories; train as `_fit` takes it."""

@@ -51,7 +51,7 @@ class Ensemble(Recommender):
             )
         for name, part in self.parts.items():
             if not hasattr(part, "item_ids"):
-                part.fit(train, valid=valid, **inputs)
+                part.fit(train, valid=valid, **part.with_own_vectors(inputs))
             elif not part.fitted_like(self):
                 raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all parts on the same train.")
         self.validation, self.kept = {}, self.name

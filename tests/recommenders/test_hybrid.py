@@ -208,3 +208,14 @@ def test_where_trees_have_nothing_to_learn_from_the_blend_answers():
     train = sequences("a", "b", "c")
     model = Stack({"popularity": Popularity()}, **QUICK).fit(train, valid=train.iloc[:0])
     assert len(model.recommend(histories=[["a"]], k=5)) == 2
+
+
+def test_parts_fitted_anew_take_their_own_vectors():
+    part = Content().fit(SHOP.train, items=SHOP.items, item_vectors=SHOP.vectors)
+    model = fit(Hybrid({"content": part}, fixed={"content": 1.0}), item_vectors=NOISE)
+    for again in (
+        fit(model.unfitted(), item_vectors=NOISE),
+        model.refit(SHOP.train, items=SHOP.items, item_vectors=NOISE),
+    ):
+        assert again.parts["content"] is not part
+        np.testing.assert_array_equal(again.parts["content"].item_space(), part.item_space())
