@@ -196,7 +196,7 @@ class Recommender(ABC):
         return {}
 
     def unfitted(self) -> Self:
-        """A model of the same kind and parameters that has learned nothing; fitted as a part it takes its own vectors."""
+        """The same model before it has learned anything; fitted as a part it takes the vectors it had."""
         fresh = replace(self)
         fresh._own_vectors = self._own_vectors
         return fresh
