@@ -30,6 +30,9 @@ app = typer.Typer(
 )
 
 
+HERE = "(relative to the current folder)"
+PROJECT = "(relative to the project)"  # where a run's folder counts from, wherever the command is called
+RUN_HELP = f"Folder of a run {PROJECT}."
 COLUMNS_HELP = 'What your columns are in our words: "user_id=CustomerID,text=Review Text".'
 
 
@@ -45,21 +48,25 @@ class RunHelp(TyperCommand):
 @app.command(cls=RunHelp)
 def run(
     dataset: Annotated[str, typer.Option(help="Name of the data set: see `recsys-kit datasets`.")] = "",
-    source: Annotated[str, typer.Option(help="Folder or file of the data, counted from where you are.")] = "",
-    interactions: Annotated[str, typer.Option(help="Your file of events: CSV, JSON lines, Parquet; gzip, zip.")] = "",
-    items: Annotated[str, typer.Option(help="Your file of products.")] = "",
-    users: Annotated[str, typer.Option(help="Your file of shoppers.")] = "",
-    reviews: Annotated[str, typer.Option(help="Your file of texts.")] = "",
+    source: Annotated[str, typer.Option(help=f"Folder or file of the data {HERE}.")] = "",
+    interactions: Annotated[
+        str, typer.Option(help=f"Your file of events {HERE}: CSV, JSON lines, Parquet; gzip, zip.")
+    ] = "",
+    items: Annotated[str, typer.Option(help=f"Your file of products {HERE}.")] = "",
+    users: Annotated[str, typer.Option(help=f"Your file of shoppers {HERE}.")] = "",
+    reviews: Annotated[str, typer.Option(help=f"Your file of texts {HERE}.")] = "",
     columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Of your text files, such as gb18030. [utf-8]")] = "",
-    out: Annotated[str, typer.Option(help="Folder of the run, counted from the project. [runs/DATASET or FILE]")] = "",
-    only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. [all]")] = "",
+    encoding: Annotated[str, typer.Option(help="Of your text files, such as gb18030. Default: utf-8.")] = "",
+    out: Annotated[
+        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data.")
+    ] = "",
+    only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. Default: all.")] = "",
     first: Annotated[str, typer.Option("--from", help="The first chapter to run, such as 03.")] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="name=value; 03.epochs=2 for one chapter.")
     ] = None,
     profile: Annotated[str, typer.Option(help="quick caps what is slow and says so; full has no caps.")] = "",
-    timeout: Annotated[int, typer.Option(min=0, help="Longest that one cell may take, in seconds. [no limit]")] = 0,
+    timeout: Annotated[int, typer.Option(min=0, help="Longest that one cell may take, in seconds; 0: no limit.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Run the chapters even if nothing has changed.")] = False,
 ) -> None:
     """Execute the chapters one after another; ends with the results and the path of the page.
@@ -122,12 +129,14 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
 
 @app.command()
 def check(
-    paths: Annotated[list[str], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet; gzip, zip.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help=f"CSV, JSON lines or Parquet {HERE}; gzip, zip.")
+    ],
     table: Annotated[
-        str, typer.Option("--as", help="interactions, items, users or reviews. [guessed from the columns]")
+        str, typer.Option("--as", help="interactions, items, users or reviews. Default: guessed from the columns.")
     ] = "",
     columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Of the text files, such as gb18030. [utf-8]")] = "",
+    encoding: Annotated[str, typer.Option(help="Of the text files, such as gb18030. Default: utf-8.")] = "",
 ) -> None:
     """All that is wrong with files of yours, and what a run would do about it; exit code 2 where one is refused."""
     from recsys_kit.data import check_files
@@ -157,21 +166,27 @@ def show_check(found: Any, *, guessed: bool) -> None:
     if len(found.problems):
         if found.refusals:
             console.print("What would be said of its rows otherwise, with the guesses below taken as right:")
-        table = Table("table", "rule", "what happens", "rows", "first lines", "example")
-        table.columns[3].justify = "right"
-        for row in found.problems.itertuples():
-            cells = [row.table, row.rule, row.action, f"{row.rows:,}", row.lines, row.example[:40]]
-            table.add_row(*map(printable, cells))
-        console.print(table)
+        for name, rows in found.problems.groupby("table", sort=False):
+            title = name if name == found.table else f"{name}, made from it"
+            table = Table("rows", "what happens", "rule", title=title, title_justify="left")
+            table.columns[0].justify = "right"
+            for row in rows.itertuples():
+                line = f"line{'s' * (',' in row.lines)} {row.lines}"
+                where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
+                rule = printable(row.rule) + "".join(f"\n[dim]{printable(part)}[/]" for part in where)
+                table.add_row(f"{row.rows:,}", row.action, rule)
+            console.print(table)
     for refusal in found.refusals:
         console.print("[bold red]refused[/]: ", end="")
         console.print(printable(str(refusal)), soft_wrap=True)
+    if found.hint:
+        console.print(printable(found.hint), soft_wrap=True)
     if not found.refusals:
         console.print("[bold green]usable[/]")
 
 
 @app.command()
-def status(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a run.")]) -> None:
+def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)]) -> None:
     """Of each chapter of a run: how it ended, whether the same command would run it again, and why."""
     from rich.console import Console
     from rich.markup import escape
@@ -271,7 +286,9 @@ def datasets() -> None:
 
 @app.command()
 def report(
-    folders: Annotated[list[str], typer.Argument(metavar="DIR", help="Folder of a run, or of two to compare.")],
+    folders: Annotated[
+        list[str], typer.Argument(metavar="DIR", help=f"Folder of a run, or of two to compare {PROJECT}.")
+    ],
     compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
 ) -> None:
     """Write a run's index.html anew from what lies in its folder; with --compare, what changed from run A to run B.
@@ -317,16 +334,16 @@ def show_comparison(before: Path, after: Path) -> None:
 
 @app.command()
 def recommend(
-    folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)],
     user: Annotated[str | None, typer.Option(help="A shopper of the run.")] = None,
     history: Annotated[
         list[str] | None, typer.Option(metavar="ID,ID", help="What a new shopper had, oldest first; may be repeated.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="What a shopper says they want.")] = None,
-    model: Annotated[str, typer.Option(help="A model of the leaderboard. [the best]")] = "",
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best.")] = "",
     k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    csv: Annotated[str, typer.Option(metavar="FILE", help="Write the list to this file as well.")] = "",
+    csv: Annotated[str, typer.Option(metavar="FILE", help=f"Write the list to this file {HERE} as well.")] = "",
 ) -> None:
     """The list that a shopper gets: one known to the run, a new one with a history, or one who says what they want."""
     from recsys_kit.shop.export import write_csv
@@ -390,9 +407,9 @@ def show_list(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") ->
 
 @app.command()
 def export(
-    folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
-    out: Annotated[str, typer.Option(metavar="FILE", help="The CSV file to write.")],
-    model: Annotated[str, typer.Option(help="A model of the leaderboard. [all]")] = "",
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)],
+    out: Annotated[str, typer.Option(metavar="FILE", help=f"The CSV file to write {HERE}.")],
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
 ) -> None:
     """The lists that chapter 04 judged, with titles, as CSV for a spreadsheet."""
     from recsys_kit.shop.export import export_lists

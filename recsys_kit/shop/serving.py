@@ -107,11 +107,12 @@ def _queries(**given: Any) -> tuple[str, list[Any], bool]:
         wrong += [item for query in queries for item in query or [] if not _is_text(item)]
     else:
         single, queries = values is None, [value] if values is None else values
-        wrong = [query for query in queries if not _is_text(query)]
+        wrong = [query for query in queries if not _is_text(query) or not query.strip()]
     if wrong:
         raise ParameterError(
             "RK-331",
-            f"{kind} holds {wrong[0]!r}; expected strings, ids as the data has them, and a list of them for a history.",
+            f"{kind} holds {wrong[0]!r}; expected texts that are not empty, ids as the data has them; for a history a "
+            "list of ids.",
             "Pass user='7', history=['7', '12'] or text='a gift'.",
         )
     return kind, queries, single
@@ -136,12 +137,17 @@ def all_histories(run: Run, users: Sequence[str]) -> list[list[str]]:
 
 
 def split_ids(run: Run | str | Path, values: Sequence[str]) -> list[str]:
-    """Ids as a command line gives them: with commas between them, unless the whole is itself an id of the run."""
+    """Ids as a command line gives them: with commas between them, unless the whole is itself an id of the run.
+
+    RK-331 where there is none.
+    """
     known = set(
         visit(run).read("data/items.parquet", lambda path: pd.read_parquet(path, columns=["item_id"]))["item_id"]
     )
     parts = [part for value in values for part in ([value] if value in known else value.split(","))]
-    return [part if part in known else part.strip() for part in parts if part.strip()]
+    if ids := [part if part in known else part.strip() for part in parts if part.strip()]:
+        return ids
+    raise ParameterError("RK-331", f"the ids are {','.join(values)!r}; expected at least one.", "Write 0001,0002.")
 
 
 def _notes(
