@@ -356,10 +356,10 @@ def recommend(
     ] = None,
     candidates: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID,ID", help="List only these products of the shopper's.", rich_help_panel=FOR_A_SHOPPER),
+        typer.Option(metavar="ID,ID", help="Of the list only these products.", rich_help_panel=FOR_A_SHOPPER),
     ] = None,
     promotions: Annotated[
-        bool, typer.Option("--promotions", help="List only what is on promotion.", rich_help_panel=FOR_A_SHOPPER)
+        bool, typer.Option("--promotions", help="Of the list only what is on promotion.", rich_help_panel=FOR_A_SHOPPER)
     ] = False,
     related: Annotated[
         str | None, typer.Option(metavar="ID", help="More like this product.", rich_help_panel=OTHER_LISTS)
@@ -377,7 +377,10 @@ def recommend(
         str, typer.Option(help="What most shoppers had in a category.", rich_help_panel=OTHER_LISTS)
     ] = "",
     days: Annotated[
-        float, typer.Option(help="What most had now, in so many days before the cut.", rich_help_panel=OTHER_LISTS)
+        float,
+        typer.Option(
+            help="What most had now, in so many days before the cut.", show_default=False, rich_help_panel=OTHER_LISTS
+        ),
     ] = 0,
     new_item: Annotated[
         str | None,

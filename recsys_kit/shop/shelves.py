@@ -60,7 +60,7 @@ def related(run: Run | str | Path, item: str, *, k: int = 10) -> pd.DataFrame:
         lists.append(_described(_alike(content, item, k + len(met)), item, tfidf))
     listed = pd.concat(lists).drop_duplicates("item_id").head(k)
     if listed.empty:
-        _note(f"nothing is known that resembles {item!r}: too few had it, and no model of this run reads its content.")
+        _note(f"nothing is known that resembles {item!r}: too few had it, and no model knows its content.")
     return _shown(listed, items)
 
 
