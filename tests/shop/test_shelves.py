@@ -81,6 +81,7 @@ def test_content_comes_only_where_behaviour_ends(run):
     listed = related(run, KNOWN, k=700)
     by_behaviour = listed["reason"].str.endswith("shoppers had both").tolist()
     assert 0 < sum(by_behaviour) < len(listed)
+    assert not listed["reason"].str.startswith("1 ").any(), "one shopper who had both may be chance"
     assert by_behaviour == sorted(by_behaviour, reverse=True)
     assert listed["item_id"].is_unique and KNOWN not in set(listed["item_id"])
 
