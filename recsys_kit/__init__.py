@@ -45,6 +45,11 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "evaluate": "recsys_kit.evaluation",
     "bootstrap": "recsys_kit.intervals",
     "recommend": "recsys_kit.shop",
+    "related": "recsys_kit.shop",
+    "bought_together": "recsys_kit.shop",
+    "popular": "recsys_kit.shop",
+    "promotions": "recsys_kit.shop",
+    "shoppers_for": "recsys_kit.shop",
     "open_run": "recsys_kit.workbook.runs",
 }
 __all__ = sorted(PUBLIC)

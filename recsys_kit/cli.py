@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from recsys_kit.errors import RecsysKitError
+from recsys_kit.errors import ParameterError, RecsysKitError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from recsys_kit.shop.serving import Answer
+    Tables = dict[str, pd.DataFrame]  # "items", "shoppers": what was asked for comes last
 
-TABLE = ("rank", "item_id", "title", "price", "score", "reason")  # of a list, what a terminal has room for
+# of a list, what a terminal has room for
+COLUMNS_SHOWN = (
+    "rank", "item_id", "user_id", "title", "price", "score", "count", "support", "confidence", "lift", "reason",
+)  # fmt: skip
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read their page, open them in JupyterLab.",
@@ -30,6 +33,9 @@ app = typer.Typer(
 )
 
 
+HERE = "(relative to the current folder)"
+PROJECT = "(relative to the project)"  # where a run's folder counts from, wherever the command is called
+RUN_HELP = f"Folder of a run {PROJECT}."
 COLUMNS_HELP = 'What your columns are in our words: "user_id=CustomerID,text=Review Text".'
 
 
@@ -45,21 +51,25 @@ class RunHelp(TyperCommand):
 @app.command(cls=RunHelp)
 def run(
     dataset: Annotated[str, typer.Option(help="Name of the data set: see `recsys-kit datasets`.")] = "",
-    source: Annotated[str, typer.Option(help="Folder or file of the data, counted from where you are.")] = "",
-    interactions: Annotated[str, typer.Option(help="Your file of events: CSV, JSON lines, Parquet; gzip, zip.")] = "",
-    items: Annotated[str, typer.Option(help="Your file of products.")] = "",
-    users: Annotated[str, typer.Option(help="Your file of shoppers.")] = "",
-    reviews: Annotated[str, typer.Option(help="Your file of texts.")] = "",
+    source: Annotated[str, typer.Option(help=f"Folder or file of the data {HERE}.")] = "",
+    interactions: Annotated[
+        str, typer.Option(help=f"Your file of events {HERE}: CSV, JSON lines, Parquet; gzip, zip.")
+    ] = "",
+    items: Annotated[str, typer.Option(help=f"Your file of products {HERE}.")] = "",
+    users: Annotated[str, typer.Option(help=f"Your file of shoppers {HERE}.")] = "",
+    reviews: Annotated[str, typer.Option(help=f"Your file of texts {HERE}.")] = "",
     columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Of your text files, such as gb18030. [utf-8]")] = "",
-    out: Annotated[str, typer.Option(help="Folder of the run, counted from the project. [runs/DATASET or FILE]")] = "",
-    only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. [all]")] = "",
+    encoding: Annotated[str, typer.Option(help="Of your text files, such as gb18030. Default: utf-8.")] = "",
+    out: Annotated[
+        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data.")
+    ] = "",
+    only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. Default: all.")] = "",
     first: Annotated[str, typer.Option("--from", help="The first chapter to run, such as 03.")] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="name=value; 03.epochs=2 for one chapter.")
     ] = None,
     profile: Annotated[str, typer.Option(help="quick caps what is slow and says so; full has no caps.")] = "",
-    timeout: Annotated[int, typer.Option(min=0, help="Longest that one cell may take, in seconds. [no limit]")] = 0,
+    timeout: Annotated[int, typer.Option(min=0, help="Longest that one cell may take, in seconds; 0: no limit.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Run the chapters even if nothing has changed.")] = False,
 ) -> None:
     """Execute the chapters one after another; ends with the results and the path of the page.
@@ -122,12 +132,14 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
 
 @app.command()
 def check(
-    paths: Annotated[list[str], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet; gzip, zip.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help=f"CSV, JSON lines or Parquet {HERE}; gzip, zip.")
+    ],
     table: Annotated[
-        str, typer.Option("--as", help="interactions, items, users or reviews. [guessed from the columns]")
+        str, typer.Option("--as", help="interactions, items, users or reviews. Default: guessed from the columns.")
     ] = "",
     columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Of the text files, such as gb18030. [utf-8]")] = "",
+    encoding: Annotated[str, typer.Option(help="Of the text files, such as gb18030. Default: utf-8.")] = "",
 ) -> None:
     """All that is wrong with files of yours, and what a run would do about it; exit code 2 where one is refused."""
     from recsys_kit.data import check_files
@@ -157,21 +169,27 @@ def show_check(found: Any, *, guessed: bool) -> None:
     if len(found.problems):
         if found.refusals:
             console.print("What would be said of its rows otherwise, with the guesses below taken as right:")
-        table = Table("table", "rule", "what happens", "rows", "first lines", "example")
-        table.columns[3].justify = "right"
-        for row in found.problems.itertuples():
-            cells = [row.table, row.rule, row.action, f"{row.rows:,}", row.lines, row.example[:40]]
-            table.add_row(*map(printable, cells))
-        console.print(table)
+        for name, rows in found.problems.groupby("table", sort=False):
+            title = name if name == found.table else f"{name}, made from it"
+            table = Table("rows", "what happens", "rule", title=title, title_justify="left")
+            table.columns[0].justify = "right"
+            for row in rows.itertuples():
+                line = f"line{'s' * (',' in row.lines)} {row.lines}"
+                where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
+                rule = printable(row.rule) + "".join(f"\n[dim]{printable(part)}[/]" for part in where)
+                table.add_row(f"{row.rows:,}", row.action, rule)
+            console.print(table)
     for refusal in found.refusals:
         console.print("[bold red]refused[/]: ", end="")
         console.print(printable(str(refusal)), soft_wrap=True)
+    if found.hint:
+        console.print(printable(found.hint), soft_wrap=True)
     if not found.refusals:
         console.print("[bold green]usable[/]")
 
 
 @app.command()
-def status(folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder of a run.")]) -> None:
+def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)]) -> None:
     """Of each chapter of a run: how it ended, whether the same command would run it again, and why."""
     from rich.console import Console
     from rich.markup import escape
@@ -271,14 +289,15 @@ def datasets() -> None:
 
 @app.command()
 def report(
-    folders: Annotated[list[str], typer.Argument(metavar="DIR", help="Folder of a run, or of two to compare.")],
+    folders: Annotated[
+        list[str], typer.Argument(metavar="DIR", help=f"Folder of a run, or of two to compare {PROJECT}.")
+    ],
     compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
 ) -> None:
     """Write a run's index.html anew from what lies in its folder; with --compare, what changed from run A to run B.
 
     The comparison is written into the folder of B, as compare.html.
     """
-    from recsys_kit.errors import ParameterError
     from recsys_kit.workbook.report import write_report
     from recsys_kit.workbook.runs import run_folder
 
@@ -315,6 +334,9 @@ def show_comparison(before: Path, after: Path) -> None:
     print(write_comparison(found))
 
 
+FOR_A_SHOPPER, OTHER_LISTS = "For a shopper", "Other lists"
+
+
 @app.command()
 def published(
     folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of runs on data that papers share.")],
@@ -328,82 +350,186 @@ def published(
 
 @app.command()
 def recommend(
-    folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
-    user: Annotated[str | None, typer.Option(help="A shopper of the run.")] = None,
-    history: Annotated[
-        list[str] | None, typer.Option(metavar="ID,ID", help="What a new shopper had, oldest first; may be repeated.")
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)],
+    user: Annotated[
+        str | None, typer.Option(metavar="ID", help="A shopper of the run.", rich_help_panel=FOR_A_SHOPPER)
     ] = None,
-    text: Annotated[str | None, typer.Option(help="What a shopper says they want.")] = None,
-    model: Annotated[str, typer.Option(help="A model of the leaderboard. [the best]")] = "",
+    history: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID,ID",
+            help="What a new shopper had, oldest first; may be repeated.",
+            rich_help_panel=FOR_A_SHOPPER,
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What a shopper says they want.", rich_help_panel=FOR_A_SHOPPER)
+    ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID,ID", help="Of the list only these products.", rich_help_panel=FOR_A_SHOPPER),
+    ] = None,
+    promotions: Annotated[
+        bool, typer.Option("--promotions", help="Of the list only what is on promotion.", rich_help_panel=FOR_A_SHOPPER)
+    ] = False,
+    related: Annotated[
+        str | None, typer.Option(metavar="ID", help="More like this product.", rich_help_panel=OTHER_LISTS)
+    ] = None,
+    together: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID,ID", help="Bought together with a product, or with a basket.", rich_help_panel=OTHER_LISTS
+        ),
+    ] = None,
+    popular: Annotated[
+        bool, typer.Option("--popular", help="What most shoppers had.", rich_help_panel=OTHER_LISTS)
+    ] = False,
+    category: Annotated[
+        str, typer.Option(help="What most shoppers had in a category.", rich_help_panel=OTHER_LISTS)
+    ] = "",
+    days: Annotated[
+        float,
+        typer.Option(
+            help="What most had now, in so many days before the cut.", show_default=False, rich_help_panel=OTHER_LISTS
+        ),
+    ] = 0,
+    new_item: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A new product by its text: the nearest products, the shoppers it fits.",
+            rich_help_panel=OTHER_LISTS,
+        ),
+    ] = None,
+    shoppers_for: Annotated[
+        str | None, typer.Option(metavar="ID", help="The shoppers whom a product fits.", rich_help_panel=OTHER_LISTS)
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best.")] = "",
     k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    csv: Annotated[str, typer.Option(metavar="FILE", help="Write the list to this file as well.")] = "",
+    csv: Annotated[
+        str,
+        typer.Option(metavar="FILE", help=f"Write the list (of --new-item the shoppers) to this file {HERE} as well."),
+    ] = "",
 ) -> None:
-    """The list that a shopper gets: one known to the run, a new one with a history, or one who says what they want."""
+    """The list that a shopper gets, and the shop's other lists; exactly one of them is asked for."""
     from recsys_kit.shop.export import write_csv
-    from recsys_kit.shop.serving import answer, split_ids
+    from recsys_kit.shop.serving import exactly_one, split_ids
 
-    ids = None if history is None else split_ids(folder, history)
-    found = answer(folder, user=user, history=ids, text=text, model=model, k=k)
-    listed = found.lists.drop(columns="query")
+    ranking = {"category": category, "days": days}
+    kind, value = exactly_one(
+        user=user,
+        history=history and split_ids(folder, history),
+        text=text,
+        related=related,
+        together=together and split_ids(folder, together),
+        popular=ranking if popular or category or days else None,
+        new_item=new_item,
+        shoppers_for=shoppers_for,
+    )
+    if kind in ("user", "history", "text"):
+        among = candidates and split_ids(folder, candidates)
+        told, tables = for_a_shopper(folder, kind, value, among, promotions=promotions, model=model, k=k)
+    elif candidates or promotions or model:
+        raise ParameterError(
+            "RK-339",
+            f"--candidates, --promotions and --model say nothing of --{kind.replace('_', '-')}; "
+            "expected them with --user, --history or --text.",
+            "Leave them out.",
+        )
+    else:
+        told, tables = other_list(folder, kind, value, k)
+    listed = list(tables.values())[-1]
     if csv:
         write_csv(listed, csv)
-    query = {"user": user, "history": ids, "text": text}
-    query = {name: value for name, value in query.items() if value is not None}
+    told = {"query": {kind: value}} | told
     if as_json:
-        print_list_as_json(query, found, listed)
+        print_lists_as_json(told, tables)
     else:
-        show_list(query, found, listed)
+        show_lists(told, tables)
 
 
-def print_list_as_json(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") -> None:
-    """One object: query, model, fallback, notes, items."""
+def for_a_shopper(
+    folder: str, kind: str, value: Any, candidates: list[str] | None, *, promotions: bool, model: str, k: int
+) -> tuple[dict[str, Any], "Tables"]:
+    """What there is to say about the list, and the list."""
+    from recsys_kit.shop.serving import answer
+    from recsys_kit.shop.shelves import on_promotion
+
+    if promotions:
+        promoted = on_promotion(folder)
+        candidates = promoted if candidates is None else [item for item in candidates if item in promoted]
+    found = answer(folder, **{kind: value}, candidates=candidates, model=model, k=k)
+    told = {"model": found.model, "fallback": bool(found.lists["fallback"].any()), "notes": found.notes}
+    return told, {"items": found.lists.drop(columns="query")}
+
+
+def other_list(folder: str, kind: str, value: Any, k: int) -> tuple[dict[str, Any], "Tables"]:
+    """As `for_a_shopper`, of the lists that are nobody's own."""
+    from recsys_kit.shop import bought_together, popular, recommend, related, shoppers_for
+    from recsys_kit.shop.serving import noting
+
+    lists = {
+        "related": lambda: {"items": related(folder, value, k=k)},
+        "together": lambda: {"items": bought_together(folder, value, k=k)},
+        "popular": lambda: {"items": popular(folder, **value, k=k)},
+        "new_item": lambda: {
+            "items": recommend(folder, text=value, k=k),
+            "shoppers": shoppers_for(folder, text=value, k=k),
+        },
+        "shoppers_for": lambda: {"shoppers": shoppers_for(folder, item=value, k=k)},
+    }
+    with noting() as notes:
+        tables = lists[kind]()
+    return {"notes": notes}, tables
+
+
+def print_lists_as_json(told: dict[str, Any], tables: "Tables") -> None:
+    """One object: query, model and fallback of a shopper's list, notes, items and shoppers."""
     from recsys_kit.shop.showcase import records
 
-    value = {
-        "query": query,
-        "model": found.model,
-        "fallback": bool(listed["fallback"].any()),
-        "notes": found.notes,
-        "items": records(listed.drop(columns="fallback")),
-    }
+    value = told | {name: records(listed.drop(columns="fallback", errors="ignore")) for name, listed in tables.items()}
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     print(json.dumps(value, indent=2, ensure_ascii=plain, allow_nan=False))
 
 
-def show_list(query: dict[str, Any], found: "Answer", listed: "pd.DataFrame") -> None:
-    """The list as a table, what there is to say about it below."""
+def show_lists(told: dict[str, Any], tables: "Tables") -> None:
+    """Each list as a table, what there is to say about them below."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     def cell(value: Any) -> Text:  # Text: nothing in a title is markup; control characters would reach the terminal
-        shown = "" if pd.isna(value) else f"{value:.2f}" if isinstance(value, float) else str(value)
+        digits = ".2f" if isinstance(value, float) and not 0 < abs(value) < 0.1 else ".2g"
+        shown = "" if pd.isna(value) else format(value, digits) if isinstance(value, float) else str(value)
         return Text("".join(letter if letter.isprintable() else " " for letter in shown[:200]))
 
     import pandas as pd
 
     console = Console(highlight=False)
     console.width = console.width if console.is_terminal else 160
-    ((kind, asked),) = query.items()
-    console.print(cell(f"{found.model}, for the {'shopper' if kind == 'user' else kind} {asked}"))
-    bare = listed["title"].equals(listed["item_id"])  # a shop without titles
-    table, shown = Table(), listed[[name for name in TABLE if name in listed and not (bare and name == "title")]]
-    for name in shown:
-        number = pd.api.types.is_numeric_dtype(shown[name])
-        table.add_column(name, justify="right" if number else "left", no_wrap=name != "reason")
-    for row in shown.itertuples(index=False):
-        table.add_row(*map(cell, row))
-    console.print(table)
-    for note in found.notes:
+    ((kind, asked),) = told["query"].items()
+    if "model" in told:
+        console.print(cell(f"{told['model']}, for the {'shopper' if kind == 'user' else kind} {asked}"))
+    for listed in tables.values():
+        bare = "title" in listed and listed["title"].equals(listed["item_id"])  # a shop without titles
+        shown = listed[[name for name in COLUMNS_SHOWN if name in listed and not (bare and name == "title")]]
+        table = Table()
+        for name in shown:
+            number = pd.api.types.is_numeric_dtype(shown[name])
+            table.add_column(name, justify="right" if number else "left", no_wrap=name != "reason")
+        for row in shown.itertuples(index=False):
+            table.add_row(*map(cell, row))
+        console.print(table)
+    for note in told["notes"]:
         console.print(cell(f"note: {note}"))
 
 
 @app.command()
 def export(
-    folder: Annotated[str, typer.Option("--run", metavar="DIR", help="Folder of a run.")],
-    out: Annotated[str, typer.Option(metavar="FILE", help="The CSV file to write.")],
-    model: Annotated[str, typer.Option(help="A model of the leaderboard. [all]")] = "",
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)],
+    out: Annotated[str, typer.Option(metavar="FILE", help=f"The CSV file to write {HERE}.")],
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
 ) -> None:
     """The lists that chapter 04 judged, with titles, as CSV for a spreadsheet."""
     from recsys_kit.shop.export import export_lists

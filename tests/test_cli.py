@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from recsys_kit import cli
@@ -109,8 +110,8 @@ def test_a_file_that_the_data_set_does_not_read_is_refused_before_anything_is_ma
     assert not (tmp_path / "runs").exists()
 
 
-def check(*arguments: str):
-    return CliRunner().invoke(cli.app, ["check", *map(str, arguments)], env={"COLUMNS": "200"})
+def check(*arguments: str, width: int = 200):
+    return CliRunner().invoke(cli.app, ["check", *map(str, arguments)], env={"COLUMNS": str(width)})
 
 
 def test_a_check_shows_each_file_and_goes_on_behind_a_refusal(tmp_path):
@@ -120,7 +121,8 @@ def test_a_check_shows_each_file_and_goes_on_behind_a_refusal(tmp_path):
     assert done.exit_code == 2
     lines = done.output.splitlines()
     assert "events.csv: 2 rows, read as interactions (by its columns; --as says otherwise)" in lines
-    assert any("missing user_id" in line and "quarantined" in line and " 3 " in line for line in lines)
+    place = next(number for number, line in enumerate(lines) if "missing user_id" in line)
+    assert "quarantined" in lines[place] and "line 3" in lines[place + 1]
     assert '--columns "user_id=uid,item_id=sku,timestamp=ts"' in lines
     assert sum("RK-1" in line for line in lines) == 2
     assert lines[-1] == "usable"
@@ -131,6 +133,26 @@ def test_a_check_of_usable_files_is_no_failure(tmp_path):
     assert check("--columns", "user_id=uid,item_id=sku,timestamp=ts", tmp_path / "events.csv").exit_code == 0
     done = check("--as", "users", "--columns", "user_id=uid", tmp_path / "events.csv")
     assert done.exit_code == 0 and "read as users" in done.output
+
+
+def test_a_check_fits_a_narrow_terminal_whole_and_says_a_thing_once(tmp_path):
+    rows = ["u,i,2024-05-01,Bowl,x", ",i,2024-05-01,Bowl,x", "u,i,2024-05-02,Oak bowl,x", "u,i"]
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp,title,Positive Feedback Count\n" + "\n".join(rows))
+    lines = check(tmp_path / "events.csv", width=60).output.splitlines()
+    assert max(map(len, lines)) <= 60 and not any("…" in line for line in lines)
+    assert [line.strip() for line in lines if "made from it" in line] == ["items, made from it"]
+    said = " ".join(" ".join(lines).replace("│", " ").split())
+    assert "products with more than one title: the most frequent counts" in " ".join(
+        line.split("│")[3].strip() for line in lines if line.count("│") == 4
+    )
+    assert said.count("missing user_id") == said.count("row is too short") == 1
+
+
+def test_a_check_of_sequences_says_how_to_run_them(tmp_path):
+    (tmp_path / "my shop.txt").write_text("u1 i1 i2 i3\nu2 i2\n")
+    done = check(tmp_path / "my shop.txt", width=60)
+    assert done.exit_code == 2
+    assert f"--dataset sequences --source '{tmp_path / 'my shop.txt'}'" in done.output
 
 
 def test_a_check_obeys_nothing_that_is_in_a_file(tmp_path):
@@ -201,6 +223,16 @@ def test_a_damaged_manifest_is_refused_and_force_starts_over(on_broken, tmp_path
     assert "RK-410" in str(refused.exception)
     assert refused.exception.exit_code == 4
     assert on_broken("run", "--only", "01", "--out", "runs/x", "--force").exit_code == 0
+
+
+def test_every_path_of_the_help_says_where_it_counts_from():
+    paths = {"source", "interactions", "items", "users", "reviews", "out", "paths", "folder", "folders", "csv"}
+    for name, sub in typer.main.get_command(cli.app).commands.items():
+        for option in sub.params:
+            help_of = getattr(option, "help", None) or ""
+            where = cli.PROJECT in help_of or cli.HERE in help_of
+            assert where == (option.name in paths), (name, option.name)
+            assert "[" not in help_of, "it would be taken for a style and not be shown"
 
 
 def test_help_of_run_ends_with_the_parameters_of_the_notebooks():

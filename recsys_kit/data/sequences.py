@@ -6,6 +6,7 @@ Source of the form: Kang and McAuley, Self-attentive sequential recommendation, 
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import DataError
 
 NO_ITEM = "line holds a shopper and no product"
+N_LOOKED_AT = 20  # lines that must look alike
+OF_A_TABLE = set(',;|"{')  # what stands between the fields of a table and hardly ever in an id
 
 
 def read_sequences(
@@ -55,6 +58,15 @@ def read_sequences(
     notes += [report_entry("interactions", rule, "noted", rows) for rule, rows in counted.items() if rows]
     events = pd.DataFrame({"user_id": users, "item_id": items, "position": positions}, index=range(1, len(items) + 1))
     return events, rejected, notes
+
+
+def looks_like_sequences(path: str | Path, *, encoding: str = "") -> bool:
+    """Whether the first lines could each be a shopper and products: words, and nothing that divides fields.
+
+    Raises `DataError` where the file holds no text.
+    """
+    lines = filter(str.strip, decode(read_content(path), encoding).text.split("\n"))
+    return all(len(line.split()) > 1 and not OF_A_TABLE & set(line) for line in islice(lines, N_LOOKED_AT))
 
 
 def read_attributes(path: Path) -> pd.DataFrame | None:

@@ -92,6 +92,12 @@ def _places(rows: np.ndarray, n_rows: int) -> np.ndarray:
     return np.arange(len(rows)) - starts[rows]
 
 
+def check_k(k: Any) -> None:
+    """Raises `ParameterError` (RK-312) where `k` is no length of a list."""
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+        raise ParameterError("RK-312", f"k is {k!r}; expected a whole number from 1.", "Pass k=10.")
+
+
 class Recommender(ABC):
     """Learns from interactions and ranks the whole catalogue for a shopper's history.
 
@@ -256,6 +262,7 @@ class Recommender(ABC):
         texts: Sequence[str] | None = None,
         k: int = 10,
         seen: Sequence[Sequence[str]] | None = None,
+        candidates: Sequence[str] | None = None,
         context: pd.DataFrame | None = None,
         progress: bool = False,
     ) -> pd.DataFrame:
@@ -267,6 +274,7 @@ class Recommender(ABC):
             texts: what a shopper says they want, instead of a history.
             k: length of the list; shorter where the model knows fewer items.
             seen: what to leave out; the history unless given.
+            candidates: the only items that may be listed, such as those on promotion; all unless given.
             context: one row per query, in their order: `timestamp` and `ctx_*` columns, as in the interactions.
             progress: show a progress bar.
 
@@ -274,8 +282,7 @@ class Recommender(ABC):
             Columns `query` (the user id, or the position in the list given), `item_id`, `score`, `rank` (from 1) and
             `fallback` (True where nothing is known of the shopper and the list is the most popular items).
         """
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise ParameterError("RK-312", f"k is {k!r}; expected a whole number from 1.", "Pass k=10.")
+        check_k(k)
         given = [x for x in (users, histories, texts) if x is not None]
         if not given or (texts is not None and len(given) > 1):
             raise ParameterError("RK-313", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
@@ -294,6 +301,7 @@ class Recommender(ABC):
                 "RK-340", f"context has {len(context)} rows for {len(queries)} queries.", "Pass one row per query."
             )
         encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
+        barred = np.zeros(len(self.item_ids), bool) if candidates is None else ~self._item_index.isin(list(candidates))
         frames = []
         size = max(1, BLOCK_CELLS // len(self.item_ids))
         for start in tqdm(
@@ -302,6 +310,7 @@ class Recommender(ABC):
             stop = min(start + size, len(queries))
             block, now = encoded.block(start, stop), None if context is None else context.iloc[start:stop]
             scores, fallback = self._scores_or_fallback(block, texts and texts[start:stop], now)
+            scores[:, barred] = -np.inf
             frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
         return pd.concat(frames, ignore_index=True)
 
@@ -387,6 +396,11 @@ def load(folder: str | Path) -> Recommender:
         raise ArtifactError(
             "RK-406", f"{folder} was written by another version ({problem}).", "Run notebook 04_evaluation again."
         ) from problem
+
+
+def class_of(folder: str | Path) -> type[Recommender]:
+    """What kind of model lies in `folder`; its arrays are not read."""
+    return MODELS[_read_meta(folder)["model"]]
 
 
 def understands_text(folder: str | Path) -> bool:

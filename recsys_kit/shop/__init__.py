@@ -3,18 +3,25 @@
 from recsys_kit.shop.explanations import because_of, reasons, shared_words
 from recsys_kit.shop.reranking import list_diversity, rerank_mmr, trade_off
 from recsys_kit.shop.serving import RunModels, recommend
+from recsys_kit.shop.shelves import bought_together, on_promotion, popular, promotions, related, shoppers_for
 from recsys_kit.shop.showcase import Showcase, records, shelf
 
 __all__ = [
     "RunModels",
     "Showcase",
     "because_of",
+    "bought_together",
     "list_diversity",
+    "on_promotion",
+    "popular",
+    "promotions",
     "reasons",
     "recommend",
     "records",
+    "related",
     "rerank_mmr",
     "shared_words",
     "shelf",
+    "shoppers_for",
     "trade_off",
 ]

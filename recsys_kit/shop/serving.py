@@ -1,21 +1,39 @@
 """Lists for whoever asks, from what a run left behind: nothing is trained, and only what the answer needs is read."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from warnings import warn
+from warnings import catch_warnings, simplefilter, warn, warn_explicit
 
 import pandas as pd
 
 from recsys_kit.data.tables import order_events
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Recommender, load, understands_text
+from recsys_kit.recommenders.base import Recommender, class_of, load, understands_text
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.workbook.runs import Run, run_folder
 
 NAMED = 5  # unknown ids that a note names
+
+
+class Note(UserWarning):
+    """What a reader of a list should know about it."""
+
+
+@contextmanager
+def noting() -> Iterator[list[str]]:
+    """Inside, notes are no warnings; they are in the list that this gives as soon as the block ends."""
+    notes: list[str] = []
+    with catch_warnings(record=True) as caught:
+        simplefilter("always", Note)
+        yield notes
+    notes += [str(warning.message) for warning in caught if issubclass(warning.category, Note)]
+    for warning in caught:
+        if not issubclass(warning.category, Note):
+            warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def recommend(
@@ -24,6 +42,7 @@ def recommend(
     user: str | Sequence[str] | None = None,
     history: Sequence[str] | Sequence[Sequence[str]] | None = None,
     text: str | Sequence[str] | None = None,
+    candidates: Sequence[str] | None = None,
     model: str = "",
     k: int = 10,
 ) -> pd.DataFrame:
@@ -34,6 +53,7 @@ def recommend(
         user: the id of a shopper of the run; the history is all that they did, the days of the test included.
         history: item ids, oldest first, of a shopper the run need not know.
         text: what a shopper says they want.
+        candidates: ids of the only products that may be listed, such as those on promotion; all unless given.
         model: a name of the leaderboard; "" takes the best one, for a text the best one that understands text.
         k: length of the list; shorter where the model knows fewer products.
 
@@ -50,9 +70,9 @@ def recommend(
 
     Ids that the run does not know are left out, with a warning that names them.
     """
-    found = answer(run, user=user, history=history, text=text, model=model, k=k)
+    found = answer(run, user=user, history=history, text=text, candidates=candidates, model=model, k=k)
     for note in found.notes:
-        warn(note, stacklevel=2)
+        warn(note, Note, stacklevel=2)
     return found.lists.drop(columns="query") if found.single else found.lists
 
 
@@ -69,10 +89,18 @@ class Answer:
 
 
 def answer(
-    run: Run | str | Path, *, user: Any = None, history: Any = None, text: Any = None, model: str = "", k: int = 10
+    run: Run | str | Path,
+    *,
+    user: Any = None,
+    history: Any = None,
+    text: Any = None,
+    candidates: Sequence[str] | None = None,
+    model: str = "",
+    k: int = 10,
 ) -> Answer:
     """`recommend` with the name of the model that answered, and the notes as values."""
     kind, queries, single = _queries(user=user, history=history, text=text)
+    candidates = None if candidates is None else _ids(candidates)
     run = visit(run)
     models = RunModels(run)
     name = model or models.best(for_text=kind == "text")
@@ -81,8 +109,10 @@ def answer(
     tfidf = None if kind == "text" else run.read("features/items_tfidf", Vectors.load, required=False)
     showcase = Showcase(models, run.read("data/items.parquet"), pd.Series(dtype=object), tfidf=tfidf)
     histories = None if kind == "text" else all_histories(run, queries) if kind == "user" else queries
-    lists = showcase.lists(name, histories=histories, texts=queries if kind == "text" else None, k=k)
-    notes = list(_notes(kind, queries, histories, lists, name, models[name], k))
+    lists = showcase.lists(
+        name, histories=histories, texts=queries if kind == "text" else None, candidates=candidates, k=k
+    )
+    notes = list(_notes(kind, queries, histories, lists, name, models[name], candidates, k))
     if kind == "user":
         lists["query"] = [queries[place] for place in lists["query"]]
     return Answer(name, lists, notes, single)
@@ -90,14 +120,7 @@ def answer(
 
 def _queries(**given: Any) -> tuple[str, list[Any], bool]:
     """The kind of the query, the queries as a list, and whether a single one was given."""
-    given = {kind: value for kind, value in given.items() if value is not None}
-    if len(given) != 1:
-        raise ParameterError(
-            "RK-330",
-            f"the query is {' and '.join(given) or 'empty'}; expected exactly one of user, history and text.",
-            "Name a shopper (user), what they had (history) or what they want (text).",
-        )
-    ((kind, value),) = given.items()
+    kind, value = exactly_one(**given)
     values = _as_list(value)
     if kind == "history":
         single = values is not None and all(isinstance(item, str) for item in values)
@@ -107,14 +130,41 @@ def _queries(**given: Any) -> tuple[str, list[Any], bool]:
         wrong += [item for query in queries for item in query or [] if not _is_text(item)]
     else:
         single, queries = values is None, [value] if values is None else values
-        wrong = [query for query in queries if not _is_text(query)]
+        wrong = [query for query in queries if not _is_text(query) or not query.strip()]
     if wrong:
         raise ParameterError(
             "RK-331",
-            f"{kind} holds {wrong[0]!r}; expected strings, ids as the data has them, and a list of them for a history.",
+            f"{kind} holds {wrong[0]!r}; expected texts that are not empty, ids as the data has them; for a history a "
+            "list of ids.",
             "Pass user='7', history=['7', '12'] or text='a gift'.",
         )
     return kind, queries, single
+
+
+def exactly_one(**queries: Any) -> tuple[str, Any]:
+    """The name and value of the query that is not None; RK-330 where it is not exactly one.
+
+    >>> exactly_one(user=None, text="jazz")
+    ('text', 'jazz')
+    """
+    given = {kind: value for kind, value in queries.items() if value is not None}
+    if len(given) != 1:
+        raise ParameterError(
+            "RK-330",
+            f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(queries)}.",
+            "Such as a shopper (user), what they had (history) or what they want (text).",
+        )
+    ((kind, value),) = given.items()
+    return kind, value
+
+
+def _ids(candidates: Any) -> list[str]:
+    ids = _as_list(candidates)
+    if ids is None or not all(map(_is_text, ids)):
+        raise ParameterError(
+            "RK-331", f"candidates is {candidates!r}; expected a list of ids.", "Pass candidates=['7', '12']."
+        )
+    return ids
 
 
 def _as_list(value: Any) -> list[Any] | None:
@@ -136,12 +186,17 @@ def all_histories(run: Run, users: Sequence[str]) -> list[list[str]]:
 
 
 def split_ids(run: Run | str | Path, values: Sequence[str]) -> list[str]:
-    """Ids as a command line gives them: with commas between them, unless the whole is itself an id of the run."""
+    """Ids as a command line gives them: with commas between them, unless the whole is itself an id of the run.
+
+    RK-331 where there is none.
+    """
     known = set(
         visit(run).read("data/items.parquet", lambda path: pd.read_parquet(path, columns=["item_id"]))["item_id"]
     )
     parts = [part for value in values for part in ([value] if value in known else value.split(","))]
-    return [part if part in known else part.strip() for part in parts if part.strip()]
+    if ids := [part if part in known else part.strip() for part in parts if part.strip()]:
+        return ids
+    raise ParameterError("RK-331", f"the ids are {','.join(values)!r}; expected at least one.", "Write 0001,0002.")
 
 
 def _notes(
@@ -151,29 +206,33 @@ def _notes(
     lists: pd.DataFrame,
     name: str,
     model: Recommender,
+    candidates: Sequence[str] | None,
     k: int,
 ) -> Iterator[str]:
     """What a reader of the lists should know: ids left out, who got the popular list, lists that are short."""
     popular = "what is popular is shown instead"
     if kind == "user" and (strangers := [user for user, had in zip(queries, histories, strict=True) if not had]):
-        yield f"{_named('shopper', strangers)} unknown to this run: {popular}."
+        yield f"{named('shopper', strangers)} unknown to this run: {popular}."
     catalogue = set(model.item_ids.tolist())
     items = dict.fromkeys(item for had in histories or [] for item in had)
     if unknown := [item for item in items if item not in catalogue]:
-        yield f"{_named('product', unknown)} unknown to this run and left out of the history."
+        yield f"{named('product', unknown)} unknown to this run and left out of the history."
+    if strange := [item for item in candidates or [] if item not in catalogue]:
+        yield f"{named('product', strange)} unknown to this run and left out of the candidates."
     known = [place for place in lists.loc[lists["fallback"], "query"].unique() if kind != "user" or histories[place]]
     if known:
         what = "text" if kind == "text" else "history"
         yield f"{name} finds nothing to start from in the {what}: {popular}."
     lengths = lists["query"].value_counts().reindex(range(len(queries)), fill_value=0)
-    if len(lengths) and lengths.min() < k:
+    k = k if candidates is None else min(k, len(catalogue.intersection(candidates)))
+    if len(lengths) and (lengths.min() < k or candidates == []):
         yield f"the list has {lengths.min()} of {k} products: there are no more to recommend."
 
 
-def _named(what: str, ids: Sequence[str]) -> str:
+def named(what: str, ids: Sequence[str]) -> str:
     """Ids for a sentence.
 
-    >>> _named("product", ["x"]), _named("product", ["x", "y"])
+    >>> named("product", ["x"]), named("product", ["x", "y"])
     ("product 'x' is", "2 products ('x', 'y') are")
     """
     if len(ids) == 1:
@@ -208,6 +267,14 @@ class RunModels(Mapping[str, Recommender]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def find(self, kind: type[Recommender], *, for_text: bool = False) -> Any:
+        """The first of the leaderboard that is of this kind (and understands text); None where none is."""
+        for name in self._names:
+            found = self._run.read(f"models/{name}/model.json", lambda path: class_of(path.parent))
+            if issubclass(found, kind) and (found.understands_text or not for_text):
+                return self[name]
+        return None
 
     def understands_text(self, name: str) -> bool:
         """Whether the model can answer a sentence; its arrays are not read for that."""

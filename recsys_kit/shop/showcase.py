@@ -40,6 +40,11 @@ def shelf(listed: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
+def titles_of(items: pd.DataFrame) -> dict[str, str]:
+    """item_id -> title, for the items that have one."""
+    return items.dropna(subset="title").set_index("item_id")["title"].to_dict() if "title" in items else {}
+
+
 def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The rows as plain values for a JSON file; of `columns`, those that there are. A missing value is None.
 
@@ -80,6 +85,7 @@ class Showcase:
         *,
         histories: Sequence[Sequence[str]] | None = None,
         texts: Sequence[str] | None = None,
+        candidates: Sequence[str] | None = None,
         k: int = 10,
     ) -> pd.DataFrame:
         """The lists of many shoppers, each item with its reason, under one another.
@@ -88,13 +94,14 @@ class Showcase:
             model: a name of `models`.
             histories: item ids, oldest first, one list per shopper.
             texts: what shoppers ask for, instead of histories.
+            candidates: the only items that may be listed; all unless given.
             k: length of each list.
 
         Returns:
             Columns query (the place in `histories` or `texts`), rank, item_id, title ..., score, reason, fallback.
         """
         check_model(model, self.models)
-        listed = self.models[model].recommend(histories=histories, texts=texts, k=k)
+        listed = self.models[model].recommend(histories=histories, texts=texts, candidates=candidates, k=k)
         shown = shelf(listed[["query", "rank", "item_id"]], self.items)
         return shown.assign(
             score=listed["score"], reason=self._reasons(model, listed, histories), fallback=listed["fallback"]
@@ -141,7 +148,5 @@ class Showcase:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """item_id -> title, for the items that have one."""
-        if "title" not in self.items:
-            return {}
-        return self.items.dropna(subset="title").set_index("item_id")["title"].to_dict()
+        """As `titles_of`."""
+        return titles_of(self.items)

@@ -349,6 +349,33 @@ def test_a_check_names_every_problem_with_its_first_lines(tmp_path):
     assert problems.loc["time out of range", "action"] == "quarantined"
 
 
+def test_a_check_says_of_tables_made_from_the_file_only_what_is_new(tmp_path):
+    rows = [event(text=text, title=title) for text, title in [("good", "Bowl"), ("fine", "Oak bowl"), ("", "Bowl")]]
+    rows += [event("", text="bad", title="Bowl"), event(when="soon", text="bad", title="Bowl")]
+    (found,) = check_files([write(tmp_path / "e.csv", rows)], table="interactions")
+    others = found.problems[found.problems["table"] != "interactions"]
+    assert list(zip(others["table"], others["action"], strict=True)) == [
+        ("items", "kept"), ("items", "noted"), ("reviews", "kept"),
+    ]  # fmt: skip
+    assert found.problems["table"].iloc[0] == "interactions"
+    assert found.problems["rule"].tolist().count("time cannot be read") == 1
+
+
+@pytest.mark.parametrize("text", ["u1 i1 i2\nu2 i3 i4 i5\n", "u1\ti1\ti2\nu2\ti3\n", "\n1 2 3\n2 1\n"])
+def test_a_check_hints_at_sequences_where_no_table_is(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text)
+    (found,) = check_files([tmp_path / "a.txt"])
+    assert found.refusals and f"--dataset sequences --source {tmp_path / 'a.txt'}" in found.hint
+    assert len(load_dataset("sequences", source=tmp_path / "a.txt").interactions)
+
+
+@pytest.mark.parametrize("text", ["u1\nu2\n", "Review Text\nso good\n", "a b,c\nd e,f\n", '{"a b": 1}\n', ""])
+def test_a_check_does_not_hint_at_sequences_elsewhere(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text)
+    (found,) = check_files([tmp_path / "a.txt"])
+    assert found.refusals and not found.hint
+
+
 def test_a_check_goes_on_behind_a_question_and_with_the_next_file(tmp_path):
     rows = [{"uid": "", "sku": "i", "ts": DAY}, {"uid": "u", "sku": "i", "ts": DAY}]
     asked, missing, fine = check_files(

@@ -47,6 +47,15 @@ def test_what_is_seen_can_be_told_apart_from_the_history(model):
     assert "i15" in set(free["item_id"]) - set(masked["item_id"])
 
 
+def test_of_candidates_alone_the_list_is_the_rest_of_the_whole_one(model):
+    users, candidates = list(SHOP.withheld)[::20], ["i00", "i05", "i11", "i29", "no such item"]
+    whole = model.recommend(users, k=99)
+    among = model.recommend(users, candidates=candidates, k=3)
+    expected = whole[whole["item_id"].isin(candidates)].groupby("query", sort=False).head(3)
+    assert among[["query", "item_id"]].values.tolist() == expected[["query", "item_id"]].values.tolist()
+    assert model.recommend(users, candidates=[]).empty
+
+
 def test_one_shopper_alone_gets_the_list_of_the_batch(model):
     users = list(SHOP.withheld)[::7]
     batch = model.recommend(users, k=5)

@@ -161,6 +161,9 @@ def test_a_list_that_ends_early_says_so(run):
         ({"history": [["i00"], "i01"]}, "RK-331"),
         ({"history": [["i00", None]]}, "RK-331 history holds None"),
         ({"text": 3.5}, "RK-331 text holds 3.5"),
+        ({"user": ""}, "RK-331 user holds ''"),
+        ({"user": ["u000", " "]}, "RK-331 user holds ' '"),
+        ({"text": "\n"}, "RK-331 text holds"),
         ({"user": "\udcff"}, "RK-331 user holds"),
         ({"history": 7}, "RK-331 history holds 7"),
         ({"history": [None]}, "RK-331 history holds None"),
@@ -229,7 +232,9 @@ def test_asking_leaves_no_trace_and_reads_only_the_model_that_answers(run):
 def test_ids_of_a_command_line_are_split_at_commas_unless_they_are_ids(run):
     assert split_ids(run.folder, ["i00, i01,"]) == ["i00", "i01"]
     assert split_ids(run.folder, [COMMA, "i00,x"]) == [COMMA, "i00", "x"]
-    assert split_ids(run.folder, [","]) == []
+    for nothing in ("", " , "):
+        with pytest.raises(ParameterError, match=f"RK-331 the ids are '{nothing}'"):
+            split_ids(run.folder, [nothing])
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
