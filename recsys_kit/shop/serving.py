@@ -245,11 +245,17 @@ def named(what: str, ids: Sequence[str]) -> str:
 
 
 class RunModels(Mapping[str, Recommender]):
-    """The models on a run's leaderboard by name, the best first; each is read when it is first asked for."""
+    """The models on a run's leaderboard by name, each read when it is first asked for.
+
+    The best on validation comes first: the test says how good it is, it does not choose.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._names: list[str] = run.read("results/leaderboard.csv")["model"].tolist()
+        board = run.read("results/leaderboard.csv")
+        if "validation" in board:
+            board = board.sort_values("validation", ascending=False, kind="stable")
+        self._names: list[str] = board["model"].tolist()
         self._read: dict[str, Recommender] = {}
 
     def __getitem__(self, name: str) -> Recommender:
