@@ -38,7 +38,7 @@ def view_split(
         interactions: clean, not yet split.
         train_percent: percent of the events before the cut; the rest is halved into valid and test.
         k_core: of the training part.
-        method: "time", or "leave_last_out", which knows no percent.
+        method: one of `METHODS`; only "time" knows a percent.
     """
     rest = (100 - train_percent) / 200
     shares = (1 - 2 * rest, rest, rest)
