@@ -64,7 +64,7 @@ class Ensemble(Recommender):
 
     def _refit(self, train: pd.DataFrame, fitted: dict[int, Recommender], inputs: Mapping[str, Any]) -> Self:
         """Of the parts those that answer; they share what validation chose."""
-        parts = {name: self.parts[name].refit(train, fitted=fitted, **inputs) for name in self._active()}
+        parts = {name: self.parts[name].refit(train, fitted=fitted, **inputs) for name in self._needed()}
         model = replace(self, parts=parts)
         model._meet(train, inputs["items"])
         model._take_over(self)
@@ -90,6 +90,10 @@ class Ensemble(Recommender):
         """The parts that answer, always in the same order."""
         return [self.kept] if self.kept in self.parts else sorted(self.parts)
 
+    def _needed(self) -> list[str]:
+        """The parts without which nothing could be answered: what is saved and fitted anew."""
+        return self._active()
+
     def _mark_scorable(self) -> None:
         self.can_score = np.any([self.parts[name].can_score for name in self._active()], axis=0)
 
@@ -108,7 +112,7 @@ class Ensemble(Recommender):
         return plain | {name: getattr(self, name) for name in self.learned}
 
     def _save_extra(self, folder: Path) -> None:
-        for name in self._active():
+        for name in self._needed():
             self.parts[name].save(folder / "parts" / name)
 
     @classmethod
@@ -180,13 +184,13 @@ class Hybrid(Ensemble):
         return sorted(name for name, weight in self.weights.items() if weight > 0)
 
     def _combined(self, histories: Histories) -> np.ndarray:
-        return blended(self._standardised(histories), self._scorable(), self.weights)
+        return blended(self._standardised(histories, self._active()), self._scorable(), self.weights)
 
     def _score(self, histories: Histories) -> np.ndarray:
         return self._combined(histories)
 
-    def _standardised(self, histories: Histories) -> dict[str, np.ndarray]:
-        parts = {name: self.parts[name] for name in self._active()}
+    def _standardised(self, histories: Histories, names: Sequence[str]) -> dict[str, np.ndarray]:
+        parts = {name: self.parts[name] for name in names}
         return {name: standardised(part._score(histories), part.can_score) for name, part in parts.items()}
 
     def _scorable(self) -> dict[str, np.ndarray]:

@@ -61,7 +61,7 @@ LINEUP: Mapping[str, Entry] = {
     "popular_lately": Entry("popularity", PopularLately, quick=False, needs="timestamp"),
     "popular_in_category": Entry("popularity", PopularInCategory, needs="category"),
     "item_knn": Entry("neighbours", ItemKNN, blends=True),
-    "item_knn_bm25": Entry("neighbours", ItemKNNBM25, quick=False, blends=True),
+    "item_knn_bm25": Entry("neighbours", ItemKNNBM25, blends=True),
     "user_knn": Entry("neighbours", UserKNN, quick=False, blends=True),
     "transitions": Entry("order", ItemTransitions, blends=True),
     "association_rules": Entry("rules", AssociationRules),

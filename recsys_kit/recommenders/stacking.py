@@ -65,6 +65,10 @@ class Stack(Hybrid):
         if self.kept != self.name:
             self._boosters = []
 
+    def _needed(self) -> list[str]:
+        """The trees look at every part, also at those that have no weight in the blend."""
+        return sorted(self.parts) if self._boosters else super()._needed()
+
     def _take_over(self, tuned: Self) -> None:
         super()._take_over(tuned)
         self._boosters = tuned._boosters
@@ -73,7 +77,7 @@ class Stack(Hybrid):
         earlier, last = without_last(train)
         if earlier.empty or last.empty:
             return []
-        parts = {name: self.parts[name].unfitted() for name in self._active()}
+        parts = {name: part.unfitted() for name, part in self.parts.items()}
         items = self._whole_catalogue(inputs.get("items"))
         inner = Hybrid(parts, fixed=self.weights, seed=self.seed)
         inner.fit(earlier, items=items, valid=last, item_vectors=inputs.get("item_vectors"))
@@ -140,7 +144,7 @@ class _Facts:
         histories, n_items = blend._train_histories, len(blend.item_ids)
         self.followed = transition_counts(histories, n_items, window=1, decay=0.0)
         self.items = _item_facts(histories, n_items)
-        parts = [blend.parts[name] for name in blend._active()]
+        parts = [blend.parts[name] for name in sorted(blend.parts)]
         self.spaces = [normalize(part.item_space()) for part in parts if hasattr(part, "item_space")]
 
 
@@ -164,8 +168,8 @@ def candidate_features(
 
     Shapes `(B, n)`, `(B, n, F)` and `(B, N)`.
     """
-    standard = blend._standardised(histories)
-    scores = blended(standard, blend._scorable(), blend.weights)
+    standard = blend._standardised(histories, sorted(blend.parts))
+    scores = blended({name: standard[name] for name in blend._active()}, blend._scorable(), blend.weights)
     shown = np.where(blend.can_score, scores, np.float32(-np.inf))
     shown[histories.cells] = -np.inf
     items = top_k(shown, n)
