@@ -287,12 +287,12 @@ class _WeightSearch:
         return float(np.nanmean(self.validation.ndcg(ranks, self.k)))
 
     def ascend(self, best: str) -> dict[str, float]:
-        """From the best part alone: one weight after the other, keep what helps, until a whole round helps nothing."""
+        """From the best part alone, one weight after the other, strong parts first, until a round helps nothing."""
         weights = dict.fromkeys(self.can_score, 0.0) | {best: 1.0}
         reached, improved = self.ndcg(weights), True
         while improved:
             improved = False
-            for name in weights:
+            for name in sorted(weights, key=self.alone.__getitem__, reverse=True):
                 for step in WEIGHT_STEPS:
                     trial = weights | {name: step}
                     if any(trial.values()) and trial != weights and (value := self.ndcg(trial)) > reached + 1e-6:
