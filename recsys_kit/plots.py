@@ -110,7 +110,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
         ax.vlines(x, rows["low"], rows["high"], color=colour_of(model), linewidth=1.5)
         ax.plot(x, rows["value"], MARKERS.get(model, "o"), color=colour_of(model), label=model)
     sizes = grouped.groupby("group", observed=True)["n_users"].max()
-    ax.set_xticks(range(len(groups)), [f"{group}\n(n = {sizes.get(group, 0):,})" for group in groups])
+    ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_ylim(bottom=0)
     ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

@@ -1,7 +1,7 @@
 """Train, valid, test: what a model may learn from, what chooses it, what judges it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,6 +46,10 @@ class Split:
     def parts(self) -> dict[str, pd.DataFrame]:
         """The four frames by name: train, valid, test, set_aside."""
         return {name: getattr(self, name) for name in FRAMES}
+
+    def refitted(self) -> "Split":
+        """Validation joined to train, for models that learn from both once everything is chosen; test stays."""
+        return replace(self, train=pd.concat([self.train, self.valid], ignore_index=True), valid=self.valid.iloc[:0])
 
     def histories(self, part: str) -> pd.Series:
         """What each shopper had before `part`: user_id -> list of item_id, oldest first.

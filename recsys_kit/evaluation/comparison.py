@@ -21,7 +21,7 @@ def compare(
     metric: str = "ndcg@10",
     *,
     against: str | None = BASELINE,
-    models: Sequence[str] = (),
+    models: Sequence[str] | None = None,
     slice_name: str = "all",
     level: float = LEVEL,
     seed: int = 0,
@@ -33,7 +33,7 @@ def compare(
         metric: any column of `evaluation.per_user`, `ndcg@10` and so on.
         against: the model that all others are held against, or None for every pair. Whether a model wins should be
             asked of one that was named before the test was seen: the baseline, or the best on validation.
-        models: the models to hold against it; none for all. Fewer questions find more.
+        models: the models to hold against it; None for all. Fewer questions find more.
         slice_name: all, warm, or one of `WARMTH`.
         level: of the intervals; 1 - level is the chance of any false verdict in the whole table.
         seed: draws the bootstrap and the flips.
@@ -53,7 +53,7 @@ def compare(
         best_first = values.mean().sort_values(ascending=False, kind="stable").index
         pairs = list(combinations(best_first, 2))
     else:
-        pairs = [(model, against) for model in values if model != against and (not models or model in models)]
+        pairs = [(model, against) for model in values if model != against and (models is None or model in models)]
     if not pairs:
         return pd.DataFrame(columns=COMPARISON_COLUMNS)
     differences = np.column_stack([values[model] - values[other] for model, other in pairs])

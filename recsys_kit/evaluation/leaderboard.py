@@ -271,7 +271,7 @@ def _grouped(values: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
                 "n_users": int(part[column].count()),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["model", "group", "value", "low", "high", "n_users"])
 
 
 def disagreements(evaluation: Evaluation, first: str, second: str, metric: str = "ndcg@10", n: int = 5) -> pd.DataFrame:

@@ -72,7 +72,7 @@ BENCHMARKS = {
 
 
 def benchmark_of(split: Split) -> str:
-    """The name of the benchmark that this split is, "" for none.
+    """The name of the benchmark that this split is, "" for none; a k-core is another split.
 
     >>> events = pd.DataFrame({"user_id": ["a"], "item_id": ["x"]})
     >>> benchmark_of(Split(events, events[:0], events[:0], events[:0], {"method": "time"}))
@@ -80,7 +80,8 @@ def benchmark_of(split: Split) -> str:
     """
     events = pd.concat(split.parts.values())
     size = (events["user_id"].nunique(), events["item_id"].nunique(), len(events))
-    return next((name for name, one in BENCHMARKS.items() if (one.method, one.size) == (split.how["method"], size)), "")
+    cut = (split.how["method"], size) if split.how.get("k_core", 1) == 1 else ()
+    return next((name for name, one in BENCHMARKS.items() if (one.method, one.size) == cut), "")
 
 
 def beside_published(name: str, metrics: pd.DataFrame, chosen: str = "") -> pd.DataFrame:
@@ -124,5 +125,8 @@ def of_run(run: Run) -> str:
     table = beside_published(name, run.read("results/metrics.parquet"), protocol["best_on_validation"])
     lines = [list(table), ["---"] * table.shape[1], *table.to_numpy().tolist()]
     told = "with" if protocol["item_attributes"] else "without"
-    head = f"**{BENCHMARKS[name].title}**, {told} item attributes: {BENCHMARKS[name].protocol}."
+    ours = [f"{told} item attributes"]
+    ours += ["parameters chosen on validation"] if protocol.get("tuned") else []
+    ours += ["refitted on train and validation"] if protocol.get("refit") else []
+    head = f"**{BENCHMARKS[name].title}**: {BENCHMARKS[name].protocol}. Ours: {', '.join(ours)}."
     return "\n".join([head, "", *(f"| {' | '.join(line)} |" for line in lines)])

@@ -58,7 +58,7 @@ def with_attributes(items: pd.DataFrame) -> pd.DataFrame:
     [['brand: Elm'], []]
     """
     kinds = [column for column in ("category", "brand") if column in items]
-    if "attributes" in items or not kinds:
+    if has_attributes(items) or not kinds:
         return items
     rows = zip(*[items[kind] for kind in kinds], strict=True)
     known = [[f"{kind}: {value}" for kind, value in zip(kinds, row, strict=True) if pd.notna(value)] for row in rows]

@@ -71,7 +71,9 @@ class ContextAware(Recommender):
 
     def unfitted(self) -> Self:
         """The same with a base that has learned nothing."""
-        return replace(self, base=self.base.unfitted())
+        fresh = super().unfitted()
+        fresh.base = self.base.unfitted()
+        return fresh
 
     def _chosen(self) -> dict[str, Any]:
         return {"base": replace(self.base.unfitted(), **self.base._chosen())}

@@ -60,7 +60,9 @@ class Ensemble(Recommender):
 
     def unfitted(self) -> Self:
         """The same with parts that have learned nothing."""
-        return replace(self, parts={name: part.unfitted() for name, part in self.parts.items()})
+        fresh = super().unfitted()
+        fresh.parts = {name: part.unfitted() for name, part in self.parts.items()}
+        return fresh
 
     def _refit(self, train: pd.DataFrame, fitted: dict[int, Recommender], inputs: Mapping[str, Any]) -> Self:
         """Of the parts those that answer; they share what validation chose."""

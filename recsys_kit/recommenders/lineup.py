@@ -30,7 +30,7 @@ from recsys_kit.recommenders.transitions import ItemTransitions
 ANY_TEXT = "text"
 """Stands for the item vectors of the language model, or TF-IDF's where that has none."""
 QUICK_ITEMS = 10_000
-"""In quick, models whose cost grows with the square of the catalogue are left out beyond so many products."""
+"""Beyond so many products quick leaves out what becomes slow in a large catalogue."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Entry:
     make: Callable[[], Recommender]
     quick: bool = True
     """Part of the profile quick."""
-    dense: bool = False
-    """Costs grow with the square of the catalogue."""
+    small: bool = False
+    """In quick only where the catalogue is small."""
     needs: str = ""
     """What it cannot do without: "timestamp", "category", "attributes", "context", or the name of a feature."""
     vectors: str = ""
@@ -65,8 +65,8 @@ LINEUP: Mapping[str, Entry] = {
     "user_knn": Entry("neighbours", UserKNN, quick=False, blends=True),
     "transitions": Entry("order", ItemTransitions, blends=True),
     "association_rules": Entry("rules", AssociationRules),
-    "ease": Entry("factors", EASE, dense=True, blends=True),
-    "als": Entry("factors", ALS, dense=True, blends=True),
+    "ease": Entry("factors", EASE, small=True, blends=True),
+    "als": Entry("factors", ALS, small=True, blends=True),
     "bpr": Entry("factors", BPR, quick=False),
     "content_tfidf": Entry("content", Content, needs="tfidf", blends=True),
     "content_minilm": Entry("content", Content, needs="minilm", blends=True),
@@ -77,7 +77,7 @@ LINEUP: Mapping[str, Entry] = {
     "transformer": Entry("networks", TransformerSequence, vectors=ANY_TEXT, blends=True),
     "formula_collaborative": Entry("formulas", FormulaCollaborative, quick=False, vectors=ANY_TEXT),
     "formula_content": Entry("formulas", FormulaContent, quick=False, vectors=ANY_TEXT),
-    "formula_deep": Entry("formulas", FormulaDeep, dense=True, vectors=ANY_TEXT),
+    "formula_deep": Entry("formulas", FormulaDeep, small=True, vectors=ANY_TEXT),
     "formula_similarity": Entry("formulas", FormulaSimilarity, quick=False, vectors=ANY_TEXT),
     "formula_pair": Entry("formulas", FormulaPair, quick=False, vectors=ANY_TEXT),
 }
@@ -106,7 +106,7 @@ def choose(
     >>> events = pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]})
     >>> chosen, left_out = choose(train=events, items=pd.DataFrame({"item_id": ["x"]}), names=["ease", "attributes"])
     >>> list(chosen), left_out["attributes"]
-    (['popularity', 'ease'], 'there is no attributes here')
+    (['popularity', 'ease'], 'no attributes here')
     """
     if unknown := [name for name in names if name not in LINEUP]:
         raise ParameterError(
@@ -125,14 +125,14 @@ def choose(
 def _reason(name: str, entry: Entry, there: set[str], n_items: int, profile: str, names: Sequence[str]) -> str:
     """Why not; "" where nothing speaks against it."""
     if entry.needs and entry.needs not in there:
-        return f"there is no {entry.needs} here"
+        return f"no {entry.needs} here"
     if name == "popularity" or name in names:
         return ""
     if names:
         return "not asked for"
     if profile == "quick" and not entry.quick:
         return "in the profile full only"
-    if profile == "quick" and entry.dense and n_items > QUICK_ITEMS:
+    if profile == "quick" and entry.small and n_items > QUICK_ITEMS:
         return f"in quick only up to {QUICK_ITEMS:,} products"
     return ""
 

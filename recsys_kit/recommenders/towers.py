@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_kit.data.tables import order_events
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
 from recsys_kit.recommenders.content import reduced
@@ -141,7 +140,7 @@ class TwoTowers(Recommender):
         """What known shoppers took in validation, each beside their history."""
         if valid is None:
             return None
-        events = order_events(valid)
+        events = valid.sort_values(["user_id", "item_id"], kind="stable")  # any order, but the same one
         item = self._item_index.get_indexer(events["item_id"])
         known = np.isin(events["user_id"].to_numpy(str), self.user_ids) & (item >= 0)
         known[known] = self.item_counts[item[known]] > 0

@@ -65,6 +65,8 @@ def tune(
     """
     options = OPTIONS.get(type(model), {}) if options is None else options
     _check(model, options)
+    if valid.empty:
+        options = {}
     reached: dict[tuple[Any, ...], float] = {}
 
     def fitted(chosen: Mapping[str, Any]) -> Recommender:

@@ -31,6 +31,8 @@ def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.
 class Validation:
     """B shoppers with a training history, and the items new to them that each took in validation."""
 
+    users: np.ndarray
+    """(B,) their ids."""
     histories: Histories
     rows: np.ndarray
     """(W,) the shopper of each wanted item, in order."""
@@ -51,7 +53,7 @@ class Validation:
         wanted = wanted.difference(pd.MultiIndex.from_arrays([had.row, had.col]))  # sorted
         rows, items = (wanted.get_level_values(level).to_numpy(np.int64) for level in (0, 1))
         rows, items = rows[items >= 0], items[items >= 0]
-        return cls(histories, rows, items) if len(rows) else None
+        return cls(users, histories, rows, items) if len(rows) else None
 
     @property
     def judged(self) -> np.ndarray:
@@ -85,7 +87,8 @@ class Validation:
     def ndcg(self, ranks: np.ndarray, k: int) -> np.ndarray:
         """`(B,)` NDCG@k of each shopper from the ranks of all that they took; NaN where nothing was new.
 
-        >>> one = Validation(Histories(np.array([4]), np.array([0, 1])), rows=np.array([0]), items=np.array([7]))
+        >>> had = Histories(np.array([4]), np.array([0, 1]))
+        >>> one = Validation(np.array(["a"]), had, rows=np.array([0]), items=np.array([7]))
         >>> one.ndcg(np.array([2]), k=10).round(4)
         array([0.6309])
         """
@@ -94,10 +97,13 @@ class Validation:
         ideal = np.r_[np.nan, discounts(k).cumsum()][np.minimum(n_relevant, k)]
         return np.bincount(self.rows, weights=gains, minlength=len(n_relevant)) / ideal
 
-    def of_model(self, model: Recommender, k: int) -> np.ndarray:
-        """`(B,)` NDCG@k of the lists that this fitted model recommends."""
-        ranks = self.ranks(lambda block: visible(model, model._score(block), block), len(model.item_ids))
-        return self.ndcg(ranks, k)
+    def of_model(self, model: Recommender, k: int, context: pd.DataFrame | None = None) -> np.ndarray:
+        """`(B,)` NDCG@k of the lists that this fitted model recommends, asked in the `context` of each user_id."""
+        asked, ranks = None if context is None else context.reindex(self.users), []
+        for place, block in blocks(self.histories, len(model.item_ids)):
+            scores = model._score(block) if asked is None else model._score_in_context(block, asked.iloc[place])
+            ranks.append(self.block_ranks(place, visible(model, scores, block)))
+        return self.ndcg(np.concatenate(ranks), k)
 
 
 def validation_ndcg(
@@ -108,6 +114,7 @@ def validation_ndcg(
     max_users: int = MAX_USERS,
     seed: int = 0,
     known: Mapping[str, float] | None = None,
+    context: pd.DataFrame | None = None,
 ) -> dict[str, float]:
     """The mean NDCG@k of fitted models on validation, by which one of them may be chosen; empty where nobody came back.
 
@@ -118,9 +125,13 @@ def validation_ndcg(
         max_users: at most so many shoppers, drawn by `seed`.
         seed: draws them.
         known: values that an ensemble has measured so already; they are not measured again.
+        context: by user_id, when and where each shopper asked (`Split.circumstances`), for models that care.
     """
     validation = Validation.of(next(iter(models.values())), valid, max_users=max_users, seed=seed)
     if validation is None:
         return {}
     known = known or {}
-    return {name: known.get(name) or float(np.nanmean(validation.of_model(model, k))) for name, model in models.items()}
+    return {
+        name: known.get(name) or float(np.nanmean(validation.of_model(model, k, context)))
+        for name, model in models.items()
+    }

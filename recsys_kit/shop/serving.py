@@ -253,9 +253,11 @@ class RunModels(Mapping[str, Recommender]):
     def __init__(self, run: Run) -> None:
         self._run = run
         board = run.read("results/leaderboard.csv")
+        protocol = run.read("results/protocol.json", required=False) or {}
         if "validation" in board:
             board = board.sort_values("validation", ascending=False, kind="stable")
-        self._names: list[str] = board["model"].tolist()
+        names = board["model"].tolist()
+        self._names = sorted(names, key=lambda name: name != protocol.get("best_on_validation", ""))
         self._read: dict[str, Recommender] = {}
 
     def __getitem__(self, name: str) -> Recommender:

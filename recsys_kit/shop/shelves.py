@@ -112,7 +112,7 @@ def bought_together(
     items, train = run.read("data/items.parquet"), run.read("data/train.parquet")
     known = _known(items, [basket] if isinstance(basket, str) else basket)
     has_orders = "session_id" in train
-    orders = train["session_id"].fillna(train["user_id"]) if has_orders else train["user_id"]
+    orders = train["user_id"] + ("\n" + train["session_id"].fillna("") if has_orders else "")  # ids have no line ends
     rules = AssociationRules().fit(_bare(train).assign(user_id=orders), items=items)
     found = [rules.bought_together(item, k=len(items), by=by).assign(had=item) for item in known]
     listed = pd.concat(found).sort_values([by, "count"], ascending=False, kind="stable")
@@ -242,7 +242,8 @@ def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: in
     Raises `ParameterError`: RK-330 neither or both given, RK-332 no model reads, RK-335 unknown id, RK-312 a wrong k.
     """
     check_k(k)
-    if bool(text.strip()) == bool(item):
+    text = text.strip()
+    if bool(text) == bool(item):
         raise ParameterError("RK-330", f"text is {text!r} and item {item!r}; expected one of them.", "Pass a text.")
     run = visit(run)
     items, models = run.read("data/items.parquet"), RunModels(run)

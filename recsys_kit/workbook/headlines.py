@@ -75,7 +75,8 @@ def against_single(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterat
         for row in rows.itertuples()
     ]
     before = f"Before the test was opened, validation chose {chosen}. " if chosen else ""
-    yield f"{before}Held against {rows['against'].iloc[0]}, the best single model on validation, {listed(found)}."
+    single, metric = rows["against"].iloc[0], rows["metric"].iloc[0].replace("ndcg", "NDCG")
+    yield f"{before}By {metric} and held against {single}, the best single model on validation, {listed(found)}."
 
 
 def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:

@@ -57,10 +57,12 @@ def test_a_run_is_recognised_by_its_size_and_its_split():
 def test_a_run_gives_its_table_as_markdown(tmp_path):
     run = open_run(tmp_path / "run", chapter="04_evaluation", seed=0)
     run.write("results/metrics.parquet", metrics_of({"ours": 0.0615}))
-    known = {"benchmark": "amazon-beauty", "best_on_validation": "ours", "item_attributes": True}
+    known = {"benchmark": "amazon-beauty", "best_on_validation": "ours", "item_attributes": True,
+             "tuned": True, "refit": False}  # fmt: skip
     run.write("results/protocol.json", known)
     lines = of_run(run).splitlines()
-    assert lines[0].startswith("**Amazon Beauty**, with item attributes: of every shopper")
+    assert lines[0].startswith("**Amazon Beauty**: of every shopper")
+    assert lines[0].endswith("Ours: with item attributes, parameters chosen on validation.")
     assert lines[2:4] == ["| model | ndcg@10 | hit_rate@10 | source |", "| --- | --- | --- | --- |"]
     assert len(lines) == 4 + len(BENCHMARKS["amazon-beauty"].rows) + 1
     run.write("results/protocol.json", known | {"benchmark": ""})
