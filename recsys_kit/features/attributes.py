@@ -14,7 +14,7 @@ from recsys_kit.features.vectors import Vectors
 
 def has_attributes(items: pd.DataFrame | None) -> bool:
     """Whether any item of the catalogue has an attribute."""
-    return items is not None and "attributes" in items and items["attributes"].map(_distinct).map(len).any()
+    return items is not None and "attributes" in items and bool(items["attributes"].map(_distinct).map(len).any())
 
 
 def attribute_incidence(items: pd.DataFrame | None) -> Vectors:
