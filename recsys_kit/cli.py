@@ -339,7 +339,10 @@ FOR_A_SHOPPER, OTHER_LISTS = "For a shopper", "Other lists"
 
 @app.command()
 def published(
-    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders of runs on data that papers share.")],
+    folders: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR...", help="Folders of runs on data that papers share (relative to the project)."),
+    ],
 ) -> None:
     """Our leaderboard beside published numbers of the same protocol, as Markdown."""
     from recsys_kit.evaluation.published import of_run
