@@ -334,14 +334,11 @@ def show_comparison(before: Path, after: Path) -> None:
     print(write_comparison(found))
 
 
-FOR_A_SHOPPER, OTHER_LISTS = "For a shopper", "Other lists"
-
-
 @app.command()
 def published(
     folders: Annotated[
         list[str],
-        typer.Argument(metavar="DIR...", help="Folders of runs on data that papers share (relative to the project)."),
+        typer.Argument(metavar="DIR...", help=f"Folders of runs on data that papers share {PROJECT}."),
     ],
 ) -> None:
     """Our leaderboard beside published numbers of the same protocol, as Markdown."""
@@ -349,6 +346,9 @@ def published(
     from recsys_kit.shop.serving import visit
 
     print("\n\n".join(of_run(visit(folder)) for folder in folders))
+
+
+FOR_A_SHOPPER, OTHER_LISTS = "For a shopper", "Other lists"
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.splitting import Split
+from recsys_kit.data.splitting import STRATIFIED_PROTOCOL, Split
 from recsys_kit.errors import ParameterError
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import Run
@@ -57,8 +57,7 @@ BENCHMARKS = {
         title="MovieLens 100K",
         method="stratified",
         size=(943, 1_682, 100_000),
-        protocol="of every film a quarter of the ratings, drawn at random (seed 42), is test: the future is in train; "
-        "every rating counts, all films are ranked without those the person has rated",
+        protocol=f"{STRATIFIED_PROTOCOL}; every rating counts, the whole catalogue is ranked without what was rated",
         metrics=("ndcg", "precision", "recall"),
         rows={
             "NCF": ((0.3686, 0.3269, 0.1632), "recommenders repository"),

@@ -88,6 +88,11 @@ class Ensemble(Recommender):
         self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
         self._mark_scorable()
 
+    @property
+    def reached(self) -> float:
+        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN where nobody came back."""
+        return max(self.validation.values(), default=float("nan"))
+
     def _active(self) -> list[str]:
         """The parts that answer, always in the same order."""
         return [self.kept] if self.kept in self.parts else sorted(self.parts)

@@ -12,7 +12,7 @@ from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.factorization import ALS
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
-from recsys_kit.recommenders.validation import Validation
+from recsys_kit.recommenders.validation import MAX_USERS, Validation
 
 DECAYS = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
 OPTIONS: dict[type[Recommender], Mapping[str, Sequence[Any]]] = {  # what is worth trying, by model
@@ -36,7 +36,7 @@ def tune(
     items: pd.DataFrame | None = None,
     item_vectors: Any = None,
     k: int = 10,
-    max_validation_users: int = 25_000,
+    max_validation_users: int = MAX_USERS,
     seed: int = 0,
 ) -> Recommender:
     """The model fitted on `train` with the options that rank validation best, by mean NDCG@k.
@@ -65,23 +65,24 @@ def tune(
     """
     options = OPTIONS.get(type(model), {}) if options is None else options
     _check(model, options)
-    if valid.empty:
-        options = {}
-    reached: dict[tuple[Any, ...], float] = {}
 
     def fitted(chosen: Mapping[str, Any]) -> Recommender:
         one = replace(model.unfitted(), **chosen)
         return one.fit(train, items=items, valid=valid, item_vectors=item_vectors)
 
+    best, before = {name: getattr(model, name) for name in options}, None
+    first = fitted(best)
+    validation = Validation.of(first, valid, max_users=max_validation_users, seed=seed)
+    if validation is None or not options:
+        return first
+    reached = {tuple(best.values()): float(np.nanmean(validation.of_model(first, k)))}
+
     def value(chosen: Mapping[str, Any]) -> float:
         key = tuple(chosen.values())
         if key not in reached:
-            one = fitted(chosen)
-            validation = Validation.of(one, valid, max_users=max_validation_users, seed=seed)
-            reached[key] = 0.0 if validation is None else float(np.nanmean(validation.of_model(one, k)))
+            reached[key] = float(np.nanmean(validation.of_model(fitted(chosen), k)))
         return reached[key]
 
-    best, before = {name: getattr(model, name) for name in options}, None
     while best != before:
         before = best
         for name, values in options.items():

@@ -1,6 +1,6 @@
 """What the shoppers of validation took next, and how well a model ranks it: this tunes models, it never judges them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,17 +60,12 @@ class Validation:
         """`(B,)` bool: who took something new."""
         return np.bincount(self.rows, minlength=len(self.histories)) > 0
 
-    def ranks(self, scores_of: Callable[[Histories], np.ndarray], n_items: int) -> np.ndarray:
-        """`(W,)` from 1: the place of each wanted item among all that its shopper has not had; 0 for none.
-
-        `scores_of` gives `(B, N)` scores, -inf where an item is not to be recommended.
-        """
-        return np.concatenate(
-            [self.block_ranks(place, scores_of(block)) for place, block in blocks(self.histories, n_items)]
-        )
-
     def block_ranks(self, place: slice, scores: np.ndarray) -> np.ndarray:
-        """The ranks of the wanted items of the shoppers at `place`, whose scores these are; masks them in place."""
+        """`(w,)` from 1: where what the shoppers at `place` wanted stands among all that they have not had; 0: nowhere.
+
+        `scores` `(b, N)` are those of these shoppers, -inf where an item is not to be recommended; what they had is
+        masked in place.
+        """
         here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
         rows, items = self.rows[here] - place.start, self.items[here]
         block = self.histories.block(place.start, place.stop)

@@ -11,6 +11,7 @@ import pytest
 
 import recsys_kit
 from recsys_kit import data
+from recsys_kit.recommenders import load
 from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import list_chapters, plan_parameters
 from recsys_kit.workbook.runs import open_run
@@ -128,6 +129,27 @@ def test_sequences_show_ids_where_there_are_no_titles_and_answer_a_history(seque
     assert first["title"] == first["item_id"]
     listed = recsys_kit.recommend(sequences.folder, history=["000", "003"], k=5)
     assert (listed["item_id"].astype(int) % 3 == 0).all()
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory) -> Made:
+    """A shop whose events tell what nobody knows beforehand; chosen models, tuned and fitted again at the end."""
+    folder = tmp_path_factory.mktemp("runs") / "hidden"
+    events = circles_of_taste(45).assign(ctx_promotion="yes", ctx_device="phone")
+    events["timestamp"] = pd.Timestamp("2025-01-01", tz="UTC") + pd.to_timedelta(events.pop("position"), "D")
+    as_chapter_01_leaves_it(folder, events=events, items=item_table(events))
+    return rest_of_the_workbook(folder, "tuned=true", "refit=true", 'models=["context_aware", "ease"]')
+
+
+def test_a_model_fitted_again_has_validation_but_not_the_hidden_context(hidden):
+    assert hidden.status["04"] == "done"
+    model = load(hidden.folder / "models/context_aware")
+    n_learned = sum(len(pd.read_parquet(hidden.folder / f"data/{part}.parquet")) for part in ("train", "valid"))
+    assert len(model._train_histories.items) == n_learned
+    assert "ctx_device" in model._values
+    assert "ctx_promotion" not in model._values
+    protocol = json.loads((hidden.folder / "results/protocol.json").read_text())
+    assert (protocol["tuned"], protocol["refit"], protocol["benchmark"]) == (True, True, "")
 
 
 # -- reviews without shoppers ------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from recsys_kit.recommenders import (
 )  # fmt: skip
 from recsys_kit.recommenders.hybrid import Ensemble
 from recsys_kit.recommenders.stacking import ITEM_FACTS, candidate_features, without_last
+from recsys_kit.recommenders.validation import validation_ndcg
 from tests.recommenders.planted import planted_shop
 
 SHOP = planted_shop()
@@ -45,7 +46,8 @@ def fit(model, **inputs):
 def test_an_ensemble_is_never_below_its_best_part_on_validation_and_says_what_answers(kind):
     model = fit(kind({"noise": Content(), "ease": EASE(l2=5), "popularity": Popularity()}), item_vectors=NOISE)
     parts = {name: model.validation[name] for name in model.parts}
-    assert model.validation[model.kept] == max(model.validation.values()) >= max(parts.values())
+    assert model.validation[model.kept] == model.reached >= max(parts.values())
+    assert validation_ndcg({"m": model}, SHOP.valid, k=model.k)["m"] == pytest.approx(model.reached, rel=1e-6)
 
 
 def test_where_the_fusion_is_below_its_best_part_that_part_answers(tmp_path):

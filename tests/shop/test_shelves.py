@@ -127,6 +127,14 @@ def test_orders_are_baskets_where_the_events_have_them(tmp_path):
         assert bought_together(run, "c").empty
 
 
+def test_orders_of_two_shoppers_are_two_baskets_though_their_numbers_are_the_same(tmp_path):
+    events = [(f"u{user}", item, "1") for user in range(8) for item in ("ac" if user % 2 else "bd")]
+    train = pd.DataFrame(events, columns=["user_id", "item_id", "session_id"]).assign(position=1)
+    run = write_run(tmp_path / "run", train, {}, pd.DataFrame({"item_id": list("abcd")}))
+    listed = bought_together(run, "a")
+    assert listed[["item_id", "count", "support"]].to_dict("records") == [{"item_id": "c", "count": 4, "support": 0.5}]
+
+
 def test_unknown_products_of_a_basket_are_named(run):
     with pytest.warns(UserWarning, match="product 'x' is unknown to this run and left out"):
         listed = bought_together(run, [KNOWN, "x"], k=3)
