@@ -205,15 +205,18 @@ def train_network(
         torch.manual_seed(model.seed)
         trainer = _Trainer(model, histories, known, device)
         best = trainer.arrays()
-        for _ in tqdm(range(model.epochs), desc=model.name, unit="epoch", leave=False):
-            trainer.epoch()
-            model.item_matrix, model.body_parameters = arrays = trainer.arrays()
-            if validation is not None:
-                reached.append(float(np.nanmean(validation.of_model(model, VALIDATION_K))))
-            if validation is None or reached[-1] >= max(reached):
-                best = arrays
-            elif len(reached) - 1 - int(np.argmax(reached)) >= model.patience:
-                break
+        with tqdm(total=model.epochs, desc=model.name, unit="epoch", leave=False) as bar:
+            for _ in range(model.epochs):
+                trainer.epoch()
+                model.item_matrix, model.body_parameters = arrays = trainer.arrays()
+                if validation is not None:
+                    reached.append(float(np.nanmean(validation.of_model(model, VALIDATION_K))))
+                bar.update()
+                if validation is None or reached[-1] >= max(reached):
+                    best = arrays
+                elif len(reached) - 1 - int(np.argmax(reached)) >= model.patience:
+                    bar.total = bar.n  # an early end is none that failed: in a notebook the bar would turn red
+                    break
     model.item_matrix, model.body_parameters = best
     return reached
 

@@ -88,19 +88,22 @@ class TwoTowers(Recommender):
 
         optimizer = torch.optim.Adam(tensors.values(), lr=self.learning_rate)
         best, kept, waited, best_epoch = np.inf, tensors, 0, self.epochs
-        for epoch in tqdm(range(self.epochs), desc=self.name, leave=False):
-            for batch in self._batches(rng):
-                optimizer.zero_grad()
-                self._loss(tensors, content, batch, rng).backward()
-                optimizer.step()
-            if judges is not None:
-                with torch.no_grad():
-                    loss, waited = self._loss(tensors, content, judges, None).item(), waited + 1
-                if loss < best:
-                    best, waited, best_epoch = loss, 0, epoch + 1
-                    kept = {name: value.detach().clone() for name, value in tensors.items()}
-                if waited >= self.patience:
-                    break
+        with tqdm(total=self.epochs, desc=self.name, leave=False) as bar:
+            for epoch in range(self.epochs):
+                for batch in self._batches(rng):
+                    optimizer.zero_grad()
+                    self._loss(tensors, content, batch, rng).backward()
+                    optimizer.step()
+                if judges is not None:
+                    with torch.no_grad():
+                        loss, waited = self._loss(tensors, content, judges, None).item(), waited + 1
+                    if loss < best:
+                        best, waited, best_epoch = loss, 0, epoch + 1
+                        kept = {name: value.detach().clone() for name, value in tensors.items()}
+                    if waited >= self.patience:
+                        bar.total = bar.n  # an early end is none that failed: in a notebook the bar would turn red
+                        break
+                bar.update()
         tensors |= kept
         return best_epoch
 

@@ -1,18 +1,21 @@
 """The sequence models: the loss against torch's own, batches, what is read of a history, early stopping."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
+from tqdm.auto import tqdm
 
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders import ShallowSequence, TransformerSequence, load
+from recsys_kit.recommenders import ShallowSequence, TransformerSequence, load, sequence_networks, towers
 from recsys_kit.recommenders.base import Histories
 from recsys_kit.recommenders.sequence_networks import CHUNK, CatalogueCrossEntropy, bucketed_batches, padded, windows
 from recsys_kit.recommenders.sequential import side_information
-from tests.recommenders.planted import planted_shop
+from tests.recommenders.planted import planted_shop, unfitted
 
 SHOP = planted_shop()
 SMALL = {"embedding_dim": 8, "epochs": 4, "learning_rate": 0.02}
@@ -196,3 +199,20 @@ def test_a_model_trained_on_a_gpu_answers_there_and_twice_the_same(kind):
     first, again = (kind(**SMALL, device="cuda").fit(SHOP.train, items=SHOP.items) for _ in range(2))
     np.testing.assert_array_equal(first.item_matrix, again.item_matrix)
     assert len(first.recommend(["u000"], k=3)) == 3
+
+
+@pytest.mark.parametrize("name", ["shallow", "two_towers"])
+def test_training_that_ends_early_closes_its_bar_as_a_full_one(name, monkeypatch):
+    closed = []
+
+    class Bar(tqdm):
+        def close(self):
+            closed.append((self.n, self.total))
+            super().close()
+
+    for module in (sequence_networks, towers):
+        monkeypatch.setattr(module, "tqdm", Bar)
+    model = replace(unfitted(name), epochs=40, patience=1)
+    model.fit(SHOP.train, items=SHOP.items, valid=SHOP.valid, item_vectors=SHOP.vectors)
+    n, total = closed[0]
+    assert n == total < 40
