@@ -28,11 +28,11 @@ COLOURS = {
 }  # fmt: skip
 MARKERS = {
     "popularity": "s", "popular_lately": "<", "popular_in_category": ">",
-    "item_knn": "^", "item_knn_bm25": "1", "user_knn": "2", "transitions": ">", "association_rules": "x",
+    "item_knn": "^", "item_knn_bm25": "<", "user_knn": "v", "transitions": ">", "association_rules": "x",
     "ease": "D", "als": "d", "bpr": "h", "content_tfidf": "v", "content_minilm": "P", "attributes": "<",
     "context_aware": "p", "two_towers": "H", "shallow": "*", "transformer": "X",
-    "formula_collaborative": "1", "formula_content": "2", "formula_deep": "3", "formula_similarity": "4",
-    "formula_pair": "+", "hybrid": "o", "stack": "8", "rank_fusion": "s", "switching": "d",
+    "formula_collaborative": "s", "formula_content": "v", "formula_deep": "D", "formula_similarity": "^",
+    "formula_pair": "P", "hybrid": "o", "stack": "8", "rank_fusion": "s", "switching": "d",
 }  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
             ax.plot(rows["weight"], rows["value"], color=colour_of(model), label=model,
                     marker=MARKERS.get(model, "o"), markevery=5, markersize=4)  # fmt: skip
         ax.axvline(default, color=BLACK, linestyle="--", linewidth=0.8)
-        ax.set(title=f"How much {component}?", xlabel=f"weight of {component}")
+        ax.set(title=f"More {component}?", xlabel=f"weight of {component}")
     axes[0].set_ylabel("user-experience index")
     axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axes

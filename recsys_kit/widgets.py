@@ -103,7 +103,7 @@ def view_disagreements(
     rows = disagreements(evaluation, first, second, metric)
     taken = evaluation.ground_truth.groupby("user_id")["item_id"].first()
     last = [histories.get(user, []) for user in rows["user_id"]]
-    return rows.assign(
+    return rows.round(3).assign(
         had=[len(history) for history in last],
         last_had=[shorten(titles.get(history[-1], history[-1]), 34) if history else "nothing" for history in last],
         took_next=[shorten(titles.get(taken[user], taken[user]), 34) for user in rows["user_id"]],
