@@ -159,11 +159,15 @@ def order_events(interactions: pd.DataFrame) -> pd.DataFrame:
     ['z', 'y', 'x']
     """
     when = "timestamp" if "timestamp" in interactions else "position"
-    codes, items = pd.factorize(interactions["item_id"])
-    rows = pd.util.hash_pandas_object(interactions, index=False).to_numpy()
-    keys = interactions[["user_id", when]].reset_index(drop=True)
-    keys = keys.assign(item=item_hash(items)[codes], row=rows)
-    order = keys.sort_values(["user_id", when, "item", "row"], kind="stable").index
+    users, times = (pd.factorize(interactions[column], sort=True)[0] for column in ("user_id", when))
+    order = np.lexsort((times, users))
+    equal = (np.diff(users[order]) == 0) & (np.diff(times[order]) == 0)
+    if equal.any():
+        tied = np.r_[equal, False] | np.r_[False, equal]
+        rows = interactions.iloc[order[tied]]
+        codes, items = pd.factorize(rows["item_id"])
+        hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy(), item_hash(items)[codes]
+        order[tied] = order[tied][np.lexsort((*hashes, times[order[tied]], users[order[tied]]))]
     return interactions.iloc[order].reset_index(drop=True)
 
 

@@ -108,6 +108,7 @@ class Recommender(ABC):
 
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]] = ()  # fitted attributes to save: arrays or CSR matrices
+    learned: ClassVar[tuple[str, ...]] = ()  # likewise: plain values
     understands_text: ClassVar[bool] = False
     personal: ClassVar[bool] = True  # False: everyone gets the same list, less what they had
 
@@ -126,7 +127,7 @@ class Recommender(ABC):
 
     @abstractmethod
     def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        """Learn from `train`, in canonical order, with the column `item_index` added."""
+        """Learn from `train`, in canonical order, with the columns `user_index` and `item_index` added."""
 
     @abstractmethod
     def _score(self, histories: Histories) -> np.ndarray:
@@ -210,15 +211,21 @@ class Recommender(ABC):
     def _meet(self, train: pd.DataFrame, items: pd.DataFrame | None) -> pd.DataFrame:
         """Number the catalogue, the shoppers and their histories; train as `_fit` takes it."""
         train = order_events(train)
-        ids = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
-        ids = pd.unique(ids).astype(str)
-        self.item_ids = ids[np.lexsort((ids, item_hash(ids)))]
+        named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
+        codes, ids = pd.factorize(named)
+        ids = np.asarray(ids, dtype=str)
+        order = np.lexsort((ids, item_hash(ids)))
+        self.item_ids = ids[order]
         self._item_index = pd.Index(self.item_ids)
-        train = train.assign(item_index=self._item_index.get_indexer(train["item_id"]))
-        pairs = train[["user_id", "item_index"]].drop_duplicates()
-        self.item_counts = np.bincount(pairs["item_index"], minlength=len(ids)).astype(np.float32)
-        self.user_ids, starts = np.unique(train["user_id"].to_numpy(str), return_index=True)
-        self._train_histories = Histories(train["item_index"].to_numpy(np.int64), np.r_[starts, len(train)])
+        starts = np.flatnonzero(train["user_id"].ne(train["user_id"].shift()))
+        self.user_ids, bounds = train["user_id"].iloc[starts].to_numpy(str), np.r_[starts, len(train)]
+        train = train.assign(
+            user_index=np.repeat(np.arange(len(starts)), np.diff(bounds)),
+            item_index=np.argsort(order)[codes[len(codes) - len(train) :]],
+        )
+        had = ~train.duplicated(["user_index", "item_index"])
+        self.item_counts = np.bincount(train["item_index"][had], minlength=len(ids)).astype(np.float32)
+        self._train_histories = Histories(train["item_index"].to_numpy(np.int64), bounds)
         return train
 
     def fitted_like(self, other: "Recommender") -> bool:
@@ -362,6 +369,7 @@ class Recommender(ABC):
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
         self._save_extra(folder)
         meta = {"model": self.name, "parameters": self._parameters(), "understands_text": self.understands_text}
+        meta |= {"learned": {name: getattr(self, name) for name in self.learned}}
         meta |= {"item_ids": self.item_ids.tolist(), "user_ids": self.user_ids.tolist()}
         (folder / "model.json").write_text(json.dumps(meta, sort_keys=True, ensure_ascii=False), encoding="utf-8")
 
@@ -385,6 +393,8 @@ class Recommender(ABC):
         self._train_histories = Histories(arrays["history_items"], arrays["history_starts"])
         for attribute in self.state:
             setattr(self, attribute, _unpack(attribute, arrays))
+        for name in self.learned:
+            setattr(self, name, meta["learned"][name])
 
 
 def load(folder: str | Path) -> Recommender:

@@ -53,7 +53,7 @@ class _Formula(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
     seed: int = 0
 
-    state = ("behaviour", "content", "learned")  # (N, D1) x1, (N, D) x3, (P,) the parameters one after the other
+    state = ("behaviour", "content", "parameters")  # (N, D1) x1, (N, D) x3, (P,) the parameters one after the other
 
     def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:
         matrix = interaction_matrix(train, len(self.item_ids))
@@ -63,8 +63,8 @@ class _Formula(Recommender):
         if item_vectors is not None:
             self.content = reduced(item_vectors.align(self.item_ids.tolist()).values, self.dimension, self.seed)
         self.can_score = self.content.any(axis=1) | (self.item_counts > 0)
-        self.learned = np.concatenate([value.ravel() for value in self._initial().values()] or [np.zeros(1)])
-        self.learned = self.learned.astype(np.float32)
+        self.parameters = np.concatenate([value.ravel() for value in self._initial().values()] or [np.zeros(1)])
+        self.parameters = self.parameters.astype(np.float32)
         if self._initial():
             self._learn(train)
 
@@ -87,13 +87,13 @@ class _Formula(Recommender):
     def _learn(self, train: pd.DataFrame) -> None:
         import torch
 
-        learned = torch.tensor(self.learned, requires_grad=True)
+        learned = torch.tensor(self.parameters, requires_grad=True)
         optimizer = torch.optim.Adam([learned], lr=self.learning_rate)
         for example in self._examples(np.random.default_rng(self.seed)):
             optimizer.zero_grad()
             self._loss(self._symbols(learned), example).backward()
             optimizer.step()
-        self.learned = learned.detach().numpy()
+        self.parameters = learned.detach().numpy()
 
     def _examples(self, rng: np.random.Generator) -> Iterator["_Example"]:
         """Every event of a shopper with two or more items, in a new order each epoch."""
@@ -160,7 +160,7 @@ class _ShopperFormula(_Formula):
 
         x2 = torch.from_numpy(unit_rows(self._weights(histories) @ self.content))
         x1, x3 = (torch.from_numpy(x).mT for x in (self.behaviour, self.content))
-        return self._probability(self._symbols(torch.from_numpy(self.learned)), x2, x1, x3).numpy()
+        return self._probability(self._symbols(torch.from_numpy(self.parameters)), x2, x1, x3).numpy()
 
 
 @dataclass
@@ -223,7 +223,7 @@ class FormulaDeep(_Formula):
         """The logarithm of the formula: the same order, without underflow."""
         import torch
 
-        theta = self._symbols(torch.from_numpy(self.learned))["theta"]
+        theta = self._symbols(torch.from_numpy(self.parameters))["theta"]
         x2 = torch.from_numpy(unit_rows(self._weights(histories) @ self.content))
         scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
         scores[:, self.item_counts > 0] = (x2 @ theta).log_softmax(dim=1).numpy()
@@ -252,7 +252,7 @@ class _PairFormula(_Formula):
         import torch
 
         weights = self._weights(histories)
-        symbols, content = self._symbols(torch.from_numpy(self.learned)), torch.from_numpy(self.content)
+        symbols, content = self._symbols(torch.from_numpy(self.parameters)), torch.from_numpy(self.content)
         had = np.unique(weights.indices)
         scores = np.zeros(weights.shape, np.float32)
         for start in range(0, len(had), EVENTS_AT_ONCE):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.errors import ParameterError
+from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
 from recsys_kit.recommenders.validation import MAX_USERS, Validation, blocks, visible
 
@@ -32,7 +33,7 @@ class Ensemble(Recommender):
     """At most this many shoppers, drawn by `seed`, judge on validation."""
     seed: int = 0
 
-    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")  # fitted attributes that are plain values
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
 
     @abstractmethod
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
@@ -115,8 +116,7 @@ class Ensemble(Recommender):
     # -- on disk ---------------------------------------------------------------------------------------------------
 
     def _parameters(self) -> dict[str, Any]:
-        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parts"}
-        return plain | {name: getattr(self, name) for name in self.learned}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "parts"}
 
     def _save_extra(self, folder: Path) -> None:
         for name in self._needed():
@@ -124,12 +124,8 @@ class Ensemble(Recommender):
 
     @classmethod
     def _restore(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
-        parameters = dict(meta["parameters"])
-        learned = {name: parameters.pop(name) for name in cls.learned}
         parts = {part.name: load(part) for part in sorted((folder / "parts").iterdir())}
-        model = cls(parts, **parameters)
-        for name, value in learned.items():
-            setattr(model, name, value)
+        model = cls(parts, **meta["parameters"])
         model._load_state(folder, meta)
         return model
 
@@ -157,8 +153,10 @@ class Hybrid(Ensemble):
     """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
 
     An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
-    weights are found on validation by coordinate ascent from the best single part upwards, and `weights` holds them.
-    Where the blend is below its best part on validation, `weights` hold that part alone.
+    weights are found on validation by coordinate ascent from the best single part upwards, and `weights` holds them;
+    `without` holds, for each part with a weight, what NDCG@k on validation loses when that weight becomes 0: the
+    difference and the ends of its interval. Where the blend is below its best part on validation, `weights` hold that
+    part alone, and `without` nothing.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
     """
 
@@ -166,7 +164,7 @@ class Hybrid(Ensemble):
     """Weights to use as they are; without them validation chooses."""
 
     name = "hybrid"
-    learned = (*Ensemble.learned, "weights")
+    learned = (*Ensemble.learned, "weights", "without")
 
     @property
     def understands_text(self) -> bool:  # type: ignore[override]
@@ -174,7 +172,7 @@ class Hybrid(Ensemble):
         return any(self.parts[name].understands_text for name in self._active())
 
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
-        self.weights = dict(self.fixed or dict.fromkeys(self.parts, 1.0))
+        self.weights, self.without = dict(self.fixed or dict.fromkeys(self.parts, 1.0)), {}
         self._mark_scorable()
         if validation is not None and self.fixed is None:
             search = _WeightSearch(self.parts, validation, self.k)
@@ -185,6 +183,8 @@ class Hybrid(Ensemble):
             if self.kept in self.parts:
                 self.weights = dict.fromkeys(self.parts, 0.0) | {self.kept: 1.0}
                 self.validation[self.name] = self.validation[self.kept]
+            else:
+                self.without = search.without(self.weights, self._active(), self.seed)
         self._mark_scorable()
 
     def _active(self) -> list[str]:
@@ -280,8 +280,8 @@ class _WeightSearch:
             name: float(np.nanmean(validation.ndcg(np.concatenate(of_part), k))) for name, of_part in ranks.items()
         }
 
-    def ndcg(self, weights: Mapping[str, float]) -> float:
-        """Mean NDCG@k of the blend with these weights, as far as the candidates tell."""
+    def ndcg(self, weights: Mapping[str, float]) -> np.ndarray:
+        """`(B,)` NDCG@k of the blend with these weights, as far as the candidates tell; NaN where nothing was new."""
         share = _share(self.can_score, weights)
         possible = np.any([self.can_score[name] for name, weight in weights.items() if weight > 0], axis=0)
         factors = np.array([weights[name] for name in self.can_score], np.float32)
@@ -291,18 +291,28 @@ class _WeightSearch:
         own = (factors @ self.wanted / share[items])[:, None]
         ahead = (blend[rows] > own) | ((blend[rows] == own) & (self.items[rows] < items[:, None]))
         ranks = np.where(possible[items], ahead.sum(axis=1) + 1, 0)
-        return float(np.nanmean(self.validation.ndcg(ranks, self.k)))
+        return self.validation.ndcg(ranks, self.k)
+
+    def without(self, weights: Mapping[str, float], names: Sequence[str], seed: int) -> dict[str, list[float]]:
+        """What the mean loses without each of these parts, all else as it is: the difference, low, high."""
+        if len(names) < 2:
+            return {}
+        whole = self.ndcg(weights)
+        lost = np.column_stack([whole - self.ndcg(weights | {name: 0.0}) for name in names])
+        return dict(zip(names, bootstrap_means(lost, seed=seed).tolist(), strict=True))
 
     def ascend(self, best: str) -> dict[str, float]:
         """From the best part alone, one weight after the other, strong parts first, until a round helps nothing."""
         weights = dict.fromkeys(self.can_score, 0.0) | {best: 1.0}
-        reached, improved = self.ndcg(weights), True
+        reached, improved = np.nanmean(self.ndcg(weights)), True
         while improved:
             improved = False
             for name in sorted(weights, key=self.alone.__getitem__, reverse=True):
                 for step in WEIGHT_STEPS:
                     trial = weights | {name: step}
-                    if any(trial.values()) and trial != weights and (value := self.ndcg(trial)) > reached + 1e-6:
+                    if not any(trial.values()) or trial == weights:
+                        continue
+                    if (value := np.nanmean(self.ndcg(trial))) > reached + 1e-6:
                         weights, reached, improved = trial, value, True
         return weights
 

@@ -19,13 +19,12 @@ def event_ages(train: pd.DataFrame) -> np.ndarray:
 
 def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | None = None) -> sparse.csr_array:
     """`(U, N)`: 1 for what a shopper had, or 0.5^(age / half_life) by the age of the latest event of the pair."""
-    latest = ~train.duplicated(["user_id", "item_index"], keep="last").to_numpy()
+    latest = ~train.duplicated(["user_index", "item_index"], keep="last").to_numpy()
     weights = np.ones(latest.sum(), np.float32)
     if half_life is not None:
         weights = np.power(0.5, event_ages(train)[latest] / half_life).astype(np.float32)
-    users = pd.factorize(train["user_id"])[0].astype(np.int32)  # int32 as `implicit` wants its indices
-    shape = (users.max(initial=-1) + 1, n_items)
-    return sparse.csr_array((weights, (users[latest], train["item_index"].to_numpy(np.int32)[latest])), shape=shape)
+    users, items = (train[index].to_numpy(np.int32)[latest] for index in ("user_index", "item_index"))  # for `implicit`
+    return sparse.csr_array((weights, (users, items)), shape=(users.max(initial=-1) + 1, n_items))
 
 
 def keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:

@@ -41,7 +41,7 @@ class PopularLately(Recommender):
     personal = False
 
     def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        latest = ~train.duplicated(["user_id", "item_index"], keep="last").to_numpy()
+        latest = ~train.duplicated(["user_index", "item_index"], keep="last").to_numpy()
         weights = np.power(0.5, event_ages(train)[latest] / self.half_life)
         indices = train["item_index"].to_numpy()[latest]
         self.trend = np.bincount(indices, weights=weights, minlength=len(self.item_ids)).astype(np.float32)

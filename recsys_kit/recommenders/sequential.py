@@ -52,6 +52,7 @@ class SequenceModel(Recommender):
     """"" takes a GPU where there is one."""
 
     state = ("item_matrix", "body_parameters")  # (n, D) of the bought items; all numbers of the body in one row
+    learned = ("validation",)  # NDCG by epoch; empty where none was measured
 
     def __post_init__(self) -> None:
         for parameter in ("embedding_dim", "max_length", "epochs", "batch_size"):
@@ -88,7 +89,7 @@ class SequenceModel(Recommender):
 
     def _chosen(self) -> dict[str, Any]:
         """The epoch that was best, of equal ones the last, becomes the number of epochs."""
-        reached = getattr(self, "validation", [])  # a loaded model no longer knows
+        reached = self.validation
         return {"epochs": len(reached) - int(np.argmax(reached[::-1]))} if reached else {}
 
     def _member_histories(self, histories: Histories) -> Histories:

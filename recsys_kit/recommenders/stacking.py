@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from recsys_kit.recommenders.base import Histories, top_k
-from recsys_kit.recommenders.hybrid import Hybrid, blended
+from recsys_kit.recommenders.hybrid import Hybrid, blended, refit_all
 from recsys_kit.recommenders.transitions import transition_counts
 from recsys_kit.recommenders.validation import Validation, blocks
 
@@ -77,10 +77,9 @@ class Stack(Hybrid):
         earlier, last = without_last(train)
         if earlier.empty or last.empty:
             return []
-        parts = {name: part.unfitted() for name, part in self.parts.items()}
-        items = self._whole_catalogue(inputs.get("items"))
-        inner = Hybrid(parts, fixed=self.weights, seed=self.seed)
-        inner.fit(earlier, items=items, valid=last, item_vectors=inputs.get("item_vectors"))
+        told = {"items": self._whole_catalogue(inputs.get("items")), "item_vectors": inputs.get("item_vectors")}
+        parts = refit_all(self.parts, earlier, **told)  # what validation chose is kept: their targets stop no network
+        inner = Hybrid(parts, fixed=self.weights, seed=self.seed).fit(earlier, valid=last, **told)
         return _train(self, *_examples(inner, last, self.candidates))
 
     def _whole_catalogue(self, items: pd.DataFrame | None) -> pd.DataFrame:

@@ -48,6 +48,7 @@ class TwoTowers(Recommender):
     seed: int = 0
 
     name = "two_towers"
+    learned = ("best_epoch",)
     state = ("items", "hidden", "hidden_bias", "out")  # (N, D); (D, H), (H,) and (H, D) of the MLP
 
     def _fit(
@@ -73,12 +74,12 @@ class TwoTowers(Recommender):
         tensors = {
             name: torch.tensor(value, dtype=torch.float32, requires_grad=True) for name, value in weights.items()
         }
-        self._best_epoch = self._learn(tensors, torch.from_numpy(content), self._judges(valid), rng)
+        self.best_epoch = self._learn(tensors, torch.from_numpy(content), self._judges(valid), rng)
         self.items = _item_tower(tensors, torch.from_numpy(content)).detach().numpy()
         self.hidden, self.hidden_bias, self.out = (tensors[name].detach().numpy() for name in self.state[1:])
 
     def _chosen(self) -> dict[str, Any]:
-        return {"epochs": getattr(self, "_best_epoch", self.epochs)}  # a loaded model no longer knows
+        return {"epochs": self.best_epoch}
 
     def _learn(
         self, tensors: dict[str, "Tensor"], content: "Tensor", judges: "_Batch | None", rng: np.random.Generator

@@ -20,7 +20,6 @@ import pandas as pd
 from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
-from recsys_kit.data.tables import order_events
 from recsys_kit.recommenders import ALS, EASE, ItemKNN, Recommender
 
 ROUNDS = 3
@@ -132,8 +131,7 @@ def main() -> None:
     print(f"{matrix.shape[0]:,} shoppers, {matrix.shape[1]:,} items, {matrix.nnz:,} pairs; the best of {ROUNDS} rounds")
     for name, call in CALLS:
         model = MODELS[name].fit(train)
-        prepared = order_events(train)
-        prepared = prepared.assign(item_index=model._item_index.get_indexer(prepared["item_id"]))
+        prepared = model._meet(train, None)
         times = []
         for _ in range(ROUNDS):
             ours, own = seconds(lambda m=model: m.fit(train)), seconds(lambda m=model, p=prepared: m._fit(p))

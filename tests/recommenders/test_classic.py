@@ -133,7 +133,9 @@ def test_the_largest_of_a_row_are_those_of_a_full_sort():
 
 
 def test_old_events_weigh_less_in_the_matrix():
-    train = frame([("u1", "a", 0), ("u1", "b", 10), ("u2", "a", 0), ("u2", "a", 5)]).assign(item_index=[0, 1, 0, 0])
+    train = frame([("u1", "a", 0), ("u1", "b", 10), ("u2", "a", 0), ("u2", "a", 5)]).assign(
+        user_index=[0, 0, 1, 1], item_index=[0, 1, 0, 0]
+    )
     np.testing.assert_allclose(interaction_matrix(train, 2, half_life=0.5).toarray(), [[0.25, 1], [0.5, 0]])
 
 
@@ -357,7 +359,7 @@ def with_symbols(model, **symbols):
     """A formula fitted on two shoppers, then told its parameters."""
     model.epochs = 1
     model.fit(of_baskets("ab", "bc"), item_vectors=CORNERS)
-    model.learned = np.concatenate([np.ravel(value) for value in symbols.values()]).astype(np.float32)
+    model.parameters = np.concatenate([np.ravel(value) for value in symbols.values()]).astype(np.float32)
     assert [np.size(v) for v in symbols.values()] == [v.size for v in model._initial().values()]
     assert list(symbols) == list(model._initial())
     return model
@@ -411,7 +413,8 @@ def test_learning_lowers_the_loss_of_every_formula():
         model.fit(SHOP.train, item_vectors=SHOP.vectors)
         first = np.concatenate([value.ravel() for value in model._initial().values()]).astype(np.float32)
         example = next(model._examples(np.random.default_rng(1)))
-        before, after = (float(model._loss(model._symbols(torch.tensor(x)), example)) for x in (first, model.learned))
+        both = first, model.parameters
+        before, after = (float(model._loss(model._symbols(torch.tensor(values)), example)) for values in both)
         assert after < before
 
 

@@ -38,6 +38,17 @@ def sequences(*lists):
     return pd.DataFrame(rows, columns=["user_id", "item_id", "position"])
 
 
+def newcomers_and_regulars():
+    """Train and validation: newcomers follow the transition, regulars (six events) come back for what is popular."""
+    rng = np.random.default_rng(0)
+    newcomers = [[f"n{i % 9}", f"n{(i + 1) % 9}"] for i in range(90)]
+    regulars = [[*(f"r{j}" for j in rng.permutation(40)[:6])] for _ in range(90)]
+    train = sequences(*newcomers, *regulars, *([["hit"]] * 200))
+    nexts = [f"n{(i + 2) % 9}" for i in range(90)] + ["hit"] * 90
+    valid = pd.DataFrame({"user_id": [f"u{u:03d}" for u in range(180)], "item_id": nexts, "position": 9})
+    return train, valid
+
+
 def fit(model, **inputs):
     return model.fit(SHOP.train, valid=SHOP.valid, **{"items": SHOP.items, "item_vectors": SHOP.vectors} | inputs)
 
@@ -73,19 +84,25 @@ def test_reciprocal_ranks_add_up_by_hand():
 
 
 def test_the_switch_asks_the_part_that_is_best_for_shoppers_of_this_warmth():
-    """Newcomers follow the transition, regulars (six events) come back for what is popular."""
-    rng = np.random.default_rng(0)
-    newcomers = [[f"n{i % 9}", f"n{(i + 1) % 9}"] for i in range(90)]
-    regulars = [[*(f"r{j}" for j in rng.permutation(40)[:6])] for _ in range(90)]
-    train = sequences(*newcomers, *regulars, *([["hit"]] * 200))
-    nexts = [f"n{(i + 2) % 9}" for i in range(90)] + ["hit"] * 90
-    valid = pd.DataFrame({"user_id": [f"u{u:03d}" for u in range(180)], "item_id": nexts, "position": 9})
+    train, valid = newcomers_and_regulars()
     model = Switching({"popularity": Popularity(), "transitions": ItemTransitions()}, edges=(5,), min_shoppers=20)
     model.fit(train, valid=valid)
     assert model.choices == ["transitions", "popularity"]
     assert model.validation["switching"] > max(model.validation["popularity"], model.validation["transitions"])
     few = Switching(model.parts, edges=(5,), min_shoppers=91).fit(train, valid=valid)
     assert len(set(few.choices)) == 1
+
+
+def test_a_blend_says_what_validation_loses_without_each_part(tmp_path):
+    train, valid = newcomers_and_regulars()
+    model = Hybrid({"popularity": Popularity(), "transitions": ItemTransitions()}).fit(train, valid=valid)
+    assert set(model.without) == {"popularity", "transitions"}
+    for name, (lost, low, high) in model.without.items():
+        fixed = Hybrid(model.parts, fixed=model.weights | {name: 0.0}).fit(train, valid=valid)
+        expected = model.reached - validation_ndcg({"m": fixed}, valid, k=model.k)["m"]
+        assert lost == pytest.approx(expected, abs=1e-6) and low <= lost <= high and lost > 0
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").without == model.without
 
 
 def test_a_blend_takes_the_weights_it_is_given():
