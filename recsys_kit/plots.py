@@ -97,6 +97,32 @@ def plot_intervals(ax: Axes, rows: pd.DataFrame, labels: Sequence[str] | None = 
     ax.set_yticks(range(len(rows)), [str(label).replace("$", r"\$") for label in (labels or rows.index)])
 
 
+def plot_against(
+    metrics: pd.DataFrame, metric: str, others: Sequence[str], k: int, *, named: Sequence[str]
+) -> Sequence[Axes]:
+    """One metric of every model over each of some others, with intervals both ways: the models `named`, the rest pale.
+
+    `metrics` as for `plot_leaderboard`; what was not measured has no panel.
+    """
+    chosen = metrics.query("slice == 'all' and k == @k").set_index("model")
+    means = chosen.pivot(columns="metric", values="value")
+    measured = [other for other in others if other in means]
+    axes = np.atleast_1d(new_axes(columns=max(1, len(measured)), height=3.4))
+    height = chosen[chosen["metric"] == metric]
+    for ax, other in zip(axes, measured, strict=False):
+        width = chosen[chosen["metric"] == other].reindex(height.index)
+        for name in [*height.index.difference(named), *named]:
+            shown = {"color": colour_of(name) if name in named else GREY, "alpha": 1 if name in named else 0.35}
+            ax.hlines(height.at[name, "value"], width.at[name, "low"], width.at[name, "high"], linewidth=1, **shown)
+            ax.vlines(width.at[name, "value"], height.at[name, "low"], height.at[name, "high"], linewidth=1, **shown)
+            label = name if name in named else "_"
+            ax.plot(width.at[name, "value"], height.at[name, "value"], MARKERS.get(name, "o"), label=label, **shown)
+        ax.set(xlabel=f"{other}@{k}", ylim=(0, None))
+    axes[0].set_ylabel(f"{metric}@{k}")
+    axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return axes
+
+
 def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, ylabel: str) -> Axes:
     """Means with intervals by group, one line of markers per model, slightly apart so that none hides another.
 

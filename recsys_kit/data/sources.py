@@ -19,7 +19,7 @@ from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import PRODUCT, Table, name_columns
 from recsys_kit.data.files import FileRows, read_table, split_member
-from recsys_kit.data.sequences import read_attributes, read_sequences
+from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
 from recsys_kit.data.tables import TABLES, Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
@@ -178,8 +178,19 @@ def _source(name: str, source: str | Path) -> Path:
 
 def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str) -> RawTables:
     read = {table: read_table(path, encoding=encoding) for table, path in own.items()}
+    if "interactions" in read and read["interactions"].frame.shape[1] == 1:
+        _refuse_sequences(own["interactions"], encoding)
     tables = [Table(table, own[table].name, rows.frame) for table, rows in read.items()]
     return build_tables(name, tables, read, columns)
+
+
+def _refuse_sequences(path: Path, encoding: str) -> None:
+    if looks_like_sequences(path, encoding=encoding):
+        raise DataError(
+            "RK-104",
+            f"interactions has no columns: the lines of {path.name} look like `user item item ...`; expected a table.",
+            "Pass --dataset sequences --source FILE (in Python name='sequences', source='path/to/file').",
+        )
 
 
 def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], columns: Columns) -> RawTables:

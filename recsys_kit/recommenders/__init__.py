@@ -21,6 +21,7 @@ from recsys_kit.recommenders.stacking import Stack
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
 from recsys_kit.recommenders.tuning import tune
+from recsys_kit.recommenders.validation import validation_ndcg
 
 __all__ = [
     "ALS",
@@ -54,4 +55,5 @@ __all__ = [
     "load",
     "refit_all",
     "tune",
+    "validation_ndcg",
 ]

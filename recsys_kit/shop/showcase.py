@@ -126,6 +126,24 @@ class Showcase:
         lists = {name: self.recommend(name, history=history, k=k).set_index("rank")["title"] for name in self.models}
         return pd.DataFrame(lists)
 
+    def readings(self, history: Sequence[str], popularity: Recommender, *, k: int = 5) -> list[str]:
+        """A line for each model on what it would show: the kinds that the history knows, bestsellers, how known it is.
+
+        `popularity` is the fitted model of the bestsellers.
+        """
+        bestsellers = set(popularity.recommend(histories=[list(history)], k=k)["item_id"])
+        known = pd.Series(popularity.item_counts, popularity.item_ids)
+        kinds = self.items.set_index("item_id")["category"].dropna() if "category" in self.items else pd.Series()
+        lines = []
+        for name in self.models:
+            listed = self.recommend(name, history=history, k=k)["item_id"]
+            familiar = listed.map(kinds).isin(set(kinds.reindex(list(history)).dropna())).sum()
+            facts = [f"{familiar} of {len(listed)} of a kind that the history knows"] if len(kinds) else []
+            facts += [f"{listed.isin(bestsellers).sum()} of {len(listed)} also on the list of the bestsellers"]
+            facts += [f"met by {known[listed].min():.0f} to {known[listed].max():.0f} shoppers of train"]
+            lines.append(f"{name}: {', '.join(facts) if len(listed) else 'shows nothing'}")
+        return lines
+
     def page_entry(self, user_id: str, who: str, *, k: int = 10) -> dict[str, Any]:
         """One shopper as plain values for `results/shoppers.json`: history (latest first) and every model's list."""
         history = self.histories.get(user_id, [])

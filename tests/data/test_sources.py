@@ -367,6 +367,8 @@ def test_a_check_hints_at_sequences_where_no_table_is(tmp_path, text):
     (found,) = check_files([tmp_path / "a.txt"])
     assert found.refusals and f"--dataset sequences --source {tmp_path / 'a.txt'}" in found.hint
     assert len(load_dataset("sequences", source=tmp_path / "a.txt").interactions)
+    with pytest.raises(DataError, match=r"RK-104 .* look like .* Pass --dataset sequences --source FILE"):
+        load_dataset(interactions=tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("text", ["u1\nu2\n", "Review Text\nso good\n", "a b,c\nd e,f\n", '{"a b": 1}\n', ""])

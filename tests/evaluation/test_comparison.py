@@ -10,7 +10,7 @@ import pytest
 from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation import compare, evaluate, experience_by_weights
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS
-from recsys_kit.plots import plot_experience_weights
+from recsys_kit.plots import plot_against, plot_experience_weights
 from tests.evaluation.test_judging import judged
 from tests.evaluation.test_leaderboard import NAMES, SHOP, shop_split
 from tests.recommenders.planted import fitted
@@ -99,6 +99,16 @@ def test_the_experience_by_weights_meets_the_leaderboard_at_the_defaults(evaluat
 def test_the_plot_shows_a_line_for_each_model_and_component(evaluation):
     axes = plot_experience_weights(experience_by_weights(evaluation, K), EXPERIENCE_WEIGHTS)
     assert [len(ax.lines) for ax in axes] == [len(NAMES) + 1] * 3
+    plt.close("all")
+
+
+def test_metrics_against_each_other_have_a_panel_for_each_that_was_measured_and_name_the_chosen(evaluation):
+    axes = plot_against(evaluation.metrics, "ndcg", ["novelty", "no such metric"], K, named=["ease"])
+    assert len(axes) == 1 and axes[0].get_xlabel() == f"novelty@{K}"
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["ease"]
+    board = evaluation.leaderboard(K).set_index("model")
+    points = {(line.get_xdata()[0], line.get_ydata()[0]) for line in axes[0].lines}
+    assert points == set(zip(board[f"novelty@{K}"], board[f"ndcg@{K}"], strict=True))
     plt.close("all")
 
 

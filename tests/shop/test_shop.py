@@ -139,6 +139,21 @@ def test_side_by_side_has_a_column_per_model(showcase):
     assert table.index.tolist() == [1, 2, 3, 4]
 
 
+def test_a_reading_counts_kinds_bestsellers_and_how_known_the_products_are(showcase):
+    popularity = showcase.models["popularity"]
+    lines = dict(line.split(": ") for line in showcase.readings(["i00"], popularity, k=4))
+    assert list(lines) == list(showcase.models)
+    assert "4 of 4 also on the list of the bestsellers" in lines["popularity"]
+    listed = showcase.recommend("item_knn", history=["i00"], k=4)["item_id"]
+    met = SHOP.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts().reindex(listed, fill_value=0)
+    assert f"met by {met.min()} to {met.max()} shoppers of train" in lines["item_knn"]
+    kinds = SHOP.items.assign(
+        category=SHOP.items["item_id"].isin({"i00", *listed.head(1)}).map({True: "a", False: "b"})
+    )
+    told = Showcase(showcase.models, kinds, showcase.histories).readings(["i00"], popularity, k=4)
+    assert "item_knn: 1 of 4 of a kind that the history knows" in told[1]
+
+
 def test_the_explorer_view_escapes_titles_and_changes_with_the_dial(showcase):
     from recsys_kit.widgets import view_shopper
 
