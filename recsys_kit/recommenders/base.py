@@ -18,7 +18,7 @@ from recsys_kit.errors import ArtifactError, ParameterError
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
 BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
-TOP_K_CELLS = 2**21  # of these, ranked at once: in the worst case all are equal, and each needs two indices
+TOP_K_CELLS = 2**21  # of these, so many have their order written in whole numbers at once
 
 
 @dataclass(frozen=True)
@@ -65,31 +65,41 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     """
     k = min(k, scores.shape[1])
     best = np.full((len(scores), k), -1, np.int64)
+    many = scores.size > TOP_K_CELLS and k > 0  # for a few rows PyTorch is not worth the second that loading it takes
+    unsure = _fill_untied(best, scores) if many else np.arange(len(scores))
     size = max(1, TOP_K_CELLS // max(1, scores.shape[1]))
-    for start in range(0, len(scores) if k else 0, size):
-        _fill_best(best[start : start + size], scores[start : start + size])
+    for start in range(0, len(unsure) if k else 0, size):
+        rows = unsure[start : start + size]
+        best[rows] = _best_of(scores[rows], k, many)
     return best
 
 
-def _fill_best(best: np.ndarray, scores: np.ndarray) -> None:
-    """The columns above the k-th score by score, then as many of those equal to it as there are places left."""
-    n, k = best.shape
-    last = -np.partition(-scores, k - 1, axis=1)[:, [k - 1]]  # NumPy takes ten times as long from the other end
-    row, column = np.nonzero(scores > last)
-    order = np.lexsort((column, -scores[row, column], row))
-    row, column = row[order], column[order]
-    best[row, _places(row, n)] = column
-    n_better = np.bincount(row, minlength=n)
-    row, column = np.nonzero((scores == last) & (last > -np.inf))
-    place = n_better[row] + _places(row, n)
-    fits = place < k
-    best[row[fits], place[fits]] = column[fits]
+def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Fill in the rows whose k-th score no further one equals; the numbers of the others."""
+    import torch
+
+    k = best.shape[1]
+    values, columns = (found.numpy() for found in torch.topk(torch.from_numpy(scores), min(k + 1, scores.shape[1])))
+    order = np.lexsort((columns[:, :k], -values[:, :k]))
+    shown = np.take_along_axis(values, order, axis=1) > -np.inf
+    best[:] = np.where(shown, np.take_along_axis(columns, order, axis=1), -1)
+    tied = (values[:, k - 1] == values[:, -1]) & (values[:, -1] > -np.inf)
+    return np.flatnonzero(tied & (values.shape[1] > k))
 
 
-def _places(rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """Of entries sorted by row: the place of each within its row, from 0."""
-    starts = np.r_[0, np.bincount(rows, minlength=n_rows).cumsum()]
-    return np.arange(len(rows)) - starts[rows]
+def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
+    """As `top_k`, by whole numbers that no two columns share: the bits of a score, then the column."""
+    bits = (scores + np.float32(0)).view(np.int32)  # + 0: -0.0 becomes 0.0
+    rising = bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the scores, negative ones as well
+    keys = (~rising << 32) | np.arange(scores.shape[1])
+    if many:
+        import torch
+
+        first = torch.topk(torch.from_numpy(keys), k, largest=False).values.numpy()
+    else:
+        first = np.sort(np.partition(keys, k - 1)[:, :k])
+    columns = first & 0xFFFFFFFF
+    return np.where(np.take_along_axis(scores, columns, axis=1) > -np.inf, columns, -1)
 
 
 def check_k(k: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.text import Vectors, fit_tfidf
-from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
+from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity, base
 from recsys_kit.recommenders.base import top_k
 from tests.recommenders.planted import fitted, planted_shop
 
@@ -23,9 +23,12 @@ def frame(events):
     return interactions
 
 
-def test_top_k_agrees_with_a_stable_sort_on_scores_full_of_ties():
+@pytest.mark.parametrize("levels", [4, 10**6])
+@pytest.mark.parametrize("rows", [200, base.TOP_K_CELLS // 50 + 1])
+def test_top_k_agrees_with_a_stable_sort_on_scores_full_of_ties(rows, levels):
     rng = np.random.default_rng(0)
-    scores = rng.integers(-3, 4, (200, 50)).astype(np.float32) / 2
+    scores = rng.integers(1 - levels, levels, (rows, 50)).astype(np.float32) / 2
+    scores[rng.random(len(scores)) < 0.1, 5:] = -np.inf  # fewer than asked for
     scores[rng.random(scores.shape) < 0.2] = -np.inf
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :20]
     expected = np.where(np.isneginf(np.take_along_axis(scores, expected, axis=1)), -1, expected)
