@@ -63,7 +63,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     >>> top_k(np.array([[0.0, 2.0, 2.0, -np.inf]], dtype=np.float32), k=4)
     array([[ 1,  2,  0, -1]])
     """
-    k = min(k, scores.shape[1])
+    scores, k = np.ascontiguousarray(scores, np.float32), min(k, scores.shape[1])
     best = np.full((len(scores), k), -1, np.int64)
     many = scores.size > TOP_K_CELLS and k > 0  # for a few rows PyTorch is not worth the second that loading it takes
     unsure = _fill_untied(best, scores) if many else np.arange(len(scores))

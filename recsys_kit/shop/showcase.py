@@ -126,23 +126,25 @@ class Showcase:
         lists = {name: self.recommend(name, history=history, k=k).set_index("rank")["title"] for name in self.models}
         return pd.DataFrame(lists)
 
-    def readings(self, history: Sequence[str], popularity: Recommender, *, k: int = 5) -> list[str]:
-        """A line for each model on what it would show: the kinds that the history knows, bestsellers, how known it is.
+    def readings(self, history: Sequence[str], popularity: Recommender, *, k: int = 10) -> pd.DataFrame:
+        """How each model's list reads, one column per model, counts of its k products.
 
-        `popularity` is the fitted model of the bestsellers.
+        Rows: how many are of a category of the history (where it has any), how many are bestsellers (the list of
+        `popularity`, a fitted model of them), and how many shoppers of train had the least and the best known of them.
         """
         bestsellers = set(popularity.recommend(histories=[list(history)], k=k)["item_id"])
         known = pd.Series(popularity.item_counts, popularity.item_ids)
-        kinds = self.items.set_index("item_id")["category"].dropna() if "category" in self.items else pd.Series()
-        lines = []
+        kinds = self.items.set_index("item_id")["category"] if "category" in self.items else pd.Series(dtype=object)
+        had = set(kinds.reindex(list(history)).dropna())
+        columns = {}
         for name in self.models:
             listed = self.recommend(name, history=history, k=k)["item_id"]
-            familiar = listed.map(kinds).isin(set(kinds.reindex(list(history)).dropna())).sum()
-            facts = [f"{familiar} of {len(listed)} of a kind that the history knows"] if len(kinds) else []
-            facts += [f"{listed.isin(bestsellers).sum()} of {len(listed)} also on the list of the bestsellers"]
-            facts += [f"met by {known[listed].min():.0f} to {known[listed].max():.0f} shoppers of train"]
-            lines.append(f"{name}: {', '.join(facts) if len(listed) else 'shows nothing'}")
-        return lines
+            columns[name] = {
+                "of a kind you had": listed.map(kinds).isin(had).sum(),
+                "bestsellers": listed.isin(bestsellers).sum(),
+                "met by shoppers": f"{known[listed].min():.0f} to {known[listed].max():.0f}" if len(listed) else "",
+            }
+        return pd.DataFrame(columns, dtype=object).drop(index=[] if had else ["of a kind you had"])
 
     def page_entry(self, user_id: str, who: str, *, k: int = 10) -> dict[str, Any]:
         """One shopper as plain values for `results/shoppers.json`: history (latest first) and every model's list."""
