@@ -21,18 +21,18 @@ COLOURS = {
     "item_knn": GREEN, "item_knn_bm25": GREEN, "user_knn": GREEN, "transitions": GREEN, "association_rules": GREEN,
     "ease": BLUE, "als": BLUE, "bpr": BLUE,
     "content_tfidf": ORANGE, "content_minilm": SKY, "attributes": ORANGE, "context_aware": GREEN,
-    "two_towers": PURPLE, "shallow": PURPLE, "transformer": PURPLE,
+    "two_towers": PURPLE, "shallow": PURPLE, "shallow_no_text": PURPLE, "transformer": PURPLE,
     "formula_collaborative": BLACK, "formula_content": BLACK, "formula_deep": BLACK, "formula_similarity": BLACK,
     "formula_pair": BLACK,
     "hybrid": VERMILION, "stack": VERMILION, "rank_fusion": VERMILION, "switching": VERMILION,
 }  # fmt: skip
 MARKERS = {
-    "popularity": "s", "popular_lately": "<", "popular_in_category": ">",
+    "popularity": "s", "popular_lately": "1", "popular_in_category": "2",
     "item_knn": "^", "item_knn_bm25": "<", "user_knn": "v", "transitions": ">", "association_rules": "x",
-    "ease": "D", "als": "d", "bpr": "h", "content_tfidf": "v", "content_minilm": "P", "attributes": "<",
-    "context_aware": "p", "two_towers": "H", "shallow": "*", "transformer": "X",
-    "formula_collaborative": "s", "formula_content": "v", "formula_deep": "D", "formula_similarity": "^",
-    "formula_pair": "P", "hybrid": "o", "stack": "8", "rank_fusion": "s", "switching": "d",
+    "ease": "D", "als": "d", "bpr": "h", "content_tfidf": "p", "content_minilm": "P", "attributes": "3",
+    "context_aware": "+", "two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X",
+    "formula_collaborative": "$1$", "formula_content": "$2$", "formula_deep": "$3$", "formula_similarity": "$4$",
+    "formula_pair": "$5$", "hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_",
 }  # fmt: skip
 
 
@@ -72,20 +72,23 @@ def shorten(text: str, width: int = 40) -> str:
 
 
 def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -> Sequence[Axes]:
-    """Each model's mean as a dot with its interval, all shoppers and warm shoppers side by side.
+    """Each model's mean as a dot with its interval, all shoppers and, where others are among them, warm ones alone.
 
     `metrics` has the columns model, slice, metric, k, value, low, high, n_users.
     """
     chosen = metrics.query("metric == @metric and k == @k")
     order = chosen.query("slice == 'all'").sort_values("value", kind="stable")["model"].tolist()
-    axes = new_axes(columns=2, height=0.8 + 0.4 * len(order))
-    for ax, slice_name in zip(axes, ("all", "warm"), strict=True):
+    sizes = chosen.groupby("slice")["n_users"].max()
+    slices = ["all"] if sizes.get("warm") == sizes.get("all") else ["all", "warm"]
+    axes = np.atleast_1d(new_axes(columns=len(slices), height=0.8 + 0.4 * len(order)))
+    for ax, slice_name in zip(axes, slices, strict=True):
         rows = chosen.query("slice == @slice_name").set_index("model").reindex(order)
         plot_intervals(ax, rows)
         n_users = int(rows["n_users"].fillna(0).max())
         ax.set(title=f"{slice_name} shoppers (n = {n_users:,})", xlabel=f"{metric}@{k}, mean and 95 % interval")
         ax.set_xlim(left=0)
-    axes[1].set_yticklabels([])
+    for ax in axes[1:]:
+        ax.set_yticklabels([])
     return axes
 
 
@@ -126,7 +129,7 @@ def plot_against(
 def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, ylabel: str) -> Axes:
     """Means with intervals by group, one line of markers per model, slightly apart so that none hides another.
 
-    `grouped` has the columns model, group, value, low, high, n_users.
+    `grouped` has the columns model, group, value, low, high, n_users; n is the number of shoppers.
     """
     ax = new_axes()
     models = grouped["model"].unique().tolist()
@@ -134,7 +137,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
         rows = grouped[grouped["model"] == model].set_index("group").reindex(groups)
         x = np.arange(len(groups)) + (place - (len(models) - 1) / 2) * 0.1
         ax.vlines(x, rows["low"], rows["high"], color=colour_of(model), linewidth=1.5)
-        ax.plot(x, rows["value"], MARKERS.get(model, "o"), color=colour_of(model), label=model)
+        ax.plot(x, rows["value"], MARKERS.get(model, "o"), color=colour_of(model), label=model, clip_on=False)
     sizes = grouped.groupby("group", observed=True)["n_users"].max()
     ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel)

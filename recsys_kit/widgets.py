@@ -110,11 +110,13 @@ def view_disagreements(
     )
 
 
-def explore_disagreements(evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame) -> ipywidgets.Widget:
+def explore_disagreements(
+    evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, metric: str = "ndcg@10"
+) -> ipywidgets.Widget:
     """Choose the two models."""
     names = evaluation.per_user["model"].unique().tolist()
     return _explore(
-        lambda first, second: view_disagreements(evaluation, histories, items, first, second),
+        lambda first, second: view_disagreements(evaluation, histories, items, first, second, metric),
         first=ipywidgets.Dropdown(options=names, value=names[-1], description="model"),
         second=ipywidgets.Dropdown(options=names, value=names[0], description="against"),
     )

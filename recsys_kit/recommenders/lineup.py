@@ -29,6 +29,8 @@ from recsys_kit.recommenders.transitions import ItemTransitions
 
 ANY_TEXT = "text"
 """Stands for the item vectors of the language model, or TF-IDF's where that has none."""
+NO_VECTORS = "none"
+"""For a model that does without item vectors where there are some."""
 QUICK_ITEMS = 10_000
 """Beyond so many products quick leaves out what becomes slow in a large catalogue."""
 
@@ -46,7 +48,7 @@ class Entry:
     needs: str = ""
     """What it cannot do without: "timestamp", "category", "attributes", "context", or the name of a feature."""
     vectors: str = ""
-    """The feature that it takes as well where there is one."""
+    """The feature that it takes, if not the one that it needs; where there is none it does without."""
     blends: bool = False
     """A part of the hybrids."""
 
@@ -74,6 +76,7 @@ LINEUP: Mapping[str, Entry] = {
     "context_aware": Entry("context", ContextAware, needs="context"),
     "two_towers": Entry("networks", TwoTowers, quick=False, vectors=ANY_TEXT),
     "shallow": Entry("networks", ShallowSequence, vectors=ANY_TEXT, blends=True),
+    "shallow_no_text": Entry("networks", ShallowSequence, small=True, needs=ANY_TEXT, vectors=NO_VECTORS),
     "transformer": Entry("networks", TransformerSequence, vectors=ANY_TEXT, blends=True),
     "formula_collaborative": Entry("formulas", FormulaCollaborative, quick=False, vectors=ANY_TEXT),
     "formula_content": Entry("formulas", FormulaContent, quick=False, vectors=ANY_TEXT),

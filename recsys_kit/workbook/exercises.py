@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+ROUNDED = 1e-3  # three digits of a fraction are enough; a whole number is exact
+
 
 def _same(answer: Any, expected: Any) -> bool:
     if isinstance(expected, pd.DataFrame | pd.Series):
@@ -14,7 +16,8 @@ def _same(answer: Any, expected: Any) -> bool:
         return False  # True is no 1
     try:
         same_shape = np.shape(answer) == np.shape(expected)
-        return bool(same_shape and np.allclose(answer, expected, rtol=0, atol=1e-9, equal_nan=True))
+        rounded = 0 if np.all(np.asarray(expected, float) % 1 == 0) else ROUNDED
+        return bool(same_shape and np.allclose(answer, expected, rtol=rounded, atol=1e-9, equal_nan=True))
     except (TypeError, ValueError):  # not numbers: texts, lists of ids
         return np.array_equal(np.asarray(answer, dtype=object), np.asarray(expected, dtype=object))
 
@@ -26,7 +29,7 @@ def check_answer(answer: Any, right: Any, *, nearly: Mapping[str, Any] | None = 
 
     >>> check_answer(..., 0.4)
     Not answered yet: complete the line above, then run both cells.
-    >>> check_answer(0.4, 0.4)
+    >>> check_answer(0.333, 1 / 3)
     Right.
     >>> check_answer(0.8, 0.4, nearly={"Divide by k, not by the number of hits.": 0.8})
     Nearly. Divide by k, not by the number of hits.

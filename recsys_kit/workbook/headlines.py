@@ -84,7 +84,8 @@ def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
     verdict = "the intervals overlap"
     if minilm.low > tfidf.high or tfidf.low > minilm.high:
         verdict = "it wins clearly" if minilm.value > tfidf.value else "it loses clearly"
-    rest = "" if best.name in (minilm.name, tfidf.name) else f" Neither text model alone matches {best.name}."
+    below = max(minilm.high, tfidf.high) < best.low
+    rest = f" Both intervals lie below that of {best.name}." if below else ""
     return (
         f"On product texts alone the pretrained language model has {interval(minilm)}, plain TF-IDF {interval(tfidf)}: "
         f"{verdict}.{rest}"
