@@ -40,6 +40,7 @@ TREC = f"{T_METRICS}::test_ten_thousand_random_lists_agree_with_trec_eval"
 SKLEARN = f"{T_METRICS}::test_ten_thousand_random_rankings_agree_with_scikit_learn"
 EMPTY = f"{T_METRICS}::test_an_empty_list_scores_zero_and_no_relevant_item_gives_nan_in_every_metric"
 SECOND = f"{T_JUDGING}::test_every_value_of_every_shopper_agrees_with_the_second_judge"
+TOP_K = "tests/recommenders/test_models.py::test_top_k_agrees_with_a_stable_sort_on_scores_full_of_ties"
 ORDER = f"{T_JUDGING}::test_each_list_is_the_models_scores_in_order_without_what_this_shopper_had"
 NOBODY = f"{T_JUDGING}::test_nobody_is_left_out"
 SLICES = f"{T_JUDGING}::test_the_slices_of_shoppers_and_products_agree_with_the_second_judge"
@@ -137,8 +138,12 @@ MUTANTS = [
     Mutant("masked items take part in ties", METRICS,
            "    discount[np.isneginf(ranked)] = 0  # never shown\n", "",
            f"{T_METRICS}::test_a_masked_item_is_never_shown_even_where_everything_is_tied"),
-    Mutant("ties won by the later column", BASE,
-           "np.lexsort((column, -scores", "np.lexsort((-column, -scores", ORDER),
+    Mutant("negative scores the wrong way round", BASE,
+           "bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)", "bits.astype(np.int64)", TOP_K),
+    Mutant("ties within the list won by whom PyTorch names first", BASE,
+           "np.lexsort((columns[:, :k], -values", "np.lexsort((-columns[:, :k], -values", TOP_K),
+    Mutant("ties at the end of the list left to PyTorch", BASE,
+           "return np.flatnonzero(tied & ", "return np.flatnonzero(~tied & ", TOP_K),
     # -- what is ranked
     Mutant("train items not masked", BASE, "        scores[rows, had] = -np.inf\n", "", ORDER),
     Mutant("another user's mask row", BASE,

@@ -17,8 +17,9 @@ from recsys_kit.data.tables import item_hash, order_events
 from recsys_kit.errors import ArtifactError, ParameterError
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
+NEVER_TOLD = object()  # of item vectors: not even that there are none
 BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
-TOP_K_CELLS = 2**21  # of these, so many have their order written in whole numbers at once
+TOP_K_CELLS = 2**21  # of these, ranked by NumPy; more are worth PyTorch, so many at once where scores are equal
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Recommender(ABC):
     can_score: np.ndarray  # (N,) bool: where False the model knows nothing of the item and never recommends it
     item_counts: np.ndarray  # (N,) float32: how many shoppers of train had the item
     user_ids: np.ndarray  # (U,) str, sorted
-    _own_vectors: Any = None  # the item vectors that it was last fitted with, for when it is fitted anew as a part
+    _own_vectors: Any = NEVER_TOLD  # the item vectors that it was last fitted with, for when it is fitted anew
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -179,8 +180,8 @@ class Recommender(ABC):
         return self
 
     def with_own_vectors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """`inputs` of `fit` with the item vectors that this model had before, if it had any."""
-        return dict(inputs) | ({} if self._own_vectors is None else {"item_vectors": self._own_vectors})
+        """`inputs` of `fit` with the item vectors, or their absence, that this model was fitted with before."""
+        return dict(inputs) | ({} if self._own_vectors is NEVER_TOLD else {"item_vectors": self._own_vectors})
 
     def refit(
         self,
@@ -197,7 +198,7 @@ class Recommender(ABC):
         Args:
             train: interactions, as for `fit`.
             items: as for `fit`.
-            item_vectors: for a model that has been loaded; any other takes those that it was fitted with.
+            item_vectors: for a model that was loaded and does not keep its own; others take what they were fitted with.
             fitted: the models fitted anew so far by the `id` of the old one, so that shared parts are fitted once.
         """
         fitted = {} if fitted is None else fitted
@@ -227,10 +228,11 @@ class Recommender(ABC):
         order = np.lexsort((ids, item_hash(ids)))
         self.item_ids = ids[order]
         self._item_index = pd.Index(self.item_ids)
-        starts = np.flatnonzero(train["user_id"].ne(train["user_id"].shift()))
-        self.user_ids, bounds = train["user_id"].iloc[starts].to_numpy(str), np.r_[starts, len(train)]
+        user_index, users = pd.factorize(train["user_id"])
+        self.user_ids = np.asarray(users, dtype=str)
+        bounds = np.r_[0, np.bincount(user_index, minlength=len(users)).cumsum()]
         train = train.assign(
-            user_index=np.repeat(np.arange(len(starts)), np.diff(bounds)),
+            user_index=user_index,
             item_index=np.argsort(order)[codes[len(codes) - len(train) :]],
         )
         had = ~train.duplicated(["user_index", "item_index"])
@@ -339,13 +341,16 @@ class Recommender(ABC):
             raw = self._score_texts(texts)
         else:
             raw = self._score(histories) if context is None else self._score_in_context(histories, context)
-        answered = (self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)  # no word of the text is known: all 0
-        fallback = ~(self._knows(histories) if texts is None else answered)
+        if texts is None:
+            fallback = ~self._knows(histories)
+        else:  # no word of the text is known: all 0
+            fallback = ~(self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)
         return self.visible(raw, fallback), fallback
 
     def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """The scores `(B, N)` as they are ranked: -inf where the model cannot tell, popularity in `fallback` rows."""
         shown = np.where(self.can_score, scores, np.float32(-np.inf))
+        np.fmax(shown, np.float32(-np.inf), out=shown)  # what is no number is never listed
         shown[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
         return shown
 

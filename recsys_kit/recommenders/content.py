@@ -71,7 +71,7 @@ class Content(Recommender):
 
     def _load_state(self, folder: Path, meta: Any) -> None:
         super()._load_state(folder, meta)
-        self._vectors = Vectors.load(folder / "vectors")
+        self._own_vectors = self._vectors = Vectors.load(folder / "vectors")
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ CANDIDATES = 50  # of each part and shopper: among these the weights are tried
 class Ensemble(Recommender):
     """Models that share one list, on validation never below the best of them: where it would be, that part answers.
 
-    After `fit`, `validation` holds the mean NDCG@k of each part and of the whole, `kept` the name of what answers.
+    (But for a blend whose weights are given: there validation has nothing to say.) After `fit`, `validation` holds the
+    mean NDCG@k of each part and of the whole, `kept` the name of what answers.
     """
 
     parts: Mapping[str, Recommender] = field(default_factory=dict)
@@ -155,8 +156,8 @@ class Hybrid(Ensemble):
     An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
     weights are found on validation by coordinate ascent from the best single part upwards, and `weights` holds them;
     `without` holds, for each part with a weight, what NDCG@k on validation loses when that weight becomes 0: the
-    difference and the ends of its interval. Where the blend is below its best part on validation, `weights` hold that
-    part alone, and `without` nothing.
+    difference and the ends of its interval over these shoppers, who also chose the weights: it flatters. Where the
+    blend is below its best part on validation, `weights` hold that part alone, and `without` nothing.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
     """
 

@@ -74,7 +74,7 @@ LINEUP: Mapping[str, Entry] = {
     "content_minilm": Entry("content", Content, needs="minilm", blends=True),
     "attributes": Entry("content", Attributes, needs="attributes", blends=True),
     "context_aware": Entry("context", ContextAware, needs="context"),
-    "two_towers": Entry("networks", TwoTowers, quick=False, vectors=ANY_TEXT),
+    "two_towers": Entry("networks", TwoTowers, quick=False, vectors=ANY_TEXT, blends=True),
     "shallow": Entry("networks", ShallowSequence, vectors=ANY_TEXT, blends=True),
     "shallow_no_text": Entry("networks", ShallowSequence, small=True, needs=ANY_TEXT, vectors=NO_VECTORS),
     "transformer": Entry("networks", TransformerSequence, vectors=ANY_TEXT, blends=True),

@@ -205,8 +205,9 @@ def train_network(
         torch.manual_seed(model.seed)
         trainer = _Trainer(model, histories, known, device)
         best = trainer.arrays()
-        with tqdm(total=model.epochs, desc=model.name, unit="epoch", leave=False) as bar:
-            for _ in range(model.epochs):
+        epochs = min(model.stop_after or model.epochs, model.epochs)
+        with tqdm(total=epochs, desc=model.name, unit="epoch", leave=False) as bar:
+            for _ in range(epochs):
                 trainer.epoch()
                 model.item_matrix, model.body_parameters = arrays = trainer.arrays()
                 if validation is not None:

@@ -38,6 +38,8 @@ class SequenceModel(Recommender):
     """Share of the numbers of an item that is hidden from the body in training."""
     epochs: int = 12
     """At most so many passes over the training histories; the learning rate falls to their end."""
+    stop_after: int = 0
+    """End after so many of the epochs, with the learning rate as if all came; 0: after all of them."""
     patience: int = 3
     """Without a better epoch on validation for so long, training ends."""
     learning_rate: float = 2e-3
@@ -88,9 +90,9 @@ class SequenceModel(Recommender):
         self.validation = train_network(self, known, validation)
 
     def _chosen(self) -> dict[str, Any]:
-        """The epoch that was best, of equal ones the last, becomes the number of epochs."""
+        """It ends after the epoch that was best, of equal ones the last."""
         reached = self.validation
-        return {"epochs": len(reached) - int(np.argmax(reached[::-1]))} if reached else {}
+        return {"stop_after": len(reached) - int(np.argmax(reached[::-1]))} if reached else {}
 
     def _member_histories(self, histories: Histories) -> Histories:
         """Histories of the bought items alone, which are numbered without gaps: the rows of E."""

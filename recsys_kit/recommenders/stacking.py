@@ -30,10 +30,11 @@ DRAWN = 0.8  # share of the rows and of the columns that a tree sees
 class Stack(Hybrid):
     """The blend, its best candidates put in order by gradient-boosted trees (LambdaMART).
 
-    The trees learn inside train: the parts are fitted again without every shopper's last event, which is the target; so
-    neither validation nor test is ever learned from. A candidate is described by the parts' standardised scores, the
-    blend and its rank there, how often it followed or preceded the shopper's last item, the cosine to that item in
-    every part that has vectors, how often and when in their histories shoppers had it, and the length of the history.
+    The trees learn inside train: the parts are fitted again without every shopper's last event, which is the target.
+    Validation gives them what it chose before (epochs, weights), but no target, and test gives nothing. A candidate is
+    described by the parts' standardised scores, the blend and its rank there, how often it followed or preceded the
+    shopper's last item, the cosine to that item in every part that has vectors, how often and when in their histories
+    shoppers had it, and the length of the history.
     Where the trees are no better on validation than the blend, the blend stays.
     Source: Burges, From RankNet to LambdaRank to LambdaMART, 2010; the features are our own.
     """
@@ -56,8 +57,8 @@ class Stack(Hybrid):
         self.__dict__.pop("_facts", None)
         super()._learn(train, validation, inputs)
         parts = {name: value for name, value in self.validation.items() if name != self.name}
-        boosters = self._train_rankers(train, inputs)
-        if validation is None or not boosters:
+        boosters = [] if validation is None else self._train_rankers(train, inputs)
+        if not boosters:
             return
         blend = self.validation.get(self.name) or float(np.nanmean(validation.of_model(self, self.k)))
         self._boosters = boosters

@@ -149,6 +149,20 @@ def test_an_item_it_knows_nothing_of_is_never_recommended(model):
     assert "blank" not in recommended
 
 
+def test_nullable_strings_are_ids_like_any_others(name, model):
+    ids = {"user_id": "string", "item_id": "string"}
+    valid = SHOP.valid.astype(ids)
+    again = unfitted(name).fit(SHOP.train.astype(ids), items=SHOP.items, valid=valid, item_vectors=SHOP.vectors)
+    pd.testing.assert_frame_equal(again.recommend(["u000"]), model.recommend(["u000"]))
+
+
+def test_what_is_no_number_is_never_listed(model):
+    scores = model.score(histories_of(["u000"])).copy()
+    last = np.flatnonzero(model.can_score)[-1]
+    scores[0, last] = np.nan
+    assert model.visible(scores, np.array([False]))[0, last] == -np.inf
+
+
 def test_ranks_start_at_one_and_scores_fall(model):
     for _, rows in model.recommend(["u000", "u200", "nobody"], k=6).groupby("query"):
         assert rows["rank"].tolist() == list(range(1, len(rows) + 1))

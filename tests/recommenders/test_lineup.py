@@ -6,7 +6,7 @@ import pytest
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import MODELS
 from recsys_kit.recommenders.hybrid import Ensemble
-from recsys_kit.recommenders.lineup import LINEUP, QUICK_ITEMS, choose
+from recsys_kit.recommenders.lineup import ANY_TEXT, LINEUP, QUICK_ITEMS, choose
 
 TRAIN = pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]})
 ITEMS = pd.DataFrame({"item_id": ["x"]})
@@ -20,7 +20,7 @@ def test_every_model_has_its_place():
 
 def test_names_are_those_of_the_models_but_for_the_vectors_of_content_models():
     other = {name for name, entry in LINEUP.items() if entry.make().name != name}
-    assert other == {"content_tfidf", "content_minilm"}
+    assert other == {"content_tfidf", "content_minilm", "shallow_no_text"}
 
 
 def test_the_seed_reaches_every_model_that_draws():
@@ -38,6 +38,7 @@ def test_what_the_shop_does_not_have_is_said():
         "content_minilm": "no minilm here",
         "attributes": "no attributes here",
         "context_aware": "no context here",
+        "shallow_no_text": "no text here",
     }
     assert set(chosen) | set(left_out) == set(LINEUP)
 
@@ -45,7 +46,7 @@ def test_what_the_shop_does_not_have_is_said():
 def test_a_shop_with_everything_runs_everything_in_full():
     train = TRAIN.assign(timestamp=pd.Timestamp("2025-01-01", tz="UTC"))
     items = ITEMS.assign(category="mugs", attributes=[["oak"]])
-    chosen, left_out = choose(train=train, items=items, features=["tfidf", "minilm"], profile="full")
+    chosen, left_out = choose(train=train, items=items, features=["tfidf", "minilm", ANY_TEXT], profile="full")
     assert (list(chosen), left_out) == (list(LINEUP), {})
 
 

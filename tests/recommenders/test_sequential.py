@@ -159,9 +159,18 @@ def test_a_refit_goes_on_to_the_epoch_that_was_best_of_equal_ones_the_last():
     model = ShallowSequence(**SMALL)
     model.fit(SHOP.train, valid=SHOP.valid)
     model.validation = [0.1, 0.3, 0.3, 0.2]
-    assert model.refit(SHOP.train).epochs == 3
+    again = model.refit(SHOP.train)
+    assert (again.epochs, again.stop_after) == (SMALL["epochs"], 3)
     model.validation = []
-    assert model.refit(SHOP.train).epochs == SMALL["epochs"]
+    assert model.refit(SHOP.train).stop_after == 0
+
+
+@both
+def test_a_refit_on_the_same_events_is_the_network_that_validation_kept(kind):
+    valid = SHOP.valid.assign(item_id=SHOP.valid["item_id"].to_numpy()[::-1])  # nothing to learn: it ends early
+    model = kind(**SMALL | {"epochs": 8}, patience=1).fit(SHOP.train, valid=valid)
+    assert len(model.validation) < 8
+    np.testing.assert_array_equal(model.refit(SHOP.train).item_matrix, model.item_matrix)
 
 
 def test_another_seed_gives_another_model_and_the_callers_random_state_is_left_alone():
