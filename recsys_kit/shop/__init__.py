@@ -1,6 +1,6 @@
 """Chapter 5: the lists meet a shopper: reasons, variety, and the shelf they see."""
 
-from recsys_kit.shop.explanations import because_of, reasons, shared_words
+from recsys_kit.shop.explanations import because_of, ranks_without, reasons, shared_words
 from recsys_kit.shop.reranking import list_diversity, rerank_mmr, trade_off
 from recsys_kit.shop.serving import RunModels, recommend
 from recsys_kit.shop.shelves import bought_together, on_promotion, popular, promotions, related, shoppers_for
@@ -15,6 +15,7 @@ __all__ = [
     "on_promotion",
     "popular",
     "promotions",
+    "ranks_without",
     "reasons",
     "recommend",
     "records",

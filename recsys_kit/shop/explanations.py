@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recsys_kit.features.vectors import Vectors
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 
 COMMON = 0.2  # a word that this share of the products has is no reason
@@ -26,6 +27,20 @@ def because_of(model: ItemKNN, history: Sequence[str], item_ids: Sequence[str]) 
             best = column.argmax()
             found[place] = str(model.item_ids[had.indices[best]]), float(column[best] / column.sum())
     return found
+
+
+def ranks_without(
+    model: Recommender, history: Sequence[str], item_ids: Sequence[str], taken_away: Sequence[str]
+) -> list[int | None]:
+    """The rank of each of `item_ids` once the product beside it has been taken out of the history; None: not listed.
+
+    All of the history stays masked, so that the ranks compare with those of the whole history.
+    """
+    histories = [[had for had in history if had != gone] for gone in taken_away]
+    k = len(model.item_ids)
+    ranked = model.recommend(histories=histories, seen=[history] * len(histories), k=k)
+    places = ranked.set_index(["query", "item_id"])["rank"].to_dict()
+    return [places.get(pair) for pair in enumerate(item_ids)]
 
 
 def shared_words(tfidf: Vectors, history: Sequence[str], item_ids: Sequence[str], n: int = 3) -> list[list[str]]:

@@ -6,7 +6,7 @@ import pytest
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.text import Vectors, fit_tfidf
-from recsys_kit.shop import Showcase, because_of, reasons, rerank_mmr, shared_words, trade_off
+from recsys_kit.shop import Showcase, because_of, ranks_without, reasons, rerank_mmr, shared_words, trade_off
 from tests.recommenders.planted import fitted, planted_shop
 
 SHOP = planted_shop()
@@ -114,6 +114,16 @@ def test_one_list_alone_is_the_same_as_in_company(showcase):
         pd.testing.assert_frame_equal(
             alone, together[together["query"] == place].drop(columns="query").reset_index(drop=True)
         )
+
+
+def test_what_spoke_for_an_item_takes_it_down_when_it_is_taken_away():
+    model, history = fitted("item_knn", SHOP), ["i10", "i00"]
+    listed = model.recommend(histories=[history], k=30).set_index("item_id")["rank"]
+    ((spoke, share),) = because_of(model, history, ["i01"])
+    assert (spoke, share) == ("i00", pytest.approx(1.0))
+    assert ranks_without(model, history, ["i01", "i01"], ["i10", "i00"])[0] <= listed["i01"]
+    assert ranks_without(model, history, ["i01", "i01"], ["i10", "i00"])[1] > listed["i01"]
+    assert ranks_without(model, history, ["i10"], ["i10"]) == [None]  # what was had is not listed
 
 
 def test_popularity_gives_no_personal_reason(showcase):
