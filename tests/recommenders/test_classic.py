@@ -261,6 +261,48 @@ def test_rules_below_chance_and_rare_ones_are_left_out():
     assert AssociationRules(min_count=3, min_lift=0).fit(of_baskets(*BASKETS)).bought_together("b")["count"].min() == 3
 
 
+def test_a_rule_at_chance_is_no_rule():
+    """a 2 of 4 shoppers, b 2, both 1: exactly what chance gives; of c and d, 6 of 9 and 3 of 9, 2 have both."""
+    assert AssociationRules(min_count=1).fit(of_baskets("ab", "a", "b", "x")).bought_together("a").empty
+    baskets = ("cd", "cd", "c", "c", "c", "c", "d", "x", "y")
+    for longest in (2, 3):
+        model = AssociationRules(min_count=1, max_length=longest).fit(of_baskets(*baskets))
+        assert model.bought_together("c").empty
+    assert len(AssociationRules(min_count=1, min_lift=0).fit(of_baskets(*baskets)).bought_together("c")) == 1
+
+
+@pytest.mark.parametrize("measure", ["support", "confidence", "lift"])
+def test_behind_what_the_rules_fire_for_stands_the_rest_by_popularity(measure):
+    """a goes with b, which few have; the circles of c to h, which many have, fire nothing for a."""
+    circles = ["cd"] * 9 + ["ef"] * 8 + ["gh"] * 7 + ["c", "e", "e", "g", "g", "g"]
+    model = AssociationRules(measure=measure).fit(of_baskets("ab", "ab", *circles))
+    listed = model.recommend(histories=[["a"]], k=9)
+    assert listed["item_id"].tolist()[0] == "b" and not listed["fallback"].any()
+    counts = pd.Series(model.item_counts, model.item_ids)[listed["item_id"]]
+    assert len(counts) == 7 and counts.iloc[1:].is_monotonic_decreasing
+    assert listed["score"].iloc[0] > 0 > listed["score"].iloc[1]
+    assert model.score([["a"]]).dtype == np.float32
+
+
+def test_a_list_is_a_fallback_only_where_no_rule_fires(monkeypatch):
+    model = AssociationRules().fit(of_baskets("ab", "ab", "cd", "cd", "cd", "x", "x", "x", "x"))
+    monkeypatch.setattr(AssociationRules, "_score", None)  # it is not asked for
+    assert model._knows(model.encode([["a"], ["a", "b"], ["x"], []])).tolist() == [True, True, False, False]
+    monkeypatch.undo()
+    nothing_new = model.recommend(histories=[["a", "b"]], k=5)
+    assert set(nothing_new["item_id"]) == {"c", "d"} and not nothing_new["fallback"].any()
+    assert model.recommend(histories=[["x"]], k=5)["fallback"].all()
+
+
+def test_half_of_a_longer_left_side_fires_nothing():
+    """a and b have c by chance, each alone; both together always: one rule, that of two items."""
+    baskets = ("abc", "abc", "a", "a", "b", "b", "c", "c")
+    model = AssociationRules(max_length=3).fit(of_baskets(*baskets))
+    lengths = np.diff(model.antecedents.indptr)
+    assert set(lengths.tolist()) == {2}
+    assert model._knows(model.encode([["a"], ["a", "b"]])).tolist() == [False, True]
+
+
 def test_rules_add_their_confidences():
     model = AssociationRules(min_count=2, min_lift=0).fit(of_baskets(*BASKETS))
     assert scores_of(model, "ab")["c"] == pytest.approx(3 / 4 + 2 / 4)
@@ -301,6 +343,8 @@ def test_rules_refuse_an_unknown_item_and_an_unknown_measure():
     model = AssociationRules().fit(SHOP.train)
     with pytest.raises(ParameterError, match="RK-342"):
         model.bought_together("nothing")
+    with pytest.raises(ParameterError, match=r"RK-341 by is 'leverage'; .*support.*confidence.*lift"):
+        model.bought_together("i00", by="leverage")
     with pytest.raises(ParameterError, match="RK-341"):
         AssociationRules(measure="leverage").fit(SHOP.train)
 
