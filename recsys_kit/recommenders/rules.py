@@ -19,8 +19,8 @@ class AssociationRules(Recommender):
     """Rules "who has A has also c" over the shoppers of train; a history scores c by the sum over its rules.
 
     support = n(A and c) / n, confidence = n(A and c) / n(A), lift = confidence / (n(c) / n), n counting shoppers, A one
-    item or more, c one item. Behind all items that a rule fires for the others follow by popularity, with scores from -1
-    to 0. Items that no rule leads to are never recommended; a history that fires no rule gets the popularity list.
+    item or more, c one item. Behind the items that a rule fires for the others follow by popularity, scored from -1 to
+    0. Items that no rule leads to are never recommended; a history that fires no rule gets the popularity list.
     Source: Agrawal and Srikant, Fast algorithms for mining association rules, VLDB 1994, section 1;
     pairs are counted by X'X, longer rules mined by the FP-growth of `mlxtend` (Han, Pei and Yin, SIGMOD 2000).
     """
@@ -45,9 +45,8 @@ class AssociationRules(Recommender):
             )
         matrix = interaction_matrix(train, len(self.item_ids))
         mined = _pairs(matrix, self.min_count) if self.max_length == 2 else self._longer(matrix)
-        lift = (
-            mined.both * matrix.shape[0] / (mined.left * self.item_counts[mined.consequents])
-        )  # quotients of whole numbers: what is at chance is exactly 1
+        expected = mined.left * self.item_counts[mined.consequents]  # times n; whole numbers: chance is exactly 1
+        lift = mined.both * matrix.shape[0] / expected
         kept = np.flatnonzero(lift > self.min_lift)
         self.antecedents, self.consequents = mined.antecedents[kept], mined.consequents[kept]
         self.support = (mined.both[kept] / matrix.shape[0]).astype(np.float32)
