@@ -26,6 +26,7 @@ from recsys_kit.recommenders import (
     PopularLately,
     TwoTowers,
     UserKNN,
+    towers,
 )
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 from tests.recommenders.planted import planted_shop
@@ -492,11 +493,9 @@ def test_the_towers_keep_their_best_epoch():
     losses = []
 
     class Watched(TwoTowers):
-        def _loss(self, tensors, content, batch, rng):
-            loss = super()._loss(tensors, content, batch, rng)
-            if rng is None:
-                losses.append(loss.item())
-            return loss
+        def _judged(self, tensors, content, judges):
+            losses.append(super()._judged(tensors, content, judges))
+            return losses[-1]
 
     model = Watched(learning_rate=0.5, epochs=8, patience=8).fit(SHOP.train, valid=SHOP.valid)
     assert min(losses) < losses[-1]
@@ -505,6 +504,38 @@ def test_the_towers_keep_their_best_epoch():
     kept = model._loss(tensors, torch.zeros(len(model.item_ids), 1), model._judges(SHOP.valid), None)
     assert kept.item() == pytest.approx(min(losses), rel=1e-5)
     assert model.refit(SHOP.train).epochs == losses.index(min(losses)) + 1
+
+
+def test_the_towers_judge_in_blocks_what_they_would_judge_at_once(monkeypatch):
+    model = TwoTowers(epochs=2).fit(SHOP.train, valid=SHOP.valid)
+    judges = model._judges(SHOP.valid)
+    tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
+    tensors |= {"own": torch.from_numpy(model.items), "projection": torch.zeros(1, model.embedding_dim)}
+    content, sizes, loss = torch.zeros(len(model.item_ids), 1), [], TwoTowers._loss
+    whole = model._loss(tensors, content, judges, None).item()
+
+    def watched(self, tensors, content, batch, rng):
+        sizes.append(len(batch.target))
+        return loss(self, tensors, content, batch, rng)
+
+    monkeypatch.setattr(TwoTowers, "_loss", watched)
+    monkeypatch.setattr(towers, "EVENTS_AT_ONCE", 40)
+    assert model._judged(tensors, content, judges) == pytest.approx(whole, rel=1e-6)
+    assert sizes == [40, 40, 10]
+
+
+def test_of_many_events_of_validation_the_towers_judge_by_some_drawn_by_the_seed(monkeypatch):
+    model = TwoTowers(epochs=1).fit(SHOP.train)
+    everything = model._judges(SHOP.valid)
+    monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 20)
+    some, again = model._judges(SHOP.valid), model._judges(SHOP.valid.sample(frac=1, random_state=1))
+    np.testing.assert_array_equal(some.target, again.target)
+    np.testing.assert_array_equal(some.item, again.item)
+    assert len(some.target) == 20 and some.owner.max() == 19
+    model.seed = 1
+    assert (model._judges(SHOP.valid).target != some.target).any()
+    monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 90)
+    np.testing.assert_array_equal(model._judges(SHOP.valid).target, everything.target)
 
 
 def test_the_towers_learn_from_drawn_negatives_too():
