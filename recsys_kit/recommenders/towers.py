@@ -27,8 +27,8 @@ class TwoTowers(Recommender):
     e_i `(D,)` is the item's own embedding, 0 where nobody bought it, P `(C, D)` maps its content c_i `(C,)` if there
     are item vectors, and p is the sum of w_j v_j over the history divided by the root of the sum of w_j^2. Each event
     of a shopper is predicted from the others by a softmax over the bought items, in large catalogues over some drawn.
-    The epoch with the best log-loss on validation is kept; where its events are many, some drawn by `seed` judge. Scoring
-    is NumPy.
+    The epoch with the best log-loss on validation is kept; where its events are many, some drawn by `seed` judge.
+    Scoring is NumPy.
     Source: Covington, Adams and Sargin, Deep neural networks for YouTube recommendations, RecSys 2016, section 3;
     drawn negatives: Jean et al., On using very large target vocabulary, ACL 2015, section 3.
     """
