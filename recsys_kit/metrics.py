@@ -8,6 +8,8 @@ Every function takes ranked lists as matrices with one row per user (U) and one 
 
 A user with an empty list scores 0 in every metric; a user without a relevant item has no answer and gets NaN in the
 metrics that need one. Lists shorter than k are judged as if filled up with misses: the denominator never shrinks.
+Calibration is the exception: it compares the shares of what the list holds, so that one item of the right category in
+ten places has 1.
 
 NumPy is all that the ranking metrics need. SciPy's sparse matrices carry what is mostly zeros: word vectors,
 categories and histories of a whole catalogue, which would not fit in memory otherwise.

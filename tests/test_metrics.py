@@ -448,6 +448,14 @@ def test_serendipity_counts_hits_that_the_obvious_list_did_not_show():
     np.testing.assert_allclose(metrics.serendipity(hits, lists, obvious, n_relevant, k=2), [0, 0, 0])
 
 
+def test_calibration_does_not_ask_how_long_the_list_is():
+    kinds = metrics.category_vectors(np.array(["a", "b"]))
+    had = metrics.category_shares(sparse.csr_array(np.array([[1, 0]])), kinds)
+    lists = np.array([[0] + [-1] * 9])
+    assert metrics.calibration(lists, had, kinds, k=10).tolist() == [1.0]
+    assert metrics.precision(lists >= 0, np.array([1]), k=10).tolist() == [0.1]
+
+
 def test_calibration_is_one_for_the_mix_of_the_history_and_zero_for_nothing_in_common():
     kinds = metrics.category_vectors(np.array(["a", "a", "b", "c", None], dtype=object))
     histories = sparse.csr_array(np.array([[1, 0, 1, 0, 0]] * 4 + [[0, 0, 0, 0, 1]]))

@@ -33,7 +33,7 @@ def compare(
         metric: any column of `evaluation.per_user`, `ndcg@10` and so on.
         against: the model that all others are held against, or None for every pair. Whether a model wins should be
             asked of one that was named before the test was seen: the baseline, or the best on validation.
-        models: the models to hold against it; None for all. Fewer questions find more.
+        models: the models to hold against it, or to pair; None for all. Fewer questions find more.
         slice_name: all, warm, or one of `WARMTH`.
         level: of the intervals; 1 - level is the chance of any false verdict in the whole table.
         seed: draws the bootstrap and the flips.
@@ -43,17 +43,25 @@ def compare(
         permutation test), p_holm (p corrected for the number of rows), n_users. The verdict is "better than" or "worse
         than" only where p_holm is below 1 - level and the interval excludes 0; else "not told apart from". The largest
         difference comes first.
+
+    Raises:
+        ParameterError: RK-363 for a model that was not judged, RK-364 for such a metric, RK-365 for an unknown slice.
     """
     values = _values(evaluation, metric, slice_name)
-    if against is not None and against not in values:
+    judged = evaluation.per_user["model"].unique().tolist()
+    chosen = judged if models is None else list(models)
+    unknown = [name for name in ([] if against is None else [against]) + chosen if name not in judged]
+    if unknown:
         raise ParameterError(
-            "RK-363", f"there is no model {against!r}; judged are {list(values)}.", "Pass against=None."
+            "RK-363",
+            f"there is no model {unknown[0]!r}; judged are {judged}.",
+            "Pass names of these, or against=None.",
         )
     if against is None:
         best_first = values.mean().sort_values(ascending=False, kind="stable").index
-        pairs = list(combinations(best_first, 2))
+        pairs = list(combinations([model for model in best_first if model in chosen], 2))
     else:
-        pairs = [(model, against) for model in values if model != against and (models is None or model in models)]
+        pairs = [(model, against) for model in values if model != against and model in chosen]
     if not pairs:
         return pd.DataFrame(columns=COMPARISON_COLUMNS)
     differences = np.column_stack([values[model] - values[other] for model, other in pairs])

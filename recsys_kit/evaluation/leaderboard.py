@@ -237,14 +237,8 @@ def _differences(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray
 # -- where each model fails ------------------------------------------------------------------------------------------
 
 
-def by_shopper(evaluation: Evaluation, groups: pd.Series, metric: str = "ndcg@10", *, seed: int = 0) -> pd.DataFrame:
-    """The mean of `metric` by groups of shoppers (user_id -> label): model, group, value, low, high, n_users."""
-    labelled = evaluation.per_user.assign(group=evaluation.per_user["user_id"].map(groups))
-    return _grouped(labelled, metric, seed)
-
-
 def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:
-    """Recall@k of the relevant items of one group of products (`groups`: item_id -> label), same columns as above."""
+    """Recall@k by groups of products, item_id -> label: model, group, value, low, high, n_users."""
     truth = evaluation.ground_truth.assign(group=evaluation.ground_truth["item_id"].map(groups))
     found = evaluation.recommendations.query("rank <= @k")[["model", "user_id", "item_id"]].assign(found=1.0)
     frames = []

@@ -12,6 +12,7 @@ from recsys_kit.evaluation.judging import Task, set_task
 from recsys_kit.evaluation.leaderboard import CUTOFFS, LONG_COLUMNS
 from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import BLOCK_CELLS, Recommender, top_k
+from recsys_kit.recommenders.validation import visible
 
 
 def evaluate_sampled(
@@ -21,6 +22,8 @@ def evaluate_sampled(
     n_negatives: int = 100,
     part: str = "test",
     cutoffs: Sequence[int] = CUTOFFS,
+    min_rating: float | None = None,
+    target_events: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
     """The ranking metrics where each shopper's relevant items compete with `n_negatives` others only.
@@ -28,14 +31,15 @@ def evaluate_sampled(
     To compare with papers that did so, for nothing else: such values are far above those of a full ranking, and may
     order models differently (Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020). The names say
     it: `ndcg_sampled_100`. The negatives are drawn once per shopper, from what they neither had nor took, and are the
-    same for every model; all of them where there are fewer.
+    same for every model; all of them where there are fewer. What is relevant `min_rating` and `target_events` say, as
+    for `evaluate`.
 
     Returns:
         model, slice ("all"), metric, k, value, low, high, n_users.
     """
     if n_negatives < 1:
         raise ParameterError("RK-366", f"n_negatives is {n_negatives}; expected 1 or more.", "Pass n_negatives=100.")
-    task = set_task(models, split, part)
+    task = set_task(models, split, part, min_rating, target_events)
     frames = []
     for name, model in models.items():
         lists = _lists(model, task, n_negatives, max(cutoffs), seed)
@@ -51,17 +55,14 @@ def evaluate_sampled(
 
 def _lists(model: Recommender, task: Task, n_negatives: int, k: int, seed: int) -> np.ndarray:
     """`(U, k)`: the candidates of each shopper, ranked by the model, strangers by popularity as in `recommend`."""
-    stranger = model.recommend(task.users.tolist(), histories=task.histories, k=1)
-    stranger = stranger.drop_duplicates("query").set_index("query")["fallback"].reindex(task.users, fill_value=False)
     rng, n_items = np.random.default_rng(seed), len(task.catalogue)
     size = max(1, BLOCK_CELLS // (4 * n_items))  # the lots are twice as wide as scores, and sorted
     blocks = []
     for start in range(0, len(task.users), size):
         rows = slice(start, start + size)
-        histories = task.histories[rows]
-        scores = np.where(model.can_score, model.score(histories), np.float32(-np.inf))
-        scores[stranger.to_numpy()[rows]] = model.item_counts
-        had = model.encode(histories).matrix(n_items).toarray() > 0
+        histories = model.encode(task.histories[rows])
+        scores = visible(model, model._score(histories), histories)
+        had = histories.matrix(n_items).toarray() > 0
         scores[~_candidates(had, _relevant(task, start, len(had)), n_negatives, rng)] = -np.inf
         blocks.append(top_k(scores, k))
     return np.concatenate(blocks)

@@ -12,9 +12,10 @@ One reading makes all of them well-typed and lets each rank products for a shopp
     a in (0, 1), b > 0, g > 0   share of the first term, and the steepness of both
 
 Everything but the x is learned from train by gradients: a shopper's every event is once the candidate, the rest of the
-history is x2, and so many bought products drawn at random are the candidates that were not taken. Without item vectors
-x3 is made from behaviour too. Repairs, marked where they are made: **R1** theta has a column per product, for a softmax
-over one number is always 1; **R2** a pair of products becomes a score for a shopper by its mean over the history.
+history is x2, and so many products drawn uniformly from those bought are the other candidates; they count as not taken,
+though now and then one of them was. Without item vectors x3 is made from behaviour too. Repairs, marked where they are
+made: **R1** theta has a column per product, for a softmax over one number is always 1; **R2** a pair of products
+becomes a score for a shopper by its mean over the history.
 """
 
 from abc import abstractmethod
@@ -48,7 +49,7 @@ class _Formula(Recommender):
     """Passes over the events."""
     learning_rate: float = 0.01
     negatives: int = 20
-    """Candidates that were not taken, for each that was."""
+    """Candidates drawn uniformly from the bought items, for each that was taken; they may include what was taken."""
     history_decay: float = 0.3
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
     seed: int = 0

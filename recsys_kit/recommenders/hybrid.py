@@ -1,7 +1,7 @@
 """Several models, one list: a weighted blend, a fusion of ranks, a switch. Validation tunes them and keeps the best."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -355,7 +355,8 @@ class ReciprocalRankFusion(Ensemble):
 class Switching(Ensemble):
     """One part for newcomers, another for regulars: in each band of history lengths the best on validation answers.
 
-    Source: the switching hybrid of Burke, Hybrid recommender systems, 2002.
+    A shopper of whom that part knows nothing gets the popularity list. Without validation the first part by name that
+    can score anything answers all. Source: the switching hybrid of Burke, Hybrid recommender systems, 2002.
     """
 
     edges: tuple[int, ...] = (5, 10, 20)
@@ -367,7 +368,8 @@ class Switching(Ensemble):
     learned = (*Ensemble.learned, "choices")
 
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
-        self.choices = [sorted(self.parts)[0]] * (len(self.edges) + 1)
+        able = [name for name in sorted(self.parts) if self.parts[name].can_score.any()] or sorted(self.parts)
+        self.choices = [able[0]] * (len(self.edges) + 1)
         self._mark_scorable()
         if validation is None:
             return
@@ -388,15 +390,29 @@ class Switching(Ensemble):
     def _active(self) -> list[str]:
         return super()._active() if self.kept in self.parts else sorted(set(self.choices))
 
-    def _combined(self, histories: Histories) -> np.ndarray:
+    def _answering(self, histories: Histories) -> Iterator[tuple[Recommender, np.ndarray, Histories]]:
+        """Each part that is asked, the rows it answers for, and their histories."""
         chosen = np.array(self.choices)[self._bands(histories)]
-        scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
         for name in sorted(set(chosen)):
-            part, rows = self.parts[name], np.flatnonzero(chosen == name)
-            own = part._score(_chosen_rows(histories, rows))
-            own[:, ~part.can_score] = own[:, part.can_score].min(axis=1, keepdims=True) - 1  # behind all it can score
+            rows = np.flatnonzero(chosen == name)
+            yield self.parts[name], rows, _chosen_rows(histories, rows)
+
+    def _combined(self, histories: Histories) -> np.ndarray:
+        scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
+        for part, rows, its in self._answering(histories):
+            own = part._score(its)
+            if part.can_score.any():
+                own[:, ~part.can_score] = own[:, part.can_score].min(axis=1, keepdims=True) - 1  # behind all it can
             scores[rows] = own
         return scores
+
+    def _knows(self, histories: Histories) -> np.ndarray:
+        if self.kept in self.parts:
+            return super()._knows(histories)
+        known = np.zeros(len(histories), bool)
+        for part, rows, its in self._answering(histories):
+            known[rows] = part._knows(its)
+        return known
 
 
 def _alone(ensemble: Ensemble, validation: Validation | None) -> dict[str, float]:

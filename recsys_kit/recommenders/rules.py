@@ -19,15 +19,16 @@ class AssociationRules(Recommender):
     """Rules "who has A has also c" over the shoppers of train; a history scores c by the sum over its rules.
 
     support = n(A and c) / n, confidence = n(A and c) / n(A), lift = confidence / (n(c) / n), n counting shoppers, A one
-    item or more, c one item. Items that no rule leads to are never recommended; a history that fires no rule gets the
-    popularity list. Source: Agrawal and Srikant, Fast algorithms for mining association rules, VLDB 1994, section 1;
+    item or more, c one item. Behind the items that a rule fires for the others follow by popularity, scored from -1 to
+    0. Items that no rule leads to are never recommended; a history that fires no rule gets the popularity list.
+    Source: Agrawal and Srikant, Fast algorithms for mining association rules, VLDB 1994, section 1;
     pairs are counted by X'X, longer rules mined by the FP-growth of `mlxtend` (Han, Pei and Yin, SIGMOD 2000).
     """
 
     min_count: int = 2
     """Shoppers who had all of a rule."""
     min_lift: float = 1.0
-    """Rules that are not above chance are left out."""
+    """A rule needs a lift above this: at 1, those that are not above chance are left out."""
     max_length: int = 2
     """Items of a rule, both sides together; 3 and more take minutes where shoppers have much."""
     measure: str = "confidence"
@@ -44,8 +45,9 @@ class AssociationRules(Recommender):
             )
         matrix = interaction_matrix(train, len(self.item_ids))
         mined = _pairs(matrix, self.min_count) if self.max_length == 2 else self._longer(matrix)
-        lift = mined.both * matrix.shape[0] / (mined.left * self.item_counts[mined.consequents])
-        kept = np.flatnonzero(lift >= self.min_lift)
+        expected = mined.left * self.item_counts[mined.consequents]  # times n; whole numbers: chance is exactly 1
+        lift = mined.both * matrix.shape[0] / expected
+        kept = np.flatnonzero(lift > self.min_lift)
         self.antecedents, self.consequents = mined.antecedents[kept], mined.consequents[kept]
         self.support = (mined.both[kept] / matrix.shape[0]).astype(np.float32)
         self.confidence = (mined.both[kept] / mined.left[kept]).astype(np.float32)
@@ -79,30 +81,48 @@ class AssociationRules(Recommender):
 
     def _score(self, histories: Histories) -> np.ndarray:
         had = histories.matrix(len(self.item_ids))
-        lengths = np.diff(self.antecedents.indptr)
+        pairs, lengths = self._lengths == 1, self._lengths
         ends = np.arange(len(lengths) + 1)
         worth = sparse.csr_array(
             (getattr(self, self.measure), self.consequents, ends), shape=(len(lengths), had.shape[1])
         )
-        pairs, longer = lengths == 1, lengths > 1
         scores = had @ (self.antecedents[pairs].T @ worth[pairs])  # the rules of one item add up without being fired
+        scores = (scores + self._longer_fired(had) @ worth[lengths > 1]).toarray().astype(np.float32)
+        share = self.item_counts / np.float32(max(1, len(self.user_ids)))
+        return np.where(scores > 0, scores, share - 1)  # from -1 to 0: behind whatever a rule fires for
+
+    @property
+    def _lengths(self) -> np.ndarray:
+        """`(R,)` items of each left side."""
+        return np.diff(self.antecedents.indptr)
+
+    def _longer_fired(self, had: sparse.csr_array) -> sparse.csr_array:
+        """`(B, rules of two items or more)`: 1 where a history has all of the left side."""
+        longer = self._lengths > 1
         fired = (had @ self.antecedents[longer].T).tocsr()
-        fired.data = (fired.data == lengths[longer][fired.indices]).astype(np.float32)
-        return (scores + fired @ worth[longer]).toarray().astype(np.float32)
+        fired.data = (fired.data == self._lengths[longer][fired.indices]).astype(np.float32)
+        return fired
 
     def _knows(self, histories: Histories) -> np.ndarray:
-        return (self._score(histories) > 0).any(axis=1)
+        """Whether any rule fires, be it towards what the shopper has already."""
+        had, alone = histories.matrix(len(self.item_ids)), np.zeros(len(self.item_ids), np.float32)
+        alone[self.antecedents[self._lengths == 1].indices] = 1
+        return (had @ alone > 0) | (np.asarray(self._longer_fired(had).sum(axis=1)).ravel() > 0)
 
     def bought_together(self, item_id: str, *, k: int = 10, by: str = "lift") -> pd.DataFrame:
         """What goes with one item: columns `item_id, count, support, confidence, lift`, the best `by` first.
+
+        Raises `ParameterError`: RK-341 for another `by` than confidence, lift or support, RK-342 for an unknown item.
 
         >>> train = pd.DataFrame({"user_id": list("112233445"), "item_id": list("abababcca"), "position": range(9)})
         >>> AssociationRules(min_count=2).fit(train).bought_together("a").to_dict("records")
         [{'item_id': 'b', 'count': 3, 'support': 0.6, 'confidence': 0.75, 'lift': 1.25}]
         """
+        if by not in MEASURES:
+            raise ParameterError("RK-341", f"by is {by!r}; expected one of {MEASURES}.", "Pass by='lift'.")
         if item_id not in self._item_index:
             raise ParameterError("RK-342", f"item {item_id!r} is not in the catalogue.", "Pass an id of item_ids.")
-        single = np.diff(self.antecedents.indptr) == 1
+        single = self._lengths == 1
         column = self._item_index.get_loc(item_id)
         chosen = np.flatnonzero(single & (self.antecedents[:, [column]].toarray().ravel() > 0))
         both = self.support[chosen] * np.float64(len(self.user_ids))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitt
     from torch import Tensor
 
 EVENTS_AT_ONCE = 512
+EVENTS_THAT_JUDGE = 8192  # of validation, at most
 EVENTS_LOOKED_AT = 50  # of a long history, drawn anew each time: while learning, that is enough
 
 
@@ -26,7 +27,8 @@ class TwoTowers(Recommender):
     e_i `(D,)` is the item's own embedding, 0 where nobody bought it, P `(C, D)` maps its content c_i `(C,)` if there
     are item vectors, and p is the sum of w_j v_j over the history divided by the root of the sum of w_j^2. Each event
     of a shopper is predicted from the others by a softmax over the bought items, in large catalogues over some drawn.
-    The epoch with the best log-loss on validation is kept; scoring is NumPy.
+    The epoch with the best log-loss on validation is kept; where its events are many, some drawn by `seed` judge.
+    Scoring is NumPy.
     Source: Covington, Adams and Sargin, Deep neural networks for YouTube recommendations, RecSys 2016, section 3;
     drawn negatives: Jean et al., On using very large target vocabulary, ACL 2015, section 3.
     """
@@ -97,7 +99,7 @@ class TwoTowers(Recommender):
                     optimizer.step()
                 if judges is not None:
                     with torch.no_grad():
-                        loss, waited = self._loss(tensors, content, judges, None).item(), waited + 1
+                        loss, waited = self._judged(tensors, content, judges), waited + 1
                     if loss < best:
                         best, waited, best_epoch = loss, 0, epoch + 1
                         kept = {name: value.detach().clone() for name, value in tensors.items()}
@@ -107,6 +109,13 @@ class TwoTowers(Recommender):
                 bar.update()
         tensors |= kept
         return best_epoch
+
+    def _judged(self, tensors: dict[str, "Tensor"], content: "Tensor", judges: "_Batch") -> float:
+        """The loss on validation; a few events at a time, for each is a row as long as the catalogue."""
+        total = 0.0
+        for batch in judges.parts(EVENTS_AT_ONCE):
+            total += self._loss(tensors, content, batch, None).item() * len(batch.target)
+        return total / len(judges.target)
 
     def _loss(
         self, tensors: dict[str, "Tensor"], content: "Tensor", batch: "_Batch", rng: np.random.Generator | None
@@ -141,7 +150,7 @@ class TwoTowers(Recommender):
             yield _Batch(had.indices[place[kept]], owner[kept], had.data[place[kept]], had.indices[events])
 
     def _judges(self, valid: pd.DataFrame | None) -> "_Batch | None":
-        """What known shoppers took in validation, each beside their history."""
+        """What known shoppers took in validation, each beside their history; of many events some."""
         if valid is None:
             return None
         events = valid.sort_values(["user_id", "item_id"], kind="stable")  # any order, but the same one
@@ -150,6 +159,9 @@ class TwoTowers(Recommender):
         known[known] = self.item_counts[item[known]] > 0
         if not known.any():
             return None
+        known = np.flatnonzero(known)
+        if len(known) > EVENTS_THAT_JUDGE:
+            known = np.sort(np.random.default_rng(self.seed).choice(known, EVENTS_THAT_JUDGE, replace=False))
         had = self.encode(self.known_histories(events["user_id"].to_numpy(str)[known]))
         matrix = had.matrix(len(self.item_ids), self.history_decay)
         owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -171,6 +183,13 @@ class _Batch:
     owner: np.ndarray
     weight: np.ndarray
     target: np.ndarray
+
+    def parts(self, size: int) -> "Iterator[_Batch]":
+        """The predictions in order, `size` at a time; `owner` is sorted."""
+        for start in range(0, len(self.target), size):
+            events = slice(*np.searchsorted(self.owner, [start, start + size]))
+            owner = self.owner[events] - start
+            yield _Batch(self.item[events], owner, self.weight[events], self.target[start : start + size])
 
 
 def _item_tower(tensors: dict[str, "Tensor"], content: "Tensor") -> "Tensor":

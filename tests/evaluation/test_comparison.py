@@ -76,8 +76,17 @@ def test_slices_of_shoppers_can_be_compared_and_others_are_refused():
 def test_what_was_not_measured_is_refused(evaluation):
     with pytest.raises(ParameterError, match="RK-363"):
         compare(evaluation, f"ndcg@{K}", against="oracle")
+    for against in ("popularity", None):
+        with pytest.raises(ParameterError, match="RK-363 there is no model 'typo'"):
+            compare(evaluation, f"ndcg@{K}", against=against, models=["ease", "typo"])
     with pytest.raises(ParameterError, match="RK-364"):
         compare(evaluation, "coverage@5")
+
+
+def test_of_the_models_named_alone_the_pairs_are_compared(evaluation):
+    rows = compare(evaluation, f"ndcg@{K}", against=None, models=["content", "ease"])
+    assert [{model, against} for model, against in rows[["model", "against"]].values] == [{"content", "ease"}]
+    assert compare(evaluation, f"ndcg@{K}", models=["ease"])["model"].tolist() == ["ease"]
 
 
 def test_one_model_alone_has_nothing_to_compare(evaluation):

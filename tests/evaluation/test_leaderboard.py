@@ -6,7 +6,7 @@ import pytest
 
 from recsys_kit.data import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation import by_product, by_shopper, disagreements, evaluate
+from recsys_kit.evaluation import by_product, disagreements, evaluate
 from recsys_kit.plots import plot_leaderboard
 from recsys_kit.recommenders import EASE
 from tests.recommenders.planted import fitted, planted_shop
@@ -111,14 +111,6 @@ def test_kinds_of_event_need_their_column():
 def test_nobody_to_judge_is_an_error():
     with pytest.raises(DataError, match="RK-152"):
         evaluate({"popularity": fitted("popularity", SHOP)}, shop_split(SHOP.valid.iloc[:0]))
-
-
-def test_groups_of_shoppers_add_up_to_all(evaluation):
-    users = evaluation.per_user["user_id"].unique()
-    groups = pd.Series(np.where(np.arange(len(users)) % 3 == 0, "a", "b"), index=users)
-    grouped = by_shopper(evaluation, groups, "ndcg@10").query("model == 'ease'")
-    total = (grouped["value"] * grouped["n_users"]).sum() / grouped["n_users"].sum()
-    assert total == pytest.approx(evaluation.per_user.query("model == 'ease'")["ndcg@10"].mean(), abs=1e-12)
 
 
 def test_groups_of_products_add_up_to_recall(evaluation):

@@ -1,6 +1,9 @@
 """Sampled metrics: the same drawn items for every model, never one that was wanted or had, and a name that says so."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys_kit.errors import ParameterError
@@ -47,13 +50,35 @@ def test_the_negatives_are_that_many_and_neither_had_nor_wanted(monkeypatch):
         assert not negatives & {place[item] for item in history}
 
 
-def test_with_all_negatives_it_is_the_full_ranking():
-    whole = (
-        evaluate(MODELS, SPLIT, cutoffs=(5,)).metrics.query("slice == 'all'").set_index(["model", "metric"])["value"]
-    )
-    rows = evaluate_sampled(MODELS, SPLIT, n_negatives=1000, cutoffs=(5,))
-    for row in rows.itertuples():
-        assert row.value == pytest.approx(whole[row.model, row.metric.removesuffix("_sampled_1000")], abs=1e-12)
+def with_strangers():
+    """The shop with two strangers: one took what nobody of train had, the other what a few had."""
+    sold = set(SPLIT.train["item_id"])
+    unmet = next(item for item in ITEMS["item_id"] if item not in sold)
+    taken = SPLIT.test.head(2).assign(user_id=["stranger a", "stranger b"], item_id=[unmet, "i5"])
+    return replace(SPLIT, test=pd.concat([SPLIT.test, taken], ignore_index=True)), unmet
+
+
+@pytest.mark.parametrize("asked", [{}, {"min_rating": 4.0}, {"target_events": ["purchase"]}])
+def test_with_all_negatives_it_is_the_full_ranking(asked):
+    split, unmet = with_strangers()
+    split = replace(split, test=split.test.assign(event=np.where(np.arange(len(split.test)) % 3, "purchase", "view")))
+    assert MODELS["ease"].item_counts[MODELS["ease"].item_ids == unmet] == 0
+    whole = evaluate(MODELS, split, cutoffs=(5, 50), **asked).metrics.query("slice == 'all'")
+    whole = whole.set_index(["model", "metric", "k"])["value"]
+    for row in evaluate_sampled(MODELS, split, n_negatives=1000, cutoffs=(5, 50), **asked).itertuples():
+        assert row.value == pytest.approx(whole[row.model, row.metric.removesuffix("_sampled_1000"), row.k], abs=1e-12)
+
+
+def test_every_model_is_asked_for_its_scores_once():
+    asked = []
+
+    class Watched(EASE):
+        def _score(self, histories):
+            asked.append(len(histories))
+            return super()._score(histories)
+
+    evaluate_sampled({"ease": Watched(l2=5).fit(SPLIT.train, items=ITEMS)}, SPLIT, n_negatives=7)
+    assert sum(asked) == len(set_task(MODELS, SPLIT, "test").users)
 
 
 def test_few_negatives_flatter():

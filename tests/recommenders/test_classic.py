@@ -26,6 +26,7 @@ from recsys_kit.recommenders import (
     PopularLately,
     TwoTowers,
     UserKNN,
+    towers,
 )
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 from tests.recommenders.planted import planted_shop
@@ -261,6 +262,48 @@ def test_rules_below_chance_and_rare_ones_are_left_out():
     assert AssociationRules(min_count=3, min_lift=0).fit(of_baskets(*BASKETS)).bought_together("b")["count"].min() == 3
 
 
+def test_a_rule_at_chance_is_no_rule():
+    """a 2 of 4 shoppers, b 2, both 1: exactly what chance gives; of c and d, 6 of 9 and 3 of 9, 2 have both."""
+    assert AssociationRules(min_count=1).fit(of_baskets("ab", "a", "b", "x")).bought_together("a").empty
+    baskets = ("cd", "cd", "c", "c", "c", "c", "d", "x", "y")
+    for longest in (2, 3):
+        model = AssociationRules(min_count=1, max_length=longest).fit(of_baskets(*baskets))
+        assert model.bought_together("c").empty
+    assert len(AssociationRules(min_count=1, min_lift=0).fit(of_baskets(*baskets)).bought_together("c")) == 1
+
+
+@pytest.mark.parametrize("measure", ["support", "confidence", "lift"])
+def test_behind_what_the_rules_fire_for_stands_the_rest_by_popularity(measure):
+    """a goes with b, which few have; the circles of c to h, which many have, fire nothing for a."""
+    circles = ["cd"] * 9 + ["ef"] * 8 + ["gh"] * 7 + ["c", "e", "e", "g", "g", "g"]
+    model = AssociationRules(measure=measure).fit(of_baskets("ab", "ab", *circles))
+    listed = model.recommend(histories=[["a"]], k=9)
+    assert listed["item_id"].tolist()[0] == "b" and not listed["fallback"].any()
+    counts = pd.Series(model.item_counts, model.item_ids)[listed["item_id"]]
+    assert len(counts) == 7 and counts.iloc[1:].is_monotonic_decreasing
+    assert listed["score"].iloc[0] > 0 > listed["score"].iloc[1]
+    assert model.score([["a"]]).dtype == np.float32
+
+
+def test_a_list_is_a_fallback_only_where_no_rule_fires(monkeypatch):
+    model = AssociationRules().fit(of_baskets("ab", "ab", "cd", "cd", "cd", "x", "x", "x", "x"))
+    monkeypatch.setattr(AssociationRules, "_score", None)  # it is not asked for
+    assert model._knows(model.encode([["a"], ["a", "b"], ["x"], []])).tolist() == [True, True, False, False]
+    monkeypatch.undo()
+    nothing_new = model.recommend(histories=[["a", "b"]], k=5)
+    assert set(nothing_new["item_id"]) == {"c", "d"} and not nothing_new["fallback"].any()
+    assert model.recommend(histories=[["x"]], k=5)["fallback"].all()
+
+
+def test_half_of_a_longer_left_side_fires_nothing():
+    """a and b have c by chance, each alone; both together always: one rule, that of two items."""
+    baskets = ("abc", "abc", "a", "a", "b", "b", "c", "c")
+    model = AssociationRules(max_length=3).fit(of_baskets(*baskets))
+    lengths = np.diff(model.antecedents.indptr)
+    assert set(lengths.tolist()) == {2}
+    assert model._knows(model.encode([["a"], ["a", "b"]])).tolist() == [False, True]
+
+
 def test_rules_add_their_confidences():
     model = AssociationRules(min_count=2, min_lift=0).fit(of_baskets(*BASKETS))
     assert scores_of(model, "ab")["c"] == pytest.approx(3 / 4 + 2 / 4)
@@ -301,6 +344,8 @@ def test_rules_refuse_an_unknown_item_and_an_unknown_measure():
     model = AssociationRules().fit(SHOP.train)
     with pytest.raises(ParameterError, match="RK-342"):
         model.bought_together("nothing")
+    with pytest.raises(ParameterError, match=r"RK-341 by is 'leverage'; .*support.*confidence.*lift"):
+        model.bought_together("i00", by="leverage")
     with pytest.raises(ParameterError, match="RK-341"):
         AssociationRules(measure="leverage").fit(SHOP.train)
 
@@ -448,11 +493,9 @@ def test_the_towers_keep_their_best_epoch():
     losses = []
 
     class Watched(TwoTowers):
-        def _loss(self, tensors, content, batch, rng):
-            loss = super()._loss(tensors, content, batch, rng)
-            if rng is None:
-                losses.append(loss.item())
-            return loss
+        def _judged(self, tensors, content, judges):
+            losses.append(super()._judged(tensors, content, judges))
+            return losses[-1]
 
     model = Watched(learning_rate=0.5, epochs=8, patience=8).fit(SHOP.train, valid=SHOP.valid)
     assert min(losses) < losses[-1]
@@ -461,6 +504,38 @@ def test_the_towers_keep_their_best_epoch():
     kept = model._loss(tensors, torch.zeros(len(model.item_ids), 1), model._judges(SHOP.valid), None)
     assert kept.item() == pytest.approx(min(losses), rel=1e-5)
     assert model.refit(SHOP.train).epochs == losses.index(min(losses)) + 1
+
+
+def test_the_towers_judge_in_blocks_what_they_would_judge_at_once(monkeypatch):
+    model = TwoTowers(epochs=2).fit(SHOP.train, valid=SHOP.valid)
+    judges = model._judges(SHOP.valid)
+    tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
+    tensors |= {"own": torch.from_numpy(model.items), "projection": torch.zeros(1, model.embedding_dim)}
+    content, sizes, loss = torch.zeros(len(model.item_ids), 1), [], TwoTowers._loss
+    whole = model._loss(tensors, content, judges, None).item()
+
+    def watched(self, tensors, content, batch, rng):
+        sizes.append(len(batch.target))
+        return loss(self, tensors, content, batch, rng)
+
+    monkeypatch.setattr(TwoTowers, "_loss", watched)
+    monkeypatch.setattr(towers, "EVENTS_AT_ONCE", 40)
+    assert model._judged(tensors, content, judges) == pytest.approx(whole, rel=1e-6)
+    assert sizes == [40, 40, 10]
+
+
+def test_of_many_events_of_validation_the_towers_judge_by_some_drawn_by_the_seed(monkeypatch):
+    model = TwoTowers(epochs=1).fit(SHOP.train)
+    everything = model._judges(SHOP.valid)
+    monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 20)
+    some, again = model._judges(SHOP.valid), model._judges(SHOP.valid.sample(frac=1, random_state=1))
+    np.testing.assert_array_equal(some.target, again.target)
+    np.testing.assert_array_equal(some.item, again.item)
+    assert len(some.target) == 20 and some.owner.max() == 19
+    model.seed = 1
+    assert (model._judges(SHOP.valid).target != some.target).any()
+    monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 90)
+    np.testing.assert_array_equal(model._judges(SHOP.valid).target, everything.target)
 
 
 def test_the_towers_learn_from_drawn_negatives_too():

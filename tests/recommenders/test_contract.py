@@ -91,9 +91,11 @@ def test_the_order_of_rows_does_not_matter(name, model):
 
 
 def test_the_input_is_unchanged(name):
-    shop = planted_shop()
-    fitted(name, shop)
-    for before, after in ((SHOP.train, shop.train), (SHOP.valid, shop.valid), (SHOP.items, shop.items)):
+    given = planted_shop()
+    shop = replace(given, valid=given.valid[["user_id", "item_id"]])  # the very frame that the model is given
+    unfitted(name).fit(shop.train, items=shop.items, valid=shop.valid, item_vectors=shop.vectors)
+    valid = SHOP.valid[["user_id", "item_id"]]
+    for before, after in ((SHOP.train, shop.train), (valid, shop.valid), (SHOP.items, shop.items)):
         pd.testing.assert_frame_equal(before, after)
     np.testing.assert_array_equal(SHOP.vectors.values, shop.vectors.values)
 

@@ -9,6 +9,7 @@ import pytest
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders import (
     EASE,
+    AssociationRules,
     Content,
     ContextAware,
     Hybrid,
@@ -91,6 +92,32 @@ def test_the_switch_asks_the_part_that_is_best_for_shoppers_of_this_warmth():
     assert model.validation["switching"] > max(model.validation["popularity"], model.validation["transitions"])
     few = Switching(model.parts, edges=(5,), min_shoppers=91).fit(train, valid=valid)
     assert len(set(few.choices)) == 1
+
+
+def test_the_switch_knows_whom_the_part_chosen_for_them_knows():
+    """Regulars are asked of the rules, and c leads to nothing: that popularity knows them does not help."""
+    train = sequences("ab", "ab", "ab", "cd", "ce", "e", "e")
+    model = Switching({"popularity": Popularity(), "rules": AssociationRules()}, edges=(2,))
+    model.fit(train, valid=train.iloc[:0])
+    model.choices = ["popularity", "rules"]
+    model._mark_scorable()
+    histories = [["c"], ["c", "d"], ["a", "d"], ["b"], []]
+    encoded = model.encode(histories)
+    assert model.parts["popularity"]._knows(encoded).tolist() == [True, True, True, True, False]
+    assert model._knows(encoded).tolist() == [True, False, True, True, False]
+    listed = model.recommend(histories=histories, k=5)
+    popular = Popularity().fit(train).recommend(histories=[["c", "d"]], k=5)
+    fallback = listed[listed["query"] == 1]
+    assert fallback["fallback"].all() and fallback["item_id"].tolist() == popular["item_id"].tolist()
+    assert not listed.loc[listed["query"].isin([0, 2, 3]), "fallback"].any()
+
+
+def test_without_validation_a_part_that_can_score_nothing_does_not_answer():
+    train = sequences("a", "a", "b")  # nobody had two: no rule
+    model = Switching({"a rules": AssociationRules(), "b popularity": Popularity()}).fit(train, valid=train.iloc[:0])
+    assert model.recommend(histories=[["b"]], k=2)[["item_id", "fallback"]].values.tolist() == [["a", False]]
+    helpless = Switching({"a rules": AssociationRules()}).fit(train, valid=train.iloc[:0])
+    assert helpless.recommend(histories=[["b"]], k=2)[["item_id", "fallback"]].values.tolist() == [["a", True]]
 
 
 def test_a_blend_says_what_validation_loses_without_each_part(tmp_path):

@@ -10,6 +10,7 @@ from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.text import Vectors, fit_tfidf
 from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity, base
 from recsys_kit.recommenders.base import top_k
+from recsys_kit.recommenders.validation import validation_ndcg
 from tests.recommenders.planted import fitted, planted_shop
 
 SHOP = planted_shop()
@@ -114,8 +115,9 @@ def test_content_without_vectors_says_what_is_missing():
 
 def test_the_hybrid_is_never_below_its_best_part_on_validation():
     model = fitted("hybrid", SHOP)
-    alone = [value for name, value in model.validation.items() if name != "hybrid"]
-    assert model.validation["hybrid"] >= max(alone)
+    measured = validation_ndcg({"hybrid": model, **model.parts}, SHOP.valid, k=model.k)
+    assert measured["hybrid"] >= max(measured[name] for name in model.parts)
+    assert measured == pytest.approx({name: model.validation[name] for name in measured}, abs=1e-6)
 
 
 def test_the_hybrids_validation_is_the_ndcg_of_its_lists():

@@ -1,6 +1,7 @@
 """Parameters chosen on validation."""
 
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,18 +48,26 @@ def test_what_ranks_validation_best_is_chosen_and_nothing_beside_it_is_better():
             assert reached(replace(best, **{name: value}).fit(SHOP.train)) <= reached(best)
 
 
-def test_no_combination_is_fitted_twice_and_the_model_given_stays():
-    asked = []
+def test_no_combination_is_fitted_twice_few_are_held_and_the_model_given_stays():
+    asked, alive, held = [], weakref.WeakSet(), []
 
     class Watched(EASE):
+        __hash__ = object.__hash__
+
         def _fit(self, train, **inputs):
             asked.append((self.l2, self.history_decay))
             super()._fit(train, **inputs)
+            alive.add(self)
+            held.append(len(alive))
 
     model = Watched(l2=1e4)
     best = tune(model, TRIED, SHOP.train, valid=SHOP.valid)
-    assert asked.pop() == (best.l2, best.history_decay)  # the last is the one given back
-    assert len(asked) == len(set(asked))
+    assert len(asked) == len(set(asked)) > len(TRIED["l2"])
+    assert (best.l2, best.history_decay) in asked
+    np.testing.assert_array_equal(
+        best.weights, EASE(l2=best.l2, history_decay=best.history_decay).fit(SHOP.train).weights
+    )
+    assert max(held) <= 2  # the best so far, and the one being judged
     assert model.l2 == 1e4 and not hasattr(model, "item_ids")
 
 
