@@ -96,7 +96,7 @@ def plot_intervals(ax: Axes, rows: pd.DataFrame, labels: Sequence[str] | None = 
     """Dots with intervals, one line per row, the last on top; the index names the colour, `labels` the line."""
     for place, (name, row) in enumerate(rows.iterrows()):
         ax.plot([row["low"], row["high"]], [place, place], color=colour_of(name), linewidth=2, alpha=0.6)
-        ax.plot(row["value"], place, MARKERS.get(name, "o"), color=colour_of(name), markersize=7)
+        ax.plot(row["value"], place, marker=MARKERS.get(name, "o"), color=colour_of(name), markersize=7)
     ax.set_yticks(range(len(rows)), [str(label).replace("$", r"\$") for label in (labels or rows.index)])
 
 
@@ -119,7 +119,9 @@ def plot_against(
             ax.hlines(height.at[name, "value"], width.at[name, "low"], width.at[name, "high"], linewidth=1, **shown)
             ax.vlines(width.at[name, "value"], height.at[name, "low"], height.at[name, "high"], linewidth=1, **shown)
             label = name if name in named else "_"
-            ax.plot(width.at[name, "value"], height.at[name, "value"], MARKERS.get(name, "o"), label=label, **shown)
+            ax.plot(
+                width.at[name, "value"], height.at[name, "value"], marker=MARKERS.get(name, "o"), label=label, **shown
+            )
         ax.set(xlabel=f"{other}@{k}", ylim=(0, None))
     axes[0].set_ylabel(f"{metric}@{k}")
     axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -137,7 +139,8 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
         rows = grouped[grouped["model"] == model].set_index("group").reindex(groups)
         x = np.arange(len(groups)) + (place - (len(models) - 1) / 2) * 0.1
         ax.vlines(x, rows["low"], rows["high"], color=colour_of(model), linewidth=1.5)
-        ax.plot(x, rows["value"], MARKERS.get(model, "o"), color=colour_of(model), label=model, clip_on=False)
+        style = {"marker": MARKERS.get(model, "o"), "linestyle": "", "clip_on": False}
+        ax.plot(x, rows["value"], color=colour_of(model), label=model, **style)
     sizes = grouped.groupby("group", observed=True)["n_users"].max()
     ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel)
