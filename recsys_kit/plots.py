@@ -45,6 +45,16 @@ def colour_of(name: str) -> str:
     return COLOURS.get(name, PURPLE)
 
 
+def metric_label(metric: str, k: int) -> str:
+    """A metric as an axis names it.
+
+    >>> metric_label("ndcg", 10), metric_label("novelty", 10)
+    ('NDCG@10', 'novelty@10 (bits)')
+    """
+    name = metric.upper() if metric in ("ndcg", "map", "mrr", "f1") else metric.replace("_", " ")
+    return f"{name}@{k}" + (" (bits)" if metric == "novelty" else "")
+
+
 def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | Sequence[Axes]:
     """Axes sized for a laptop's notebook: 8 inches wide, `height` inches a row, grid behind, no box.
 
@@ -85,7 +95,10 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
         rows = chosen.query("slice == @slice_name").set_index("model").reindex(order)
         plot_intervals(ax, rows)
         n_users = int(rows["n_users"].fillna(0).max())
-        ax.set(title=f"{slice_name} shoppers (n = {n_users:,})", xlabel=f"{metric}@{k}, mean and 95 % interval")
+        ax.set(
+            title=f"{slice_name} shoppers (n = {n_users:,})",
+            xlabel=f"{metric_label(metric, k)}, mean and 95 % interval",
+        )
         ax.set_xlim(left=0)
     for ax in axes[1:]:
         ax.set_yticklabels([])
@@ -118,12 +131,10 @@ def plot_against(
             shown = {"color": colour_of(name) if name in named else GREY, "alpha": 1 if name in named else 0.35}
             ax.hlines(height.at[name, "value"], width.at[name, "low"], width.at[name, "high"], linewidth=1, **shown)
             ax.vlines(width.at[name, "value"], height.at[name, "low"], height.at[name, "high"], linewidth=1, **shown)
-            label = name if name in named else "_"
-            ax.plot(
-                width.at[name, "value"], height.at[name, "value"], marker=MARKERS.get(name, "o"), label=label, **shown
-            )
-        ax.set(xlabel=f"{other}@{k}", ylim=(0, None))
-    axes[0].set_ylabel(f"{metric}@{k}")
+            shown |= {"marker": MARKERS.get(name, "o"), "label": name if name in named else "_"}
+            ax.plot(width.at[name, "value"], height.at[name, "value"], **shown)
+        ax.set(xlabel=metric_label(other, k), ylim=(0, None))
+    axes[0].set_ylabel(metric_label(metric, k))
     axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axes
 

@@ -113,7 +113,7 @@ def test_the_plot_shows_a_line_for_each_model_and_component(evaluation):
 
 def test_metrics_against_each_other_have_a_panel_for_each_that_was_measured_and_name_the_chosen(evaluation):
     axes = plot_against(evaluation.metrics, "ndcg", ["novelty", "no such metric"], K, named=["ease"])
-    assert len(axes) == 1 and axes[0].get_xlabel() == f"novelty@{K}"
+    assert len(axes) == 1 and axes[0].get_xlabel() == f"novelty@{K} (bits)"
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["ease"]
     board = evaluation.leaderboard(K).set_index("model")
     points = {(line.get_xdata()[0], line.get_ydata()[0]) for line in axes[0].lines}
