@@ -56,33 +56,75 @@ class Split:
 
         Before "valid" these are the events of the training period, before "test" those of validation too.
         """
-        before = {"valid": [self.train, self.set_aside], "test": [self.train, self.set_aside, self.valid]}
-        events = order_events(pd.concat(before[_judged(part)], ignore_index=True))
+        events = order_events(self._before(part))
         return events.groupby("user_id", sort=True)["item_id"].agg(list)
 
+    def seen_items(self, part: str, seen_events: Sequence[str] = ()) -> pd.Series:
+        """The items that each user had seen before `part`: user_id -> list of item_id. What is masked in lists.
+
+        Args:
+            part: "valid" or "test".
+            seen_events: kinds of event that make an item seen; empty for all, then these are the `histories`.
+        """
+        events = self._of_kinds(self._before(part), "seen_events", seen_events)
+        return order_events(events).groupby("user_id", sort=True)["item_id"].agg(list)
+
     def ground_truth(
-        self, part: str, *, min_rating: float | None = None, target_events: Sequence[str] = ()
+        self,
+        part: str,
+        *,
+        min_rating: float | None = None,
+        target_events: Sequence[str] = (),
+        seen_events: Sequence[str] = (),
     ) -> pd.DataFrame:
-        """The items that each shopper took in `part` and had not had before: user_id, item_id, each pair once.
+        """The relevant items of `part`: those that each user had not seen before; user_id, item_id, each pair once.
+
+        With `target_events=["purchase"], seen_events=["purchase"]` an item that was viewed before the cut and bought
+        after it is relevant; without `seen_events` it is not.
 
         Args:
             part: "valid" or "test".
             min_rating: events rated below are not relevant; unrated events are.
             target_events: kinds of event that are relevant; empty for all.
+            seen_events: kinds of event that make an item seen; empty for all.
+
+        Raises:
+            DataError: RK-110 kinds are named, but the interactions have no column `event`.
+            ParameterError: RK-323 an unknown part, RK-368 a kind of event that no part has.
         """
         events = getattr(self, _judged(part))
         if min_rating is not None and "rating" in events:
             events = events[~(events["rating"] < min_rating)]
-        if target_events and "event" not in events:
-            raise DataError(
-                "RK-110", "interactions have no column 'event' to tell the kinds apart.", "Pass target_events=[]."
-            )
-        if target_events:
-            events = events[events["event"].isin(target_events)]
+        events = self._of_kinds(events, "target_events", target_events)
         pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()
-        earlier = [self.train, self.set_aside] + ([self.valid] if part == "test" else [])
-        had = pd.MultiIndex.from_frame(pd.concat([frame[["user_id", "item_id"]] for frame in earlier]))
-        return pairs[~pd.MultiIndex.from_frame(pairs).isin(had)].reset_index(drop=True)
+        earlier = self._of_kinds(self._before(part), "seen_events", seen_events)
+        seen = pd.MultiIndex.from_frame(earlier[["user_id", "item_id"]])
+        return pairs[~pd.MultiIndex.from_frame(pairs).isin(seen)].reset_index(drop=True)
+
+    def _before(self, part: str) -> pd.DataFrame:
+        """The events before `part`: of the training period, before "test" those of validation too."""
+        frames = [self.train, self.set_aside] + ([self.valid] if _judged(part) == "test" else [])
+        return pd.concat(frames, ignore_index=True)
+
+    def _of_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
+        """The events of these kinds, all where none is named; RK-110 or RK-368 where there are no such kinds."""
+        if isinstance(kinds, str):
+            kinds = [kinds]
+        if not len(kinds):
+            return events
+        if "event" not in events:
+            raise DataError(
+                "RK-110", "interactions have no column 'event' to tell the kinds apart.", f"Pass {option}=[]."
+            )
+        frames = [frame for frame in self.parts.values() if "event" in frame]
+        found = sorted(set().union(*(frame["event"].dropna().unique() for frame in frames)))
+        if unknown := [kind for kind in kinds if kind not in found]:
+            raise ParameterError(
+                "RK-368",
+                f"{option} names {unknown[0]!r}; expected some of {found[:20]}.",
+                f"Pass {option}={found[:1]}.",
+            )
+        return events[events["event"].isin(list(kinds))]
 
     def circumstances(self, part: str) -> pd.DataFrame:
         """When and where each shopper came in `part`: one row per user_id, the columns of `is_context`.

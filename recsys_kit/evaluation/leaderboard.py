@@ -91,14 +91,15 @@ def evaluate(
     cutoffs: Sequence[int] = CUTOFFS,
     min_rating: float | None = None,
     target_events: Sequence[str] = (),
+    seen_events: Sequence[str] = (),
     grades: str = "",
     context: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge fitted models on what the shoppers of `part` did next.
 
-    Every model ranks the whole catalogue, from the shopper's history up to the cut, without what the shopper has had. A
-    shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
+    Every model ranks the whole catalogue, from the shopper's history up to the cut, without the items the shopper has
+    seen. A shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
 
     Args:
         models: fitted models by the name they get on the leaderboard.
@@ -109,12 +110,14 @@ def evaluate(
         cutoffs: the list lengths k to report.
         min_rating: events rated below are not relevant.
         target_events: the kinds of event that are relevant; empty for all.
+        seen_events: the kinds of event that make an item seen: neither relevant nor on a list; empty for all. The
+            histories that the models read stay whole.
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
         seed: draws the bootstrap.
     """
-    task = set_task(models, split, part, min_rating, target_events)
+    task = set_task(models, split, part, min_rating, target_events, seen_events)
     first = next(iter(models.values()))
     judge = ListJudge(
         task,
@@ -143,7 +146,8 @@ def evaluate(
 
 
 def _lists(model: Recommender, task: Task, k: int, context: pd.DataFrame | None) -> pd.DataFrame:
-    ranked = model.recommend(task.users.tolist(), histories=task.histories, k=k, context=context, progress=True)
+    asked = {"histories": task.histories, "seen": task.seen, "context": context}
+    ranked = model.recommend(task.users.tolist(), **asked, k=k, progress=True)
     return ranked.rename(columns={"query": "user_id"})
 
 

@@ -166,6 +166,7 @@ class Recommender(ABC):
         items: pd.DataFrame | None = None,
         valid: pd.DataFrame | None = None,
         item_vectors: Any = None,
+        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> Self:
         """Learn from the training interactions alone.
 
@@ -174,9 +175,14 @@ class Recommender(ABC):
             items: the catalogue; without it, the items of `train`.
             valid: interactions after `train`, for models that choose something by validation.
             item_vectors: a `features.Vectors` of the items, for models that use content.
+            seen: by user_id, the items that are masked where validation chooses (`Split.seen_items`); the training
+                histories unless given.
         """
         self._own_vectors = item_vectors
-        self._fit(self._meet(train, items), items=items, valid=valid, item_vectors=item_vectors)
+        inputs = {"items": items, "valid": valid, "item_vectors": item_vectors} | (
+            {} if seen is None else {"seen": seen}
+        )
+        self._fit(self._meet(train, items), **inputs)
         return self
 
     def with_own_vectors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,9 +83,8 @@ class SequenceModel(Recommender):
         from recsys_kit.recommenders.sequence_networks import train_network
 
         self.can_score = self.item_counts > 0
-        validation = (
-            None if valid is None else Validation.of(self, valid, max_users=self.max_validation_users, seed=self.seed)
-        )
+        drawn = {"max_users": self.max_validation_users, "seed": self.seed, "seen": inputs.get("seen")}
+        validation = None if valid is None else Validation.of(self, valid, **drawn)
         known = side_information(self.item_ids[self.can_score], items, item_vectors)
         self.validation = train_network(self, known, validation)
 
