@@ -398,9 +398,7 @@ class Recommender(ABC):
         shown[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
         return shown
 
-    def _ranked(
-        self, queries: Any, scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray
-    ) -> pd.DataFrame:
+    def _ranked(self, queries: Any, scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray) -> pd.DataFrame:
         """Mask what was seen, take the best k, put the lists under one another."""
         rows, had = seen.cells
         scores[rows, had] = -np.inf
