@@ -40,6 +40,8 @@ class Task:
     """(U,) str, sorted: the shoppers with at least one relevant item."""
     histories: list[list[str]]
     """What each had up to the cut, oldest first."""
+    seen: list[list[str]] | None
+    """What is masked in the lists; None: the histories."""
     train_events: np.ndarray
     """(U,) int: how many events of train are theirs."""
     catalogue: pd.Index
@@ -54,9 +56,17 @@ def set_task(
     part: str,
     min_rating: float | None = None,
     target_events: Sequence[str] = (),
+    seen_events: Sequence[str] = (),
 ) -> Task:
-    """The same question for all models; what is relevant is said in `Split.ground_truth`."""
-    truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events)
+    """The same question for all models; what is relevant is said in `Split.ground_truth`.
+
+    Raises:
+        DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
+        ParameterError: RK-157 there is no model, RK-316 models of different catalogues.
+    """
+    if not models:
+        raise ParameterError("RK-157", "there is no model to evaluate; expected one or more.", "Pass {'ease': model}.")
+    truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events, seen_events=seen_events)
     users, rows = np.unique(truth["user_id"].to_numpy(str), return_inverse=True)
     if not len(users):
         raise DataError(
@@ -71,11 +81,21 @@ def set_task(
     place, unknown = index.get_indexer(truth["item_id"]), pd.factorize(truth["item_id"])[0]
     place = np.where(place < 0, len(index) + unknown, place)  # outside the catalogue: a miss for every model
     histories = split.histories(part)
+    seen = split.seen_items(part, seen_events) if len(seen_events) else None
     events = split.train["user_id"].value_counts()
+    n_warm, n_known = int(np.isin(users, histories.index).sum()), int((place < len(index)).sum())
+    if not n_warm or not n_known:
+        raise DataError(
+            "RK-155",
+            f"{n_warm:,} of {len(users):,} users of {part} have a history, and {n_known:,} of {len(truth):,} relevant "
+            "items are in the catalogue of the models; expected some of both.",
+            "Check that all parts of the split, and the models, write users and items alike.",
+        )
     return Task(
         ground_truth=truth,
         users=users,
         histories=[list(histories.get(user, [])) for user in users],
+        seen=None if seen is None else [list(seen.get(user, [])) for user in users],
         train_events=events.reindex(users, fill_value=0).to_numpy(np.int64),
         catalogue=index,
         relevant=(rows, place),
@@ -112,7 +132,7 @@ class ListJudge:
 
         Args:
             task: the question.
-            histories: `(U, N)`, 1 where the shopper had the item before the cut.
+            histories: `(U, N)`, 1 where the shopper had the item before the cut, whatever the kind of event.
             train: the interactions of train, which say how popular an item is.
             cutoffs: the list lengths to judge.
             vectors: how alike items are.

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.splitting import Split
+from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.errors import DataError
 from recsys_kit.evaluation.judging import (
     OF_ALL_LISTS,
@@ -20,7 +21,7 @@ from recsys_kit.evaluation.judging import (
 )
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.base import Recommender, text_ids_of
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
@@ -91,14 +92,16 @@ def evaluate(
     cutoffs: Sequence[int] = CUTOFFS,
     min_rating: float | None = None,
     target_events: Sequence[str] = (),
+    seen_events: Sequence[str] = (),
     grades: str = "",
     context: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge fitted models on what the shoppers of `part` did next.
 
-    Every model ranks the whole catalogue, from the shopper's history up to the cut, without what the shopper has had. A
-    shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
+    Ids may be numbers, categories and the like: they are compared as text.
+    Every model ranks the whole catalogue, from the shopper's history up to the cut, without the items the shopper has
+    seen. A shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
 
     Args:
         models: fitted models by the name they get on the leaderboard.
@@ -109,23 +112,27 @@ def evaluate(
         cutoffs: the list lengths k to report.
         min_rating: events rated below are not relevant.
         target_events: the kinds of event that are relevant; empty for all.
+        seen_events: the kinds of event that make an item seen: neither relevant nor on a list; empty for all. The
+            histories that the models read stay whole.
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
         seed: draws the bootstrap.
     """
-    task = set_task(models, split, part, min_rating, target_events)
+    task = set_task(models, split, part, min_rating, target_events, seen_events)
     first = next(iter(models.values()))
     judge = ListJudge(
         task,
         first.encode(task.histories).matrix(len(task.catalogue)),
         split.train,
         cutoffs,
-        vectors=item_vectors,
-        categories=None if items is None or "category" not in items else items.set_index("item_id")["category"],
+        vectors=None if item_vectors is None else text_ids_of(item_vectors),
+        categories=_categories(items),
         grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
     )
-    asked = None if context is None else context.reindex(task.users)
+    asked = (
+        None if context is None else context.set_axis(as_ids(context.index, "user_id of context")).reindex(task.users)
+    )
     ranked = {name: _lists(model, task, max(cutoffs), asked) for name, model in models.items()}
     lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
     found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
@@ -142,8 +149,17 @@ def evaluate(
     )
 
 
+def _categories(items: pd.DataFrame | None) -> pd.Series | None:
+    """item_id -> category, of items that are listed again the first."""
+    if items is None or "category" not in items:
+        return None
+    items = with_text_ids(items, "items", ["item_id"])
+    return items.drop_duplicates("item_id").set_index("item_id")["category"]
+
+
 def _lists(model: Recommender, task: Task, k: int, context: pd.DataFrame | None) -> pd.DataFrame:
-    ranked = model.recommend(task.users.tolist(), histories=task.histories, k=k, context=context, progress=True)
+    asked = {"histories": task.histories, "seen": task.seen, "context": context}
+    ranked = model.recommend(task.users.tolist(), **asked, k=k, progress=True)
     return ranked.rename(columns={"query": "user_id"})
 
 

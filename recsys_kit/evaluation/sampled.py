@@ -24,6 +24,7 @@ def evaluate_sampled(
     cutoffs: Sequence[int] = CUTOFFS,
     min_rating: float | None = None,
     target_events: Sequence[str] = (),
+    seen_events: Sequence[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
     """The ranking metrics where each shopper's relevant items compete with `n_negatives` others only.
@@ -31,15 +32,15 @@ def evaluate_sampled(
     To compare with papers that did so, for nothing else: such values are far above those of a full ranking, and may
     order models differently (Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020). The names say
     it: `ndcg_sampled_100`. The negatives are drawn once per shopper, from what they neither had nor took, and are the
-    same for every model; all of them where there are fewer. What is relevant `min_rating` and `target_events` say, as
-    for `evaluate`.
+    same for every model; all of them where there are fewer. What is relevant `min_rating`, `target_events` and
+    `seen_events` say, as for `evaluate`.
 
     Returns:
         model, slice ("all"), metric, k, value, low, high, n_users.
     """
     if n_negatives < 1:
         raise ParameterError("RK-366", f"n_negatives is {n_negatives}; expected 1 or more.", "Pass n_negatives=100.")
-    task = set_task(models, split, part, min_rating, target_events)
+    task = set_task(models, split, part, min_rating, target_events, seen_events)
     frames = []
     for name, model in models.items():
         lists = _lists(model, task, n_negatives, max(cutoffs), seed)
@@ -62,8 +63,9 @@ def _lists(model: Recommender, task: Task, n_negatives: int, k: int, seed: int) 
         rows = slice(start, start + size)
         histories = model.encode(task.histories[rows])
         scores = visible(model, model._score(histories), histories)
-        had = histories.matrix(n_items).toarray() > 0
-        scores[~_candidates(had, _relevant(task, start, len(had)), n_negatives, rng)] = -np.inf
+        masked = histories if task.seen is None else model.encode(task.seen[rows])
+        seen = masked.matrix(n_items).toarray() > 0
+        scores[~_candidates(seen, _relevant(task, start, len(seen)), n_negatives, rng)] = -np.inf
         blocks.append(top_k(scores, k))
     return np.concatenate(blocks)
 
@@ -76,8 +78,8 @@ def _relevant(task: Task, start: int, n_rows: int) -> np.ndarray:
     return relevant
 
 
-def _candidates(had: np.ndarray, relevant: np.ndarray, n_negatives: int, rng: np.random.Generator) -> np.ndarray:
+def _candidates(seen: np.ndarray, relevant: np.ndarray, n_negatives: int, rng: np.random.Generator) -> np.ndarray:
     """`(B, N)`: the relevant items, and the `n_negatives` other new ones that drew the lowest lots."""
-    lots = np.where(had | relevant, np.inf, rng.random(had.shape))
+    lots = np.where(seen | relevant, np.inf, rng.random(seen.shape))
     last = np.sort(lots, axis=1)[:, min(n_negatives, lots.shape[1]) - 1][:, None]
     return relevant | ((lots <= last) & np.isfinite(lots))

@@ -57,7 +57,8 @@ class Ensemble(Recommender):
             elif not part.fitted_like(self):
                 raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all parts on the same train.")
         self.validation, self.kept = {}, self.name
-        validation = Validation.of(self, valid, max_users=self.max_validation_users, seed=self.seed)
+        drawn = {"max_users": self.max_validation_users, "seed": self.seed, "seen": inputs.get("seen")}
+        validation = Validation.of(self, valid, **drawn)
         self._learn(train, validation, {"valid": valid, **inputs})
 
     def unfitted(self) -> Self:

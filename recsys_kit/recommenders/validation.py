@@ -1,11 +1,12 @@
 """What the shoppers of validation took next, and how well a model ranks it: this tunes models, it never judges them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.tables import with_text_ids
 from recsys_kit.metrics import discounts
 from recsys_kit.recommenders import base
 from recsys_kit.recommenders.base import Histories, Recommender
@@ -38,22 +39,38 @@ class Validation:
     """(W,) the shopper of each wanted item, in order."""
     items: np.ndarray
     """(W,) its column."""
+    seen: Histories | None = None
+    """What is masked in the lists; None: the histories."""
 
     @classmethod
-    def of(cls, model: Recommender, valid: pd.DataFrame, *, max_users: int, seed: int) -> "Validation | None":
-        """At most `max_users` shoppers, drawn by `seed`; None where nobody came back for anything new."""
+    def of(
+        cls,
+        model: Recommender,
+        valid: pd.DataFrame,
+        *,
+        max_users: int,
+        seed: int,
+        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
+    ) -> "Validation | None":
+        """At most `max_users` shoppers, drawn by `seed`; None where nobody came back for anything new.
+
+        `seen` holds by user_id the items that are neither wanted nor listed (`Split.seen_items("valid", ...)`); without
+        it these are the training histories.
+        """
+        valid = with_text_ids(valid, "valid")
         users = np.intersect1d(valid["user_id"].unique().astype(str), model.user_ids)
         if len(users) > max_users:
             users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
         histories = model.encode(model.known_histories(users))
-        had = histories.matrix(len(model.item_ids)).tocoo()
+        masked = None if seen is None else model.encode([seen.get(user, []) for user in users])
+        had = (histories if masked is None else masked).matrix(len(model.item_ids)).tocoo()
         events = valid[valid["user_id"].isin(users)]
         rows = np.searchsorted(users, events["user_id"].to_numpy(str))
         wanted = pd.MultiIndex.from_arrays([rows, model._item_index.get_indexer(events["item_id"])]).unique()
         wanted = wanted.difference(pd.MultiIndex.from_arrays([had.row, had.col]))  # sorted
         rows, items = (wanted.get_level_values(level).to_numpy(np.int64) for level in (0, 1))
         rows, items = rows[items >= 0], items[items >= 0]
-        return cls(users, histories, rows, items) if len(rows) else None
+        return cls(users, histories, rows, items, masked) if len(rows) else None
 
     @property
     def judged(self) -> np.ndarray:
@@ -61,15 +78,15 @@ class Validation:
         return np.bincount(self.rows, minlength=len(self.histories)) > 0
 
     def block_ranks(self, place: slice, scores: np.ndarray) -> np.ndarray:
-        """`(w,)` from 1: where what the shoppers at `place` wanted stands among all that they have not had; 0: nowhere.
+        """`(w,)` ranks from 1 of what the shoppers at `place` wanted, among all that they have not seen; 0: nowhere.
 
-        `scores` `(b, N)` are those of these shoppers, -inf where an item is not to be recommended; what they had is
-        masked in place.
+        `scores` `(b, N)` are those of these shoppers, -inf where an item is not to be recommended; what they have
+        seen is masked in place.
         """
         here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
         rows, items = self.rows[here] - place.start, self.items[here]
-        block = self.histories.block(place.start, place.stop)
-        scores[block.cells] = -np.inf
+        masked = (self.histories if self.seen is None else self.seen).block(place.start, place.stop)
+        scores[masked.cells] = -np.inf
         wanted = scores[rows, items]
         ranks = np.empty(len(rows), np.int64)
         for start in range(0, len(rows), PAIRS_AT_ONCE):
@@ -110,6 +127,7 @@ def validation_ndcg(
     seed: int = 0,
     known: Mapping[str, float] | None = None,
     context: pd.DataFrame | None = None,
+    seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
 ) -> dict[str, float]:
     """The mean NDCG@k of fitted models on validation, by which one of them may be chosen; empty where nobody came back.
 
@@ -121,8 +139,9 @@ def validation_ndcg(
         seed: draws them.
         known: values that an ensemble has measured so already; they are not measured again.
         context: by user_id, when and where each shopper asked (`Split.circumstances`), for models that care.
+        seen: by user_id, the items that are masked (`Split.seen_items`); the training histories unless given.
     """
-    validation = Validation.of(next(iter(models.values())), valid, max_users=max_users, seed=seed)
+    validation = Validation.of(next(iter(models.values())), valid, max_users=max_users, seed=seed, seen=seen)
     if validation is None:
         return {}
     known = known or {}

@@ -320,3 +320,33 @@ def test_circumstances_are_those_of_the_first_event_of_the_part():
     rows = split.circumstances("test")
     assert rows.index.tolist() == ["a"]
     assert rows.loc["a"].to_dict() == {"timestamp": times[6], "ctx_device": "6"}
+
+
+def viewed_then_bought() -> Split:
+    """a viewed v and bought p; then buys v, views and buys n, buys p again."""
+    return Split(
+        train=events("a:v a:p b:v", event=["view", "purchase", "view"]), valid=events("b:w", event=["purchase"]),
+        set_aside=events("a:o", event=["purchase"]), test=events("a:v a:n a:n a:p a:o b:v b:w", event=[
+            "purchase", "view", "purchase", "purchase", "purchase", "view", "view",
+        ]),
+    )  # fmt: skip
+
+
+def test_an_item_viewed_before_and_bought_later_counts_where_views_make_nothing_seen():
+    split, bought = viewed_then_bought(), {"target_events": ["purchase"], "seen_events": ["purchase"]}
+    assert pairs(split.ground_truth("test")) == "a:n"
+    assert pairs(split.ground_truth("test", target_events=["purchase"])) == "a:n"
+    assert set(pairs(split.ground_truth("test", **bought)).split()) == {"a:v", "a:n"}
+    assert set(pairs(split.ground_truth("test", seen_events=["purchase"])).split()) == {"a:v", "a:n", "b:v"}
+    assert split.seen_items("test", ["purchase"]).map(sorted).to_dict() == {"a": ["o", "p"], "b": ["w"]}
+    assert split.seen_items("test").equals(split.histories("test"))
+
+
+@pytest.mark.parametrize("option", ["target_events", "seen_events"])
+def test_kinds_of_event_that_there_are_none_of_are_refused_with_those_found(option):
+    split = viewed_then_bought()
+    with pytest.raises(ParameterError, match=rf"RK-368 {option} names 'buy'; expected .*'purchase', 'view'"):
+        split.ground_truth("test", **{option: ["buy"]})
+    nameless = Split(*(part.drop(columns="event") for part in split.parts.values()))
+    with pytest.raises(DataError, match="RK-110"):
+        nameless.ground_truth("test", **{option: ["purchase"]})

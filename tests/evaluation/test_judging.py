@@ -9,7 +9,7 @@ import pytest
 from recsys_kit.data import Split
 from recsys_kit.errors import DataError
 from recsys_kit.evaluation import POPULARITY, WARMTH, evaluate
-from recsys_kit.recommenders import EASE, ItemKNN, Popularity
+from recsys_kit.recommenders import EASE, ItemKNN, Popularity, validation_ndcg
 
 K = 5
 N_ITEMS, N_USERS = 40, 120
@@ -236,3 +236,46 @@ def test_popularity_is_neither_serendipitous_nor_varied_and_the_lists_say_how_un
     assert board.loc["popularity", f"gini@{K}"] > board.loc["ease", f"gini@{K}"]
     assert board.loc["popularity", f"popularity_lift@{K}"] > board.loc["ease", f"popularity_lift@{K}"]
     assert f"gini@{K}_low" not in board
+
+
+def with_kinds_of_event() -> Split:
+    """The uneven shop, every third event a purchase, the others views."""
+    kinds = {name: np.where(np.arange(len(part)) % 3, "view", "purchase") for name, part in SPLIT.parts.items()}
+    return Split(**{name: part.assign(event=kinds[name]) for name, part in SPLIT.parts.items()})
+
+
+def test_with_seen_events_a_viewed_item_may_be_listed_and_relevant_a_purchased_one_never():
+    split, kind = with_kinds_of_event(), {"target_events": ["purchase"], "seen_events": ["purchase"]}
+    found, default = judged(split, **kind), judged(split, target_events=["purchase"])
+    before = pd.concat([split.train, split.valid]).groupby("event")[["user_id", "item_id"]]
+    bought, viewed = (before.get_group(name)[["user_id", "item_id"]].drop_duplicates() for name in ("purchase", "view"))
+    only_viewed = viewed.merge(bought, how="left", indicator=True).query("_merge == 'left_only'")
+    for table in (found.recommendations, found.ground_truth):
+        assert table.merge(bought, on=["user_id", "item_id"]).empty
+        assert len(table.merge(only_viewed, on=["user_id", "item_id"]))
+    for table in (default.recommendations, default.ground_truth):
+        assert table.merge(only_viewed, on=["user_id", "item_id"]).empty
+    assert len(found.ground_truth) > len(default.ground_truth)
+
+
+def test_all_kinds_of_event_named_are_the_default():
+    split, kinds = with_kinds_of_event(), ["view", "purchase"]
+    pd.testing.assert_frame_equal(judged(split, seen_events=kinds).metrics, judged(split).metrics)
+
+
+def test_validation_ranks_among_the_items_that_are_not_seen():
+    split = with_kinds_of_event()
+    model = ItemKNN().fit(split.train)
+    valid = split.ground_truth("valid", target_events=["purchase"], seen_events=["purchase"])
+    seen = split.seen_items("valid", ["purchase"])
+    found = validation_ndcg({"item_knn": model}, valid, k=K, seen=seen)["item_knn"]
+    users = [user for user in sorted(valid["user_id"].unique()) if user in set(split.train["user_id"])]
+    asked = {"seen": [seen.get(user, []) for user in users], "k": K}
+    lists = model.recommend(users, **asked).groupby("query")["item_id"].agg(list)
+    wanted = valid[valid["item_id"].isin(model.item_ids)].groupby("user_id")["item_id"].agg(set)
+    values = []
+    for user in set(users) & set(wanted.index):
+        gains = [1 / math.log2(rank + 2) for rank, item in enumerate(lists[user]) if item in wanted[user]]
+        values.append(sum(gains) / sum(1 / math.log2(rank + 2) for rank in range(min(K, len(wanted[user])))))
+    assert found == pytest.approx(np.mean(values))
+    assert found != pytest.approx(validation_ndcg({"item_knn": model}, valid, k=K)["item_knn"])

@@ -265,3 +265,16 @@ def test_parts_fitted_anew_take_their_own_vectors():
     ):
         assert again.parts["content"] is not part
         np.testing.assert_array_equal(again.parts["content"].item_space(), part.item_space())
+
+
+def test_what_is_seen_on_validation_may_be_given():
+    """The shopper's last training item was only viewed, and is what validation wants."""
+    viewed = SHOP.train.groupby("user_id").tail(1)
+    bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
+    valid = viewed[["user_id", "item_id"]]
+    parts = {"ease": EASE(l2=5), "item_knn": ItemKNN()}
+    inputs = {"items": SHOP.items, "valid": valid, "item_vectors": SHOP.vectors}
+    assert Hybrid(parts).fit(SHOP.train, **inputs).validation == {}  # all of it was had
+    for model in (Hybrid(parts), ShallowSequence(embedding_dim=8, epochs=2)):
+        reached = model.fit(SHOP.train, **inputs, seen=bought).validation
+        assert len(reached) and np.isfinite(list(reached.values() if isinstance(reached, dict) else reached)).all()
