@@ -12,9 +12,10 @@ import pandas as pd
 from recsys_kit.errors import ParameterError
 from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
-from recsys_kit.recommenders.validation import MAX_USERS, Validation, blocks, visible
+from recsys_kit.recommenders.validation import MAX_USERS, Validation, blocks, score, visible
 
 WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+SHARE_POWERS = (1.0, 0.5, 0.0)  # of equally good ones the first
 CANDIDATES = 50  # of each part and shopper: among these the weights are tried
 
 
@@ -23,25 +24,26 @@ class Ensemble(Recommender):
     """Models that share one list, on validation never below the best of them: where it would be, that part answers.
 
     (But for a blend whose weights are given: there validation has nothing to say.) After `fit`, `validation` holds the
-    mean NDCG@k of each part and of the whole, `kept` the name of what answers.
+    mean NDCG@k of each part and of the whole, `kept` the name of what answers, `repeats` whether items of the history
+    may be recommended again (`fit` was told which ones are `seen`).
     """
 
     parts: Mapping[str, Recommender] = field(default_factory=dict)
-    """The models, by name. A fitted part is used as it is; the others are fitted first."""
+    """The models, by name. A fitted part is used as it is; of the others `fit` fits copies."""
     k: int = 10
     """NDCG at this k is what validation maximises."""
     max_validation_users: int = MAX_USERS
     """At most this many shoppers, drawn by `seed`, judge on validation."""
     seed: int = 0
 
-    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept", "repeats")
 
     @abstractmethod
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
         """Choose what there is to choose; the parts are fitted."""
 
     @abstractmethod
-    def _combined(self, histories: Histories) -> np.ndarray:
+    def _combined(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """`(B, N)` float32 of the parts together."""
 
     def _fit(self, train: pd.DataFrame, *, valid: pd.DataFrame | None = None, **inputs: Any) -> None:
@@ -52,10 +54,15 @@ class Ensemble(Recommender):
                 f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid).",
             )
         for name, part in self.parts.items():
-            if not hasattr(part, "item_ids"):
-                part.fit(train, valid=valid, **part.with_own_vectors(inputs))
-            elif not part.fitted_like(self):
+            if hasattr(part, "item_ids") and not part.fitted_like(self):
                 raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all parts on the same train.")
+        self.parts = {
+            name: part
+            if hasattr(part, "item_ids")
+            else part.unfitted().fit(train, valid=valid, **part.with_own_vectors(inputs))
+            for name, part in self.parts.items()
+        }
+        self.repeats = inputs.get("seen") is not None
         self.validation, self.kept = {}, self.name
         drawn = {"max_users": self.max_validation_users, "seed": self.seed, "seen": inputs.get("seen")}
         validation = Validation.of(self, valid, **drawn)
@@ -110,7 +117,15 @@ class Ensemble(Recommender):
     # -- scores ----------------------------------------------------------------------------------------------------
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return self.parts[self.kept]._score(histories) if self.kept in self.parts else self._combined(histories)
+        return self._scored(histories, None)
+
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+        return self._scored(histories, context)
+
+    def _scored(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        if self.kept in self.parts:
+            return score(self.parts[self.kept], histories, context)
+        return self._combined(histories, context)
 
     def _knows(self, histories: Histories) -> np.ndarray:
         return np.any([self.parts[name]._knows(histories) for name in self._active()], axis=0)
@@ -154,19 +169,29 @@ def refit_all(
 class Hybrid(Ensemble):
     """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
 
-    An item is judged by the parts that can score it, so that a product nobody has bought competes by its text. The
-    weights are found on validation by coordinate ascent from the best single part upwards, and `weights` holds them;
-    `without` holds, for each part with a weight, what NDCG@k on validation loses when that weight becomes 0: the
-    difference and the ends of its interval over these shoppers, who also chose the weights: it flatters. Where the
-    blend is below its best part on validation, `weights` hold that part alone, and `without` nothing.
+    Some members cannot score every item: only words and attributes can score a new one. Let share be the weight of the
+    members that can score an item, divided by the weight of all. The weighted mean over all members, with 0 for a
+    member that cannot score, is divided by share^`share_power`. With power 1 it becomes the mean over the members that
+    can, so a new item competes on its words with a full score. With power 0 a new item has only its words' part of one.
+
+    For each power of `SHARE_POWERS` the weights are found on validation by coordinate ascent from the best single part
+    upwards. Another power than the first is chosen only where its gain over the first is significant on these shoppers
+    (the 95 % interval of the paired difference is above 0). After `fit`, `weights` and `share_power` hold what was
+    chosen, and `powers` holds, for each power, NDCG@k on validation and how many relevant items that nobody bought in
+    training are among the first k. `without` holds, for each part with a weight, what NDCG@k on validation loses when
+    that weight becomes 0: the difference and the ends of its interval over these shoppers, who also chose the weights:
+    it flatters. Where the blend is below its best part on validation, `weights` hold that part alone, and `without`
+    nothing.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
     """
 
     fixed: Mapping[str, float] | None = None
     """Weights to use as they are; without them validation chooses."""
+    fixed_power: float = 1.0
+    """The `share_power` that belongs to the `fixed` weights."""
 
     name = "hybrid"
-    learned = (*Ensemble.learned, "weights", "without")
+    learned = (*Ensemble.learned, "weights", "share_power", "powers", "without")
 
     @property
     def understands_text(self) -> bool:  # type: ignore[override]
@@ -174,33 +199,41 @@ class Hybrid(Ensemble):
         return any(self.parts[name].understands_text for name in self._active())
 
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
-        self.weights, self.without = dict(self.fixed or dict.fromkeys(self.parts, 1.0)), {}
+        self.weights, self.share_power = dict(self.fixed or dict.fromkeys(self.parts, 1.0)), self.fixed_power
+        self.powers, self.without = {}, {}
         self._mark_scorable()
         if validation is not None and self.fixed is None:
             search = _WeightSearch(self.parts, validation, self.k)
-            best = max(search.alone, key=search.alone.__getitem__)
-            self.weights = search.ascend(best)
+            self.weights, self.share_power, self.powers = search.choose(self.seed)
             self._mark_scorable()
             self._keep_the_better(validation, search.alone)
             if self.kept in self.parts:
                 self.weights = dict.fromkeys(self.parts, 0.0) | {self.kept: 1.0}
                 self.validation[self.name] = self.validation[self.kept]
             else:
-                self.without = search.without(self.weights, self._active(), self.seed)
+                self.without = search.without(self.weights, self.share_power, self._active(), self.seed)
         self._mark_scorable()
 
     def _active(self) -> list[str]:
         return sorted(name for name, weight in self.weights.items() if weight > 0)
 
-    def _combined(self, histories: Histories) -> np.ndarray:
-        return blended(self._standardised(histories, self._active()), self._scorable(), self.weights)
+    def _combined(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        return self._blended(self._standardised(histories, context, self._active()))
 
-    def _score(self, histories: Histories) -> np.ndarray:
-        return self._combined(histories)
+    def _scored(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        return self._combined(histories, context)
 
-    def _standardised(self, histories: Histories, names: Sequence[str]) -> dict[str, np.ndarray]:
+    def _blended(self, standard: Mapping[str, np.ndarray]) -> np.ndarray:
+        """`(B, N)` from the standardised scores of all parts that have a weight."""
+        return blended(
+            {name: standard[name] for name in self._active()}, self._scorable(), self.weights, self.share_power
+        )
+
+    def _standardised(
+        self, histories: Histories, context: pd.DataFrame | None, names: Sequence[str]
+    ) -> dict[str, np.ndarray]:
         parts = {name: self.parts[name] for name in names}
-        return {name: standardised(part._score(histories), part.can_score) for name, part in parts.items()}
+        return {name: standardised(score(part, histories, context), part.can_score) for name, part in parts.items()}
 
     def _scorable(self) -> dict[str, np.ndarray]:
         return {name: self.parts[name].can_score for name in self._active()}
@@ -211,7 +244,7 @@ class Hybrid(Ensemble):
             return super()._score_texts(texts)
         scorable = {name: part.can_score for name, part in parts.items()}
         scores = {name: standardised(part._score_texts(texts), part.can_score) for name, part in parts.items()}
-        blend = blended(scores, scorable, self.weights)
+        blend = blended(scores, scorable, self.weights, self.share_power)
         blend[:, ~np.any(list(scorable.values()), axis=0)] = -np.inf  # a product without text answers no sentence
         return blend
 
@@ -233,22 +266,26 @@ def standardised(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
 
 
 def blended(
-    scores: Mapping[str, np.ndarray], can_score: Mapping[str, np.ndarray], weights: Mapping[str, float]
+    scores: Mapping[str, np.ndarray],
+    can_score: Mapping[str, np.ndarray],
+    weights: Mapping[str, float],
+    share_power: float = 1.0,
 ) -> np.ndarray:
-    """The weighted mean `(B, N)` of the parts in `scores`, for each item over the parts that can score it.
+    """The weighted mean `(B, N)` of the parts in `scores`; `Hybrid` says what `share_power` does.
 
     >>> scores = {"a": np.array([[1.0, 2.0]]), "b": np.array([[3.0, 0.0]])}
-    >>> blended(scores, {"a": np.array([True, True]), "b": np.array([True, False])}, {"a": 1.0, "b": 1.0})
-    array([[2., 2.]])
+    >>> can_score, weights = {"a": np.array([True, True]), "b": np.array([True, False])}, {"a": 1.0, "b": 1.0}
+    >>> blended(scores, can_score, weights), blended(scores, can_score, weights, share_power=0.0)
+    (array([[2., 2.]]), array([[2., 1.]]))
     """
     total = sum(scores[name] * scores[name].dtype.type(weights[name]) for name in scores)
-    return total / _share(can_score, {name: weights[name] for name in scores}).astype(total.dtype)
+    return total / _divisor(can_score, {name: weights[name] for name in scores}, share_power).astype(total.dtype)
 
 
-def _share(can_score: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    """`(N,)` the weight of the parts that can score an item; 1 where none can."""
-    share = sum(weight * can_score[name] for name, weight in weights.items())
-    return np.where(share > 0, share, 1)
+def _divisor(can_score: Mapping[str, np.ndarray], weights: Mapping[str, float], share_power: float) -> np.ndarray:
+    """`(N,)` what the weighted sum of each item is divided by: the weight of all parts times share^share_power."""
+    able = sum(weight * can_score[name] for name, weight in weights.items())
+    return np.where(able > 0, able, 1) ** share_power * sum(weights.values()) ** (1 - share_power)
 
 
 class _WeightSearch:
@@ -257,6 +294,7 @@ class _WeightSearch:
     def __init__(self, parts: Mapping[str, Recommender], validation: Validation, k: int) -> None:
         self.validation, self.k = validation, k
         self.can_score = {name: part.can_score for name, part in parts.items()}
+        self.bought = next(iter(parts.values())).item_counts > 0
         ranks: dict[str, list[np.ndarray]] = {name: [] for name in parts}
         items, scores, wanted = [], [], []
         for place, block in blocks(validation.histories, len(next(iter(self.can_score.values())))):
@@ -266,6 +304,8 @@ class _WeightSearch:
                 shown = visible(part, standard[name], block)
                 ranks[name].append(validation.block_ranks(place, shown))
                 best.append(top_k(shown, CANDIDATES))
+                if (part.can_score & ~self.bought).any():  # new items may fill these, and lose under another power
+                    best.append(top_k(np.where(self.bought, shown, np.float32(-np.inf)), CANDIDATES))
             columns = np.sort(np.concatenate(best, axis=1), axis=1)
             columns[:, 1:][columns[:, 1:] == columns[:, :-1]] = -1  # named by several parts: once
             items.append(columns.astype(np.int32))
@@ -282,31 +322,55 @@ class _WeightSearch:
             name: float(np.nanmean(validation.ndcg(np.concatenate(of_part), k))) for name, of_part in ranks.items()
         }
 
-    def ndcg(self, weights: Mapping[str, float]) -> np.ndarray:
+    def ndcg(self, weights: Mapping[str, float], power: float) -> np.ndarray:
         """`(B,)` NDCG@k of the blend with these weights, as far as the candidates tell; NaN where nothing was new."""
-        share = _share(self.can_score, weights)
+        return self.validation.ndcg(self._ranks(weights, power), self.k)
+
+    def _ranks(self, weights: Mapping[str, float], power: float) -> np.ndarray:
+        """`(W,)` from 1; 0: nowhere."""
+        divisor = _divisor(self.can_score, weights, power)
         possible = np.any([self.can_score[name] for name, weight in weights.items() if weight > 0], axis=0)
         factors = np.array([weights[name] for name in self.can_score], np.float32)
         rows, items = self.validation.rows, self.validation.items
-        blend = np.tensordot(factors, self.scores, axes=1) / share[self.items]
+        blend = np.tensordot(factors, self.scores, axes=1) / divisor[self.items]
         blend[(self.items < 0) | ~possible[self.items]] = -np.inf
-        own = (factors @ self.wanted / share[items])[:, None]
+        own = (factors @ self.wanted / divisor[items])[:, None]
         ahead = (blend[rows] > own) | ((blend[rows] == own) & (self.items[rows] < items[:, None]))
-        ranks = np.where(possible[items], ahead.sum(axis=1) + 1, 0)
-        return self.validation.ndcg(ranks, self.k)
+        return np.where(possible[items], ahead.sum(axis=1) + 1, 0)
 
-    def without(self, weights: Mapping[str, float], names: Sequence[str], seed: int) -> dict[str, list[float]]:
+    def choose(self, seed: int) -> tuple[dict[str, float], float, dict[str, dict[str, float]]]:
+        """The weights, the power of the share, and what `Hybrid.powers` holds."""
+        able = np.array(list(self.can_score.values()))
+        powers = SHARE_POWERS if (able.any(axis=0) & ~able.all(axis=0)).any() else SHARE_POWERS[:1]
+        found = {power: self.ascend(power) for power in powers}
+        reached = {power: self.ndcg(weights, power) for power, weights in found.items()}
+        means = {power: float(np.nanmean(values)) for power, values in reached.items()}
+        best = max(powers, key=means.__getitem__)
+        if not bootstrap_means((reached[best] - reached[powers[0]])[:, None], seed=seed)[0, 1] > 0:
+            best = powers[0]
+        said = {str(power): {"ndcg": means[power]} | self._new_found(found[power], power) for power in powers}
+        return found[best], best, said
+
+    def _new_found(self, weights: Mapping[str, float], power: float) -> dict[str, int]:
+        """How many relevant items are new, bought by nobody in training, and how many of them are listed."""
+        new, ranks = ~self.bought[self.validation.items], self._ranks(weights, power)
+        return {"new_items": int(new.sum()), "found": int((new & (ranks > 0) & (ranks <= self.k)).sum())}
+
+    def without(
+        self, weights: Mapping[str, float], power: float, names: Sequence[str], seed: int
+    ) -> dict[str, list[float]]:
         """What the mean loses without each of these parts, all else as it is: the difference, low, high."""
         if len(names) < 2:
             return {}
-        whole = self.ndcg(weights)
-        lost = np.column_stack([whole - self.ndcg(weights | {name: 0.0}) for name in names])
+        whole = self.ndcg(weights, power)
+        lost = np.column_stack([whole - self.ndcg(weights | {name: 0.0}, power) for name in names])
         return dict(zip(names, bootstrap_means(lost, seed=seed).tolist(), strict=True))
 
-    def ascend(self, best: str) -> dict[str, float]:
+    def ascend(self, power: float) -> dict[str, float]:
         """From the best part alone, one weight after the other, strong parts first, until a round helps nothing."""
+        best = max(self.alone, key=self.alone.__getitem__)
         weights = dict.fromkeys(self.can_score, 0.0) | {best: 1.0}
-        reached, improved = np.nanmean(self.ndcg(weights)), True
+        reached, improved = np.nanmean(self.ndcg(weights, power)), True
         while improved:
             improved = False
             for name in sorted(weights, key=self.alone.__getitem__, reverse=True):
@@ -314,7 +378,7 @@ class _WeightSearch:
                     trial = weights | {name: step}
                     if not any(trial.values()) or trial == weights:
                         continue
-                    if (value := np.nanmean(self.ndcg(trial))) > reached + 1e-6:
+                    if (value := np.nanmean(self.ndcg(trial, power))) > reached + 1e-6:
                         weights, reached, improved = trial, value, True
         return weights
 
@@ -340,12 +404,13 @@ class ReciprocalRankFusion(Ensemble):
         self._mark_scorable()
         self._keep_the_better(validation, _alone(self, validation))
 
-    def _combined(self, histories: Histories) -> np.ndarray:
+    def _combined(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         total = np.zeros((len(histories), len(self.item_ids)), np.float32)
         for name in self._active():
             part = self.parts[name]
-            shown = visible(part, part._score(histories), histories)
-            shown[histories.cells] = -np.inf
+            shown = visible(part, score(part, histories, context), histories)
+            if not self.repeats:
+                shown[histories.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & part._knows(histories)[:, None])
             total[rows, best[rows, places]] += 1 / np.float32(self.constant + places + 1)
@@ -398,10 +463,10 @@ class Switching(Ensemble):
             rows = np.flatnonzero(chosen == name)
             yield self.parts[name], rows, _chosen_rows(histories, rows)
 
-    def _combined(self, histories: Histories) -> np.ndarray:
+    def _combined(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
         for part, rows, its in self._answering(histories):
-            own = part._score(its)
+            own = score(part, its, None if context is None else context.iloc[rows])
             if part.can_score.any():
                 own[:, ~part.can_score] = own[:, part.can_score].min(axis=1, keepdims=True) - 1  # behind all it can
             scores[rows] = own

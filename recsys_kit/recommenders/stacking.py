@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from recsys_kit.recommenders.base import Histories, top_k
-from recsys_kit.recommenders.hybrid import Hybrid, blended, refit_all
+from recsys_kit.recommenders.hybrid import Hybrid, refit_all
 from recsys_kit.recommenders.transitions import transition_counts
 from recsys_kit.recommenders.validation import Validation, blocks
 
@@ -80,7 +80,8 @@ class Stack(Hybrid):
             return []
         told = {"items": self._whole_catalogue(inputs.get("items")), "item_vectors": inputs.get("item_vectors")}
         parts = refit_all(self.parts, earlier, **told)  # what validation chose is kept: their targets stop no network
-        inner = Hybrid(parts, fixed=self.weights, seed=self.seed).fit(earlier, valid=last, **told)
+        inner = Hybrid(parts, fixed=self.weights, fixed_power=self.share_power, seed=self.seed)
+        inner.fit(earlier, valid=last, **told)
         return _train(self, *_examples(inner, last, self.candidates))
 
     def _whole_catalogue(self, items: pd.DataFrame | None) -> pd.DataFrame:
@@ -93,17 +94,18 @@ class Stack(Hybrid):
     def _facts(self) -> "_Facts":
         return _Facts(self)
 
-    def _combined(self, histories: Histories) -> np.ndarray:
+    def _combined(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         if not self._boosters:
-            return super()._combined(histories)
-        items, features, blend = candidate_features(self, self._facts, histories, self.candidates)
+            return super()._combined(histories, context)
+        items, features, blend = candidate_features(self, self._facts, histories, self.candidates, context)
         rows, places = np.nonzero(items >= 0)
         described = features[rows, places]
-        order = np.mean([booster.predict(described) for booster in self._boosters if len(rows)], axis=0)
-        ranked = np.zeros(items.shape, np.float32)
-        ranked[rows, places] = order - order.min(initial=0)  # from 0 upwards
+        order = sum((booster.predict(described) for booster in self._boosters if len(rows)), np.zeros(len(rows)))
+        order /= len(self._boosters)
+        lowest = np.zeros(len(items))
+        np.minimum.at(lowest, rows, order)
         blend -= blend.max(axis=1, keepdims=True) + 1  # from -1 downwards
-        blend[rows, items[rows, places]] = ranked[rows, places]
+        blend[rows, items[rows, places]] = order - lowest[rows]  # from 0 upwards, whoever else is in the batch
         return blend
 
     # -- on disk ---------------------------------------------------------------------------------------------------
@@ -162,16 +164,17 @@ def _item_facts(histories: Histories, n_items: int) -> np.ndarray:
 
 
 def candidate_features(
-    blend: Hybrid, facts: _Facts, histories: Histories, n: int
+    blend: Hybrid, facts: _Facts, histories: Histories, n: int, context: pd.DataFrame | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The n best items of the blend that are new to each shopper, -1 where there are fewer; their features; all scores.
 
     Shapes `(B, n)`, `(B, n, F)` and `(B, N)`.
     """
-    standard = blend._standardised(histories, sorted(blend.parts))
-    scores = blended({name: standard[name] for name in blend._active()}, blend._scorable(), blend.weights)
+    standard = blend._standardised(histories, context, sorted(blend.parts))
+    scores = blend._blended(standard)
     shown = np.where(blend.can_score, scores, np.float32(-np.inf))
-    shown[histories.cells] = -np.inf
+    if not blend.repeats:
+        shown[histories.cells] = -np.inf
     items = top_k(shown, n)
     shape, safe = items.shape, items.clip(0)
     lengths = np.diff(histories.starts)

@@ -23,6 +23,11 @@ def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Historie
         yield slice(start, stop), histories.block(start, stop)
 
 
+def score(model: Recommender, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+    """The scores `(B, N)` in the context of each query, if there is one."""
+    return model._score(histories) if context is None else model._score_in_context(histories, context)
+
+
 def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.ndarray:
     """The scores `(B, N)` of histories as `recommend` ranks them."""
     return model.visible(scores, ~model._knows(histories))
@@ -113,7 +118,7 @@ class Validation:
         """`(B,)` NDCG@k of the lists that this fitted model recommends, asked in the `context` of each user_id."""
         asked, ranks = None if context is None else context.reindex(self.users), []
         for place, block in blocks(self.histories, len(model.item_ids)):
-            scores = model._score(block) if asked is None else model._score_in_context(block, asked.iloc[place])
+            scores = score(model, block, None if asked is None else asked.iloc[place])
             ranks.append(self.block_ranks(place, visible(model, scores, block)))
         return self.ndcg(np.concatenate(ranks), k)
 
