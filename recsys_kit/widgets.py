@@ -304,9 +304,8 @@ def _as_html(view: Callable[[], object]) -> str:
         picture = io.BytesIO()
         plt.figure(number).savefig(picture, format="png", dpi=100)
         plt.close(number)
-        parts.append(
-            f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}">'
-        )
+        data = base64.b64encode(picture.getvalue()).decode()
+        parts.append(f'<img style="max-width:100%" src="data:image/png;base64,{data}">')
     if isinstance(result, HTML):
         parts.append(result.data)
     elif isinstance(result, pd.DataFrame):

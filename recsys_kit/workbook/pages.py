@@ -27,7 +27,7 @@ COLUMNS = {  # what the tables show of the metrics, how it is called, what it sa
     "diversity": ("diversity", "how little the products of one list resemble each other"),
     "novelty": ("novelty (bits)", "how little known the products of a list are"),
 }
-SLICES = {"all": "all {n} judged shoppers", "warm": "the {n} warm shoppers, those seen in training"}
+SLICES = {"all": "all {n} evaluated shoppers", "warm": "the {n} warm shoppers, those seen in training"}
 
 
 def write_page(path: Path, page: str) -> Path:
