@@ -294,7 +294,7 @@ def report(
     ],
     compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
 ) -> None:
-    """Write a run's index.html anew from what lies in its folder; with --compare, what changed from run A to run B.
+    """Write a run's index.html again from what lies in its folder; with --compare, what changed from run A to run B.
 
     The comparison is written into the folder of B, as compare.html.
     """
@@ -361,7 +361,7 @@ def recommend(
         list[str] | None,
         typer.Option(
             metavar="ID,ID",
-            help="What a new shopper had, oldest first; may be repeated.",
+            help="The history of a new shopper, oldest first; may be repeated.",
             rich_help_panel=FOR_A_SHOPPER,
         ),
     ] = None,
@@ -371,6 +371,14 @@ def recommend(
     candidates: Annotated[
         list[str] | None,
         typer.Option(metavar="ID,ID", help="Of the list only these products.", rich_help_panel=FOR_A_SHOPPER),
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="When and where they ask: device=phone, timestamp=2025-12-24T18:00; may be repeated. Default: now.",
+            rich_help_panel=FOR_A_SHOPPER,
+        ),
     ] = None,
     promotions: Annotated[
         bool, typer.Option("--promotions", help="Of the list only what is on promotion.", rich_help_panel=FOR_A_SHOPPER)
@@ -385,15 +393,17 @@ def recommend(
         ),
     ] = None,
     popular: Annotated[
-        bool, typer.Option("--popular", help="What most shoppers had.", rich_help_panel=OTHER_LISTS)
+        bool, typer.Option("--popular", help="The products with the most shoppers.", rich_help_panel=OTHER_LISTS)
     ] = False,
     category: Annotated[
-        str, typer.Option(help="What most shoppers had in a category.", rich_help_panel=OTHER_LISTS)
+        str, typer.Option(help="The most popular products of a category.", rich_help_panel=OTHER_LISTS)
     ] = "",
     days: Annotated[
         float,
         typer.Option(
-            help="What most had now, in so many days before the cut.", show_default=False, rich_help_panel=OTHER_LISTS
+            help="The most popular in so many days before the cut.",
+            show_default=False,
+            rich_help_panel=OTHER_LISTS,
         ),
     ] = 0,
     new_item: Annotated[
@@ -407,7 +417,10 @@ def recommend(
     shoppers_for: Annotated[
         str | None, typer.Option(metavar="ID", help="The shoppers whom a product fits.", rich_help_panel=OTHER_LISTS)
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best.")] = "",
+    model: Annotated[
+        str,
+        typer.Option(help="A model of the leaderboard. Default: the best; for a text a language model."),
+    ] = "",
     k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     csv: Annotated[
@@ -416,6 +429,7 @@ def recommend(
     ] = "",
 ) -> None:
     """The list that a shopper gets, and the shop's other lists; exactly one of them is asked for."""
+    from recsys_kit.shop.circumstances import parse_context
     from recsys_kit.shop.export import write_csv
     from recsys_kit.shop.serving import exactly_one, split_ids
 
@@ -432,11 +446,12 @@ def recommend(
     )
     if kind in ("user", "history", "text"):
         among = candidates and split_ids(folder, candidates)
-        told, tables = for_a_shopper(folder, kind, value, among, promotions=promotions, model=model, k=k)
-    elif candidates or promotions or model:
+        circumstances = parse_context(context) if context else "now"
+        told, tables = for_a_shopper(folder, kind, value, among, circumstances, promotions=promotions, model=model, k=k)
+    elif candidates or context or promotions or model:
         raise ParameterError(
             "RK-339",
-            f"--candidates, --promotions and --model say nothing of --{kind.replace('_', '-')}; "
+            f"--candidates, --context, --promotions and --model say nothing of --{kind.replace('_', '-')}; "
             "expected them with --user, --history or --text.",
             "Leave them out.",
         )
@@ -453,22 +468,32 @@ def recommend(
 
 
 def for_a_shopper(
-    folder: str, kind: str, value: Any, candidates: list[str] | None, *, promotions: bool, model: str, k: int
+    folder: str,
+    kind: str,
+    value: Any,
+    candidates: list[str] | None,
+    context: Any,
+    *,
+    promotions: bool,
+    model: str,
+    k: int,
 ) -> tuple[dict[str, Any], "Tables"]:
     """What there is to say about the list, and the list."""
+    from recsys_kit.shop.circumstances import in_words
     from recsys_kit.shop.serving import answer
     from recsys_kit.shop.shelves import on_promotion
 
     if promotions:
         promoted = on_promotion(folder)
         candidates = promoted if candidates is None else [item for item in candidates if item in promoted]
-    found = answer(folder, **{kind: value}, candidates=candidates, model=model, k=k)
-    told = {"model": found.model, "fallback": bool(found.lists["fallback"].any()), "notes": found.notes}
+    found = answer(folder, **{kind: value}, candidates=candidates, context=context, model=model, k=k)
+    told = {"model": found.model, "asked_at": in_words(found.context), "notes": found.notes}
+    told["fallback"] = bool(found.lists["fallback"].any())
     return told, {"items": found.lists.drop(columns="query")}
 
 
 def other_list(folder: str, kind: str, value: Any, k: int) -> tuple[dict[str, Any], "Tables"]:
-    """As `for_a_shopper`, of the lists that are nobody's own."""
+    """As `for_a_shopper`, for the lists that are not personal."""
     from recsys_kit.shop import bought_together, popular, recommend, related, shoppers_for
     from recsys_kit.shop.serving import noting
 
@@ -488,7 +513,7 @@ def other_list(folder: str, kind: str, value: Any, k: int) -> tuple[dict[str, An
 
 
 def print_lists_as_json(told: dict[str, Any], tables: "Tables") -> None:
-    """One object: query, model and fallback of a shopper's list, notes, items and shoppers."""
+    """One object: query, model, asked_at ("" where no context counts) and fallback of a shopper's list, notes, rows."""
     from recsys_kit.shop.showcase import records
 
     value = told | {name: records(listed.drop(columns="fallback", errors="ignore")) for name, listed in tables.items()}
@@ -513,7 +538,8 @@ def show_lists(told: dict[str, Any], tables: "Tables") -> None:
     console.width = console.width if console.is_terminal else 160
     ((kind, asked),) = told["query"].items()
     if "model" in told:
-        console.print(cell(f"{told['model']}, for the {'shopper' if kind == 'user' else kind} {asked}"))
+        when = f", asked at {told['asked_at']}" if told["asked_at"] else ""
+        console.print(cell(f"{told['model']}, for the {'shopper' if kind == 'user' else kind} {asked}{when}"))
     for listed in tables.values():
         bare = "title" in listed and listed["title"].equals(listed["item_id"])  # a shop without titles
         shown = listed[[name for name in COLUMNS_SHOWN if name in listed and not (bare and name == "title")]]
@@ -534,7 +560,7 @@ def export(
     out: Annotated[str, typer.Option(metavar="FILE", help=f"The CSV file to write {HERE}.")],
     model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
 ) -> None:
-    """The lists that chapter 04 judged, with titles, as CSV for a spreadsheet."""
+    """The lists that chapter 04 evaluated, with titles, as CSV for a spreadsheet."""
     from recsys_kit.shop.export import export_lists
 
     lists = export_lists(folder, out, model=model)

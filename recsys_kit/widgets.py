@@ -7,7 +7,8 @@ cell wraps the same function. Sliders wait for the release (`continuous_update=F
 import base64
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets
@@ -23,8 +24,11 @@ from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
 from recsys_kit.features.vectors import Vectors, nearest_items
 from recsys_kit.finetuning.occlusion import word_shares
 from recsys_kit.plots import plot_leaderboard, plot_review, plot_split, shorten
+from recsys_kit.shop.circumstances import in_words, known_context
 from recsys_kit.shop.reranking import list_diversity
 from recsys_kit.shop.showcase import Showcase
+
+CONTROL_WIDTH = "18em"  # of a slider or a box at least: what does not fit goes to the next line
 
 # -- chapter 1 -------------------------------------------------------------------------------------------------------
 
@@ -84,12 +88,13 @@ def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> Axes:
 def explore_leaderboard(evaluation: Evaluation) -> ipywidgets.Widget:
     """Choose the metric and k."""
     with_intervals = evaluation.metrics.dropna(subset="low")
+    lengths = sorted(evaluation.metrics["k"].unique().tolist())
     return _explore(
         lambda metric, k: view_leaderboard(evaluation, metric, k),
         metric=ipywidgets.Dropdown(options=with_intervals["metric"].unique().tolist(), description="metric"),
         k=ipywidgets.SelectionSlider(
-            options=sorted(evaluation.metrics["k"].unique().tolist()),
-            value=10,
+            options=lengths,
+            value=10 if 10 in lengths else lengths[-1],
             description="k",
             continuous_update=False,
         ),
@@ -99,15 +104,18 @@ def explore_leaderboard(evaluation: Evaluation) -> ipywidgets.Widget:
 def view_disagreements(
     evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, first: str, second: str, metric: str = "ndcg@10"
 ) -> pd.DataFrame:
-    """The shoppers on whom two models differ most: what they had last, what they took next, how each model did."""
+    """The shoppers on whom two models differ most: latest and next product of each, and how each model did.
+
+    Columns: those of `disagreements`, `history` (number of events), `latest` and `next` (titles).
+    """
     titles = items.dropna(subset="title").set_index("item_id")["title"] if "title" in items else {}
     rows = disagreements(evaluation, first, second, metric)
-    taken = evaluation.ground_truth.groupby("user_id")["item_id"].first()
+    following = evaluation.ground_truth.groupby("user_id")["item_id"].first()
     last = [histories.get(user, []) for user in rows["user_id"]]
     return rows.round(3).assign(
-        had=[len(history) for history in last],
-        last_had=[shorten(titles.get(history[-1], history[-1]), 34) if history else "nothing" for history in last],
-        took_next=[shorten(titles.get(taken[user], taken[user]), 34) for user in rows["user_id"]],
+        history=[len(history) for history in last],
+        latest=[shorten(titles.get(history[-1], history[-1]), 34) if history else "nothing" for history in last],
+        next=[shorten(titles.get(following[user], following[user]), 34) for user in rows["user_id"]],
     )
 
 
@@ -126,32 +134,89 @@ def explore_disagreements(
 # -- chapter 5 -------------------------------------------------------------------------------------------------------
 
 
-def view_shopper(showcase: Showcase, shopper: str, model: str, diversity: float = 0.0, k: int = 10) -> HTML:
-    """One shopper: what they had on the left; the model's list, each item with its reason, on the right."""
-    history = showcase.histories.get(shopper, [])
-    listed = showcase.recommend(model, history=history, diversity=diversity, k=k)
+def view_shopper(
+    showcase: Showcase,
+    shopper: str,
+    model: str,
+    diversity: float = 0.0,
+    k: int = 10,
+    context: Mapping[str, Any] | None = None,
+) -> HTML:
+    """One shopper: the history on the left; the model's list, each item with its reason, on the right.
+
+    `context` adds to that of the showcase, such as {"device": "phone"}.
+    """
+    showcase = replace(showcase, context={**(showcase.context or {}), **(context or {})})
+    listed = showcase.recommend(model, user=shopper, diversity=diversity, k=k)
+    notes = [f"asked at: {in_words(showcase.context)}"] if showcase.context else []
+    if context and not known_context(showcase.models[model]):
+        notes[0] += f" ({model} does not use it)"
     moved = int((listed["rank"] != listed["rank_before"]).sum())
-    note = f"{moved} of {len(listed)} places changed by the dial"
+    notes.append(f"{moved} of {len(listed)} places changed by the dial")
     if showcase.vectors is not None:
-        note += f" · diversity of the list {list_diversity(showcase.vectors, listed['item_id'].tolist()):.2f}"
-    had = showcase.history(shopper)
-    left = _html_table(had.head(k), ["title", "category"], f"Had ({len(had)} products, latest first)")
+        notes.append(f"diversity of the list {list_diversity(showcase.vectors, listed['item_id'].tolist()):.2f}")
+    history = showcase.history(shopper).head(k)
+    left = _html_table(history, ["title", "category", "event"], showcase.history_in_words(shopper))
     right = _html_table(listed, ["rank", "title", "category", "price", "reason"], f"{model} recommends")
     return HTML(
-        f"<div><b>shopper {html.escape(shopper)}</b> · {html.escape(note)}</div>"
+        f"<div><b>shopper {html.escape(shopper)}</b> · {html.escape(' · '.join(notes))}</div>"
         f"<div style='display:flex;gap:2em;align-items:flex-start;flex-wrap:wrap'>{left}{right}</div>"
     )
 
 
 def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipywidgets.Widget:
-    """Pick a shopper and a model, turn the diversity up."""
+    """Pick a shopper and a model, turn the diversity up; where a model uses a context, say where the shopper asks."""
+    known: dict[str, list[str]] = {}
+    for one in showcase.models.values():
+        known |= {column: values for column, values in known_context(one).items() if values}
+    circumstances = {
+        column: ipywidgets.Dropdown(
+            options=[("any", ""), *[(value, value) for value in values]], description=column.removeprefix("ctx_")
+        )
+        for column, values in known.items()
+    }
+
+    def view(shopper: str, model: str, diversity: float, **context: str) -> HTML:
+        given = {name: value for name, value in context.items() if value}
+        return view_shopper(showcase, shopper, model, diversity, context=given)
+
     return _explore(
-        lambda shopper, model, diversity: view_shopper(showcase, shopper, model, diversity),
+        view,
         shopper=ipywidgets.Dropdown(options=shoppers, description="shopper"),
         model=ipywidgets.Dropdown(options=list(showcase.models), value=model, description="model"),
         diversity=ipywidgets.FloatSlider(
             value=0.0, min=0.0, max=1.0, step=0.05, description="diversity", continuous_update=False
         ),
+        **circumstances,
+    )
+
+
+def view_wishes(showcase: Showcase, wishes: Sequence[str], models: Mapping[str, str], k: int = 3) -> pd.DataFrame:
+    """What models that understand text answer to the same wishes: one row per place, one column per model.
+
+    Args:
+        showcase: has the models.
+        wishes: what shoppers write.
+        models: heading of the column -> name of the model.
+        k: products per wish.
+    """
+    wishes = [wish for wish in wishes if wish.strip()]
+    places = pd.MultiIndex.from_product([range(len(wishes)), range(1, k + 1)], names=["query", "rank"])
+    table = pd.DataFrame(index=places)
+    for heading, name in models.items():
+        table[heading] = showcase.lists(name, texts=wishes, k=k).set_index(["query", "rank"])["title"]
+    table = table.fillna("-").reset_index()
+    table.insert(0, "wish", [wishes[query] if rank == 1 else "" for query, rank in places])
+    return table.drop(columns="query")
+
+
+def explore_wish(showcase: Showcase, wish: str, models: Mapping[str, str], k: int = 5) -> ipywidgets.Widget:
+    """Write what you want; the view follows when the box is left or Enter is pressed."""
+    box = ipywidgets.Text(
+        value=wish, description="wish", continuous_update=False, layout={"width": "40em"}, placeholder="what you want"
+    )
+    return _explore(
+        lambda wish: view_wishes(showcase, [wish], models, k).drop(columns="wish") if wish.strip() else None, wish=box
     )
 
 
@@ -225,8 +290,11 @@ def _explore(view: Callable[..., object], **controls: ipywidgets.Widget) -> ipyw
 
     for control in controls.values():
         control.observe(redraw, names="value")
+        control.layout.min_width = control.layout.min_width or CONTROL_WIDTH
+        control.layout.max_width = "100%"
     redraw()
-    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), shown])
+    row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap"})  # no control shrinks to nothing
+    return ipywidgets.VBox([row, shown])
 
 
 def _as_html(view: Callable[[], object]) -> str:
@@ -238,7 +306,8 @@ def _as_html(view: Callable[[], object]) -> str:
         picture = io.BytesIO()
         plt.figure(number).savefig(picture, format="png", dpi=100)
         plt.close(number)
-        parts.append(f'<img src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}">')
+        data = base64.b64encode(picture.getvalue()).decode()
+        parts.append(f'<img style="max-width:100%" src="data:image/png;base64,{data}">')
     if isinstance(result, HTML):
         parts.append(result.data)
     elif isinstance(result, pd.DataFrame):

@@ -1,8 +1,7 @@
-"""The same shopper wants other things in the evening, in December or on the telephone."""
+"""The same shopper wants different things in the evening, in December, or on a phone."""
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +14,7 @@ from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.validation import blocks
 
+CLOCK = ("daypart", "weekday", "month")  # what a time says
 PRIOR = 5.0  # events under every circumstance alike that each item is given, so that one event proves little
 BINS = 50  # parts of the training period for which there is a trend
 LATELY = 0.7  # what a part counts in the trend of the next, beside that part itself
@@ -27,18 +27,19 @@ class ContextAware(Recommender):
 
     Its features of a shopper and a candidate: the base's score (from 0 to 1 over the candidates) and rank; log
     popularity; for each circumstance (every `ctx_*` column; from `timestamp` the quarter of the day, the weekday and
-    the month) how much more often than usual the item is taken under it, ln((n_ic + PRIOR s_c) / ((n_i + PRIOR) s_c)),
+    the month) how much more often than usual the item is chosen under it, ln((n_ic + PRIOR s_c) / ((n_i + PRIOR) s_c)),
     with n_ic of the n_i events of the item under c, and s_c the share of c in all events; the item's trend just before
     the time of asking, ln((n_i,lately + 1) / (expected + 1)). The ranker learns from each shopper's last item, by a
-    base and counts that have not seen it. Without a context the lists are the base's.
+    base and counts that have not seen it. Without a context the lists are the base's. A value that training never saw,
+    a missing one too, says nothing.
 
-    Only what is known when a shopper asks belongs in the context; that the item taken was on promotion does not.
+    Only what is known when a shopper asks belongs in the context; that the chosen item was on promotion does not.
     Source: contextual post-filtering, Adomavicius and Tuzhilin, Context-aware recommender systems, 2011, section 3.2;
     the ranker is LightGBM's LambdaMART (Burges, From RankNet to LambdaRank to LambdaMART, 2010).
     """
 
     base: Recommender = field(default_factory=ItemKNN)
-    """What finds the candidates; it is fitted here."""
+    """What finds the candidates; a copy of it is fitted, the object that was passed in stays as it is."""
     candidates: int = 50
     """Products of the base that are put in a new order."""
     rounds: int = 150
@@ -61,8 +62,9 @@ class ContextAware(Recommender):
         held = ((train["item_index"] == newest) & several).to_numpy()
         asked = (~train.duplicated("user_id", keep="last") & several).to_numpy()
         self._ranker, self._period = None, _period(train)
+        self.base = self.base.unfitted()
         if self._values and asked.sum() >= FEWEST:
-            earlier = deepcopy(self.base).fit(train[~held], items=catalogue, **inputs)
+            earlier = self.base.unfitted().fit(train[~held], items=catalogue, **inputs)
             self._count(train[~held], circumstances[~held])
             self._learn(earlier, train[asked])
         self.base.fit(train, items=catalogue, **inputs)
@@ -88,13 +90,28 @@ class ContextAware(Recommender):
         expected = lately.sum(axis=1, keepdims=True) * counts.sum(axis=0) / max(counts.sum(), 1)
         self.trend = np.log((lately + 1) / (expected + 1)).astype(np.float32)
 
+    def known_context(self) -> dict[str, list[str]]:
+        """The columns of a context that change its lists, with the values that it knows (of `timestamp`: none listed).
+
+        >>> ContextAware().known_context()
+        {}
+        """
+        if getattr(self, "_ranker", None) is None:
+            return {}
+        known = {name: values for name, values in self._values.items() if is_context(name)}
+        return known | ({"timestamp": []} if set(CLOCK) <= set(self._values) else {})
+
     def _part(self, events: pd.DataFrame) -> np.ndarray:
-        """`(E,)` in which part of the training period each event lies; BINS for all that comes after it."""
+        """`(E,)` in which part of the training period each event lies; BINS for all that comes after it.
+
+        An event without a time counts as one of the last part.
+        """
         if self._period is None or "timestamp" not in events:
             return np.full(len(events), BINS - 1)
         first, last = map(pd.Timestamp, self._period)
-        share = (events["timestamp"] - first) / max(last - first, pd.Timedelta(1, "s"))
-        return np.where(share > 1, BINS, np.clip(share * BINS, 0, BINS - 1)).astype(int)
+        share = ((events["timestamp"] - first) / max(last - first, pd.Timedelta(1, "s"))).to_numpy(float)
+        part = np.where(share > 1, BINS, np.clip(share * BINS, 0, BINS - 1))
+        return np.where(np.isnan(part), BINS - 1, part).astype(int)
 
     def _lifts(self, events: pd.DataFrame, circumstances: pd.DataFrame) -> np.ndarray:
         """`(V, N)`: the logarithm of how much more often than usual each item is taken under each value."""
@@ -139,9 +156,8 @@ class ContextAware(Recommender):
         circumstances = _circumstances(context)
         value = np.take_along_axis(scores, np.maximum(chosen, 0), axis=1)
         value = np.where(chosen >= 0, value, np.nan)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = np.nanmax(value, axis=1, keepdims=True) - np.nanmin(value, axis=1, keepdims=True)
-            value = (value - np.nanmin(value, axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+        highest, lowest = (end.reduce(value, axis=1, keepdims=True) for end in (np.fmax, np.fmin))
+        value = (value - lowest) / np.where(highest > lowest, highest - lowest, 1)  # NaN where there is no candidate
         rank = np.broadcast_to(np.arange(chosen.shape[1]), chosen.shape)
         trend = self.trend[self._part(context)[:, None], chosen]
         features, start = [value, rank, np.log1p(self.item_counts)[chosen], trend], 0
@@ -202,14 +218,25 @@ def _period(train: pd.DataFrame) -> list[str] | None:
 
 
 def _circumstances(events: pd.DataFrame) -> pd.DataFrame:
-    """The circumstances of each event as text: every `ctx_*` column, and what its time says.
+    """The circumstances of each event as text: every `ctx_*` column, and what its time says; "" where it is missing.
 
     >>> events = pd.DataFrame({"ctx_device": ["phone"], "timestamp": pd.to_datetime(["2025-11-30T20:15Z"])})
     >>> _circumstances(events).iloc[0].to_dict()
     {'ctx_device': 'phone', 'daypart': '3', 'weekday': '6', 'month': '11'}
     """
-    found = {name: events[name].astype("str").fillna("") for name in events if is_context(name) and name != "timestamp"}
+    found = {name: _texts(events[name]) for name in events if is_context(name) and name != "timestamp"}
     if "timestamp" in events:
         when = events["timestamp"].dt
-        found |= {"daypart": when.hour // 6, "weekday": when.day_of_week, "month": when.month}
-    return pd.DataFrame(found, index=events.index).astype("str")
+        found |= dict(zip(CLOCK, map(_texts, (when.hour // 6, when.day_of_week, when.month)), strict=True))
+    return pd.DataFrame(found, index=events.index, dtype="str")
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    """Each value as text, whatever else is in the column: the number 3 is "3" even where a missing value made it 3.0.
+
+    >>> _texts(pd.Series([3, None])).tolist()
+    ['3', '']
+    """
+    if pd.api.types.is_float_dtype(values):
+        return values.map(lambda value: "" if pd.isna(value) else f"{value:.0f}" if value % 1 == 0 else str(value))
+    return values.astype("str").fillna("")

@@ -1,6 +1,7 @@
 """Chapter 5: the lists meet a shopper: reasons, variety, and the shelf they see."""
 
-from recsys_kit.shop.explanations import because_of, ranks_without, reasons, shared_words
+from recsys_kit.shop.circumstances import last_event
+from recsys_kit.shop.explanations import because_of, ranks_without, reasons, reasons_tested, shared_words
 from recsys_kit.shop.reranking import list_diversity, rerank_mmr, trade_off
 from recsys_kit.shop.serving import RunModels, recommend
 from recsys_kit.shop.shelves import bought_together, on_promotion, popular, promotions, related, shoppers_for
@@ -11,12 +12,14 @@ __all__ = [
     "Showcase",
     "because_of",
     "bought_together",
+    "last_event",
     "list_diversity",
     "on_promotion",
     "popular",
     "promotions",
     "ranks_without",
     "reasons",
+    "reasons_tested",
     "recommend",
     "records",
     "related",

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.shop.events import VERBS
 
 COMMON = 0.2  # a word that this share of the products has is no reason
 UNKNOWN = "popular in the shop: nothing is known of you yet"
@@ -36,11 +38,48 @@ def ranks_without(
 
     All of the history stays masked, so that the ranks compare with those of the whole history.
     """
-    histories = [[had for had in history if had != gone] for gone in taken_away]
-    k = len(model.item_ids)
-    ranked = model.recommend(histories=histories, seen=[history] * len(histories), k=k)
+    asked = pd.DataFrame({"item_id": item_ids, "gone": taken_away})
+    return _ranks(model, [history] * len(asked), asked["item_id"], asked["gone"])
+
+
+def _ranks(
+    model: Recommender, histories: Sequence[Sequence[str]], item_ids: Sequence[str], taken_away: Sequence[str]
+) -> list[int | None]:
+    """The rank of one item for each history, with one product taken out of it; None: not listed."""
+    without = [[item for item in history if item != gone] for history, gone in zip(histories, taken_away, strict=True)]
+    ranked = model.recommend(histories=without, seen=histories, k=len(model.item_ids))
     places = ranked.set_index(["query", "item_id"])["rank"].to_dict()
     return [places.get(pair) for pair in enumerate(item_ids)]
+
+
+def reasons_tested(
+    model: Recommender, neighbours: ItemKNN, histories: Mapping[str, Sequence[str]], *, k: int = 10
+) -> pd.DataFrame:
+    """Does the product that explains a recommendation carry it? One row per shopper whose list has such a reason.
+
+    Of the k products that `model` lists, the first with a reason is looked for again, once without the product of the
+    history that `because_of` names, once without another one: the oldest.
+
+    Returns:
+        Columns user_id, item_id, cause, rank, without_it, without_another (ranks from 1; one more than the catalogue
+        where the product is not listed at all). Shoppers with a single product in their history are left out.
+    """
+    users = [user for user, history in histories.items() if len(set(history)) > 1]
+    listed = model.recommend(users, histories=[histories[user] for user in users], k=k) if users else pd.DataFrame()
+    rows = []
+    for user, of_user in listed[~listed["fallback"]].groupby("query", sort=False) if users else ():
+        causes = because_of(neighbours, histories[user], of_user["item_id"].tolist())
+        first = next((place for place, cause in enumerate(causes) if cause), None)
+        if first is not None:
+            cause = causes[first][0]
+            other = next(item for item in histories[user] if item != cause)
+            rows.append((user, *of_user[["item_id", "rank"]].iloc[first], cause, other))
+    found = pd.DataFrame(rows, columns=["user_id", "item_id", "rank", "cause", "other"])
+    asked = [histories[user] for user in found["user_id"]]
+    for column, gone in {"without_it": "cause", "without_another": "other"}.items():
+        ranks = _ranks(model, asked, found["item_id"].tolist(), found[gone].tolist()) if rows else []
+        found[column] = [len(model.item_ids) + 1 if rank is None else rank for rank in ranks]
+    return found[["user_id", "item_id", "cause", "rank", "without_it", "without_another"]]
 
 
 def shared_words(tfidf: Vectors, history: Sequence[str], item_ids: Sequence[str], n: int = 3) -> list[list[str]]:
@@ -65,21 +104,31 @@ def reasons(
     item_ids: Sequence[str],
     titles: Mapping[str, str],
     *,
+    kinds: Mapping[str, str] | None = None,
     neighbours: ItemKNN | None = None,
     tfidf: Vectors | None = None,
 ) -> list[str]:
     """One sentence for each of `item_ids`: a shared shopper first, shared words second.
 
+    Args:
+        history: item ids, oldest first.
+        item_ids: what is recommended.
+        titles: item_id -> title, as far as known.
+        kinds: item_id -> kind of event (`strongest_kinds`), for the verb; without it the neutral one.
+        neighbours: connects items by their shoppers.
+        tfidf: connects items by their words.
+
     >>> reasons(["i1"], ["i2"], {})
-    ['close to what you had']
+    ['close to your history']
     """
+    kinds = kinds or {}
     because = because_of(neighbours, history, item_ids) if neighbours is not None else [None] * len(item_ids)
     words = shared_words(tfidf, history, item_ids) if tfidf is not None else [[]] * len(item_ids)
     return [
-        f"because you had “{titles.get(had[0], had[0])}”"
-        if had
+        f"because you {VERBS[kinds.get(cause[0], '')]} “{titles.get(cause[0], cause[0])}”"
+        if cause
         else "shares the words " + ", ".join(shared)
         if shared
-        else "close to what you had"
-        for had, shared in zip(because, words, strict=True)
+        else "close to your history"
+        for cause, shared in zip(because, words, strict=True)
     ]

@@ -33,7 +33,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
 
 
 def export_lists(run: Run | str | Path, path: str | Path, *, model: str = "") -> pd.DataFrame:
-    """Write the lists that the test judged (`results/recommendations.parquet`) with titles as CSV, and return them.
+    """Write the evaluated lists (`results/recommendations.parquet`) with titles as CSV, and return them.
 
     Args:
         run: the run, or its folder.

@@ -7,13 +7,27 @@ from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter, warn, warn_explicit
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from recsys_kit.data.tables import order_events
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender, class_of, load, understands_text
-from recsys_kit.shop.showcase import Showcase
+from recsys_kit.recommenders.content import Content
+from recsys_kit.shop.circumstances import (
+    LAST_EVENT,
+    NOW,
+    check_names,
+    context_notes,
+    frame_of,
+    known_context,
+    last_event,
+    now,
+)
+from recsys_kit.shop.events import strongest_kinds
+from recsys_kit.shop.showcase import Showcase, check_model
 from recsys_kit.workbook.runs import Run, run_folder
 
 NAMED = 5  # unknown ids that a note names
@@ -39,10 +53,11 @@ def noting() -> Iterator[list[str]]:
 def recommend(
     run: Run | str | Path,
     *,
-    user: str | Sequence[str] | None = None,
-    history: Sequence[str] | Sequence[Sequence[str]] | None = None,
-    text: str | Sequence[str] | None = None,
-    candidates: Sequence[str] | None = None,
+    user: str | Iterable[str] | None = None,
+    history: Iterable[str] | Iterable[Iterable[str]] | None = None,
+    text: str | Iterable[str] | None = None,
+    candidates: Iterable[str] | None = None,
+    context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
     k: int = 10,
 ) -> pd.DataFrame:
@@ -54,7 +69,11 @@ def recommend(
         history: item ids, oldest first, of a shopper the run need not know.
         text: what a shopper says they want.
         candidates: ids of the only products that may be listed, such as those on promotion; all unless given.
-        model: a name of the leaderboard; "" takes the best one, for a text the best one that understands text.
+        context: when and where the shopper asks, for models that use it: {"device": "phone", "timestamp":
+            "2025-12-24T18:00"}, the names as in the interactions with or without `ctx_`; without a timestamp the time
+            is now. A frame has one row per query and is taken as it is. "now" and "last event" (of the run: the same
+            answer every day) are a time alone, None is no context.
+        model: a name of the leaderboard; "" takes the best one, for a text a model that understands language.
         k: length of the list; shorter where the model knows fewer products.
 
     Returns:
@@ -64,13 +83,15 @@ def recommend(
 
     Raises:
         ParameterError: RK-330 not exactly one query, RK-331 ids that are no strings, RK-332 no model understands text,
-            RK-318 unknown model, RK-312 a wrong k.
+            RK-318 unknown model, RK-312 a wrong k, RK-343 a circumstance that the run does not know, RK-344 one that
+            cannot be read, RK-340 a frame with another number of rows.
         ArtifactError: RK-402 no run, RK-401 without chapter 04, RK-334 where that chapter found nothing to do.
         IntegrityError: RK-412 where a file of the run is not what was written.
 
-    Ids that the run does not know are left out, with a warning that names them.
+    Ids that the run does not know are left out, with a warning that names them. So is said what a model that uses the
+    context was not told.
     """
-    found = answer(run, user=user, history=history, text=text, candidates=candidates, model=model, k=k)
+    found = answer(run, user=user, history=history, text=text, candidates=candidates, context=context, model=model, k=k)
     for note in found.notes:
         warn(note, Note, stacklevel=2)
     return found.lists.drop(columns="query") if found.single else found.lists
@@ -86,6 +107,8 @@ class Answer:
     notes: list[str]
     single: bool
     """One query was given, not a list of them."""
+    context: pd.DataFrame | None
+    """One row per query: what the model took into account; None where it uses no context."""
 
 
 def answer(
@@ -94,7 +117,8 @@ def answer(
     user: Any = None,
     history: Any = None,
     text: Any = None,
-    candidates: Sequence[str] | None = None,
+    candidates: Iterable[str] | None = None,
+    context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
     k: int = 10,
 ) -> Answer:
@@ -104,29 +128,71 @@ def answer(
     run = visit(run)
     models = RunModels(run)
     name = model or models.best(for_text=kind == "text")
-    if kind == "text" and name in models and not models.understands_text(name):
+    check_model(name, models)
+    if kind == "text" and not models.understands_text(name):
         raise models.no_text(name)
+    known = {} if kind == "text" else known_context(models[name])
+    asked = _context(run, models, known, context, len(queries))
     tfidf = None if kind == "text" else run.read("features/items_tfidf", Vectors.load, required=False)
     showcase = Showcase(models, run.read("data/items.parquet"), pd.Series(dtype=object), tfidf=tfidf)
-    histories = None if kind == "text" else all_histories(run, queries) if kind == "user" else queries
+    histories, kinds = None if kind == "text" else queries, None
+    if kind == "user":
+        events = events_of(run, queries)
+        histories, done = histories_of(events, queries), strongest_kinds(events)
+        kinds = [done.get(user, {}) for user in queries]
+    texts = queries if kind == "text" else None
     lists = showcase.lists(
-        name, histories=histories, texts=queries if kind == "text" else None, candidates=candidates, k=k
+        name, histories=histories, texts=texts, kinds=kinds, candidates=candidates, context=asked, k=k
     )
     notes = list(_notes(kind, queries, histories, lists, name, models[name], candidates, k))
+    notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
+    if kind == "text" and not model and models.reads(name) != "meaning":
+        notes.append(f"no model of this run understands language: {name} compares words, not what they mean.")
     if kind == "user":
         lists["query"] = [queries[place] for place in lists["query"]]
-    return Answer(name, lists, notes, single)
+    used = None if asked is None or not known else asked[[column for column in asked if column in known]]
+    return Answer(name, lists, notes, single, used)
+
+
+def _context(
+    run: Run,
+    models: "RunModels",
+    known: Mapping[str, list[str]],
+    context: Mapping[str, Any] | pd.DataFrame | str | None,
+    n_queries: int,
+) -> pd.DataFrame | None:
+    """One row per query; None for no context."""
+    if context is None:
+        return None
+    if isinstance(context, str) and context in (NOW, LAST_EVENT):
+        return frame_of(now() if context == NOW else run_end(run), n_queries) if known else None
+    frame = frame_of(context, n_queries)
+    check_names(frame, models.context())
+    if isinstance(context, Mapping) and "timestamp" not in frame:
+        frame = frame.assign(**frame_of(now(), n_queries))
+    return frame
+
+
+def run_end(run: Run) -> dict[str, Any]:
+    """The context at the time of the run's last event; empty where its events have no times."""
+    return last_event(run.read("data/interactions.parquet", lambda path: read_columns(path, ["timestamp"])))
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Of these columns of a Parquet file those that it has."""
+    return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name in names])
 
 
 def _queries(**given: Any) -> tuple[str, list[Any], bool]:
     """The kind of the query, the queries as a list, and whether a single one was given."""
     kind, value = exactly_one(**given)
-    values = _as_list(value)
+    value = str(value) if kind == "user" and _is_whole(value) else value
+    values = as_list(value)
     if kind == "history":
-        single = values is not None and all(isinstance(item, str) for item in values)
-        given_lists = [values] if single else values or [value]
-        queries = [_as_list(had) for had in given_lists]
-        wrong = [had for had, query in zip(given_lists, queries, strict=True) if query is None]
+        single = values is not None and len(values) > 0 and all(isinstance(item, str) for item in values)
+        given_lists = [value] if values is None else [values] if single else values
+        queries = [as_list(items) for items in given_lists]
+        wrong = [items for items, query in zip(given_lists, queries, strict=True) if query is None]
         wrong += [item for query in queries for item in query or [] if not _is_text(item)]
     else:
         single, queries = values is None, [value] if values is None else values
@@ -152,14 +218,14 @@ def exactly_one(**queries: Any) -> tuple[str, Any]:
         raise ParameterError(
             "RK-330",
             f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(queries)}.",
-            "Such as a shopper (user), what they had (history) or what they want (text).",
+            "Pass a shopper (user), the item ids of a history, or what somebody wants (text).",
         )
     ((kind, value),) = given.items()
     return kind, value
 
 
 def _ids(candidates: Any) -> list[str]:
-    ids = _as_list(candidates)
+    ids = as_list(candidates)
     if ids is None or not all(map(_is_text, ids)):
         raise ParameterError(
             "RK-331", f"candidates is {candidates!r}; expected a list of ids.", "Pass candidates=['7', '12']."
@@ -167,9 +233,22 @@ def _ids(candidates: Any) -> list[str]:
     return ids
 
 
-def _as_list(value: Any) -> list[Any] | None:
-    """The values of a list, an array, a column; None for one value."""
-    return None if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+def as_list(value: Any) -> list[Any] | None:
+    """The values of a list, an array, a column, a generator, whole numbers as text; None for one value.
+
+    A set has no order: its values are sorted.
+
+    >>> as_list({"b", "a"}), as_list(pd.Series([7, 12])), as_list("7")
+    (['a', 'b'], ['7', '12'], None)
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return None
+    values = [str(one) if _is_whole(one) else one for one in value]
+    return sorted(values, key=str) if isinstance(value, set | frozenset) else values
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
 
 
 def _is_text(value: Any) -> bool:
@@ -177,12 +256,16 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
-def all_histories(run: Run, users: Sequence[str]) -> list[list[str]]:
-    """All that these shoppers did, whichever part it fell into: item ids, oldest first; empty for a stranger."""
+def events_of(run: Run, users: Sequence[str]) -> pd.DataFrame:
+    """All that these shoppers did, whichever part it fell into, in canonical order."""
     wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no shopper goes by ""
-    events = run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted))
-    had = order_events(events).groupby("user_id")["item_id"].agg(list)
-    return [had.get(user, []) for user in users]
+    return order_events(run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted)))
+
+
+def histories_of(events: pd.DataFrame, users: Sequence[str]) -> list[list[str]]:
+    """The item ids of each of these shoppers, oldest first; empty for one without events."""
+    items = events.groupby("user_id")["item_id"].agg(list)
+    return [items.get(user, []) for user in users]
 
 
 def split_ids(run: Run | str | Path, values: Sequence[str]) -> list[str]:
@@ -211,10 +294,10 @@ def _notes(
 ) -> Iterator[str]:
     """What a reader of the lists should know: ids left out, who got the popular list, lists that are short."""
     popular = "what is popular is shown instead"
-    if kind == "user" and (strangers := [user for user, had in zip(queries, histories, strict=True) if not had]):
+    if kind == "user" and (strangers := [user for user, items in zip(queries, histories, strict=True) if not items]):
         yield f"{named('shopper', strangers)} unknown to this run: {popular}."
     catalogue = set(model.item_ids.tolist())
-    items = dict.fromkeys(item for had in histories or [] for item in had)
+    items = dict.fromkeys(item for history in histories or [] for item in history)
     if unknown := [item for item in items if item not in catalogue]:
         yield f"{named('product', unknown)} unknown to this run and left out of the history."
     if strange := [item for item in candidates or [] if item not in catalogue]:
@@ -254,6 +337,7 @@ class RunModels(Mapping[str, Recommender]):
         self._run = run
         board = run.read("results/leaderboard.csv")
         protocol = run.read("results/protocol.json", required=False) or {}
+        self._context: list[str] | None = protocol.get("context")
         if "validation" in board:
             board = board.sort_values("validation", ascending=False, kind="stable")
         names = board["model"].tolist()
@@ -276,28 +360,59 @@ class RunModels(Mapping[str, Recommender]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def context(self) -> list[str]:
+        """The columns of a context that the models were fitted and evaluated with, the hidden ones left out."""
+        if self._context is None:  # a run of an earlier version: what its models know
+            using = [name for name in self._names if hasattr(self._class(name), "known_context")]
+            self._context = sorted({column for name in using for column in known_context(self[name])})
+        return self._context
+
     def find(self, kind: type[Recommender], *, for_text: bool = False) -> Any:
-        """The first of the leaderboard that is of this kind (and understands text); None where none is."""
-        for name in self._names:
-            found = self._run.read(f"models/{name}/model.json", lambda path: class_of(path.parent))
-            if issubclass(found, kind) and (found.understands_text or not for_text):
+        """The first of the leaderboard that is of this kind (for a text: that reads it best); None where none is."""
+        for name in self.readers() if for_text else self._names:
+            if issubclass(self._class(name), kind):
                 return self[name]
         return None
+
+    def _class(self, name: str) -> type[Recommender]:
+        return self._run.read(f"models/{name}/model.json", lambda path: class_of(path.parent))
 
     def understands_text(self, name: str) -> bool:
         """Whether the model can answer a sentence; its arrays are not read for that."""
         return self._run.read(f"models/{name}/model.json", lambda path: understands_text(path.parent))
 
+    def reads(self, name: str) -> str:
+        """How a model reads a text: by "meaning" (a language model), by "words" (TF-IDF), as an "ensemble" of such
+        models, or "" not at all; its arrays are not read for that.
+        """
+        if not self.understands_text(name):
+            return ""
+        if not issubclass(self._class(name), Content):
+            return "ensemble"
+        method = self._run.read(f"models/{name}/vectors/how.json").get("method")
+        return "meaning" if method == "language_model" else "words"
+
+    def readers(self) -> list[str]:
+        """The models that understand text: those with a language model first, in the order of the leaderboard.
+
+        Lists of histories say nothing of sentences: a word count may be ahead there and still miss what is meant. An
+        ensemble comes last, for its weights were chosen for histories.
+        """
+        how = {name: self.reads(name) for name in self._names}
+        order = ("meaning", "words", "ensemble")
+        return sorted([name for name in self._names if how[name]], key=lambda name: order.index(how[name]))
+
     def best(self, *, for_text: bool = False) -> str:
-        """The first name of the leaderboard, or the first that understands text (RK-332 where none does)."""
-        for name in self._names:
-            if not for_text or self.understands_text(name):
-                return name
+        """The first name of the leaderboard, or the first of `readers` (RK-332 where none understands text)."""
+        if not for_text:
+            return self._names[0]
+        if readers := self.readers():
+            return readers[0]
         raise self.no_text()
 
     def no_text(self, name: str = "") -> ParameterError:
         """RK-332: this model, or none of them, understands text; with those that do."""
-        able = [other for other in self._names if self.understands_text(other)]
+        able = self.readers()
         if able:
             problem = f"model {name!r} does not understand text; expected one of {', '.join(able)}."
             return ParameterError("RK-332", problem, f"Pass model={able[0]!r}, or none.")

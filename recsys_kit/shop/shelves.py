@@ -1,11 +1,13 @@
 """The other shelves of a shop, one call each: more like this, bought together, popular, on promotion, and for whom.
 
-What the shop knows ends where train ends, the cut, as it does for every model of the run; what a shopper had does not.
+What the shop knows ends where the training set ends, at the cut, as it does for every model of the run; the history of
+a shopper does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -19,12 +21,14 @@ from recsys_kit.recommenders.content import Content
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
 from recsys_kit.recommenders.rules import MEASURES, AssociationRules
+from recsys_kit.shop.circumstances import NOW
+from recsys_kit.shop.events import VERBS, common_verb, strongest_kinds
 from recsys_kit.shop.explanations import shared_words
-from recsys_kit.shop.serving import Note, RunModels, named, recommend, visit
+from recsys_kit.shop.serving import Note, RunModels, as_list, named, read_columns, recommend, visit
 from recsys_kit.shop.showcase import shelf, titles_of
 from recsys_kit.workbook.runs import Run
 
-BOTH = 2  # one shopper who had both products may be chance
+BOTH = 2  # one shopper of both products may be chance
 ALIKE = 3  # so many products of a shopper speak for a new one: found more of its buyers than the mean of a history
 PROMOTION_DAYS = 7
 NOT_PROMOTED = ("", "0", "0.0", "false", "no", "none")
@@ -32,9 +36,9 @@ SHOWN_CATEGORIES = 10
 
 
 def related(run: Run | str | Path, item: str, *, k: int = 10) -> pd.DataFrame:
-    """More like this: products that the same shoppers had, and where these end, those with a like content.
+    """More like this: products of the same shoppers, and where these end, those with similar content.
 
-    Neighbours are those of the run's item-kNN, fitted anew where it has none; content is the run's best model of it.
+    Neighbours are those of the run's item-kNN, fitted here where it has none; content is the run's best model of it.
 
     Args:
         run: the run, or its folder (a relative one counts from the project).
@@ -43,7 +47,7 @@ def related(run: Run | str | Path, item: str, *, k: int = 10) -> pd.DataFrame:
 
     Returns:
         Columns rank, item_id, title (and category, brand, price, as far as known), score (a cosine: to be compared
-        among products with the same kind of reason), reason (how many shoppers had both, or the words they share).
+        among products with the same kind of reason), reason (the number of common shoppers, or the common words).
 
     Raises `ParameterError` (RK-335) for a product that the run does not know, (RK-312) for a wrong k.
     """
@@ -51,21 +55,22 @@ def related(run: Run | str | Path, item: str, *, k: int = 10) -> pd.DataFrame:
     items, models = run.read("data/items.parquet"), RunModels(run)
     _known(items, [item])
     train = run.read("data/train.parquet")
-    common = _had_both(train, item)
-    met = _alike(models.find(ItemKNN) or ItemKNN().fit(train, items=items), item, k, common[common >= BOTH].index)
-    met["reason"] = [f"{common[other]} shoppers had both" for other in met["item_id"]]
-    lists, content = [met], models.find(Content)
-    if content is not None and len(met) < k:
+    common, verb = _shoppers_of_both(train, item), common_verb(train)
+    neighbours = models.find(ItemKNN) or ItemKNN().fit(train, items=items)
+    by_shoppers = _alike(neighbours, item, k, common[common >= BOTH].index)
+    by_shoppers["reason"] = [f"{common[other]} shoppers {verb} both" for other in by_shoppers["item_id"]]
+    lists, content = [by_shoppers], models.find(Content)
+    if content is not None and len(by_shoppers) < k:
         tfidf = run.read("features/items_tfidf", Vectors.load, required=False)
-        lists.append(_described(_alike(content, item, k + len(met)), item, tfidf))
+        lists.append(_described(_alike(content, item, k + len(by_shoppers)), item, tfidf))
     listed = pd.concat(lists).drop_duplicates("item_id").head(k)
     if listed.empty:
-        _note(f"nothing is known that resembles {item!r}: too few had it, and no model knows its content.")
+        _note(f"nothing is known that resembles {item!r}: it has too few shoppers, and no model knows its content.")
     return _shown(listed, items)
 
 
-def _had_both(train: pd.DataFrame, item: str) -> pd.Series:
-    """item_id -> how many of those who had `item` had this one too."""
+def _shoppers_of_both(train: pd.DataFrame, item: str) -> pd.Series:
+    """item_id -> how many of the shoppers of `item` interacted with this one too."""
     owners = train.loc[train["item_id"] == item, "user_id"]
     theirs = train.loc[train["user_id"].isin(owners), ["user_id", "item_id"]]
     return theirs.drop_duplicates()["item_id"].value_counts()
@@ -81,18 +86,18 @@ def _described(listed: pd.DataFrame, item: str, tfidf: Vectors | None) -> pd.Dat
     """With a reason for each row: the words that it shares with `item`."""
     ids = listed["item_id"].tolist()
     words = shared_words(tfidf, [item], ids) if tfidf is not None else [[]] * len(ids)
-    reasons = ["shares the words " + ", ".join(shared) if shared else "of like content" for shared in words]
+    reasons = ["shares the words " + ", ".join(shared) if shared else "of similar content" for shared in words]
     return listed.assign(reason=reasons)
 
 
 def bought_together(
-    run: Run | str | Path, basket: str | Sequence[str], *, k: int = 10, by: str = "confidence"
+    run: Run | str | Path, basket: str | Iterable[str], *, k: int = 10, by: str = "confidence"
 ) -> pd.DataFrame:
     """What goes with a product, or with any product of a basket: the rules of `AssociationRules` over train.
 
-    One basket is an order where the events have a `session_id`, otherwise all that a shopper had. A product to which
-    several of the basket lead is there once, by its best rule. Sorted by lift, what is rare comes first; by
-    confidence, what most take along.
+    A basket of the rules is a session where the events have a `session_id`, otherwise all products of a shopper. A
+    product to which several of the given basket lead is listed once, by its best rule. By lift, rare products come
+    first; by confidence, those that go with the basket most often.
 
     Args:
         run: the run, or its folder.
@@ -111,16 +116,20 @@ def bought_together(
     run = visit(run)
     items, train = run.read("data/items.parquet"), run.read("data/train.parquet")
     known = _known(items, [basket] if isinstance(basket, str) else basket)
-    has_orders = "session_id" in train
-    orders = train["user_id"] + ("\n" + train["session_id"].fillna("") if has_orders else "")  # ids have no line ends
-    rules = AssociationRules().fit(_bare(train).assign(user_id=orders), items=items)
-    found = [rules.bought_together(item, k=len(items), by=by).assign(had=item) for item in known]
+    has_sessions = "session_id" in train
+    sessions = train["user_id"]
+    if has_sessions:
+        sessions = sessions + "\n" + train["session_id"].fillna("")  # ids have no line ends
+    rules = AssociationRules().fit(_bare(train).assign(user_id=sessions), items=items)
+    found = [rules.bought_together(item, k=len(items), by=by).assign(of=item) for item in known]
     listed = pd.concat(found).sort_values([by, "count"], ascending=False, kind="stable")
     listed = listed[~listed["item_id"].isin(known)].drop_duplicates("item_id").head(k)
-    titles, who = titles_of(items), "orders" if has_orders else "shoppers"
+    titles, verb = titles_of(items), common_verb(train)
+    who = "sessions" if has_sessions else "shoppers"
+    with_it, too = ("with", "have this too") if has_sessions else (f"who {verb}", f"also {verb} this")
     listed["reason"] = [
-        f"{share:.0%} of the {who} with “{titles.get(had, had)}” have it too"
-        for share, had in zip(listed["confidence"], listed["had"], strict=True)
+        f"{share:.0%} of the {who} {with_it} “{titles.get(one, one)}” {too}"
+        for share, one in zip(listed["confidence"], listed["of"], strict=True)
     ]
     if listed.empty:
         _note(f"no product goes with {', '.join(known)} in at least {rules.min_count} {who} and more than by chance.")
@@ -128,41 +137,42 @@ def bought_together(
 
 
 def popular(run: Run | str | Path, *, category: str = "", days: float = 0, k: int = 10) -> pd.DataFrame:
-    """The ranking list: the products that most shoppers had, of all time or now, in the shop or in one category.
+    """The ranking list: the products with the most shoppers, of all time or now, in the shop or in one category.
 
     Args:
         run: the run, or its folder.
         category: of the products, as the data writes it; "" for all.
         days: now, the last days before the cut; 0 for all of train.
-        k: length of the list; shorter where fewer products were had.
+        k: length of the list; shorter where fewer products have shoppers.
 
     Returns:
-        Columns rank, item_id, title ..., score (shoppers who had it), reason.
+        Columns rank, item_id, title ..., score (shoppers who interacted with it), reason.
 
     Raises `ParameterError`: RK-336 no product of that category, RK-337 no such days, RK-312 a wrong k.
     """
+    check_k(k)
     run = visit(run)
     items, train = run.read("data/items.parquet"), run.read("data/train.parquet")
     events = _last(train, days) if days else train
     model = Popularity().fit(_bare(events), items=items)
     listed = model.recommend(histories=[[]], candidates=_of_category(items, category) if category else None, k=k)
     counts = listed["score"].astype(int)
-    when = f" in the last {days:g} days" if days else ""
-    return _shown(
-        listed.assign(score=counts, reason=[f"{n} shopper{'s' * (n > 1)} had it{when}" for n in counts]), items
-    )
+    when, verb = f" in the last {days:g} days" if days else "", common_verb(events)
+    reasons = [f"{n} shopper{'s' * (n > 1)} {verb} it{when}" for n in counts]
+    return _shown(listed.assign(score=counts, reason=reasons), items)
 
 
 def _last(train: pd.DataFrame, days: float) -> pd.DataFrame:
     """The events of the last days of train."""
-    if days <= 0 or "timestamp" not in train:
+    if not (isinstance(days, int | float | np.number) and 0 < days < np.inf) or "timestamp" not in train:
         untimed = "" if "timestamp" in train else ", and these events have no time"
         raise ParameterError(
             "RK-337",
-            f"days is {days!r}{untimed}; expected more than 0, of events with a timestamp.",
+            f"days is {days!r}{untimed}; expected a number above 0, of events with a timestamp.",
             "Leave it out: all of train counts.",
         )
-    return train[train["timestamp"] > train["timestamp"].max() - pd.Timedelta(days=days)]
+    age = train["timestamp"].max() - train["timestamp"]
+    return train[age / pd.Timedelta(days=1) < days]
 
 
 def _of_category(items: pd.DataFrame, category: str) -> list[str]:
@@ -183,8 +193,9 @@ def promotions(
     run: Run | str | Path,
     *,
     user: str | None = None,
-    history: Sequence[str] | None = None,
-    items: Sequence[str] | None = None,
+    history: Iterable[str] | None = None,
+    items: Iterable[str] | None = None,
+    context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
     k: int = 10,
 ) -> pd.DataFrame:
@@ -193,8 +204,9 @@ def promotions(
     Args:
         run: the run, or its folder.
         user: a shopper of the run, or
-        history: what a new one had, oldest first.
+        history: the item ids of a new one, oldest first.
         items: ids of the products on promotion; without them those that `on_promotion` finds in the events.
+        context: as for `recommend`.
         model: a name of the leaderboard; "" takes the best.
         k: length of the list.
 
@@ -202,7 +214,7 @@ def promotions(
         As `recommend`; errors are its own and those of `on_promotion`.
     """
     candidates = on_promotion(run) if items is None else items
-    return recommend(run, user=user, history=history, candidates=candidates, model=model, k=k)
+    return recommend(run, user=user, history=history, candidates=candidates, context=context, model=model, k=k)
 
 
 def on_promotion(run: Run | str | Path) -> list[str]:
@@ -225,10 +237,10 @@ def on_promotion(run: Run | str | Path) -> list[str]:
 
 
 def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: int = 10) -> pd.DataFrame:
-    """For whom is a new product? The shoppers of the run who had what resembles it most.
+    """For whom is a new product? The shoppers of the run whose products resemble it most.
 
-    A shopper's score is the mean cosine between the product and the `ALIKE` most similar ones that they had. Where the
-    product has an id, those who had it already are left out.
+    A shopper's score is the mean cosine between the product and the `ALIKE` most similar ones of their history. Where
+    the product has an id, shoppers who know it already are left out.
 
     Args:
         run: the run, or its folder.
@@ -237,7 +249,7 @@ def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: in
         k: how many shoppers.
 
     Returns:
-        Columns rank, user_id, score, reason (what they had).
+        Columns rank, user_id, score, reason (these products, and what the shopper did with each).
 
     Raises `ParameterError`: RK-330 neither or both given, RK-332 no model reads, RK-335 unknown id, RK-312 a wrong k.
     """
@@ -255,32 +267,39 @@ def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: in
     asked = {"texts": [text]} if text else {"histories": [[item]]}
     listed = model.recommend(**asked, seen=[[]], k=len(items))
     listed = listed[~listed["fallback"] & (listed["score"] > 0)]
-    events = run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, columns=["user_id", "item_id"]))
-    events = events[~events["user_id"].isin(events.loc[events["item_id"] == item, "user_id"])].drop_duplicates()
-    shown = _who_had(events, listed.set_index("item_id")["score"], titles_of(items)).head(k).reset_index()
+    wanted = ("user_id", "item_id", "event", "rating")
+    events = run.read("data/interactions.parquet", lambda path: read_columns(path, wanted))
+    events = events[~events["user_id"].isin(events.loc[events["item_id"] == item, "user_id"])]
+    shown = _closest_shoppers(events, listed.set_index("item_id")["score"], titles_of(items), k).reset_index()
     if shown.empty:
-        _note("no shopper of this run had anything that resembles it.")
+        _note("no shopper of this run has anything in their history that resembles it.")
     shown.insert(0, "rank", range(1, len(shown) + 1))
     return shown
 
 
-def _who_had(events: pd.DataFrame, cosines: pd.Series, titles: dict[str, str]) -> pd.DataFrame:
-    """Shoppers by the mean of their best cosines, the best first: index user_id, columns score and reason."""
-    had = events.assign(cosine=events["item_id"].map(cosines).astype(float)).dropna(subset="cosine")
-    had = had.iloc[np.lexsort((item_hash(had["item_id"]), -had["cosine"]))].groupby("user_id", sort=False).head(ALIKE)
-    had["title"] = "“" + had["item_id"].map(lambda id_: titles.get(id_, id_)) + "”"
-    who = had.groupby("user_id").agg(score=("cosine", "sum"), reason=("title", ", ".join))
-    who = who.assign(score=who["score"] / ALIKE, reason="had " + who["reason"])
-    return who.iloc[np.lexsort((item_hash(who.index), -who["score"]))]
+def _closest_shoppers(events: pd.DataFrame, cosines: pd.Series, titles: dict[str, str], k: int) -> pd.DataFrame:
+    """The k shoppers with the highest mean of their best cosines, best first: index user_id, columns score, reason."""
+    pairs = events[["user_id", "item_id"]].drop_duplicates()
+    pairs = pairs.assign(cosine=pairs["item_id"].map(cosines).astype(float)).dropna(subset="cosine")
+    order = np.lexsort((item_hash(pairs["item_id"]), -pairs["cosine"]))
+    best = pairs.iloc[order].groupby("user_id", sort=False).head(ALIKE)
+    score = best.groupby("user_id")["cosine"].sum() / ALIKE
+    score = score.iloc[np.lexsort((item_hash(score.index), -score))].head(k)
+    kinds = strongest_kinds(events[events["user_id"].isin(score.index)])
+    reasons = {
+        user: ", ".join(f"{VERBS[kinds[user][item]]} “{titles.get(item, item)}”" for item in items)
+        for user, items in best[best["user_id"].isin(score.index)].groupby("user_id")["item_id"]
+    }
+    return pd.DataFrame({"score": score, "reason": score.index.map(reasons)})
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 
-def _known(items: pd.DataFrame, ids: Sequence[str]) -> list[str]:
+def _known(items: pd.DataFrame, ids: Iterable[str]) -> list[str]:
     """Those of the ids that are products of the run, each once; the others are noted. RK-335 where none is."""
     catalogue = set(items["item_id"])
-    asked = list(dict.fromkeys(ids))
+    asked = list(dict.fromkeys(as_list(ids) or []))
     known, unknown = [one for one in asked if one in catalogue], [one for one in asked if one not in catalogue]
     if not known:
         raise ParameterError(

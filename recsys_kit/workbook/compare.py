@@ -154,7 +154,7 @@ def metric_tables(found: Comparison) -> list[dict[str, Any]]:
             COLUMNS.get(metric, (SHORT_NAMES.get(metric, metric),))[0]: list(map(metric_row, group.itertuples()))
             for metric, group in rows.groupby("metric", sort=False)
         }
-        title = {"all": "All judged shoppers", "warm": "Warm shoppers, those seen in training"}[slice_name]
+        title = {"all": "All evaluated shoppers", "warm": "Warm shoppers, those seen in training"}[slice_name]
         tables.append({"title": title, "groups": groups})
     return tables
 

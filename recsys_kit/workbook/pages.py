@@ -11,6 +11,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 
+from recsys_kit.errors import ArtifactError
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import project_root
 from recsys_kit.workbook.storage import READERS, read_json, sha256_of, write_atomically
@@ -26,12 +27,17 @@ COLUMNS = {  # what the tables show of the metrics, how it is called, what it sa
     "diversity": ("diversity", "how little the products of one list resemble each other"),
     "novelty": ("novelty (bits)", "how little known the products of a list are"),
 }
-SLICES = {"all": "all {n} judged shoppers", "warm": "the {n} warm shoppers, those seen in training"}
+SLICES = {"all": "all {n} evaluated shoppers", "warm": "the {n} warm shoppers, those seen in training"}
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write one page, whole or not at all, and return its path."""
-    write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    """Write one page, whole or not at all, and return its path; RK-333 where it cannot be written."""
+    try:
+        write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    except OSError as problem:
+        raise ArtifactError(
+            "RK-333", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."
+        ) from None
     return path
 
 

@@ -83,6 +83,7 @@ def render(folder: Path) -> str:
         name=folder.name,
         run=run,
         source=run.get("source", {}),
+        simulated=run.get("source", {}).get("dataset") == "toyshop",
         finished=max((str(times.get("finished", "")) for times in timings.values()), default="")[:16].replace("T", " "),
         protocol=protocol,
         glossary=COLUMNS,
@@ -151,7 +152,7 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
             plots.plot_intervals(ax, upwards, [plots.shorten(name, LONGEST_NAME) for name in upwards.index])
             ax.set_xlim(min(0, ends.min().min()), ends.max().max() * 1.04 or 1)
 
-        who = f"{short(int(rows['n_users'].iloc[0]))} {'judged' if slice_name == 'all' else slice_name} shoppers"
+        who = f"{short(int(rows['n_users'].iloc[0]))} {'evaluated' if slice_name == 'all' else slice_name} shoppers"
         words = "; ".join(f"{row.model} {interval(row)}" for row in rows.itertuples())
         drawn.append(
             {
@@ -194,11 +195,13 @@ def shoppers(found: Mapping[str, Any]) -> dict[str, Any]:
     model = found.get("model", "")
     return {
         "model": model,
+        "asked_at": found.get("asked_at", ""),
         "sentences": found.get("sentences") or [],
         "people": [
             {
                 "who": person.get("who") or person.get("user_id"),
                 "history": person.get("history") or [],
+                "words": person.get("history_in_words", ""),
                 "items": (person.get("lists") or {}).get(model) or [],
             }
             for person in people

@@ -1,0 +1,83 @@
+"""What a shopper did with a product, in words: the one place that turns a kind of event into a verb."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+VERBS: Mapping[str, str] = {  # the strongest last; after "because you", and after a number of products
+    "": "interacted with",
+    "impression": "were shown",
+    "view": "looked at",
+    "click": "clicked on",
+    "wishlist": "put on the wish list",
+    "cart": "put in the cart",
+    "rating": "rated",
+    "purchase": "bought",
+}
+SAME: Mapping[str, str] = {  # how else shops call these kinds
+    "addtocart": "cart", "add_to_cart": "cart", "basket": "cart", "buy": "purchase", "bought": "purchase",
+    "order": "purchase", "transaction": "purchase", "pv": "view", "pageview": "view", "page_view": "view",
+    "detail": "view", "review": "rating", "rate": "rating", "fav": "wishlist", "favorite": "wishlist",
+}  # fmt: skip
+STRENGTH = {kind: place for place, kind in enumerate(VERBS)}
+
+
+def kind_of(event: object) -> str:
+    """The kind of an event among those that have a verb; "" for any other, and for a missing one.
+
+    >>> kind_of("Purchase"), kind_of("addtocart"), kind_of("teleport"), kind_of(None)
+    ('purchase', 'cart', '', '')
+    """
+    name = event.strip().lower() if isinstance(event, str) else ""
+    name = SAME.get(name, name)
+    return name if name in VERBS else ""
+
+
+def kinds_of(events: pd.DataFrame) -> pd.Series:
+    """The kind of each event: by its `event`, or a rating where it has one and no kind is named.
+
+    >>> kinds_of(pd.DataFrame({"event": ["view", None, None], "rating": [None, 4.0, None]})).tolist()
+    ['view', 'rating', '']
+    """
+    kinds = pd.Series("", index=events.index, dtype=object)
+    if "event" in events:
+        kinds = events["event"].map({event: kind_of(event) for event in events["event"].unique()}).fillna("")
+    if "rating" in events:
+        kinds = kinds.mask(events["rating"].notna() & (kinds == ""), "rating")
+    return kinds.astype(object)
+
+
+def strongest_kinds(events: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """user_id -> item_id -> the strongest kind of event between them: who bought what they had looked at, bought it.
+
+    >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "x"], "event": ["purchase", "view"]})
+    >>> strongest_kinds(events)
+    {'a': {'x': 'purchase'}}
+    """
+    kinds = kinds_of(events)
+    told = events[["user_id", "item_id"]].assign(kind=kinds, strength=kinds.map(STRENGTH))
+    told = told.sort_values("strength", kind="stable").drop_duplicates(["user_id", "item_id"], keep="last")
+    return {
+        user: dict(zip(of_user["item_id"], of_user["kind"], strict=True)) for user, of_user in told.groupby("user_id")
+    }
+
+
+def counted_kinds(kinds: Iterable[str]) -> str:
+    """How many products of a history fall to each kind of event, the strongest first.
+
+    >>> counted_kinds(["view", "purchase", "view"])
+    '1 bought, 2 looked at'
+    """
+    counts = Counter(kinds)
+    return ", ".join(f"{counts[kind]} {VERBS[kind]}" for kind in reversed(VERBS) if counts[kind])
+
+
+def common_verb(events: pd.DataFrame) -> str:
+    """The verb of all these events where they are of one kind, otherwise the neutral one.
+
+    >>> common_verb(pd.DataFrame({"event": ["purchase", "purchase"]})), common_verb(pd.DataFrame({"rating": [4, None]}))
+    ('bought', 'interacted with')
+    """
+    kinds = kinds_of(events).unique()
+    return VERBS[kinds[0]] if len(kinds) == 1 else VERBS[""]
