@@ -24,13 +24,12 @@ def limit_spinning() -> None:
 
 
 class _Inside:
-    """How many threads of this process hold a limit, and what to restore when they let it go."""
+    """Which threads of this process compute on one thread: how many do so with PyTorch, and whose turn BLAS is."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.torch = self.blas = 0
+        self.lock, self.blas = threading.Lock(), threading.RLock()
+        self.torch = 0
         self.torch_before = 1
-        self.blas_limits = None
         self.own = threading.local()  # `depth`: one_torch_thread() inside one_torch_thread() changes nothing
 
 
@@ -67,24 +66,15 @@ def one_torch_thread() -> Iterator[None]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold the linear algebra of NumPy and SciPy to one thread: the first to enter sets it, the last to leave restores.
+    """Hold the linear algebra of NumPy and SciPy to one thread; other threads that ask for the same wait their turn.
 
-    For many small systems, and where another library brings threads of its own.
+    For many small systems, and where another library brings threads of its own. Without turns the second to enter would
+    take the limit of the first for the usual number, and restore that.
     """
     from threadpoolctl import threadpool_limits
 
-    now = _inside
-    with now.lock:
-        if not now.blas:
-            now.blas_limits = threadpool_limits(limits=1, user_api="blas")
-        now.blas += 1
-    try:
+    with _inside.blas, threadpool_limits(limits=1, user_api="blas"):
         yield
-    finally:
-        with now.lock:
-            now.blas -= 1
-            if not now.blas:
-                now.blas_limits.restore_original_limits()
 
 
 def _after_fork() -> None:
