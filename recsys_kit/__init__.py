@@ -9,6 +9,10 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from recsys_kit.threads import limit_spinning
+
+limit_spinning()  # before PyTorch is loaded
+
 PUBLIC = {  # name -> where it lives; a new public name is one more line
     "load_dataset": "recsys_kit.data",
     "split_interactions": "recsys_kit.data",

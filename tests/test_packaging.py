@@ -1,11 +1,13 @@
 """The files that install the workbook agree with each other, and importing it is light."""
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import pytest
 import yaml
@@ -55,6 +57,43 @@ def test_the_conda_environment_agrees_and_gives_a_reason_for_each_package():
     packages = [line for line in text.splitlines() if re.match(r"\s+- [a-z]", line) and not line.endswith(":")]
     without = [line for line in packages if " # " not in line.replace("  # ", " # ") and "conda-forge" not in line]
     assert without == []
+
+
+@pytest.mark.parametrize(
+    ("library", "module"),
+    [
+        ("papermill", "papermill.clientwrap"),
+        ("nbconvert", "nbconvert.filters.markdown_mistune"),
+        ("transformers", "transformers.trainer_pt_utils"),
+    ],
+)
+def test_a_library_whose_undocumented_modules_are_used_has_an_upper_bound(library, module):
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "recsys_kit").rglob("*.py"))
+    assert f"from {module} import" in sources
+    (requirement,) = [line for line in PROJECT["dependencies"] if plain(line) == library]
+    assert re.search(r",<\d+$", requirement)
+
+
+OTHER_PYTHONS = ("3.12", "3.13")  # the others that `requires-python` allows
+
+
+@pytest.mark.parametrize("number", OTHER_PYTHONS)
+def test_another_python_reads_every_file_and_imports_what_needs_no_library(number, tmp_path):
+    found = which(f"python{number}")
+    environment = os.environ | {"PYENV_VERSION": number, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    if not found or subprocess.run([found, "-c", ""], env=environment, capture_output=True).returncode:
+        pytest.skip(f"there is no Python {number} here")
+    code = """
+import compileall, warnings
+from importlib import import_module
+warnings.simplefilter("error")
+for name in ("recsys_kit", "recsys_kit.errors", "recsys_kit.threads", "recsys_kit.workbook.signals"):
+    import_module(name)
+ok = all(compileall.compile_dir(folder, quiet=1, force=True) for folder in ("recsys_kit", "tests", "benchmarks"))
+raise SystemExit(not ok)
+"""
+    result = subprocess.run([found, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_nothing_ties_the_project_to_one_machine():

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from recsys_kit.data.tables import as_ids, item_hash, listed, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
 from recsys_kit.recommenders.ranges import Range, check_parameters
+from recsys_kit.threads import one_torch_thread
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
 NEVER_TOLD = object()  # of item vectors: not even that there are none
@@ -76,6 +77,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     return best
 
 
+@one_torch_thread()
 def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Fill in the rows whose k-th score no further one equals; the numbers of the others."""
     import torch
@@ -97,7 +99,8 @@ def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
     if many:
         import torch
 
-        first = torch.topk(torch.from_numpy(keys), k, largest=False).values.numpy()
+        with one_torch_thread():
+            first = torch.topk(torch.from_numpy(keys), k, largest=False).values.numpy()
     else:
         first = np.sort(np.partition(keys, k - 1)[:, :k])
     columns = first & 0xFFFFFFFF

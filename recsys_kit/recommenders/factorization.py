@@ -8,15 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from recsys_kit.recommenders.base import Histories, Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix
-
-
-def _one_blas_thread() -> threadpool_limits:
-    """Where the matrices are small, or `implicit` brings its own threads, BLAS is held to one; it is let go after."""
-    return threadpool_limits(limits=1, user_api="blas")
+from recsys_kit.threads import one_blas_thread
 
 
 @dataclass
@@ -45,7 +40,7 @@ class ALS(Recommender):
         from implicit.cpu.als import AlternatingLeastSquares
 
         self.can_score = self.item_counts > 0
-        with _one_blas_thread():
+        with one_blas_thread():
             model = AlternatingLeastSquares(
                 factors=self.factors,
                 regularization=self.regularization,
@@ -58,7 +53,7 @@ class ALS(Recommender):
 
     def _score(self, histories: Histories) -> np.ndarray:
         had = histories.matrix(len(self.item_ids), self.history_decay)
-        with _one_blas_thread():
+        with one_blas_thread():
             users = self._user_factors(had)
         # in double precision, or what BLAS adds in another order in a larger batch would decide between near ties
         return (users.astype(np.float64) @ self.item_factors.T).astype(np.float32)
@@ -106,7 +101,7 @@ class BPR(Recommender):
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         self.can_score = self.item_counts > 0
-        with _one_blas_thread():
+        with one_blas_thread():
             model = BayesianPersonalizedRanking(
                 factors=self.factors,
                 learning_rate=self.learning_rate,

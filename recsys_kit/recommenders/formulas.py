@@ -32,6 +32,7 @@ from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
 from recsys_kit.recommenders.content import reduced, unit_rows
 from recsys_kit.recommenders.interactions import interaction_matrix
+from recsys_kit.threads import one_torch_thread
 
 if TYPE_CHECKING:  # torch takes a second to load: only when a formula is fitted or asked
     from torch import Tensor
@@ -85,6 +86,7 @@ class _Formula(Recommender):
             start += value.size
         return symbols
 
+    @one_torch_thread()
     def _learn(self, train: pd.DataFrame) -> None:
         import torch
 
@@ -156,6 +158,7 @@ class _ShopperFormula(_Formula):
         probability = self._probability(symbols, example.shopper[:, None], x1, x3)
         return _log_loss(probability[:, 0])
 
+    @one_torch_thread()
     def _score(self, histories: Histories) -> np.ndarray:
         import torch
 
@@ -220,6 +223,7 @@ class FormulaDeep(_Formula):
         taken = place[example.candidates[:, 0]]
         return torch.nn.functional.cross_entropy(example.shopper @ symbols["theta"], taken)
 
+    @one_torch_thread()
     def _score(self, histories: Histories) -> np.ndarray:
         """The logarithm of the formula: the same order, without underflow."""
         import torch
@@ -249,6 +253,7 @@ class _PairFormula(_Formula):
         value = self._value(symbols, content[example.partner][:, None], content[example.candidates].mT)
         return _log_loss(value[:, 0])
 
+    @one_torch_thread()
     def _score(self, histories: Histories) -> np.ndarray:
         import torch
 

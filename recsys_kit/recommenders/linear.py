@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_limits
 
 from recsys_kit.recommenders.base import Histories, Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
+from recsys_kit.threads import one_blas_thread
 
 
 @dataclass
@@ -47,7 +47,7 @@ class EASE(Recommender):
         if len(self.members) <= self.dense_up_to:
             self.weights = _all_on_all(gram, self.l2)
         else:
-            with threadpool_limits(limits=1, user_api="blas"):  # many small systems: threads would only wait
+            with one_blas_thread():  # many small systems: threads would only wait
                 self.weights = _each_on_its_neighbours(gram, self.l2, self.neighbours)
 
     def _score(self, histories: Histories) -> np.ndarray:

@@ -15,6 +15,7 @@ from recsys_kit.errors import DataError
 from recsys_kit.features.pretrained import pick_device, pick_dtype
 from recsys_kit.recommenders.base import Histories
 from recsys_kit.recommenders.validation import Validation
+from recsys_kit.threads import one_torch_thread
 
 if TYPE_CHECKING:
     from recsys_kit.recommenders.sequential import SequenceModel
@@ -194,6 +195,7 @@ def padded(items: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[
     return items[np.where(real, starts[:, None] + place, 0)], real
 
 
+@one_torch_thread()
 def train_network(
     model: "SequenceModel", known: list[np.ndarray | sparse.csr_matrix], validation: Validation | None
 ) -> list[float]:
@@ -280,6 +282,7 @@ def _rate(step: int, steps: int) -> float:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
+@one_torch_thread()
 def last_vectors(model: "SequenceModel", histories: Histories) -> np.ndarray:
     """`(B, D)` what the body makes of the last events of each history; zeros where there is none."""
     device = pick_device(model.device)

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
 from recsys_kit.recommenders.content import reduced
+from recsys_kit.threads import one_torch_thread
 
 if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitted
     from torch import Tensor
@@ -53,6 +54,7 @@ class TwoTowers(Recommender):
     learned = ("best_epoch",)
     state = ("items", "hidden", "hidden_bias", "out")  # (N, D); (D, H), (H,) and (H, D) of the MLP
 
+    @one_torch_thread()
     def _fit(
         self, train: pd.DataFrame, *, valid: pd.DataFrame | None = None, item_vectors: Vectors | None = None, **_: Any
     ) -> None:

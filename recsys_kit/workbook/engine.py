@@ -20,7 +20,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
-from recsys_kit.workbook.lock import INHERITED
+from recsys_kit.workbook.lock import CAN_INHERIT, INHERITED, for_kernel
 
 HEADLESS = {  # what a kernel gets unless the user has set it
     "HF_HUB_OFFLINE": "1",
@@ -137,10 +137,12 @@ class WatchedEngine(NBClientEngine):
     ) -> None:
         """Run all cells; `timeout_s` is for one cell. Sockets lie in the `private` folder: no ports, nobody else.
 
-        The kernel inherits the descriptor of the run's `lock`.
+        The kernel inherits the descriptor of the run's `lock`. Where there are no such sockets and descriptors
+        (Windows), it listens on ports of this machine, guarded by the key of its file, and knows its command's pid.
         """
         watch.notebook = nb_man.nb
-        sockets = Config({"KernelManager": {"transport": "ipc", "connection_file": f"{private}/kernel.json"}})
+        transport = "ipc" if CAN_INHERIT else "tcp"
+        sockets = Config({"KernelManager": {"transport": transport, "connection_file": f"{private}/kernel.json"}})
         client = Client(
             nb_man,
             config=sockets,
@@ -153,8 +155,9 @@ class WatchedEngine(NBClientEngine):
             on_cell_executed=watch.executed,
         )
         client.watch = watch
-        environment = {**kernel_environment(), INHERITED: str(lock)}
-        client.execute(env=environment, cwd=str(folder), stdout=log, stderr=log, pass_fds=(lock,))
+        environment = {**kernel_environment(), INHERITED: for_kernel(lock)}
+        inherited = {"pass_fds": (lock,)} if CAN_INHERIT else {}
+        client.execute(env=environment, cwd=str(folder), stdout=log, stderr=log, **inherited)
 
 
 papermill_engines.register("recsys_kit", WatchedEngine)

@@ -4,7 +4,6 @@ Beside it lies `run.json.sha256`. It is written first and names the old and the 
 place, so that a kill at any moment leaves a pair that agrees.
 """
 
-import fcntl
 import hashlib
 import json
 import time
@@ -13,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from recsys_kit.errors import IntegrityError
-from recsys_kit.workbook.storage import json_text, sha256_of, write_atomically, write_json
+from recsys_kit.workbook.storage import json_text, sha256_of, write_atomically, write_json, writing
 
 SCHEMA_VERSION = 2
 TRIES = 20
@@ -74,8 +75,9 @@ def _checksums(folder: Path) -> list[str]:
 @contextmanager
 def edit_manifest(folder: Path) -> Iterator[dict[str, Any]]:
     """Read the manifest, let the caller change it, write it back; one writer at a time."""
-    with (folder / ".edit").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with writing(folder / ".edit"):
+        turn = FileLock(folder / ".edit").acquire(poll_interval=0.01)
+    with turn:
         manifest = read_manifest(folder)
         before = json_text(manifest)
         yield manifest

@@ -106,6 +106,13 @@ def library_versions() -> dict[str, str]:
     return found
 
 
+def usable_cores() -> int:
+    """The cores that this process may use; all of the machine where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return getattr(os, "process_cpu_count", os.cpu_count)() or 1
+
+
 def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
     """RK-308 where the folder holds a run of another data set and nobody said that this one is meant."""
     try:
@@ -311,7 +318,7 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     folder = resolve(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     versions = library_versions()
-    hardware = {"machine": platform.machine(), "cores": len(os.sched_getaffinity(0))}
+    hardware = {"machine": platform.machine(), "cores": usable_cores()}
     with nullcontext() if lock.is_inherited(folder) else lock.hold(folder), edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
         status = {"status": "running"} if lock.is_inherited(folder) else {"status": "opened_by_hand"}

@@ -1,10 +1,12 @@
 """Files of a run: written whole or not at all, and known by their hash."""
 
+import errno
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys_kit.errors import ArtifactError
+
 ABSENT = "absent"
 TEMPORARY = ".writing-"
+NOT_WRITABLE = {
+    getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EFBIG", "ENOTDIR", "EIO")
+    if hasattr(errno, name)
+}  # fmt: skip
 
 
 def sha256_of(path: Path) -> str:
@@ -25,7 +33,7 @@ def sha256_of(path: Path) -> str:
 def hashes_of(path: Path, root: Path) -> dict[str, str]:
     """The digest of a file, or of each file in a folder, by its name below `root`; empty where there is nothing."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
-    return {str(file.relative_to(root)): sha256_of(file) for file in files if not file.is_dir()}
+    return {file.relative_to(root).as_posix(): sha256_of(file) for file in files if not file.is_dir()}
 
 
 def digest_of(hashes: dict[str, str]) -> str:
@@ -40,20 +48,45 @@ def digest_of(hashes: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the disk refuses becomes `ArtifactError` RK-505: it is read-only or full, or the folder is another's."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in NOT_WRITABLE:
+            raise
+        raise ArtifactError(
+            "RK-505",
+            f"{path} cannot be written: {problem.strerror}; expected a folder of yours on a disk with room.",
+            "Make room or pass another folder with --out.",
+        ) from problem
+
+
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename: readers see all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
-        temporary = Path(folder) / path.name
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    flush_folder(path.parent)
+    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename: readers see all or nothing.
+
+    Raises `ArtifactError` (RK-505) where the disk refuses.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
+            temporary = Path(folder) / path.name
+            write(temporary)
+            _flush(temporary)
+            temporary.replace(path)
+        flush_folder(path.parent)
+
+
+def _flush(file: Path) -> None:
+    with file.open("r+b") as written:  # Windows flushes only what is open for writing
+        os.fsync(written.fileno())
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Make the names in a folder survive a power cut; not on Windows, which cannot open a folder."""
+    if os.name != "posix":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -63,17 +96,17 @@ def flush_folder(folder: Path) -> None:
 
 def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
     """Let `save` make a folder beside `path`, flush its files to disk, then put it in the old one's place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as temporary:
-        new = Path(temporary) / path.name
-        save(new)
-        for file in (file for file in new.rglob("*") if file.is_file()):
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-        if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
-            path.rename(Path(temporary) / "old")
-        new.rename(path)
-    flush_folder(path.parent)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as temporary:
+            new = Path(temporary) / path.name
+            save(new)
+            for file in (file for file in new.rglob("*") if file.is_file()):
+                _flush(file)
+            if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
+                path.rename(Path(temporary) / "old")
+            new.rename(path)
+        flush_folder(path.parent)
 
 
 def json_text(value: Any) -> str:
