@@ -302,8 +302,11 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on.
 
     A chapter that is opened by hand is no longer what a command made: the next command runs it anew. While a command
-    works in the folder it is refused (RK-501).
+    works in the folder it is refused (RK-501). In a notebook, its parameters are checked first (RK-303, RK-307).
     """
+    from recsys_kit.workbook.parameters import check_parameters
+
+    check_parameters(chapter, _notebook_variables())
     if profile not in PROFILES:
         raise ParameterError(
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
@@ -321,3 +324,11 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         + " ".join(f"{k} {v}" for k, v in versions.items())
     )
     return Run(folder, chapter, seed, profile)
+
+
+def _notebook_variables() -> Mapping[str, Any]:
+    """The variables of the notebook that we are called from; none outside of one."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns if shell else {}
