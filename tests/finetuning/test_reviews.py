@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -160,6 +162,18 @@ def test_parts_keep_to_their_caps_and_to_the_labels_of_train():
 def test_a_class_that_the_test_lacks_does_not_count():
     confusion = scores.confusion_counts(np.array([0, 1]), np.array([0, 1]), 3)
     assert scores.macro_f1(confusion) == 1.0
+
+
+def test_a_class_that_is_predicted_and_never_there_counts_as_in_scikit_learn():
+    true, found = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
+    ours = scores.report(true, found, list("abcd"))
+    assert ours["macro_f1"]["value"] == pytest.approx(f1_score(true, found, average="macro"))  # .556; without c .833
+    rows = {row["label"]: row for row in ours["per_class"]}
+    assert (rows["c"]["f1"]["value"], rows["c"]["precision"]["value"]) == (0.0, 0.0)
+    assert "recall" not in rows["c"]
+    assert rows["d"] == {"label": "d", "support": 0}
+    json.dumps(ours, allow_nan=False)
+    assert scores.report_table(ours).set_index("label").loc["c", "recall"] == "-"
 
 
 def test_a_paired_difference_is_surer_than_two_intervals():
