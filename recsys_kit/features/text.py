@@ -17,17 +17,15 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recsys_kit.errors import ArtifactError, DataError
-from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
+from recsys_kit.features.batches import fixed_shape_batches
 from recsys_kit.features.cache import VectorCache
 from recsys_kit.features.pretrained import (
     DEFAULT_MODEL,
     files_of,
     find_model,
-    load_pretrained,
-    load_tokenizer,
+    load_sentence_model,
     pick_device,
     pick_dtype,
-    quiet,
 )
 from recsys_kit.features.vectors import Encoder, Vectors, nearest_items, nearest_neighbour_accuracy
 
@@ -36,6 +34,7 @@ __all__ = [
     "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
 ]  # fmt: skip
 
+FEW_TEXTS = 4  # at most so many texts without a cache are computed one by one: a query waits for no other row
 FLUSH_EVERY = 512  # texts between two writes of the cache: what an interruption costs at most
 
 
@@ -140,9 +139,11 @@ class EncodingReport:
 class LanguageModel:
     """A pretrained model as a text encoder: tokens in, one pooled row of unit length out.
 
-    Every batch has the same number of rows (filled up with copies), and a length rounded up to eight tokens that
-    depends on the text alone: so a row is the same, bit for bit, alone or in company, now or after an interruption.
-    Another `batch_size`, processor or dtype moves it a little (cosine above 0.9999; 0.999 between the two dtypes).
+    The folder decides how a text is read (prompt, lower case, pooling, dense layers), as in sentence-transformers.
+    Every batch has the same number of rows (filled up with copies) and a rounded length that depends on the text
+    alone: on one processor a row is the same, bit for bit, in any company, now or after an interruption.
+    A call of at most four texts without a cache (a query) computes each as a batch of one, which is quicker. That,
+    another `batch_size` or another processor moves a row a little (cosine above 0.9999; 0.999 between the dtypes).
 
     Args:
         language_model: "minilm", a folder, or a Hugging Face name in the local cache.
@@ -162,20 +163,16 @@ class LanguageModel:
         dtype: str = "",
     ) -> None:
         import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers import AutoModel
 
-        folder = find_model(language_model)
-        whole = load_pretrained(AutoModel, language_model)  # refuses what sentence-transformers would fill at random
         self.name, self.device = language_model, pick_device(device)
         self.dtype = dtype or pick_dtype(self.device)
-        self.tokenizer = load_tokenizer(language_model, whole)
-        with quiet():
-            self._model = SentenceTransformer(str(folder), device=self.device, local_files_only=True).eval()
+        self._model = load_sentence_model(language_model, self.device)
         self._model.to(getattr(torch, self.dtype))
-        self.max_length = min(max_length, self._model.max_seq_length or max_length)
+        self.tokenizer = self._model.tokenizer
+        self.max_length = min(max_length, self.tokenizer.model_max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
-        self.weights_hash = _hash_files(files_of(folder))
+        self.prompt = self._model.prompts.get(self._model.default_prompt_name) or ""  # E5's "passage: " and the like
+        self.weights_hash = _hash_files(files_of(find_model(language_model)))
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0)
 
     @property
@@ -185,8 +182,12 @@ class LanguageModel:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with whatever changes a row: weights, length, dtype, the kind of device, rows a batch."""
-        parts = (self.weights_hash, self.max_length, self.dtype, self.device.split(":")[0], self.batch_size)
+        """Changes with whatever changes a row: files, length, dtype, the kind of device, rows a batch."""
+        device = self.device.split(":")[0]
+        parts: tuple = (self.weights_hash, self.max_length, self.dtype, device, self.batch_size)
+        lower = getattr(self._model[0], "do_lower_case", False)
+        if self.prompt or lower:  # the files say so too, but rows made before these were obeyed must not be found
+            parts += (self.prompt, lower)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
@@ -216,12 +217,18 @@ class LanguageModel:
         return model
 
     def tokens(self, text: str) -> list[str]:
-        """The sub-word tokens that the model reads, cut at `max_length`."""
-        return self.tokenizer.convert_ids_to_tokens(self._token_ids([text])[0][0])
+        """The sub-word tokens that the model reads, cut at `max_length`; those of the model's own prompt come first."""
+        return self.tokenizer.convert_ids_to_tokens(
+            self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)["input_ids"]
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Tokens of each text before the cut, [CLS] and [SEP] included."""
-        return np.array([count for _, count in self._token_ids(texts)], dtype=int)
+        return np.array([len(ids) for ids in self._whole_ids(texts)], dtype=int)
+
+    def _whole_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        prompted = [self.prompt + text for text in texts]
+        return self.tokenizer(prompted, truncation=False, verbose=False)["input_ids"] if prompted else []
 
     def encode(self, texts: Sequence[str], *, cache: str | Path | None = None, progress: bool = False) -> np.ndarray:
         """(N, D) float32, rows of unit length, zeros where a text is empty. `self.report` says what was done.
@@ -236,9 +243,10 @@ class LanguageModel:
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         rows = VectorCache(cache, self.fingerprint) if cache is not None else VectorCache(None, "")
         known = {text: row for text in unique if (row := rows.get(text)) is not None}
-        tokens = dict(zip(unique, self._token_ids(unique), strict=True))
-        todo = {text: ids for text, (ids, _) in tokens.items() if text not in known}
-        for text, row in self._compute(todo, progress=progress):
+        counts = dict(zip(unique, self.token_counts(unique).tolist(), strict=True))
+        todo = {text: count for text, count in counts.items() if count and text not in known}
+        few = cache is None and len(todo) <= FEW_TEXTS
+        for text, row in self._compute(todo, 1 if few else self.batch_size, progress=progress):
             known[text] = row
             rows.add(text, row, flush_every=FLUSH_EVERY)
         rows.flush()
@@ -248,9 +256,9 @@ class LanguageModel:
                 values[index] = known[text]
         self.report = EncodingReport(
             texts=len(texts),
-            empty=sum(not text.strip() for text in texts),
-            truncated=sum(tokens[text][1] > self.max_length for text in texts if text in tokens),
-            cached=len(unique) - len(todo),
+            empty=sum(not counts.get(text) for text in texts),
+            truncated=sum(counts.get(text, 0) > self.max_length for text in texts),
+            cached=sum(count > 0 for count in counts.values()) - len(todo),
             computed=len(todo),
             seconds=time.perf_counter() - start,
         )
@@ -261,36 +269,30 @@ class LanguageModel:
         values = self.encode(texts.tolist(), cache=cache, progress=progress)
         return Vectors(texts.index.tolist(), values, self.how)
 
-    def _token_ids(self, texts: Sequence[str]) -> list[tuple[list[int], int]]:
-        """Token ids cut at `max_length`, and the count before the cut."""
-        if not texts:
-            return []
-        full = self.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-        if all(len(ids) <= self.max_length for ids in full):
-            return [(ids, len(ids)) for ids in full]
-        cut = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
-        return [(ids, len(whole)) for ids, whole in zip(cut, full, strict=True)]
-
-    def _compute(self, token_ids: dict[str, list[int]], *, progress: bool) -> Iterator[tuple[str, np.ndarray]]:
+    def _compute(self, counts: dict[str, int], batch_size: int, *, progress: bool) -> Iterator[tuple[str, np.ndarray]]:
         """Rows batch by batch, longest texts first: what does not fit in memory fails at once."""
         from tqdm.auto import tqdm
 
-        texts, ids = list(token_ids), list(token_ids.values())
-        batches = fixed_shape_batches([len(one) for one in ids], self.batch_size, self.max_length)
+        texts, on_gpu = list(counts), self.device != "cpu"
+        batches = fixed_shape_batches(list(counts.values()), batch_size, self.max_length, doubling=on_gpu)
         with tqdm(total=len(texts), desc="encoding", unit="text", disable=not (progress and texts)) as bar:
             for rows, length in batches:
-                values = self._forward([ids[row] for row in rows], length)
+                values = self._forward([texts[row] for row in rows], (batch_size, length))
                 yield from zip((texts[row] for row in rows), values, strict=True)
                 bar.update(len(rows))
 
-    def _forward(self, token_ids: list[list[int]], length: int) -> np.ndarray:
-        """One batch of fixed shape (batch_size, length) -> (rows given, D) of unit length."""
+    def _forward(self, texts: list[str], shape: tuple[int, int]) -> np.ndarray:
+        """One batch of exactly `shape` (B, L), filled up with copies of the first text -> (texts given, D)."""
         import torch
+        from sentence_transformers.util import batch_to_device
 
-        padded = pad_to_shape(self.tokenizer, token_ids, (self.batch_size, length)).to(self.device)
+        n_rows, length = shape
+        fixed = {"text": {"padding": "max_length", "truncation": True, "max_length": length}}
+        filled = texts + texts[:1] * (n_rows - len(texts))
+        batch = self._model.preprocess(filled, prompt=self.prompt or None, processing_kwargs=fixed)
         with torch.inference_mode():
-            pooled = self._model(dict(padded))["sentence_embedding"]
-        values = pooled[: len(token_ids)].float().cpu().numpy()
+            pooled = self._model(batch_to_device(batch, self._model.device))["sentence_embedding"]
+        values = pooled[: len(texts), : self.dim].float().cpu().numpy()
         return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
