@@ -247,15 +247,6 @@ def _wrong_type(parameter: Parameter, value: Any, chapter: str, tip: str = "") -
     )
 
 
-def limit(setting: int, profile: str, *, quick: int) -> int:
-    """How many rows a chapter may use; 0 means all of them. A setting other than 0 is obeyed in every profile.
-
-    >>> limit(0, "quick", quick=2000), limit(0, "full", quick=2000), limit(500, "full", quick=2000)
-    (2000, 0, 500)
-    """
-    return setting or (quick if profile == "quick" else 0)
-
-
 def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
     name, meaning = parameter.name, f"It means: {parameter.help or 'see the notebook'}."
     if name in CHOICES and value not in CHOICES[name]:

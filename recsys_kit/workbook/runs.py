@@ -258,6 +258,15 @@ class Run:
         """Say that the chapter depends on these files outside of the run, such as the weights of a language model."""
         self._note("files", {str(path): sha256_of(path) for path in files})
 
+    def limit(self, setting: int, *, quick: int) -> int:
+        """How many rows a chapter may use; 0 means all. A setting other than 0 is obeyed in every profile.
+
+        >>> run = Run(Path("runs/toyshop"), "03_finetuning", seed=7, profile="quick")
+        >>> run.limit(0, quick=2000), run.limit(500, quick=2000), run.limit(5000, quick=2000)
+        (2000, 500, 5000)
+        """
+        return setting or (quick if self.profile == "quick" else 0)
+
     def skip(self, section: str, reason: str) -> None:
         """Say in one sentence why a section has nothing to work on; the command and the page repeat it."""
         from IPython.display import Markdown, display
