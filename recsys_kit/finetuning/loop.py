@@ -1,23 +1,28 @@
 """The one training loop, on accelerate: epochs, validation, best epoch kept, resumed after an interruption.
 
 Every epoch starts from its own seed, so that a run that was interrupted and goes on ends with the same weights as
-one that was not. Checkpoints are safetensors and JSON; nothing pickled is ever loaded.
+one that was not. Checkpoints are safetensors and JSON; nothing pickled is ever loaded. Several processes (torchrun)
+share the batches of an epoch; only the main process writes the checkpoint.
 """
 
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import accelerate
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
+import transformers
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import patch_environment, set_seed
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -45,16 +50,22 @@ class TrainingPlan:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ParameterError("RK-307", f"epochs is {self.epochs}; expected at least 1.", "Pass epochs=2.")
-        if not self.learning_rate > 0:
-            raise ParameterError(
-                "RK-307", f"learning_rate is {self.learning_rate}; expected above 0.", "Pass learning_rate=1e-4."
-            )
-        if self.batch_size < 1:
-            raise ParameterError("RK-307", f"batch_size is {self.batch_size}; expected at least 1.", "Pass 16.")
-        if not 0 <= self.warmup_share < 1:
-            raise ParameterError("RK-307", f"warmup_share is {self.warmup_share}; expected 0 to 1.", "Pass 0.1.")
+        for name, allowed, rule, example in (
+            ("epochs", _is_whole(self.epochs) and self.epochs > 0, "at least 1", 2),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0", 1e-4),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0", 0.01),
+            ("warmup_share", 0 <= self.warmup_share <= 1, "0 to 1", 0.1),
+            ("max_grad_norm", self.max_grad_norm > 0, "above 0", 1.0),  # infinity: no gradient is cut
+            ("batch_size", _is_whole(self.batch_size) and self.batch_size > 0, "at least 1", 16),
+            ("seed", _is_whole(self.seed) and self.seed >= 0, "at least 0", 7),
+        ):
+            if not allowed:
+                problem = f"{name} is {getattr(self, name)}; expected {rule}."
+                raise ParameterError("RK-307", problem, f"Pass {name}={example}.")
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def train_epoch(
@@ -65,9 +76,9 @@ def train_epoch(
     scheduler: Any,
     plan: TrainingPlan,
 ) -> float:
-    """One pass over the training batches; returns the mean loss."""
+    """One pass over the training batches; returns the mean loss of a row."""
     model.train()
-    losses = []
+    losses = []  # of each row
     for batch in tqdm(batches, desc="training", leave=False):
         rows = batch.pop("rows")
         loss = model(**batch).loss  # a scalar: how surprised the model is by the labels
@@ -77,8 +88,8 @@ def train_epoch(
         optimizer.step()  # AdamW moves the weights
         scheduler.step()  # the learning rate of the next step
         optimizer.zero_grad()
-        losses.append(loss.item())
-    return float(np.mean(losses))
+        losses.append(loss.detach().repeat(len(rows)))
+    return accelerator.gather(torch.cat(losses)).mean().item()
 
 
 def check_finite(loss: torch.Tensor, rows: torch.Tensor, *, step: int) -> None:
@@ -94,18 +105,17 @@ def check_finite(loss: torch.Tensor, rows: torch.Tensor, *, step: int) -> None:
 def validate(
     accelerator: Accelerator, model: nn.Module, batches: Iterable[dict]
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Mean loss, labels (N,) and predictions (N,) over the batches; no gradient, no dropout."""
+    """Mean loss of a row, labels (N,) and predictions (N,) of all batches; no gradient, no dropout."""
     model.eval()
-    losses, labels, predictions = [], [], []
+    results = []
     for batch in batches:
-        batch.pop("rows")
+        rows = batch.pop("rows")
         with torch.inference_mode():
             output = model(**batch)
-        found, true = accelerator.gather_for_metrics((output.logits.argmax(dim=-1), batch["labels"]))
-        losses.append(output.loss.item())
-        predictions.append(found.cpu().numpy())
-        labels.append(true.cpu().numpy())
-    return float(np.mean(losses)), np.concatenate(labels), np.concatenate(predictions)
+        mine = output.loss.repeat(len(rows)), batch["labels"], output.logits.argmax(dim=-1)
+        results.append([values.cpu().numpy() for values in accelerator.gather_for_metrics(mine)])
+    losses, labels, predictions = map(np.concatenate, zip(*results, strict=True))
+    return float(losses.mean()), labels, predictions
 
 
 def fit_model(
@@ -129,33 +139,56 @@ def fit_model(
         score: labels, predictions -> higher is better; the best epoch is the first with the highest.
         checkpoint: a folder for the state of each epoch; a call with the same plan and `data_key` goes on from it.
         data_key: names the data, so that a checkpoint of other data is not taken for ours.
-        device: "cpu" keeps a GPU out.
+        device: such as "cpu" or "cuda:1"; "" takes a GPU where there is one. Several processes take a GPU each.
 
     Returns:
         One row per epoch: epoch, train_loss, valid_loss, valid_score, best (bool).
     """
-    from recsys_kit.features.pretrained import pick_device, pick_dtype
+    from recsys_kit.features.pretrained import pick_device
 
-    device = pick_device(device)
-    precision = "bf16" if pick_dtype(device) == "bfloat16" else "no"
-    accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+    accelerator = make_accelerator(pick_device(device))
     optimizer = torch.optim.AdamW(_decay_groups(model, plan.weight_decay), lr=plan.learning_rate)
     steps = plan.epochs * len(train_batches)
     scheduler = get_scheduler("linear", optimizer, round(plan.warmup_share * steps), steps)
     prepared = accelerator.prepare(model, optimizer, train_batches, valid_batches, scheduler)
-    state = _TrainingState(*prepared[:2], prepared[4], checkpoint, _key(plan, data_key))
     trained, optimizer, train_batches, valid_batches, scheduler = prepared
-    for epoch in range(state.resume(), plan.epochs):
+    key = _key(plan, data_key, accelerator)
+    state = _TrainingState(model, optimizer, scheduler, checkpoint, key, writes=accelerator.is_main_process)
+    with accelerator.main_process_first():  # the others find what the main process has left
+        first_epoch = state.resume()
+    for epoch in range(first_epoch, plan.epochs):
         set_seed(plan.seed + epoch)
         train_batches.set_epoch(epoch)
         train_loss = train_epoch(accelerator, trained, train_batches, optimizer, scheduler, plan)
         valid_loss, labels, predictions = validate(accelerator, trained, valid_batches)
         state.end_epoch(epoch, train_loss=train_loss, valid_loss=valid_loss, valid_score=score(labels, predictions))
+        accelerator.wait_for_everyone()  # until the main process has written
     accelerator.unwrap_model(trained, keep_fp32_wrapper=False)
     model.load_state_dict(state.best_weights)
     model.eval()
     state.remove()
     return state.history
+
+
+def make_accelerator(device: str) -> Accelerator:
+    """An accelerator for exactly this device; under torchrun each process gets its own.
+
+    >>> str(make_accelerator("cpu").device)
+    'cpu'
+    """
+    from recsys_kit.features.pretrained import pick_dtype
+
+    options: dict[str, Any] = {
+        "mixed_precision": "bf16" if pick_dtype(device) == "bfloat16" else "no",
+        "cpu": device == "cpu",
+        # layers that the head does not use, such as a pooler, get no gradient in any process
+        "kwargs_handlers": [DistributedDataParallelKwargs(find_unused_parameters=True)],
+    }
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return Accelerator(**options)
+    AcceleratorState._reset_state(reset_partial_state=True)  # else the first device of the process is used for ever
+    with patch_environment(ACCELERATE_TORCH_DEVICE=device):
+        return Accelerator(**options)
 
 
 def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -167,15 +200,21 @@ def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]
     ]
 
 
-def _key(plan: TrainingPlan, data_key: str) -> str:
-    return hashlib.sha256(json.dumps([asdict(plan), data_key], sort_keys=True).encode()).hexdigest()
+def _key(plan: TrainingPlan, data_key: str, accelerator: Accelerator) -> str:
+    """Changes with whatever changes the weights of an epoch: plan, data, arithmetic, processes, libraries."""
+    arithmetic = [accelerator.device.type, accelerator.mixed_precision, accelerator.num_processes]
+    libraries = [torch.__version__, transformers.__version__, accelerate.__version__]
+    made_of = [asdict(plan), data_key, arithmetic, libraries]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 class _TrainingState:
-    """Weights, optimizer, schedule and history after each epoch, in memory and on disk."""
+    """Weights, optimizer, schedule and history after each epoch, in memory and (where it `writes`) on disk."""
 
-    def __init__(self, model: nn.Module, optimizer: Any, scheduler: Any, folder: str | Path | None, key: str) -> None:
-        self.model, self.optimizer, self.scheduler, self.key = model, optimizer, scheduler, key
+    def __init__(
+        self, model: nn.Module, optimizer: Any, scheduler: Any, folder: str | Path | None, key: str, *, writes: bool
+    ) -> None:
+        self.model, self.optimizer, self.scheduler, self.key, self.writes = model, optimizer, scheduler, key, writes
         self.folder = Path(folder) if folder is not None else None
         self.best_weights: dict[str, torch.Tensor] = {}
         self._epochs: list[dict[str, Any]] = []
@@ -189,7 +228,7 @@ class _TrainingState:
         self._epochs.append({"epoch": epoch + 1, **results})
         if self.history.best.iloc[-1]:
             self.best_weights = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
-        if self.folder is not None:
+        if self.folder is not None and self.writes:
             self._save(self.folder / f"epoch-{epoch + 1:03d}")
 
     def resume(self) -> int:
@@ -200,11 +239,12 @@ class _TrainingState:
                     return len(self._epochs)
             except (OSError, ValueError, KeyError, SafetensorError):
                 pass  # cut short by a crash: the epoch before it is whole
-            shutil.rmtree(folder)
+            if self.writes:
+                shutil.rmtree(folder)
         return 0
 
     def remove(self) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self.writes:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _save(self, folder: Path) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from recsys_kit.finetuning.reviews import class_indices
+
 
 def word_shares(classifier: Any, text: str, label: str) -> pd.Series:
     """How much each word spoke for `label`: its probability minus that of the text without the word (occlusion).
@@ -15,7 +17,8 @@ def word_shares(classifier: Any, text: str, label: str) -> pd.Series:
     >>> bool(word_shares(model, "bad mug", "1")["bad"] > 0)
     True
     """
+    (place,) = class_indices([label], classifier.classes)
     words = text.split()
     without = [" ".join(words[:index] + words[index + 1 :]) for index in range(len(words))]
-    column = classifier.predict_proba([text, *without])[:, classifier.classes.index(label)]
+    column = classifier.predict_proba([text, *without])[:, place]
     return pd.Series(column[0] - column[1:], index=words, dtype=float)

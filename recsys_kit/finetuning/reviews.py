@@ -5,7 +5,7 @@ All three share one interface: `fit(texts, labels)`, then `predict_proba(texts)`
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,18 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from recsys_kit.data.splitting import PARTS
-from recsys_kit.errors import DataError
-from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
+from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape, rounded_length
 from recsys_kit.features.pretrained import (
     DEFAULT_MODEL,
+    files_of,
+    find_model,
     load_pretrained,
     load_tokenizer,
     pick_device,
     pick_dtype,
     quiet,
+    token_ids,
 )
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.finetuning.loop import TrainingPlan, fit_model
@@ -59,7 +62,57 @@ def labels_of(reviews: pd.DataFrame) -> pd.Series:
 
 
 def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value).strip()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        return str(value).strip()
+    return str(int(value)) if value // 1 == value else str(value)
+
+
+def as_texts(texts: Iterable[str]) -> list[str]:
+    """The texts as a list: of a list, an array, a Series, a generator ...
+
+    Raises:
+        DataError: RK-375 where it is one string, or holds something else than strings.
+
+    >>> as_texts(text for text in ("a mug", ""))
+    ['a mug', '']
+    """
+    if isinstance(texts, str | bytes):
+        shown = repr(texts[:40])
+        raise DataError("RK-375", f"texts is one string ({shown}); expected a list of texts.", f"Pass [{shown}].")
+    found = list(texts)
+    for place, text in enumerate(found):
+        if not isinstance(text, str):
+            problem = f"text {place} is {text!r}; expected a string."
+            raise DataError("RK-375", problem, "Pass '' for a review without words.")
+    return found
+
+
+def as_labels(labels: Iterable[Any]) -> list[str]:
+    """The labels as strings: 5, 5.0 and NumPy's 5 are "5".
+
+    Raises:
+        DataError: RK-376 where it is one string, or a label is missing.
+
+    >>> as_labels(np.array([5, 1]))
+    ['5', '1']
+    """
+    if isinstance(labels, str | bytes):
+        raise DataError("RK-376", f"labels is one string ({labels[:40]!r}); expected a list.", "Pass one a text.")
+    found = list(labels)
+    missing = [place for place, label in enumerate(found) if pd.isna(label)]
+    if missing:
+        problem = f"{len(missing)} labels are missing, such as label {missing[0]}; expected one a text."
+        raise DataError("RK-376", problem, "Leave these texts out.")
+    return [_label(label) for label in found]
+
+
+def as_pairs(texts: Iterable[str], labels: Iterable[Any], what: str = "training") -> tuple[list[str], list[str]]:
+    """Texts and their labels; RK-377 where there are none, or not as many of one as of the other."""
+    texts, labels = as_texts(texts), as_labels(labels)
+    if len(texts) != len(labels) or not texts:
+        problem = f"{what} has {len(texts)} texts and {len(labels)} labels; expected as many of both, at least one."
+        raise DataError("RK-377", problem, "Pass one label a text.")
+    return texts, labels
 
 
 def names_its_label(titles: pd.Series, labels: pd.Series) -> pd.Series:
@@ -81,7 +134,7 @@ def classes_of(labels: Sequence[str]) -> list[str]:
     >>> classes_of(["10", "5", "5", "1"])
     ['1', '5', '10']
     """
-    found = sorted(set(labels))
+    found = sorted(set(as_labels(labels)))
     try:
         return sorted(found, key=float)
     except ValueError:
@@ -97,12 +150,12 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     >>> class_indices(["5", "1"], ["1", "5"])
     array([1, 0])
     """
-    place = {name: index for index, name in enumerate(classes)}
+    place, labels = {name: index for index, name in enumerate(classes)}, as_labels(labels)
     unknown = [label for label in labels if label not in place]
     if unknown:
         raise DataError(
             "RK-192",
-            f"{len(unknown)} labels were not seen in training: {sorted(set(map(str, unknown)))[:5]}; "
+            f"{len(unknown)} labels were not seen in training: {sorted(set(unknown))[:5]}; "
             f"expected one of {list(classes)}.",
             "Leave these reviews out (labels.isin(classes)) or train on reviews that have them.",
         )
@@ -141,6 +194,7 @@ class MajorityClassifier:
 
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> "MajorityClassifier":
         """Count the labels."""
+        _, labels = as_pairs(texts, labels)
         self.classes = classes_of(labels)
         counts = np.bincount(class_indices(labels, self.classes), minlength=len(self.classes))
         self.shares = counts / counts.sum()
@@ -148,7 +202,7 @@ class MajorityClassifier:
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, classes), every row the same."""
-        return np.tile(self.shares, (len(texts), 1))
+        return np.tile(self.shares, (len(as_texts(texts)), 1))
 
     def predict(self, texts: Sequence[str]) -> list[str]:
         """The most probable label of each text."""
@@ -165,6 +219,7 @@ class TfidfClassifier:
 
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> "TfidfClassifier":
         """Learn the words and their weights."""
+        texts, labels = as_pairs(texts, labels)
         self.classes = classes_of(labels)
         self._encoder = fit_tfidf(texts, phrase_length=2, min_texts=2)
         self._model = LogisticRegression(class_weight="balanced", max_iter=1000)
@@ -173,7 +228,7 @@ class TfidfClassifier:
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, classes), rows sum to one."""
-        return self._model.predict_proba(self._encoder.encode(texts))
+        return self._model.predict_proba(self._encoder.encode(as_texts(texts)))
 
     def predict(self, texts: Sequence[str]) -> list[str]:
         """The most probable label of each text."""
@@ -184,15 +239,23 @@ class ReviewDataset(Dataset):
     """One row per review: its token ids (cut at `max_length`), the index of its label, and its own number.
 
     The tutorial stored every review as `max_length` tokens; here a row is as long as its text, and `collate` pads a
-    batch to its longest row.
+    batch to its longest row (with `few_widths`, for a GPU, on to the next of 8, 16, 32, 64 ... tokens).
     """
 
     def __init__(
-        self, texts: Sequence[str], labels: Sequence[str], classes: Sequence[str], tokenizer: Any, *, max_length: int
+        self,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        classes: Sequence[str],
+        tokenizer: Any,
+        *,
+        max_length: int,
+        few_widths: bool = False,
     ) -> None:
-        self.token_ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+        self.max_length = min(max_length, tokenizer.model_max_length)
+        self.token_ids = token_ids(tokenizer, texts, self.max_length)
         self.labels = class_indices(labels, classes)
-        self.tokenizer = tokenizer
+        self.tokenizer, self.few_widths = tokenizer, few_widths
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -207,7 +270,10 @@ class ReviewDataset(Dataset):
 
     def collate(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Rows -> one batch: input_ids and attention_mask (B, longest), labels (B,), rows (B,)."""
-        batch = self.tokenizer.pad({"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt")
+        ids = [row["input_ids"] for row in rows]
+        width = max(map(len, ids))
+        width = rounded_length(width, self.max_length, doubling=True) if self.few_widths else width
+        batch = pad_to_shape(self.tokenizer, ids, (len(ids), width))
         batch = {name: batch[name] for name in ("input_ids", "attention_mask")}
         return {**batch, **{name: torch.tensor([row[name] for row in rows]) for name in ("labels", "rows")}}
 
@@ -293,7 +359,7 @@ class ReviewClassifier:
     Args:
         language_model: "minilm", a folder, or a Hugging Face name in the local cache.
         plan: how long and how hard to train.
-        max_length: tokens read of a review.
+        max_length: tokens read of a review; fewer where the language model has not as many positions.
         train_tokens: train the token table too.
         device: "" takes a GPU where there is one.
     """
@@ -311,6 +377,7 @@ class ReviewClassifier:
         self.max_length, self.train_tokens, self.device = max_length, train_tokens, device
         self.classes: list[str] = []
         self.history = pd.DataFrame()
+        self.model: MeanPooledClassifier | None = None
 
     def fit(
         self,
@@ -330,16 +397,20 @@ class ReviewClassifier:
             valid_labels: their labels, all seen in training.
             checkpoint: a folder that lets an interrupted training go on.
         """
-        self.classes = classes_of(labels)
-        if len(self.classes) < 2:
+        texts, labels = as_pairs(texts, labels)
+        valid_texts, valid_labels = as_pairs(valid_texts, valid_labels, "validation")
+        classes = classes_of(labels)
+        if len(classes) < 2:
             raise DataError(
                 "RK-193",
-                f"every one of the {len(labels)} training reviews has the label {self.classes}; expected two or more.",
+                f"every one of the {len(labels)} training reviews has the label {classes}; expected two or more.",
                 "There is nothing to learn: say the majority label, or take other data.",
             )
-        self._new_model(labels)
+        class_indices(valid_labels, classes)  # refused before anything is loaded
+        self._new_model(labels, classes)
+        on_gpu = pick_device(self.device).startswith("cuda")
         train, valid = (
-            ReviewDataset(*pair, self.classes, self.tokenizer, max_length=self.max_length)
+            ReviewDataset(*pair, self.classes, self.tokenizer, max_length=self.max_length, few_widths=on_gpu)
             for pair in ((texts, labels), (valid_texts, valid_labels))
         )
         self._start_head(train)
@@ -350,17 +421,16 @@ class ReviewClassifier:
             self.plan,
             score=lambda true, found: macro_f1(confusion_counts(true, found, len(self.classes))),
             checkpoint=checkpoint,
-            data_key=self._data_key(texts, labels, valid_texts, valid_labels),
+            data_key=self._data_key(texts, labels, valid_texts, valid_labels) if checkpoint is not None else "",
             device=self.device,
         )
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, classes) float32, rows sum to one; the same for a text alone as in company."""
-        token_ids = (
-            self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"] if texts else []
-        )
-        logits = self._by_batch(token_ids, lambda *batch: self.model(*batch).logits, len(self.classes))
+        self._check_fitted()
+        rows = token_ids(self.tokenizer, as_texts(texts), self.max_length)
+        logits = self._by_batch(rows, lambda *batch: self.model(*batch).logits, len(self.classes))
         return torch.tensor(logits).softmax(dim=-1).numpy()
 
     def predict(self, texts: Sequence[str]) -> list[str]:
@@ -369,6 +439,7 @@ class ReviewClassifier:
 
     def save(self, folder: str | Path) -> None:
         """Weights as safetensors, tokenizer and settings as JSON."""
+        self._check_fitted()
         folder = Path(folder)
         self.model.encoder.config._name_or_path = self.language_model  # never a path of this machine
         with quiet():
@@ -392,13 +463,14 @@ class ReviewClassifier:
         classifier.tokenizer = load_tokenizer(str(folder), classifier.model.encoder)
         return classifier
 
-    def _new_model(self, labels: Sequence[str]) -> None:
+    def _new_model(self, labels: Sequence[str], classes: list[str]) -> None:
         torch.manual_seed(self.plan.seed)  # the head is new: its first weights are drawn
         encoder = load_pretrained(AutoModel, self.language_model)
         encoder.get_input_embeddings().weight.requires_grad_(self.train_tokens)
-        costs = class_weights(class_indices(labels, self.classes), len(self.classes))
-        self.model = MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
+        costs = class_weights(class_indices(labels, classes), len(classes))
+        self.classes, self.model = classes, MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
         self.tokenizer = load_tokenizer(self.language_model, encoder)
+        self.max_length = min(self.max_length, self.tokenizer.model_max_length)
 
     def _start_head(self, train: ReviewDataset) -> None:
         """Start from a logistic regression on what the encoder already says, not from a random head.
@@ -415,25 +487,36 @@ class ReviewClassifier:
             self.model.head.weight.copy_(torch.tensor(weight, dtype=torch.float32))
             self.model.head.bias.copy_(torch.tensor(bias, dtype=torch.float32))
 
-    def _pooled(self, token_ids: list[list[int]]) -> np.ndarray:
-        return self._by_batch(token_ids, self.model.pool, self.model.head.in_features)
+    def _pooled(self, rows: list[list[int]]) -> np.ndarray:
+        return self._by_batch(rows, self.model.pool, self.model.head.in_features)
 
-    def _by_batch(self, token_ids: list[list[int]], compute: Callable[..., torch.Tensor], width: int) -> np.ndarray:
+    def _by_batch(self, token_rows: list[list[int]], compute: Callable[..., torch.Tensor], width: int) -> np.ndarray:
         """`compute(input_ids, attention_mask)` for every row, (N, width), in batches of fixed shape."""
         device = pick_device(self.device)
-        half = pick_dtype(device) == "bfloat16"
+        half, on_gpu = pick_dtype(device) == "bfloat16", device.startswith("cuda")
         self.model.to(device).eval()
-        values = np.zeros((len(token_ids), width), dtype=np.float32)
-        for rows, length in fixed_shape_batches([len(ids) for ids in token_ids], PREDICT_ROWS, self.max_length):
-            batch = pad_to_shape(self.tokenizer, [token_ids[row] for row in rows], (PREDICT_ROWS, length)).to(device)
+        values = np.zeros((len(token_rows), width), dtype=np.float32)
+        lengths = [len(ids) for ids in token_rows]
+        for rows, length in fixed_shape_batches(lengths, PREDICT_ROWS, self.max_length, doubling=on_gpu):
+            ids = [token_rows[row] for row in rows]
+            batch = pad_to_shape(self.tokenizer, ids, (PREDICT_ROWS, length)).to(device)
             with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
                 computed = compute(batch["input_ids"], batch["attention_mask"])
             values[rows] = computed.float().cpu().numpy()[: len(rows)]
         return values
 
+    def _check_fitted(self) -> None:
+        if self.model is None:
+            problem = "ReviewClassifier is not fitted; expected a fitted model."
+            raise ParameterError("RK-378", problem, "Call fit(texts, labels, ...) or ReviewClassifier.load(folder).")
+
     def _data_key(self, *parts: Sequence[str]) -> str:
-        text = json.dumps([self.language_model, self.max_length, self.train_tokens, *map(list, parts)])
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Changes with the data and with the content of the language model's folder, wherever that lies."""
+        digest = hashlib.sha256(json.dumps([self.max_length, self.train_tokens, *parts]).encode())
+        for path in files_of(find_model(self.language_model)):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
 
 def most_probable(probabilities: np.ndarray, classes: Sequence[str]) -> list[str]:

@@ -31,20 +31,22 @@ def accuracy(confusion: np.ndarray) -> np.ndarray | float:
 def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Precision, recall, F1 of each class over the last two axes.
 
-    Never predicted: precision 0. Never there: recall and F1 NaN.
+    Never predicted: precision 0. Never there: recall NaN. Neither: all three NaN.
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    there = support > 0
+    found = support + predicted
     return {
-        "precision": np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0),
-        "recall": np.divide(hits, support, out=np.full_like(hits, np.nan), where=there),
-        "f1": np.divide(2 * hits, support + predicted, out=np.full_like(hits, np.nan), where=there),
+        "precision": np.divide(hits, predicted, out=np.where(found > 0, 0.0, np.nan), where=predicted > 0),
+        "recall": np.divide(hits, support, out=np.full_like(hits, np.nan), where=support > 0),
+        "f1": np.divide(2 * hits, found, out=np.full_like(hits, np.nan), where=found > 0),
     }
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray | float:
-    """The mean F1 of the classes that are there: each counts the same, however rare.
+    """The mean F1 of the classes that occur in the labels or in the predictions, as in scikit-learn.
+
+    Each counts the same, however rare; a class that is predicted and never right has an F1 of 0.
 
     >>> float(macro_f1(np.array([[1, 0], [1, 1]])))  # both F1 are 2/3
     0.6666666666666666
@@ -80,7 +82,7 @@ def report(labels: np.ndarray, predictions: np.ndarray, classes: list[str], *, s
             | {
                 metric: percentile_interval(scores[metric][index], spread[metric][:, index])._asdict()
                 for metric in scores
-                if confusion[index].sum() > 0
+                if np.isfinite(scores[metric][index])
             }
             for index, name in enumerate(classes)
         ],

@@ -2,13 +2,16 @@
 
 A parameter is one line of the cell tagged `parameters`, its range in brackets at the end of the help:
 `epochs: int = 2  # passes over the training reviews [1..100]`.
+A notebook may also run without our command, so `open_run` checks the values that the kernel holds.
 """
 
 import ast
 import difflib
+import io
 import json
 import math
 import re
+import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,25 +75,45 @@ def list_chapters(folder: Path | None = None) -> list[Chapter]:
 
 
 def read_parameters(path: Path) -> dict[str, Parameter]:
-    """What papermill sees in the cell tagged `parameters`, by name."""
-    from papermill import inspect_notebook  # takes a second to import: only where notebooks are read
+    """The parameters of a notebook by name, read from its cell tagged `parameters`.
 
-    seen = inspect_notebook(nbformat.read(path, as_version=4))
+    Raises:
+        ParameterError: RK-305 where a line is not `name: type = value  # help` with one plain value.
+    """
+    cells = nbformat.read(path, as_version=4).cells
+    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
+    try:
+        body = ast.parse(source).body
+    except SyntaxError as problem:
+        raise _unreadable(path, f"line {problem.lineno}", problem.msg) from None
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
     return {
-        name: Parameter(name, line["inferred_type_name"].strip(), _default(path, line), line["help"].strip())
-        for name, line in seen.items()
+        parameter.name: parameter
+        for line in body
+        if isinstance(line, ast.Assign | ast.AnnAssign)
+        for parameter in [_parameter(path, line, comments.get(line.end_lineno, "").strip())]
     }
 
 
-def _default(path: Path, line: Mapping[str, str]) -> Any:
+def _parameter(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Parameter:
+    annotated = isinstance(line, ast.AnnAssign)
+    name = ast.unparse(line.target if annotated else line.targets[0])
+    kind = ast.unparse(line.annotation).strip("'").replace(" ", "") if annotated else ""
     try:
-        return ast.literal_eval(line["default"])
-    except (ValueError, SyntaxError):
-        raise ParameterError(
-            "RK-305",
-            f"the default of {line['name']} in {path.name} is {line['default']}; expected one plain value.",
-            "Write name: type = value  # help, without '#' or a second '=' inside the value.",
-        ) from None
+        parameter = Parameter(name, kind, ast.literal_eval(line.value), meaning)
+        READ[kind_of(parameter).removeprefix("list").strip("[]") or "str"]
+    except (ValueError, KeyError, AttributeError):
+        raise _unreadable(path, name, ast.unparse(line)) from None
+    return parameter
+
+
+def _unreadable(path: Path, where: str, what: str) -> ParameterError:
+    return ParameterError(
+        "RK-305",
+        f"parameter {where} in {path.name} cannot be read ({what}); expected one plain value of a plain type.",
+        "Write name: type = value  # help; the type is int, float, str, bool or a list of one of them.",
+    )
 
 
 def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: str = "") -> list[Chapter]:
@@ -163,16 +186,65 @@ def convert(text: str, parameter: Parameter, chapter: str) -> Any:
     kind = kind_of(parameter)
     try:
         if kind.startswith("list"):
-            return [READ[kind[5:-1] or "str"](part) for part in _parts(text)]
-        value = READ[kind](text)
+            value = [READ[kind[5:-1] or "str"](part) for part in _parts(text)]
+        else:
+            value = READ[kind](text)
     except (ValueError, KeyError):
-        raise ParameterError(
-            "RK-303",
-            f"parameter {parameter.name} of {chapter} is {text!r}; expected {kind}, such as {parameter.default!r}.",
-            f"It means: {parameter.help or 'see the notebook'}.",
-        ) from None
-    _check_range(parameter, value, chapter)
+        raise _wrong_type(parameter, text, chapter) from None
+    check_value(parameter, value, chapter)
     return value
+
+
+def check_parameters(chapter: str, values: Mapping[str, Any]) -> None:
+    """Refuse values of another type or out of range, however they came into the notebook.
+
+    Args:
+        chapter: its name, such as "03_finetuning"; a notebook of another name is not checked.
+        values: by name, such as the variables of a kernel; what is not a parameter is ignored.
+
+    Raises:
+        ParameterError: RK-303 where a value has another type, RK-307 where it is out of range.
+
+    >>> check_parameters("03_finetuning", {"epochs": 2, "other": None})
+    """
+    path = project_root() / "notebooks" / f"{chapter}.ipynb"
+    for name, parameter in (read_parameters(path) if path.exists() else {}).items():
+        if name in values:
+            check_value(parameter, values[name], chapter)
+
+
+def check_value(parameter: Parameter, value: Any, chapter: str) -> None:
+    """Refuse a value of another type (RK-303) or out of range (RK-307).
+
+    >>> check_value(Parameter("models", "list[str]", [], "single models"), "ease", "04")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    recsys_kit.errors.ParameterError: RK-303 parameter models of 04 is 'ease'; expected list[str], such as []. ...
+    """
+    kind = kind_of(parameter)
+    if not _has_kind(value, kind):
+        tip = f" With papermill write -r {parameter.name} {value}." if kind == "str" else ""
+        if kind.startswith("list") and isinstance(value, str):
+            tip = f" With papermill write -y '{parameter.name}: [{value}]'."
+        raise _wrong_type(parameter, value, chapter, tip)
+    for one in value if isinstance(value, list) else [value]:
+        _check_range(parameter, one, chapter)
+
+
+def _has_kind(value: Any, kind: str) -> bool:
+    if kind.startswith("list"):
+        return isinstance(value, list) and all(_has_kind(one, kind[5:-1] or "str") for one in value)
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value).__name__ == kind
+
+
+def _wrong_type(parameter: Parameter, value: Any, chapter: str, tip: str = "") -> ParameterError:
+    return ParameterError(
+        "RK-303",
+        f"parameter {parameter.name} of {chapter} is {value!r}; expected {kind_of(parameter)}, such as "
+        f"{parameter.default!r}.",
+        f"It means: {parameter.help or 'see the notebook'}.{tip}",
+    )
 
 
 def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
@@ -190,12 +262,12 @@ def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
 def kind_of(parameter: Parameter) -> str:
     """The declared type, or the default's where the line declares none.
 
-    >>> kind_of(Parameter("k", "None", 10, ""))
+    >>> kind_of(Parameter("k", "", 10, ""))
     'int'
     """
-    if parameter.kind in ("", "None"):
+    if not parameter.kind:
         return "list[str]" if isinstance(parameter.default, list) else type(parameter.default).__name__
-    return parameter.kind.replace(" ", "")
+    return parameter.kind
 
 
 def _number(text: str) -> float:

@@ -265,6 +265,15 @@ class Run:
         """Say that the chapter depends on these files outside of the run, such as the weights of a language model."""
         self._note("files", {str(path): sha256_of(path) for path in files})
 
+    def limit(self, setting: int, *, quick: int) -> int:
+        """How many rows a chapter may use; 0 means all. A setting other than 0 is obeyed in every profile.
+
+        >>> run = Run(Path("runs/toyshop"), "03_finetuning", seed=7, profile="quick")
+        >>> run.limit(0, quick=2000), run.limit(500, quick=2000), run.limit(5000, quick=2000)
+        (2000, 500, 5000)
+        """
+        return setting or (quick if self.profile == "quick" else 0)
+
     def skip(self, section: str, reason: str) -> None:
         """Say in one sentence why a section has nothing to work on; the command and the page repeat it."""
         from IPython.display import Markdown, display
@@ -309,8 +318,11 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on.
 
     A chapter that is opened by hand is no longer what a command made: the next command runs it anew. While a command
-    works in the folder it is refused (RK-501).
+    works in the folder it is refused (RK-501). In a notebook, its parameters are checked first (RK-303, RK-307).
     """
+    from recsys_kit.workbook.parameters import check_parameters
+
+    check_parameters(chapter, _notebook_variables())
     if profile not in PROFILES:
         raise ParameterError(
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
@@ -328,3 +340,11 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         + " ".join(f"{k} {v}" for k, v in versions.items())
     )
     return Run(folder, chapter, seed, profile)
+
+
+def _notebook_variables() -> Mapping[str, Any]:
+    """The variables of the notebook that we are called from; none outside of one."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns if shell else {}

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from torch.utils.data import DataLoader
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from recsys_kit.errors import ParameterError, RecsysKitError
+from recsys_kit.features.pretrained import pick_dtype
 from recsys_kit.finetuning import loop
 from recsys_kit.finetuning.loop import TrainingPlan, fit_model
 from recsys_kit.finetuning.reviews import LengthGroupedBySeed
@@ -145,7 +149,52 @@ def test_biases_do_not_decay():
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.5, 0.0)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"learning_rate": 0.0}, {"batch_size": 0}, {"warmup_share": 1.5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"batch_size": 0},
+        {"warmup_share": 1.5},
+        {"epochs": float("nan")},
+        {"weight_decay": float("inf")},
+        {"weight_decay": -1},
+        {"learning_rate": float("inf")},
+        {"learning_rate": float("nan")},
+        {"max_grad_norm": float("nan")},
+        {"seed": -1},
+    ],
+)
 def test_a_plan_out_of_range_is_refused(wrong):
     with pytest.raises(ParameterError, match="RK-307"):
         TrainingPlan(**wrong)
+
+
+def test_a_loss_is_the_mean_over_rows_and_the_short_last_batch_does_not_count_as_a_whole_one():
+    train_batches, valid_batches = batches(41)  # five batches of eight, and one row
+    torch.manual_seed(1)
+    model = TwoLayers()
+    one = fit_model(model, train_batches, valid_batches, TrainingPlan(epochs=1, batch_size=8), score=right)
+    everything = next(iter(DataLoader(valid_batches.dataset, batch_size=41)))
+    with torch.inference_mode():
+        loss = model(everything["x"], everything["labels"]).loss
+    assert one.valid_loss.item() == pytest.approx(loss.item(), rel=1e-2 if pick_dtype("cpu") == "bfloat16" else 1e-5)
+
+
+def test_each_training_uses_the_device_it_was_asked_for():
+    """The number of a GPU too; accelerate alone keeps the first device of the process, and the first GPU."""
+    for device in ("cpu", "meta:1", "cpu", "meta:0"):
+        assert loop.make_accelerator(device).device == torch.device(device)
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_checkpoint_go_on_from_it_and_end_with_the_same_weights(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    arguments = ["-m", "tests.finetuning.two_processes", str(tmp_path / "state"), str(tmp_path)]
+    ended = subprocess.run([*command, *arguments], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert (first["processes"], first["left"], first["there"]) == (2, ["epoch-001"], False)
+    assert first["judged"] == [7, 7], "each validation review counts once, whatever process read it"
+    assert first["right"]

@@ -1,10 +1,30 @@
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
+import tokenizers
+import torch
 from sklearn.metrics import classification_report, f1_score
+from tokenizers import Tokenizer
+from tokenizers.trainers import BpeTrainer
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2Model,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    T5Config,
+    T5Model,
+)
 
-from recsys_kit.errors import DataError
-from recsys_kit.finetuning import scores
+from recsys_kit.errors import ArtifactError, DataError, ParameterError
+from recsys_kit.features.pretrained import find_model
+from recsys_kit.finetuning import reviews, scores
 from recsys_kit.finetuning.loop import TrainingPlan
 from recsys_kit.finetuning.occlusion import word_shares
 from recsys_kit.finetuning.reviews import (
@@ -16,6 +36,7 @@ from recsys_kit.finetuning.reviews import (
     batch_widths,
     class_indices,
     class_weights,
+    classes_of,
     draw_parts,
     labels_of,
     names_its_label,
@@ -58,6 +79,9 @@ def test_a_saved_classifier_answers_the_same_and_holds_no_path_and_no_pickle(tun
     loaded = ReviewClassifier.load(tmp_path)
     assert loaded.classes == tuned.classes
     assert np.array_equal(loaded.predict_proba(TEXTS), tuned.predict_proba(TEXTS))
+    tuned.save(tmp_path)
+    loaded.save(tmp_path)  # over the very files that it was read from
+    assert np.array_equal(ReviewClassifier.load(tmp_path).predict_proba(TEXTS), tuned.predict_proba(TEXTS))
 
 
 def test_the_token_table_stays_as_pretrained_unless_asked(tuned):
@@ -77,6 +101,49 @@ def test_a_label_unseen_in_training_is_refused_and_named():
 def test_one_class_only_is_refused_before_training():
     with pytest.raises(DataError, match="RK-193"):
         ReviewClassifier().fit(["a", "b"], ["5", "5"], valid_texts=["a"], valid_labels=["5"])
+
+
+@pytest.mark.parametrize("make", [MajorityClassifier, TfidfClassifier])
+def test_texts_and_labels_of_any_container_mean_the_same_and_one_string_is_refused(make):
+    numbers = np.array([int(label) for label in LABELS])
+    plain = make().fit(TEXTS, LABELS)
+    model = make().fit(pd.Series(TEXTS), numbers)
+    assert model.classes == plain.classes == ["1", "5"]
+    for texts in (np.array(TEXTS), pd.Series(TEXTS, index=range(7, 7 + len(TEXTS))), iter(TEXTS)):
+        assert model.predict(texts) == plain.predict(TEXTS)
+    with pytest.raises(DataError, match=r"RK-375 texts is one string \('a mug'\).*Pass \['a mug'\]"):
+        model.predict("a mug")
+    with pytest.raises(DataError, match="RK-375 text 1 is None"):
+        model.predict(["a mug", None])
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "words"),
+    [
+        (TEXTS, LABELS[:-1], "RK-377 training has 32 texts and 31 labels"),
+        ([], [], "RK-377 training has 0 texts"),
+        (TEXTS, [None, *LABELS[1:]], "RK-376 1 labels are missing, such as label 0"),
+        (TEXTS, "5" * len(TEXTS), "RK-376 labels is one string"),
+        ("a mug", ["5"], "RK-375"),
+    ],
+)
+@pytest.mark.parametrize("make", [MajorityClassifier, TfidfClassifier, ReviewClassifier])
+def test_what_is_no_pair_of_text_and_label_is_refused(make, texts, labels, words):
+    valid = {"valid_texts": TEXTS[:2], "valid_labels": LABELS[:2]} if make is ReviewClassifier else {}
+    with pytest.raises(DataError, match=words):
+        make().fit(texts, labels, **valid)
+
+
+def test_a_classifier_that_is_not_fitted_says_so(tmp_path):
+    for ask in (lambda model: model.predict(["a"]), lambda model: model.save(tmp_path)):
+        with pytest.raises(ParameterError, match="RK-378"):
+            ask(ReviewClassifier())
+
+
+def test_numbers_that_label_differ_as_labels_however_long_they_are():
+    labels = labels_of(pd.DataFrame({"label": [1234567, 1234568]}))
+    assert labels.tolist() == ["1234567", "1234568"]
+    assert classes_of(np.array([5.0, 2.5, 10.0], dtype="float32")) == ["2.5", "5", "10"]
 
 
 def test_the_majority_of_one_class_still_answers():
@@ -162,6 +229,18 @@ def test_a_class_that_the_test_lacks_does_not_count():
     assert scores.macro_f1(confusion) == 1.0
 
 
+def test_a_class_that_is_predicted_and_never_there_counts_as_in_scikit_learn():
+    true, found = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
+    ours = scores.report(true, found, list("abcd"))
+    assert ours["macro_f1"]["value"] == pytest.approx(f1_score(true, found, average="macro"))  # .556; without c .833
+    rows = {row["label"]: row for row in ours["per_class"]}
+    assert (rows["c"]["f1"]["value"], rows["c"]["precision"]["value"]) == (0.0, 0.0)
+    assert "recall" not in rows["c"]
+    assert rows["d"] == {"label": "d", "support": 0}
+    json.dumps(ours, allow_nan=False)
+    assert scores.report_table(ours).set_index("label").loc["c", "recall"] == "-"
+
+
 def test_a_paired_difference_is_surer_than_two_intervals():
     true = np.arange(400) % 2
     better, worse = true.copy(), true.copy()
@@ -203,3 +282,96 @@ def test_the_word_that_decides_has_the_largest_share():
     shares = word_shares(model, "the terrible mug", "1")
     assert shares.idxmax() == "terrible"
     assert isinstance(shares, pd.Series)
+
+
+# -- language models that are not like MiniLM ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Small random language models of several kinds, by name, with MiniLM's words or with letters for tokens."""
+    folder = tmp_path_factory.mktemp("language_models")
+    torch.manual_seed(0)
+    words = AutoTokenizer.from_pretrained(str(find_model()))
+    letters = Tokenizer(tokenizers.models.BPE())
+    letters.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    end = "<|endoftext|>"
+    letters.train_from_iterator(TEXTS, BpeTrainer(vocab_size=300, special_tokens=[end], initial_alphabet=alphabet))
+    no_padding = PreTrainedTokenizerFast(tokenizer_object=letters, eos_token=end, unk_token=end)
+    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    bert = {"vocab_size": len(words), **size}
+    made = {
+        "bert": (BertModel(BertConfig(**bert)), words),
+        "other": (BertModel(BertConfig(**bert)), words),
+        "short": (BertModel(BertConfig(**bert, max_position_embeddings=32)), words),
+        "gpt2": (GPT2Model(GPT2Config(vocab_size=len(no_padding), n_embd=32, n_layer=1, n_head=2)), no_padding),
+        "roberta": (
+            RobertaModel(RobertaConfig(vocab_size=len(no_padding), max_position_embeddings=34, pad_token_id=1, **size)),
+            no_padding,
+        ),
+        "t5": (
+            T5Model(T5Config(vocab_size=len(words), d_model=32, d_kv=16, num_layers=1, num_heads=2, d_ff=64)),
+            words,
+        ),
+    }
+    for name, (model, tokenizer) in made.items():
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+    return folder
+
+
+def train_tiny(folder, *, epochs=1, **options):
+    model = ReviewClassifier(str(folder), plan=TrainingPlan(epochs=epochs, batch_size=8), max_length=128, device="cpu")
+    texts = [*TEXTS[:-1], "long " * 300]  # longer than any of these models reads
+    return model.fit(texts, LABELS, valid_texts=["", *TEXTS[:7]], valid_labels=LABELS[:8], **options)
+
+
+@pytest.mark.parametrize(("name", "n_read"), [("short", 32), ("roberta", 32), ("gpt2", 128), ("bert", 128)])
+def test_a_model_without_padding_special_tokens_or_long_positions_is_trained_on_what_it_can_read(
+    tiny, tmp_path, name, n_read
+):
+    model = train_tiny(tiny / name)
+    assert model.max_length == n_read
+    asked = ["", "\N{THUMBS UP SIGN}", "long " * 300]
+    probabilities = model.predict_proba(asked)
+    assert np.isfinite(probabilities).all()
+    assert np.array_equal(probabilities, np.vstack([model.predict_proba([text]) for text in asked]))
+    model.save(tmp_path)
+    assert np.array_equal(ReviewClassifier.load(tmp_path).predict_proba(asked), probabilities)
+
+
+def test_an_encoder_decoder_is_refused_with_a_code(tiny):
+    with pytest.raises(ArtifactError, match="RK-212"):
+        train_tiny(tiny / "t5")
+
+
+def test_a_training_does_not_go_on_with_another_model_put_into_the_folder(tiny, tmp_path, monkeypatch):
+    """The same name, other weights: the first epoch's weights came from the model that is gone."""
+    folder, state = tmp_path / "language_model", tmp_path / "state"
+    shutil.copytree(tiny / "bert", folder)
+
+    def interrupt(after):
+        epochs = iter(range(after))
+
+        def judge(confusion):
+            if next(epochs, None) is None:
+                raise KeyboardInterrupt
+            return scores.macro_f1(confusion)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(reviews, "macro_f1", judge)
+            train_tiny(folder, epochs=3, checkpoint=state)
+        return [path.name for path in state.iterdir()]
+
+    def weights(model):
+        return [tensor.double().sum().item() for tensor in model.model.state_dict().values()]
+
+    assert interrupt(after=1) == ["epoch-001"]
+    shutil.copytree(tiny / "bert", tmp_path / "moved")
+    assert weights(train_tiny(tmp_path / "moved", epochs=3, checkpoint=state)) == weights(train_tiny(folder, epochs=3))
+
+    assert interrupt(after=1) == ["epoch-001"]
+    shutil.copytree(tiny / "other", folder, dirs_exist_ok=True)
+    fresh = train_tiny(tiny / "other", epochs=3)
+    assert weights(train_tiny(folder, epochs=3, checkpoint=state)) == weights(fresh)

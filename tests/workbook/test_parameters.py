@@ -5,12 +5,15 @@ import re
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.workbook.parameters import (
     Chapter,
     Parameter,
+    check_parameters,
     convert,
     kind_of,
     list_chapters,
@@ -52,9 +55,62 @@ def test_name_type_default_and_help_come_from_the_tagged_cell(tmp_path):
     }
 
 
-def test_a_default_that_papermill_cannot_read_names_the_notebook_and_the_line(tmp_path):
-    with pytest.raises(ParameterError, match=r"RK-305 the default of name in 01_made\.ipynb"):
-        read_parameters(notebook_with(tmp_path, 'name: str = "a # b"  # has a hash'))
+@pytest.mark.parametrize(
+    ("line", "default"),
+    [
+        ('query: str = "a=b # c"  # has an equals sign and a hash', "a=b # c"),
+        ('kinds: list[str] = ["a=1", "b|2"]  # lists of them', ["a=1", "b|2"]),
+        ('columns: str = ("user=id, "\n                "item=sku")  # over two lines', "user=id, item=sku"),
+    ],
+)
+def test_a_default_may_hold_whatever_python_reads(tmp_path, line, default):
+    """papermill's own reader cuts these lines at the second sign and then breaks --set."""
+    path = notebook_with(tmp_path, f"{line}\nk: int = 10  # length of a list")
+    first, second = read_parameters(path).values()
+    assert (first.default, second) == (default, Parameter("k", "int", 10, "length of a list"))
+    assert first.help in line
+    (made,) = list_chapters(tmp_path)
+    assert plan_parameters([made], ["k=3"]) == {"01_made": {"k": 3}}
+
+
+@pytest.mark.parametrize(
+    "line", ["k: int = 2 * 5  # ten", "k: int | None = None  # or not", "k: set[int] = []", "k: int ="]
+)
+def test_a_line_that_is_no_plain_value_names_the_notebook_and_the_line(tmp_path, line):
+    with pytest.raises(ParameterError, match=r"RK-305 parameter (k|line 1) in 01_made\.ipynb cannot be read"):
+        read_parameters(notebook_with(tmp_path, line))
+
+
+@pytest.mark.parametrize(
+    ("chapter", "name", "value", "words"),
+    [
+        (
+            "04_evaluation",
+            "models",
+            "item_knn",
+            r"RK-303 .*'item_knn'; expected list\[str\].*-y 'models: \[item_knn\]'",
+        ),
+        ("04_evaluation", "models", ["ease", 5], "RK-303"),
+        ("04_evaluation", "tuned", 1, "RK-303 .*expected bool"),
+        ("04_evaluation", "min_rating", math.inf, "RK-303 .*expected float"),
+        ("03_finetuning", "epochs", math.nan, "RK-303 .*is nan; expected int, such as 2"),
+        ("03_finetuning", "epochs", True, "RK-303"),
+        ("03_finetuning", "epochs", -1, "RK-307 .*expected from 1 to 1000"),
+        ("03_finetuning", "weight_decay", math.inf, "RK-303"),
+        ("03_finetuning", "weight_decay", 2, "RK-307"),
+        ("05_case_study", "wish", 7, "RK-303 .*-r wish 7"),
+        ("01_preprocessing", "split", "random", "RK-307"),
+    ],
+)
+def test_a_value_that_came_past_the_command_is_refused_too(chapter, name, value, words):
+    """What papermill -p and a cell edited by hand put into the kernel."""
+    with pytest.raises(ParameterError, match=words):
+        check_parameters(chapter, {name: value})
+
+
+def test_values_of_the_declared_type_pass_and_other_variables_are_not_looked_at():
+    check_parameters("03_finetuning", {"epochs": 5, "weight_decay": 0, "labels": math.nan})
+    check_parameters("a_notebook_of_mine", {"epochs": math.nan})
 
 
 def test_chapters_are_listed_in_order_also_from_a_folder_with_braces_in_its_name(tmp_path):
@@ -161,3 +217,24 @@ def test_every_number_among_the_parameters_has_a_range(chapter):
             low, high = parameter.bounds
             assert low <= parameter.default <= high
             assert (low, high) != (-math.inf, math.inf), parameter.name
+
+
+@pytest.mark.parametrize(
+    ("chapter", "line", "setting", "words"),
+    [
+        ("04_evaluation", "models: list[str] = []", {"models": "item_knn"}, "RK-303 .*'item_knn'; expected list"),
+        ("03_finetuning", "epochs: int = 2", {"epochs": math.nan}, "RK-303 .*is nan; expected int"),
+        ("03_finetuning", "epochs: int = 2000", {}, "RK-307 .*from 1 to 1000"),
+    ],
+)
+def test_a_notebook_that_runs_without_our_command_checks_its_own_parameters(tmp_path, chapter, line, setting, words):
+    open_it = (
+        "from recsys_kit.workbook.runs import open_run\n"
+        f"run = open_run({str(tmp_path / 'run')!r}, chapter={chapter!r}, seed=7)"
+    )
+    path = notebook_with(tmp_path, line)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(open_it))
+    nbformat.write(notebook, path)
+    with pytest.raises(PapermillExecutionError, match=words):
+        papermill.execute_notebook(path, tmp_path / "made.ipynb", parameters=setting, progress_bar=False)
