@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/toyshop
+WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
@@ -17,8 +18,8 @@ help:            ## what there is
 run: $(VENV)/.run           ## the five notebooks on the built-in shop: prints a table, ends with the page's path
 	$(BIN)/recsys-kit run --out $(OUT)
 
-test: $(VENV)/.test         ## all tests (TESTS="-m 'not slow'" for the quick ones)
-	$(BIN)/python -m pytest $(TESTS)
+test: $(VENV)/.test         ## all tests (TESTS="-m 'not slow'" for the quick ones, WORKERS=0 for one process)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 lab: $(VENV)/.run           ## JupyterLab on the notebooks (LAB="--allow-root --no-browser" in a container)
 	$(BIN)/recsys-kit lab -- $(LAB)

@@ -1,10 +1,18 @@
 """What several tests share: the workbook's notebooks, and one small run of the whole chain."""
 
+import os
+import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker; read by the libraries when they are loaded
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+os.environ.setdefault("PYTHONWARNINGS", "error::RuntimeWarning")  # for kernels; in pyproject.toml for the tests
 
 from recsys_kit.workbook.execute import Outcome, execute
 from recsys_kit.workbook.parameters import Chapter, list_chapters, plan_parameters
@@ -26,15 +34,39 @@ class SmallRun:
         return Path(shutil.copytree(self.folder, folder))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers share the tests, those that share something costly go to one of them."""
+    for item in items:
+        found = getattr(item, "_fixtureinfo", None)
+        definitions = {name: found.name2fixturedefs[name][-1] for name in found.name2fixturedefs} if found else {}
+        shared = [
+            name for name in getattr(item, "fixturenames", [])
+            if name in definitions and definitions[name].scope != "function" and name != "small_run"
+            and definitions[name].baseid.startswith("tests/")
+        ]  # fmt: skip
+        if shared and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.name}:{shared[-1]}"))  # the last depends on no other
+
+
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
-    """All notebooks on a small shop, made once per session; as a reader leaves them, exercises unanswered."""
+def small_run(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> SmallRun:
+    """All notebooks on a small shop, made once for all workers; as a reader leaves them, exercises unanswered."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if hasattr(request.config, "workerinput") else root
+    made = root / "small_run.pickle"
+    with FileLock(root / "small_run.lock"):
+        if not made.exists():
+            made.write_bytes(pickle.dumps(_make_small_run(root / "runs" / "small")))
+        return pickle.loads(made.read_bytes())
+
+
+def _make_small_run(folder: Path) -> SmallRun:
     chapters = list_chapters()
     if not chapters:
         pytest.skip("there are no notebooks yet")
     known = {name for chapter in chapters for name in chapter.parameters}
     settings = [setting for setting in SMALL if setting.split("=")[0] in known]
-    folder = tmp_path_factory.mktemp("runs") / "small"
     outcomes = execute(chapters, folder, parameters=plan_parameters(chapters, settings), timeout_s=CELL_TIMEOUT_S)
     write_report(folder)
     return SmallRun(folder, chapters, outcomes)

@@ -8,6 +8,7 @@ from tests.workbook.test_report import folder  # noqa: F401  the run whose every
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium"),
 ]
 

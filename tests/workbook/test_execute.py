@@ -35,12 +35,19 @@ def statuses(folder: Path) -> dict[str, str]:
     return {name[:2]: chapter["status"] for name, chapter in state_of(folder)["chapters"].items()}
 
 
-def kernels() -> set[int]:
-    found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        if "ipykernel_launcher" in (process.info["cmdline"] or []) and "/rk-" in " ".join(process.info["cmdline"]):
-            found.add(process.pid)
-    return found
+def kernels_of(command: subprocess.Popen) -> list[psutil.Process]:
+    """The kernels that the command has started; other tests may run theirs at the same time."""
+    found = psutil.Process(command.pid).children(recursive=True)
+    kernels = [process for process in found if "ipykernel_launcher" in process.cmdline()]
+    assert kernels
+    return kernels
+
+
+def disposed_as_by_default() -> None:
+    """In the child: signals end it, also where the caller of the tests ignores them, as `nohup` and `&` do."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +146,6 @@ def test_what_follows_a_failure_is_not_reached_and_earlier_records_stay(tmp_path
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_keeps_what_was_executed_and_leaves_no_kernel(tmp_path, number, code):
-    before = kernels()
     script = (
         "import sys; from pathlib import Path; from tests.workbook.test_execute import run; "
         f"sys.exit(run(Path({str(tmp_path)!r}), ['01', '04', '05'])[-1].failure.exit_code)"
@@ -150,13 +156,14 @@ def test_a_signal_ends_the_run_keeps_what_was_executed_and_leaves_no_kernel(tmp_
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=disposed_as_by_default,
     )
     saved = tmp_path / "notebooks/04_hangs.ipynb"
     deadline = time.monotonic() + 90
     while not saved.exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(0.5)  # into the cell that waits
+    kernels = kernels_of(command)
     os.kill(command.pid, number)
     try:
         _, said = command.communicate(timeout=60)
@@ -171,7 +178,7 @@ def test_a_signal_ends_the_run_keeps_what_was_executed_and_leaves_no_kernel(tmp_
     }
     assert "waiting" in saved.read_text()
     assert saved.with_suffix(".html").exists()
-    assert kernels() - before == set()
+    assert [kernel for kernel in kernels if kernel.is_running()] == []
 
 
 def test_a_signal_that_the_caller_ignores_stays_ignored():
@@ -185,7 +192,6 @@ def test_a_signal_that_the_caller_ignores_stays_ignored():
 
 
 def test_the_kernel_ends_when_its_command_is_killed(tmp_path):
-    before = kernels()
     script = (
         f"from pathlib import Path; from tests.workbook.test_execute import run; run(Path({str(tmp_path)!r}), ['04'])"
     )
@@ -193,12 +199,10 @@ def test_the_kernel_ends_when_its_command_is_killed(tmp_path):
     deadline = time.monotonic() + 90
     while not (tmp_path / "notebooks/04_hangs.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
+    kernels = kernels_of(command)
     command.kill()
     command.wait()
-    deadline = time.monotonic() + 5
-    while kernels() - before and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert kernels() - before == set()
+    assert psutil.wait_procs(kernels, timeout=5)[1] == []
 
 
 def test_a_folder_that_cannot_be_a_run_is_refused(tmp_path):
