@@ -257,6 +257,9 @@ def pick_device(device: str = "") -> str:
 def pick_dtype(device: str) -> str:
     """ "bfloat16" where the processor computes in it (half the time of float32 on AVX-512 and AMX), else "float32".
 
+    Vectors and trained networks differ a little between the two: the same seed gives the same bytes on one kind of
+    processor, not on all. `Vectors.how` and results/text_features.json record the choice.
+
     >>> pick_dtype("cpu") in ("bfloat16", "float32")
     True
     """

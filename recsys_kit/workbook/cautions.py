@@ -176,8 +176,9 @@ def texts(found: Mapping[str, Any]) -> Iterator[Caution]:
         reads = "MiniLM reads English" if name == "minilm" else "It does not know their language or script"
         yield Caution(
             f"The language model {name} cannot read the texts",
-            f"{reads}; {which} are unknown to it. Its vectors, the models that use them and chapter 03 know little "
-            "of these texts.",
+            f"{reads}; {which} are unknown to it. Its vectors"
+            + (", chapter 03's fine-tuned model" if "review" in unread else "")
+            + " and the models that use them know little of these texts.",
             "Pass --set language_model=FOLDER, the folder of a multilingual model; see README, “Languages”. "
             "Word counts (TF-IDF) read every script.",
         )
