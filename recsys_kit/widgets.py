@@ -169,8 +169,9 @@ def view_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id: st
     columns = {"rank": pd.Series(range(1, k + 1))}
     for name, vectors in features.items():
         nearest = nearest_items(vectors, item_id, k=k)
-        shown = nearest["item_id"].map(titles).fillna(nearest["item_id"]).map(lambda text: shorten(str(text), 40))
-        columns[name] = shown + nearest["score"].map(" ({:.2f})".format)
+        names = nearest["item_id"].map(titles).fillna(nearest["item_id"])
+        shown = [f"{shorten(str(text), 40)} ({score:.2f})" for text, score in zip(names, nearest["score"], strict=True)]
+        columns[name] = pd.Series(shown, dtype=object)  # no neighbour: a column of dashes
     return pd.DataFrame(columns).fillna("-")
 
 

@@ -57,3 +57,12 @@ def test_no_output_widget_since_papermill_may_wait_for_ever_on_one():
 
     made = all_widgets(explorer(lambda k: HTML("")))
     assert not any(isinstance(widget, ipywidgets.Output) for widget in made)
+
+
+def test_an_item_that_shares_no_word_with_another_has_dashes_for_neighbours():
+    from recsys_kit.features.text import fit_tfidf
+
+    titles = pd.Series({"a": "zanzibar", "b": "red mug", "c": "blue mug"})
+    vectors = fit_tfidf(titles).vectors(titles)
+    assert widgets.view_neighbours({"tfidf": vectors}, titles, "a", k=2)["tfidf"].tolist() == ["-", "-"]
+    assert widgets.view_neighbours({"tfidf": vectors}, titles, "b", k=2)["tfidf"].tolist() == ["blue mug (0.37)", "-"]

@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,21 @@ from recsys_kit.features.pretrained import (
     pick_dtype,
 )
 from recsys_kit.features.vectors import Encoder, Vectors, nearest_items, nearest_neighbour_accuracy
+from recsys_kit.features.words import CHARACTERS, WORDS, analyzer_of, words_and_characters
 
 __all__ = [
     "DEFAULT_MODEL", "Encoder", "EncodingReport", "LanguageModel", "TfidfEncoder", "Vectors", "fit_tfidf",
-    "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
+    "has_words", "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
 ]  # fmt: skip
 
+MANY_UNKNOWN = 0.2  # share of unknown tokens above which a language model does not read a language
 FEW_TEXTS = 4  # at most so many texts without a cache are computed one by one: a query waits for no other row
 FLUSH_EVERY = 512  # texts between two writes of the cache: what an interruption costs at most
 
 
 def load_encoder(how: dict[str, Any]) -> Encoder:
     """The encoder that `how` describes (see `Vectors.how`)."""
-    if how.get("method") == "tfidf":
+    if how.get("method") == "tfidf" and how.get("analyzer", WORDS) in (WORDS, CHARACTERS):
         return TfidfEncoder.from_how(how)
     if how.get("method") == "language_model":
         return LanguageModel.from_how(how)
@@ -50,13 +53,20 @@ def load_encoder(how: dict[str, Any]) -> Encoder:
 
 
 class TfidfEncoder:
-    """TF-IDF rows: a word counts more when this text says it often and few others do. `fit_tfidf` makes one."""
+    """TF-IDF rows: a word counts more when this text says it often and few others do. `fit_tfidf` makes one.
 
-    def __init__(self, vocabulary: Sequence[str], idf: Sequence[float], *, phrase_length: int = 1) -> None:
-        self.phrase_length = phrase_length
-        self._vectorizer = TfidfVectorizer(
-            ngram_range=(1, phrase_length), sublinear_tf=True, dtype=np.float32, vocabulary=list(vocabulary)
-        )
+    Args:
+        vocabulary: the word of each column.
+        idf: the weight of each column.
+        phrase_length: 2 counts pairs of neighbouring words too.
+        analyzer: what counts as a word (`recsys_kit.features.words`).
+    """
+
+    def __init__(
+        self, vocabulary: Sequence[str], idf: Sequence[float], *, phrase_length: int = 1, analyzer: str = WORDS
+    ) -> None:
+        self.phrase_length, self.analyzer = phrase_length, analyzer
+        self._vectorizer = _vectorizer(phrase_length, analyzer, sublinear_tf=True, vocabulary=list(vocabulary))
         self._vectorizer.idf_ = np.asarray(idf, dtype=np.float32)
 
     @property
@@ -68,12 +78,19 @@ class TfidfEncoder:
     def how(self) -> dict[str, Any]:
         """Plain values that `from_how` turns back into this encoder."""
         idf = [float(weight) for weight in self._vectorizer.idf_]
-        return {"method": "tfidf", "vocabulary": self.vocabulary, "idf": idf, "phrase_length": self.phrase_length}
+        how = {"method": "tfidf", "vocabulary": self.vocabulary, "idf": idf, "phrase_length": self.phrase_length}
+        return how if self.analyzer == WORDS else how | {"analyzer": self.analyzer}
 
     @classmethod
     def from_how(cls, how: dict[str, Any]) -> "TfidfEncoder":
-        """The encoder that `how` describes."""
-        return cls(how["vocabulary"], how["idf"], phrase_length=how["phrase_length"])
+        """The encoder that `how` describes; vectors saved without the name of an analyzer used scikit-learn's."""
+        options = {"phrase_length": how["phrase_length"], "analyzer": how.get("analyzer", WORDS)}
+        return cls(how["vocabulary"], how["idf"], **options)
+
+    def unweighted(self) -> "TfidfEncoder":
+        """The same words, each worth the same: plain counts."""
+        ones = np.ones(len(self.vocabulary))
+        return TfidfEncoder(self.vocabulary, ones, phrase_length=self.phrase_length, analyzer=self.analyzer)
 
     def words(self, text: str) -> list[str]:
         """The words (and phrases) of a text as they are counted, in the order of the text."""
@@ -99,10 +116,12 @@ def fit_tfidf(
 ) -> TfidfEncoder:
     """Learn the vocabulary and its weights from `texts`: pass what is known at the cut, nothing later.
 
+    In scripts without spaces (Chinese, Japanese, Thai ...) characters and pairs of neighbours are counted as words.
+
     Args:
         texts: the texts to learn from.
         phrase_length: 2 counts pairs of neighbouring words too.
-        min_texts: a word must be in this many texts.
+        min_texts: a word must be in this many texts; in one, where no word is in so many.
         max_words: keep the most frequent.
 
     Raises:
@@ -114,19 +133,43 @@ def fit_tfidf(
     >>> encoder.weights("jazz guitar").index.tolist()
     ['guitar', 'jazz']
     """
-    fitted = TfidfVectorizer(ngram_range=(1, phrase_length), min_df=min_texts, max_features=max_words, dtype=np.float32)
+    texts = list(texts)
+    analyzer = analyzer_of(texts)
+    if not has_words(texts):
+        raise DataError("RK-191", f"none of the {len(texts)} texts has a word to count.", "Check the text columns.")
     try:
-        fitted.fit(list(texts))
-    except ValueError as error:
-        raise DataError(
-            "RK-191", f"none of the {len(texts)} texts has a word to count ({error}).", "Check the text columns."
-        ) from error
-    return TfidfEncoder(fitted.get_feature_names_out().tolist(), fitted.idf_, phrase_length=phrase_length)
+        fitted = _vectorizer(phrase_length, analyzer, min_df=min_texts, max_features=max_words).fit(texts)
+    except ValueError:  # every word is in too few texts
+        fitted = _vectorizer(phrase_length, analyzer, max_features=max_words).fit(texts)
+    return TfidfEncoder(
+        fitted.get_feature_names_out().tolist(), fitted.idf_, phrase_length=phrase_length, analyzer=analyzer
+    )
+
+
+def has_words(texts: pd.Series | Sequence[str]) -> bool:
+    """Whether any text has a word to count.
+
+    >>> has_words(["", "7", "?!"]), has_words(["", "blue"])
+    (False, True)
+    """
+    return any(words_and_characters(text) for text in texts)
+
+
+def _vectorizer(phrase_length: int, analyzer: str, **options: Any) -> TfidfVectorizer:
+    if analyzer == WORDS:
+        return TfidfVectorizer(ngram_range=(1, phrase_length), dtype=np.float32, **options)
+    return TfidfVectorizer(
+        analyzer=partial(words_and_characters, phrase_length=phrase_length), dtype=np.float32, **options
+    )
 
 
 @dataclass(frozen=True)
 class EncodingReport:
-    """What one call of `LanguageModel.encode` did; `truncated` counts the texts longer than `max_length` tokens."""
+    """What one call of `LanguageModel.encode` did.
+
+    `truncated` counts the texts longer than `max_length` tokens; `unknown` is the share of all their tokens that the
+    model has no vector for (`[UNK]`): above `MANY_UNKNOWN` it does not know the language or the script.
+    """
 
     texts: int
     empty: int
@@ -134,6 +177,12 @@ class EncodingReport:
     cached: int
     computed: int
     seconds: float
+    unknown: float
+
+    @property
+    def readable(self) -> bool:
+        """Whether the model knows most of the tokens."""
+        return self.unknown <= MANY_UNKNOWN
 
 
 class LanguageModel:
@@ -173,7 +222,7 @@ class LanguageModel:
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
         self.prompt = self._model.prompts.get(self._model.default_prompt_name) or ""  # E5's "passage: " and the like
         self.weights_hash = _hash_files(files_of(find_model(language_model)))
-        self.report = EncodingReport(0, 0, 0, 0, 0, 0.0)
+        self.report = EncodingReport(0, 0, 0, 0, 0, 0.0, 0.0)
 
     @property
     def dim(self) -> int:
@@ -216,6 +265,19 @@ class LanguageModel:
             )
         return model
 
+    @property
+    def note(self) -> str:
+        """What a reader must know of the last call: a sentence where the model could not read the texts, else ""."""
+        if self.report.readable:
+            return ""
+        reads = (
+            "MiniLM reads English" if self.name == DEFAULT_MODEL else "The model does not know this language or script"
+        )
+        return (
+            f" {reads}; {self.report.unknown:.0%} of the tokens are unknown to it ([UNK]), so its vectors say little "
+            "here. Pass language_model=<folder of a multilingual model>; see README, “Languages”."
+        )
+
     def tokens(self, text: str) -> list[str]:
         """The sub-word tokens that the model reads, cut at `max_length`; those of the model's own prompt come first."""
         return self.tokenizer.convert_ids_to_tokens(
@@ -230,6 +292,15 @@ class LanguageModel:
         prompted = [self.prompt + text for text in texts]
         return self.tokenizer(prompted, truncation=False, verbose=False)["input_ids"] if prompted else []
 
+    def _unknown_share(self, whole: Sequence[list[int]]) -> float:
+        unknown, taken = self.tokenizer.unk_token_id, self.tokenizer.all_special_ids
+        others = [number for number in taken if number != unknown]
+        if unknown is None or unknown == self.tokenizer.eos_token_id:  # byte-level: every sign has a token
+            return 0.0
+        ids = np.fromiter((number for ids in whole for number in ids), dtype=int)
+        read = ids[~np.isin(ids, others)]
+        return float((read == unknown).mean()) if len(read) else 0.0
+
     def encode(self, texts: Sequence[str], *, cache: str | Path | None = None, progress: bool = False) -> np.ndarray:
         """(N, D) float32, rows of unit length, zeros where a text is empty. `self.report` says what was done.
 
@@ -243,7 +314,8 @@ class LanguageModel:
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         rows = VectorCache(cache, self.fingerprint) if cache is not None else VectorCache(None, "")
         known = {text: row for text in unique if (row := rows.get(text)) is not None}
-        counts = dict(zip(unique, self.token_counts(unique).tolist(), strict=True))
+        whole = self._whole_ids(unique)
+        counts = dict(zip(unique, map(len, whole), strict=True))
         todo = {text: count for text, count in counts.items() if count and text not in known}
         few = cache is None and len(todo) <= FEW_TEXTS
         for text, row in self._compute(todo, 1 if few else self.batch_size, progress=progress):
@@ -261,6 +333,7 @@ class LanguageModel:
             cached=sum(count > 0 for count in counts.values()) - len(todo),
             computed=len(todo),
             seconds=time.perf_counter() - start,
+            unknown=self._unknown_share(whole),
         )
         return values
 

@@ -99,6 +99,20 @@ def nearest_items(vectors: Vectors, item_id: str, *, k: int = 5) -> pd.DataFrame
     return pd.DataFrame({"rank": np.arange(1, len(order) + 1), "item_id": ids, "score": scores[order]})
 
 
+def shared_weight(vectors: Vectors, item_id: str, other_id: str) -> pd.Series:
+    """What each word adds to the cosine of two items under TF-IDF, the most first; the sum is the cosine.
+
+    >>> how = {"vocabulary": ["bowl", "lamp"]}
+    >>> vectors = Vectors(["a", "b"], csr_matrix(np.array([[0.6, 0.8], [1, 0]], np.float32)), how)
+    >>> shared_weight(vectors, "a", "b").round(2).to_dict()
+    {'bowl': 0.6}
+    """
+    first, second = (vectors.values[[vectors.ids.index(one)]] for one in (item_id, other_id))
+    product = first.multiply(second).tocsr()
+    words = np.asarray(vectors.how["vocabulary"], dtype=object)[product.indices]
+    return pd.Series(product.data, index=words, dtype=float).sort_values(ascending=False, kind="stable")
+
+
 def nearest_neighbour_accuracy(vectors: Vectors, labels: pd.Series) -> pd.Series:
     """Does the nearest other item have the same label? 1.0 or 0.0 for each labelled item, indexed by item id.
 

@@ -166,8 +166,22 @@ def quarantined(report: Mapping[str, Any]) -> Iterator[Caution]:
 
 
 def texts(found: Mapping[str, Any]) -> Iterator[Caution]:
-    """Texts that the language model does not read to their end, or that are not there."""
+    """Texts that the language model cannot read, does not read to their end, or that are not there."""
     n, noun = found.get("n_texts") or 0, f"{found.get('texts', 'text')} text"
+    parts = found.get("unreadable") if isinstance(found.get("unreadable"), Mapping) else {}
+    unread = {kind: part for kind, part in parts.items() if isinstance(part, int | float)}
+    if unread:
+        name = Path(str(found.get("language_model", ""))).name
+        which = listed([f"{part:.0%} of the tokens of the {kind} texts" for kind, part in unread.items()])
+        reads = "MiniLM reads English" if name == "minilm" else "It does not know their language or script"
+        yield Caution(
+            f"The language model {name} cannot read the texts",
+            f"{reads}; {which} are unknown to it. Its vectors"
+            + (", chapter 03's fine-tuned model" if "review" in unread else "")
+            + " and the models that use them know little of these texts.",
+            "Pass --set language_model=FOLDER, the folder of a multilingual model; see README, “Languages”. "
+            "Word counts (TF-IDF) read every script.",
+        )
     if cut := found.get("n_truncated"):
         yield Caution(
             "Texts are cut",

@@ -8,8 +8,9 @@ import pytest
 from recsys_kit.errors import ArtifactError, DataError
 from recsys_kit.features import text as text_module
 from recsys_kit.features.pretrained import find_model, load_pretrained
-from recsys_kit.features.text import LanguageModel, TfidfEncoder, Vectors, fit_tfidf, load_encoder
-from recsys_kit.features.vectors import nearest_items, nearest_neighbour_accuracy
+from recsys_kit.features.text import LanguageModel, TfidfEncoder, Vectors, fit_tfidf, has_words, load_encoder
+from recsys_kit.features.vectors import nearest_items, nearest_neighbour_accuracy, shared_weight
+from recsys_kit.features.words import words_and_characters
 
 TEXTS = pd.Series(
     ["A blue mug for tea", "", "Jazz piano, live in Paris", "   ", "cup " * 300, "x", "Blue porcelain cup"],
@@ -174,6 +175,91 @@ def test_tfidf_agrees_with_scikit_learn():
 
     expected = TfidfVectorizer(sublinear_tf=True, dtype=np.float32).fit_transform(TEXTS)
     assert np.allclose(fit_tfidf(TEXTS).encode(TEXTS).toarray(), expected.toarray(), atol=1e-7)
+
+
+CHINESE = ["家用绿色雨伞", "便携绿色钢笔", "家用红色雨伞 T恤 XL"]
+
+
+@pytest.mark.parametrize("phrase_length", [1, 2])
+def test_spaced_texts_have_the_words_of_scikit_learn(phrase_length):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = [*TEXTS, "Ünïcode straße, don't SKU-12 x1", "кружка синяя", "emoji 👍 ok"]
+    expected = TfidfVectorizer(ngram_range=(1, phrase_length)).fit(texts)
+    encoder = fit_tfidf(texts, phrase_length=phrase_length)
+    assert encoder.vocabulary == expected.get_feature_names_out().tolist()
+    assert "analyzer" not in encoder.how
+    analyze = expected.build_analyzer()
+    assert all(words_and_characters(text, phrase_length=phrase_length) == analyze(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("绿色笔", ["绿", "色", "笔", "绿色", "色笔"]),
+        ("Blue mug绿色XL", ["blue", "mug", "绿", "色", "绿色", "xl"]),
+        ("コップ", ["コ", "ッ", "プ", "コッ", "ップ"]),
+        ("가방을", ["가", "방", "을", "가방", "방을"]),
+        ("น้ำ", ["น้", "ำ", "น้ำ"]),
+    ],
+)
+def test_runs_without_spaces_are_characters_and_pairs(text, words):
+    assert words_and_characters(text) == words
+
+
+def test_chinese_titles_are_near_by_what_they_share_and_survive_saving(tmp_path):
+    vectors = fit_tfidf(CHINESE).vectors(pd.Series(CHINESE, index=list("abc")))
+    assert nearest_items(vectors, "a")["item_id"].tolist()[0] == "c"
+    vectors.save(tmp_path)
+    encoder = Vectors.load(tmp_path).encoder()
+    assert encoder.words("绿伞") == ["绿", "伞", "绿伞"]
+    assert (encoder.encode(CHINESE) != vectors.values).nnz == 0
+
+
+def test_vectors_saved_before_there_was_a_choice_are_counted_as_they_were():
+    old = {"method": "tfidf", "vocabulary": ["家用绿色雨伞", "mug"], "idf": [1.0, 1.0], "phrase_length": 1}
+    assert load_encoder(old).encode(["家用绿色雨伞"]).toarray().tolist() == [[1.0, 0.0]]
+    assert load_encoder(old).how == old
+    with pytest.raises(ArtifactError, match="RK-211"):
+        load_encoder(old | {"analyzer": "syllables"})
+
+
+def test_counts_have_the_same_words_each_worth_the_same():
+    encoder = fit_tfidf(CHINESE, phrase_length=2).unweighted()
+    assert encoder.words(CHINESE[2]) == fit_tfidf(CHINESE, phrase_length=2).words(CHINESE[2])
+    assert set(encoder.how["idf"]) == {1.0}
+
+
+def test_words_that_are_rare_everywhere_are_kept_rather_than_none():
+    assert fit_tfidf(["blue mug"], min_texts=2).vocabulary == ["blue", "mug"]
+    assert fit_tfidf(["blue mug", "blue cup"], min_texts=2).vocabulary == ["blue"]
+    assert not has_words(["7", " ", "!"])
+
+
+def test_a_text_without_a_known_word_has_no_weights_and_no_neighbour():
+    encoder = fit_tfidf(["blue mug"])
+    assert encoder.weights("zanzibar").empty
+    vectors = encoder.vectors(pd.Series({"a": "zanzibar", "b": "mug"}))
+    assert nearest_items(vectors, "a").empty
+    assert shared_weight(vectors, "a", "b").empty
+
+
+def test_what_words_add_to_a_cosine_sums_to_it():
+    vectors = fit_tfidf(TEXTS).vectors(TEXTS)
+    (near,) = nearest_items(vectors, "a", k=1).itertuples()
+    shared = shared_weight(vectors, "a", near.item_id)
+    assert shared.sum() == pytest.approx(near.score)
+    assert "blue" in shared.index
+
+
+def test_tokens_that_a_language_model_does_not_know_are_counted(model):
+    model.encode(["a blue mug", "a gift for a gardener"])
+    assert model.report.unknown == 0
+    assert model.note == ""
+    model.encode(CHINESE)
+    assert not model.report.readable
+    assert f"{model.report.unknown:.0%} of the tokens are unknown to it" in model.note
+    assert "MiniLM reads English" in model.note
 
 
 def test_words_learned_later_do_not_count():

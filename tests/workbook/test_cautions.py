@@ -142,6 +142,28 @@ def test_cut_and_empty_texts_are_two_things(tmp_path):
     assert titles(tmp_path) == ["Texts are empty"]
 
 
+def test_texts_that_the_language_model_cannot_read_are_named_with_the_share_and_the_way_out(tmp_path):
+    found_by_02 = {"texts": "product", "n_texts": 9, "language_model": "minilm", "unreadable": {}}
+    write(tmp_path, "results/text_features.json", found_by_02)
+    assert found(tmp_path) == []
+    unread = {"product": 0.631, "review": 0.7}
+    write(tmp_path, "results/text_features.json", found_by_02 | {"unreadable": unread})
+    (caution,) = found(tmp_path)
+    assert caution.title == "The language model minilm cannot read the texts"
+    assert caution.meaning.startswith(
+        "MiniLM reads English; 63% of the tokens of the product texts and 70% of the tokens of the review texts are "
+    )
+    assert "fine-tuned" in caution.meaning
+    assert "--set language_model=FOLDER" in caution.remedy
+    write(
+        tmp_path, "results/text_features.json", found_by_02 | {"unreadable": {"product": 0.4}, "language_model": "/a/b"}
+    )
+    (caution,) = found(tmp_path)
+    assert caution.title == "The language model b cannot read the texts"
+    assert "English" not in caution.meaning
+    assert "fine-tuned" not in caution.meaning
+
+
 def test_a_readable_result_raises_no_alarm(tmp_path):
     (tmp_path / "results").mkdir()
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "results/metrics.parquet")
