@@ -36,6 +36,12 @@ class ParameterError(RecsysKitError):
     exit_code = 2
 
 
+class NotFittedError(RecsysKitError, AttributeError):
+    """A model was asked before `fit`."""
+
+    exit_code = 2
+
+
 class BusyError(RecsysKitError):
     """Another command is working in the run folder."""
 

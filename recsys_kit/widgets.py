@@ -41,7 +41,7 @@ def view_split(
         method: one of `METHODS`; only "time" knows a percent.
     """
     rest = (100 - train_percent) / 200
-    shares = (1 - 2 * rest, rest, rest)
+    shares = (1 - 2 * rest, rest, rest) if method == "time" else None
     split = split_interactions(interactions, method=method, k_core=k_core, shares=shares)
     plot_split(split.parts)
     cold = cold_counts(split).set_index("part")
@@ -59,7 +59,8 @@ def view_split(
 
 def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywidgets.Widget:
     """Move the cut and the core, as far as a core is left."""
-    first = split_interactions(interactions, method=method, shares=(0.4, 0.3, 0.3)).train
+    shares = (0.4, 0.3, 0.3) if method == "time" else None
+    first = split_interactions(interactions, method=method, shares=shares).train
     largest = max(k for k in range(1, 11) if len(k_core(first, k)))
     return _explore(
         lambda train_percent, k_core: view_split(

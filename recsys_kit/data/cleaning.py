@@ -16,17 +16,26 @@ from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, item_hash, r
 from recsys_kit.errors import ParameterError
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)  # "I <3 it" and "5 < 6" are no tags
+_TAG = re.compile(
+    r"</?[a-zA-Z][\w:-]*\s*/?\s*>|<[a-zA-Z][\w:-]*\s[^<>]*=[^<>]*>|<!--.*?-->", re.DOTALL
+)  # "I <3 it", "5 < 6" and "a <b and c> d" are no tags: what follows a name are attributes, with `=`
+_ESCAPED = re.compile(
+    r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE
+)  # closing tags and breaks, as a feed has them
 _NO_EXAMPLE = pd.Series([""])  # ids of shoppers are no examples: the report is for sharing
 
 
 def clean_text(text: str) -> str:
-    """Entities become characters, tags become spaces, white space becomes one space.
+    """Tags become spaces, then entities become characters, white space becomes one space.
 
-    >>> clean_text("Tea &amp; toast<br/>for  two &lt;3")
-    'Tea & toast for two <3'
+    A text without tags that has escaped closing tags or breaks is escaped markup: it is decoded first.
+
+    >>> clean_text("Tea &amp; toast<br/>for  two &lt;3"), clean_text("It needs a &lt;div&gt;")
+    ('Tea & toast for two <3', 'It needs a <div>')
     """
-    return " ".join(_TAG.sub(" ", _CODE.sub(" ", html.unescape(text))).split())
+    if _ESCAPED.search(text) and not _TAG.search(text):
+        text = html.unescape(text)
+    return " ".join(html.unescape(_TAG.sub(" ", _CODE.sub(" ", text))).split())
 
 
 def clean(dataset: Dataset) -> Dataset:

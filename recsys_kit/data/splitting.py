@@ -9,12 +9,13 @@ import pandas as pd
 
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
-from recsys_kit.data.tables import item_hash, order_events
+from recsys_kit.data.tables import item_hash, order_events, with_text_ids
 from recsys_kit.errors import DataError, ParameterError
 
 METHODS = ("time", "leave_last_out", "stratified")
 PARTS = ("train", "valid", "test")
 FRAMES = (*PARTS, "set_aside")
+SHARES = (0.8, 0.1, 0.1)
 STRATIFIED_CUTS = (
     0.675,
     0.75,
@@ -28,7 +29,7 @@ STRATIFIED_PROTOCOL = (
 
 @dataclass(frozen=True)
 class Split:
-    """Interactions in four parts; every event is in exactly one."""
+    """Interactions in four parts; every event is in exactly one. Ids are text, whatever they came as."""
 
     train: pd.DataFrame
     """What models learn from."""
@@ -41,6 +42,10 @@ class Split:
     how: dict[str, Any] = field(default_factory=dict)
     """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second);
     stratified also protocol, in a sentence."""
+
+    def __post_init__(self) -> None:
+        for name in FRAMES:
+            object.__setattr__(self, name, with_text_ids(getattr(self, name), name))
 
     @property
     def parts(self) -> dict[str, pd.DataFrame]:
@@ -155,7 +160,7 @@ def split_interactions(
     interactions: pd.DataFrame,
     *,
     method: str = "time",
-    shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    shares: tuple[float, float, float] | None = None,
     k_core: int = 1,
 ) -> Split:
     """Cut first, then tidy the training part: of one shopper's ratings of one item the latest stays, then the k-core.
@@ -167,6 +172,17 @@ def split_interactions(
     tables published so. The draw goes by the order of the rows given, and of MovieLens-100K in the order of its file it
     is that of the recommenders repository (`python_stratified_split`, ratio .75, by item, seed 42).
 
+    Args:
+        interactions: user_id and item_id (whole numbers, categories and the like become text), timestamp or position.
+        method: one of `METHODS`.
+        shares: of train, valid and test; 80, 10 and 10 percent unless given. Only "time" has any.
+        k_core: in train each user keeps as many different items, each item as many different users.
+
+    Raises:
+        DataError: RK-104 a column is missing, RK-108 nothing is left to train on, RK-109 "time" without times, RK-153
+            and RK-154 ids that are missing or none, RK-156 times that are missing or none.
+        ParameterError: RK-322 a wrong k_core, RK-324 an unknown method, RK-325 wrong shares.
+
     >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"),
     ...                        "timestamp": pd.date_range("2025-01-01", periods=10, tz="UTC")})
     >>> split = split_interactions(events)
@@ -175,9 +191,14 @@ def split_interactions(
     """
     if method not in METHODS:
         raise ParameterError("RK-324", f"split is {method!r}; expected one of {METHODS}.", "Pass split='time'.")
+    if shares is not None and method != "time":
+        raise ParameterError(
+            "RK-325", f"shares are {shares}, but method {method!r} has none; only 'time' has.", "Leave shares out."
+        )
+    interactions = with_text_ids(interactions, "interactions")
     events, how = order_events(interactions), {}
     if method == "time":
-        part, how = _by_time(events, shares)
+        part, how = _by_time(events, SHARES if shares is None else shares)
     elif method == "leave_last_out":
         part = _leave_last_out(events)
     else:
@@ -202,10 +223,9 @@ def split_interactions(
     return split
 
 
-def split_at_random(
-    interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
-) -> Split:
+def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Split:
     """Events drawn into the parts whatever their time: what many tutorials do. It leaks the future; here to show it."""
+    _check_shares(shares)
     events = order_events(interactions)
     draws = np.random.default_rng(seed).random(len(events))
     part = np.searchsorted(np.cumsum(shares)[:2], draws, side="right")
@@ -221,18 +241,22 @@ def _by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[
             "these interactions have positions but no timestamp; a split by time needs one.",
             "Pass split='leave_last_out'.",
         )
-    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-        raise ParameterError(
-            "RK-325",
-            f"shares are {shares}; expected three positive numbers that add up to 1.",
-            "Pass shares=(0.8, 0.1, 0.1).",
-        )
+    _check_shares(shares)
     when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
     times = np.sort(when)
     places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
     part = np.searchsorted(times[places], when, side="right")
     cuts = [pd.Timestamp(cut, tz="UTC").isoformat() for cut in times[places]]
     return part, {"shares": list(shares), "cuts": cuts}
+
+
+def _check_shares(shares: Sequence[float]) -> None:
+    if len(shares) != 3 or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+        raise ParameterError(
+            "RK-325",
+            f"shares are {shares}; expected three positive numbers that add up to 1.",
+            "Pass shares=(0.8, 0.1, 0.1).",
+        )
 
 
 def _leave_last_out(events: pd.DataFrame) -> np.ndarray:

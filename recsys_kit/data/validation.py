@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.tables import (
+    HALF_STARS,
     KEYS,
     NUMBERS,
     QUARANTINE_COLUMNS,
@@ -27,6 +28,8 @@ from recsys_kit.data.tables import (
     RawTables,
     Rule,
     is_present,
+    rating_rules,
+    rating_scale,
     report_entry,
     to_number,
 )
@@ -34,7 +37,9 @@ from recsys_kit.data.times import EARLIEST, ReadTimes, guess_clock, read_times
 from recsys_kit.errors import DataError
 
 NEARLY_ALL = 0.9  # share of times that are wrong from which the column, not the rows, is at fault
-TOO_MANY = 0.1  # the same of ratings: another scale shares some of its values with ours
+TOO_MANY = 0.02  # the same of ratings: another scale shares most of its values with ours
+MANY = 1000  # of so many rows a smaller share is no accident either
+TOO_MANY_OF_MANY = 0.005
 FEW = 10  # fewer rows than these are quarantined, whatever their share, as long as some are left
 EXAMPLES = 5
 UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])  # characters of no width
@@ -98,19 +103,18 @@ def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] |
     read = {name: times[name].values for name in times}
     read |= {name: to_number(frame[name]) for name in (*NUMBERS, "position") if name in frame}
     entries = list(_notes_on_times(table, frame, times))
-    if "rating" in read and "rating" in readings:
-        low, high = map(float, readings["rating"].split(".."))
-        read["rating"] = RATINGS[0] + (RATINGS[1] - RATINGS[0]) * (read["rating"] - low) / (high - low)
-        scales = f"rating of {readings['rating']} brought to {RATINGS[0]:g}..{RATINGS[1]:g}"
-        entries.append(report_entry(table, scales, "repaired", read["rating"].notna().sum()))
-    broken = {
-        rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in RULES[table] if rule.column in frame
-    }
+    scale = RATINGS
+    if "rating" in read:
+        read["rating"], scale, notes = _on_our_scale(table, read["rating"], readings.get("rating", ""))
+        entries += notes
+    on_scale = {rule.name: rule for rule in rating_rules(scale)}
+    rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
+    broken = {rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in rules if rule.column in frame}
     bad = _failures(table, frame, broken)
     typed = _typed(frame, read).drop(index=bad["row"])
     typed, repairs = _repair_prices(table, typed, frame)
     whole = {rule.name: _rows(frame[rule.column], mask) for rule, mask in broken.items()}
-    refusals = [*_refuse_times(table, frame, times, whole), *_refuse_ratings(table, frame, whole)]
+    refusals = [*_refuse_times(table, frame, times, whole), *_refuse_ratings(table, frame, whole, scale)]
     if not refusals and (table == "interactions" or (table == "reviews" and len(frame))):
         refusals = _refuse_nothing_left(table, typed, bad)
     entries += repairs + _notes_on_ids(table, typed)
@@ -127,6 +131,26 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
             f"{table} is missing column {missing[0]!r}; found {sorted(map(str, frame))}.",
             f"Pass columns={{{missing[0]!r}: <the name it has in your file>}}.",
         )
+
+
+def _on_our_scale(
+    table: str, ratings: pd.Series, reading: str
+) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
+    """The ratings with the scale that they lie on, and a note where it is not `RATINGS` from the start.
+
+    Half stars stay as they are, declared or found; a scale that is declared otherwise is brought to `RATINGS`.
+    """
+    low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
+    n_rated = ratings.notna().sum()
+    if (low, high) == HALF_STARS:
+        by = "as declared" if reading else 'if they are not: --columns "rating=<your column>:1..5"'
+        rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are; {by}"
+        return ratings, HALF_STARS, [report_entry(table, rule, "noted", n_rated)]
+    if not reading:
+        return ratings, RATINGS, []
+    ratings = RATINGS[0] + (RATINGS[1] - RATINGS[0]) * (ratings - low) / (high - low)
+    rule = f"rating of {reading} brought to {RATINGS[0]:g}..{RATINGS[1]:g}"
+    return ratings, RATINGS, [report_entry(table, rule, "repaired", n_rated)]
 
 
 def _day_first(readings: dict[str, str], column: str) -> bool | None:
@@ -275,20 +299,25 @@ def _refuse_times(
         )
 
 
-def _refuse_ratings(table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame]) -> Iterator[DataError]:
+def _refuse_ratings(
+    table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame], scale: tuple[float, float]
+) -> Iterator[DataError]:
     if "rating out of range" not in broken:
         return
     wrong = pd.concat([broken["rating out of range"], broken["rating is not a number"]]).sort_values("row")
     n_given = int(is_present(frame["rating"]).sum())
-    if not _too_many(len(wrong), n_given, TOO_MANY):
+    many = len(wrong) >= MANY and len(wrong) > TOO_MANY_OF_MANY * n_given
+    if not many and not _too_many(len(wrong), n_given, TOO_MANY):
         return
     numbers = to_number(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
-    scale = f"{numbers.min():g}..{numbers.max():g}" if len(numbers) else ""
-    found = f"they go {scale.replace('..', ' to ')}" if scale else "none is a number"
-    as_scale = f'if that is the scale: --columns "rating=<your column>:{scale}" brings it to ours; ' if scale else ""
+    theirs = f"{numbers.min():g}..{numbers.max():g}" if len(numbers) else ""
+    found = f"they go {theirs.replace('..', ' to ')}" if theirs else "none is a number"
+    as_scale = f'if that is the scale: --columns "rating=<your column>:{theirs}" brings it to ours; ' if theirs else ""
+    if len(numbers) and numbers.min() in (0, -1) and numbers[numbers > 0].between(*scale).all():
+        as_scale = f"if {numbers.min():g} means not rated, leave these cells empty; {as_scale}"
     yield DataError(
         "RK-147",
-        f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {RATINGS[0]:g}..{RATINGS[1]:g} "
+        f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {scale[0]:g}..{scale[1]:g} "
         f"({_examples(wrong)}); {found}.",
         f'{as_scale.capitalize()}{"i" if as_scale else "I"}f they are classes: --columns "label=<your column>".',
     )

@@ -58,7 +58,14 @@ def set_task(
     target_events: Sequence[str] = (),
     seen_events: Sequence[str] = (),
 ) -> Task:
-    """The same question for all models; what is relevant is said in `Split.ground_truth`."""
+    """The same question for all models; what is relevant is said in `Split.ground_truth`.
+
+    Raises:
+        DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
+        ParameterError: RK-157 there is no model, RK-316 models of different catalogues.
+    """
+    if not models:
+        raise ParameterError("RK-157", "there is no model to evaluate; expected one or more.", "Pass {'ease': model}.")
     truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events, seen_events=seen_events)
     users, rows = np.unique(truth["user_id"].to_numpy(str), return_inverse=True)
     if not len(users):
@@ -76,6 +83,14 @@ def set_task(
     histories = split.histories(part)
     seen = split.seen_items(part, seen_events) if len(seen_events) else None
     events = split.train["user_id"].value_counts()
+    n_warm, n_known = int(np.isin(users, histories.index).sum()), int((place < len(index)).sum())
+    if not n_warm or not n_known:
+        raise DataError(
+            "RK-155",
+            f"{n_warm:,} of {len(users):,} users of {part} have a history, and {n_known:,} of {len(truth):,} relevant "
+            "items are in the catalogue of the models; expected some of both.",
+            "Check that all parts of the split, and the models, write users and items alike.",
+        )
     return Task(
         ground_truth=truth,
         users=users,

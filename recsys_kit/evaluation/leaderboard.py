@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.splitting import Split
+from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.errors import DataError
 from recsys_kit.evaluation.judging import (
     OF_ALL_LISTS,
@@ -20,7 +21,7 @@ from recsys_kit.evaluation.judging import (
 )
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.base import Recommender, text_ids_of
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
@@ -98,6 +99,7 @@ def evaluate(
 ) -> Evaluation:
     """Judge fitted models on what the shoppers of `part` did next.
 
+    Ids may be numbers, categories and the like: they are compared as text.
     Every model ranks the whole catalogue, from the shopper's history up to the cut, without the items the shopper has
     seen. A shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
 
@@ -124,11 +126,13 @@ def evaluate(
         first.encode(task.histories).matrix(len(task.catalogue)),
         split.train,
         cutoffs,
-        vectors=item_vectors,
-        categories=None if items is None or "category" not in items else items.set_index("item_id")["category"],
+        vectors=None if item_vectors is None else text_ids_of(item_vectors),
+        categories=_categories(items),
         grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
     )
-    asked = None if context is None else context.reindex(task.users)
+    asked = (
+        None if context is None else context.set_axis(as_ids(context.index, "user_id of context")).reindex(task.users)
+    )
     ranked = {name: _lists(model, task, max(cutoffs), asked) for name, model in models.items()}
     lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
     found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
@@ -143,6 +147,14 @@ def evaluate(
         differences=_differences(found, slices, seed),
         protocol=protocol,
     )
+
+
+def _categories(items: pd.DataFrame | None) -> pd.Series | None:
+    """item_id -> category, of items that are listed again the first."""
+    if items is None or "category" not in items:
+        return None
+    items = with_text_ids(items, "items", ["item_id"])
+    return items.drop_duplicates("item_id").set_index("item_id")["category"]
 
 
 def _lists(model: Recommender, task: Task, k: int, context: pd.DataFrame | None) -> pd.DataFrame:

@@ -13,8 +13,9 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from tqdm.auto import tqdm
 
-from recsys_kit.data.tables import item_hash, order_events
-from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.data.tables import as_ids, item_hash, listed, order_events, with_text_ids
+from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
+from recsys_kit.recommenders.ranges import Range, check_parameters
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
 NEVER_TOLD = object()  # of item vectors: not even that there are none
@@ -121,6 +122,7 @@ class Recommender(ABC):
     state: ClassVar[tuple[str, ...]] = ()  # fitted attributes to save: arrays or CSR matrices
     learned: ClassVar[tuple[str, ...]] = ()  # likewise: plain values
     understands_text: ClassVar[bool] = False
+    ranges: ClassVar[Mapping[str, Range]] = {}  # of parameters, where they are narrower than those of their name
     personal: ClassVar[bool] = True  # False: everyone gets the same list, less what they had
 
     item_ids: np.ndarray  # (N,) str
@@ -133,6 +135,18 @@ class Recommender(ABC):
         super().__init_subclass__(**kwargs)
         if "name" in cls.__dict__:
             MODELS[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not there although the class promises it: the model has not learned anything yet."""
+        if name.startswith("__") or "item_ids" in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise NotFittedError(
+            "RK-369", f"{type(self).__name__} is not fitted and has no {name!r}; expected a fitted model.",
+            "Call fit(train) first.",
+        )  # fmt: skip
 
     # -- what a subclass writes ------------------------------------------------------------------------------------
 
@@ -168,7 +182,7 @@ class Recommender(ABC):
         item_vectors: Any = None,
         seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> Self:
-        """Learn from the training interactions alone.
+        """Learn from the training interactions alone. Ids may be numbers or categories; in the model they are text.
 
         Args:
             train: interactions; the order of its rows does not matter.
@@ -177,7 +191,14 @@ class Recommender(ABC):
             item_vectors: a `features.Vectors` of the items, for models that use content.
             seen: by user_id, the items that are masked where validation chooses (`Split.seen_items`); the training
                 histories unless given.
+
+        Raises:
+            DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
+                none, RK-156 times that are missing or none.
         """
+        items = None if items is None else with_text_ids(items, "items", ["item_id"])
+        valid = None if valid is None else with_text_ids(valid, "valid")
+        item_vectors = None if item_vectors is None else text_ids_of(item_vectors)
         self._own_vectors = item_vectors
         inputs = {"items": items, "valid": valid, "item_vectors": item_vectors} | (
             {} if seen is None else {"seen": seen}
@@ -227,7 +248,11 @@ class Recommender(ABC):
 
     def _meet(self, train: pd.DataFrame, items: pd.DataFrame | None) -> pd.DataFrame:
         """Number the catalogue, the shoppers and their histories; train as `_fit` takes it."""
-        train = order_events(train)
+        train = order_events(train, "train")
+        if train.empty:
+            raise DataError(
+                "RK-108", "train has no event; expected at least one.", "Fit on the interactions of a shop."
+            )
         named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
         codes, ids = pd.factorize(named)
         ids = np.asarray(ids, dtype=str)
@@ -254,18 +279,19 @@ class Recommender(ABC):
         return all(np.array_equal(first, second) for first, second in pairs)
 
     def encode(self, histories: Iterable[Sequence[str]]) -> Histories:
-        """Item ids to indices; items this model has never heard of are left out."""
-        histories = list(histories)
-        flat = np.array([item for history in histories for item in history], dtype=object)
-        index = self._item_index.get_indexer(flat) if len(flat) else np.empty(0, np.int64)
+        """Item ids to indices; items this model has never heard of are left out. A set of ids is sorted."""
+        histories = [listed(history) for history in _lists_of_ids(histories, "histories")]
+        flat = [item for history in histories for item in history]
+        index = self._item_index.get_indexer(as_ids(flat, "item ids of the histories"))
         rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         lengths = np.bincount(rows[index >= 0], minlength=len(histories))
         return Histories(index[index >= 0].astype(np.int64), np.r_[0, lengths.cumsum()])
 
     def known_histories(self, users: Sequence[str]) -> list[list[str]]:
         """The training histories of these shoppers, ids oldest first; empty for a stranger."""
+        users = as_ids(users, "users").to_numpy(str)
         place = np.searchsorted(self.user_ids, users).clip(max=len(self.user_ids) - 1)
-        known = self.user_ids[place] == np.asarray(users, dtype=str)
+        known = self.user_ids[place] == users
         starts, items = self._train_histories.starts, self._train_histories.items
         return [
             self.item_ids[items[starts[p] : starts[p + 1]]].tolist() if ok else []
@@ -294,7 +320,8 @@ class Recommender(ABC):
         """The k best items that each shopper has not had.
 
         Args:
-            users: ids of shoppers; their training histories are used unless `histories` gives newer ones.
+            users: ids of shoppers; their training histories are used unless `histories` gives newer ones. One id is
+                one query; a set is sorted, here and below.
             histories: item ids, oldest first, one list per shopper; no retraining is needed for a new shopper.
             texts: what a shopper says they want, instead of a history.
             k: length of the list; shorter where the model knows fewer items.
@@ -304,29 +331,40 @@ class Recommender(ABC):
             progress: show a progress bar.
 
         Returns:
-            Columns `query` (the user id, or the position in the list given), `item_id`, `score`, `rank` (from 1) and
-            `fallback` (True where nothing is known of the shopper and the list is the most popular items).
+            Columns `query` (the user id as text, or the position in the list given), `item_id`, `score`, `rank` (from
+            1) and `fallback` (True where nothing is known of the shopper and the list is the most popular items).
+
+        Raises:
+            ParameterError: RK-311 texts for a model that understands none, RK-312 a wrong k, RK-313 none or too many of
+                users, histories and texts, or no list of ids per query, RK-340 a context of another length.
+            DataError: RK-153 and RK-154 ids that are missing or none.
+            NotFittedError: RK-369 before `fit`.
         """
         check_k(k)
         given = [x for x in (users, histories, texts) if x is not None]
         if not given or (texts is not None and len(given) > 1):
             raise ParameterError("RK-313", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
-        if texts is not None:
-            histories = [[] for _ in texts]
-        elif histories is None:
-            histories = self.known_histories(users)
-        queries = list(users) if users is not None else list(range(len(histories)))
-        for lists in (histories, histories if seen is None else seen):
-            if len(lists) != len(queries) or any(isinstance(ids, str) for ids in lists):
+        users = None if users is None else as_ids(users, "users")
+        texts = None if texts is None else listed(texts)
+        if histories is None:
+            histories = self.known_histories(users) if texts is None else [[] for _ in texts]
+        histories = _lists_of_ids(histories, "histories")
+        queries = np.arange(len(histories)) if users is None else users.array
+        seen = histories if seen is None else _lists_of_ids(seen, "seen")
+        for name, lists in (("histories", histories), ("seen", seen)):
+            if len(lists) != len(queries):
                 raise ParameterError(
-                    "RK-313", "histories and seen need one list of ids per query.", "Pass histories=[['i1', 'i2']]."
+                    "RK-313", f"{name} has {len(lists)} lists for {len(queries)} queries.", "Pass one list per query."
                 )
         if context is not None and len(context) != len(queries):
             raise ParameterError(
                 "RK-340", f"context has {len(context)} rows for {len(queries)} queries.", "Pass one row per query."
             )
-        encoded, masked = self.encode(histories), self.encode(histories if seen is None else seen)
-        barred = np.zeros(len(self.item_ids), bool) if candidates is None else ~self._item_index.isin(list(candidates))
+        encoded = self.encode(histories)
+        masked = encoded if seen is histories else self.encode(seen)
+        barred = np.zeros(len(self.item_ids), bool)
+        if candidates is not None:
+            barred = ~self._item_index.isin(as_ids(candidates, "candidates"))
         frames = []
         size = max(1, BLOCK_CELLS // len(self.item_ids))
         for start in tqdm(
@@ -334,7 +372,7 @@ class Recommender(ABC):
         ):
             stop = min(start + size, len(queries))
             block, now = encoded.block(start, stop), None if context is None else context.iloc[start:stop]
-            scores, fallback = self._scores_or_fallback(block, texts and texts[start:stop], now)
+            scores, fallback = self._scores_or_fallback(block, texts if texts is None else texts[start:stop], now)
             scores[:, barred] = -np.inf
             frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
         return pd.concat(frames, ignore_index=True)
@@ -360,9 +398,7 @@ class Recommender(ABC):
         shown[fallback] = np.where(self.item_counts > 0, self.item_counts, -np.inf)
         return shown
 
-    def _ranked(
-        self, queries: Sequence[Any], scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray
-    ) -> pd.DataFrame:
+    def _ranked(self, queries: Any, scores: np.ndarray, seen: Histories, k: int, fallback: np.ndarray) -> pd.DataFrame:
         """Mask what was seen, take the best k, put the lists under one another."""
         rows, had = seen.cells
         scores[rows, had] = -np.inf
@@ -370,7 +406,7 @@ class Recommender(ABC):
         row, place = np.nonzero(best >= 0)
         item = best[row, place]
         return pd.DataFrame({
-            "query": np.array(queries, dtype=object)[row],
+            "query": queries[row],
             "item_id": self.item_ids[item],
             "score": scores[row, item],
             "rank": place + 1,
@@ -382,11 +418,16 @@ class Recommender(ABC):
     def save(self, folder: str | Path) -> None:
         """Write the fitted model as safetensors and JSON into a new folder."""
         folder = Path(folder)
-        folder.mkdir(parents=True)
         arrays = {"can_score": self.can_score, "item_counts": self.item_counts}
         arrays |= {"history_items": self._train_histories.items, "history_starts": self._train_histories.starts}
         for attribute in self.state:
             arrays |= _pack(attribute, getattr(self, attribute))
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            raise ArtifactError(
+                "RK-407", f"{folder} exists; expected a new folder for a model.", "Save elsewhere or remove it."
+            ) from None
         save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
         self._save_extra(folder)
         meta = {"model": self.name, "parameters": self._parameters(), "understands_text": self.understands_text}
@@ -416,6 +457,26 @@ class Recommender(ABC):
             setattr(self, attribute, _unpack(attribute, arrays))
         for name in self.learned:
             setattr(self, name, meta["learned"][name])
+
+
+def _lists_of_ids(lists: Any, name: str) -> list[Any]:
+    """The lists, one per query; RK-313 where they are ids or missing."""
+    lists = list(listed(lists))
+    for row, ids in enumerate(lists):
+        if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+            raise ParameterError(
+                "RK-313",
+                f"{name} holds {ids!r:.40} in place {row}; expected one list of ids per query.",
+                f"Pass {name}=[['i1', 'i2']].",
+            )
+    return lists
+
+
+def text_ids_of(vectors: Any) -> Any:
+    """The vectors with their ids as text; the very object where they are."""
+    if pd.api.types.infer_dtype(vectors.ids, skipna=False) == "string":
+        return vectors
+    return replace(vectors, ids=as_ids(vectors.ids, "ids of item_vectors").tolist())
 
 
 def load(folder: str | Path) -> Recommender:

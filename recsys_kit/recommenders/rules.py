@@ -1,7 +1,8 @@
 """Association rules: who has these has that."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from scipy import sparse
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Histories, Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix
+from recsys_kit.recommenders.ranges import Range
 
 MEASURES = ("support", "confidence", "lift")
 
@@ -35,6 +37,7 @@ class AssociationRules(Recommender):
     """What is summed over the rules that fire: support, confidence or lift."""
 
     name = "association_rules"
+    ranges: ClassVar[Mapping[str, Range]] = {"max_length": Range(2)}
     state = ("antecedents", "consequents", "support", "confidence", "lift")
     # (R, N) CSR of ones; (R,) int64 columns of item_ids; (R,) float32 each
 

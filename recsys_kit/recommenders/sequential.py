@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_kit.errors import ParameterError
 from recsys_kit.features.attributes import attribute_incidence, has_attributes
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Histories, Recommender
@@ -55,15 +54,6 @@ class SequenceModel(Recommender):
 
     state = ("item_matrix", "body_parameters")  # (n, D) of the bought items; all numbers of the body in one row
     learned = ("validation",)  # NDCG by epoch; empty where none was measured
-
-    def __post_init__(self) -> None:
-        for parameter in ("embedding_dim", "max_length", "epochs", "batch_size"):
-            if getattr(self, parameter) < 1:
-                raise ParameterError(
-                    "RK-351",
-                    f"{parameter} of {self.name} is {getattr(self, parameter)}; expected at least 1.",
-                    f"Pass {parameter}={type(self).__dataclass_fields__[parameter].default}.",
-                )
 
     def body(self) -> "nn.Module":
         """`(B, L, D)` item rows, filled up at the end, to `(B, L, D)` shopper vectors; t sees the events up to t."""

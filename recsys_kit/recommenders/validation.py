@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.tables import with_text_ids
 from recsys_kit.metrics import discounts
 from recsys_kit.recommenders import base
 from recsys_kit.recommenders.base import Histories, Recommender
@@ -61,6 +62,7 @@ class Validation:
         `seen` holds by user_id the items that are neither wanted nor listed (`Split.seen_items("valid", ...)`); without
         it these are the training histories.
         """
+        valid = with_text_ids(valid, "valid")
         users = np.intersect1d(valid["user_id"].unique().astype(str), model.user_ids)
         if len(users) > max_users:
             users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))

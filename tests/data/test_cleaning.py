@@ -28,6 +28,20 @@ def test_texts_lose_markup_and_nothing_else(raw, cleaned):
     assert clean_text(cleaned) == cleaned
 
 
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("Use &lt;div&gt; tags; a <b and c> d", "Use <div> tags; a <b and c> d"),
+        ("<p>Type &lt;br&gt; for a break</p>", "Type <br> for a break"),
+        ("from Ann <ann@shop.com>, <http://shop.com>", "from Ann <ann@shop.com>, <http://shop.com>"),
+        ("&lt;p&gt;Oak&lt;br/&gt;bowl&lt;/p&gt;", "Oak bowl"),
+        ("<img src='a.png' alt='x'>Oak<hr/ ><!-- new -->", "Oak"),
+    ],
+)
+def test_tags_are_cut_before_entities_become_characters(raw, cleaned):
+    assert clean_text(raw) == cleaned
+
+
 def test_the_original_stays_beside_a_cleaned_text_only_where_they_differ():
     items = load_dataset("toyshop").items
     changed = items["title_raw"].notna()

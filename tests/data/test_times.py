@@ -119,8 +119,8 @@ def test_a_date_that_may_be_two_days_is_a_question_and_the_answer_is_taken():
 
 
 def test_a_few_ratings_out_of_range_are_quarantined():
-    shop = door(["2024-05-01"] * 200, ["5"] * 180 + ["0"] * 20)
-    assert len(shop.quarantine) == 20
+    shop = door(["2024-05-01"] * 1000, ["5"] * 985 + ["0"] * 15)
+    assert len(shop.quarantine) == 15
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,44 @@ def test_a_few_ratings_out_of_range_are_quarantined():
         ([str(n % 11) for n in range(110)], "they go 0 to 10.*:0..10"),
         (["0", "1"] * 30, "they go 0 to 1.*label="),
         (["good", "bad"] * 30, "none is a number.*label="),
+        (["5"] * 190 + ["0"] * 10, "they go 0 to 5.*0 means not rated, leave these cells empty.*:0..5"),
+        (["0.73", "4.2", "3.1", "2.5"] * 10, "they go 0.73 to 4.2.*:0.73..4.2"),
+        (["1", "0"] + ["1"] * 18 + (["1"] * 19 + ["0"]) * 19, "they go 0 to 1.*:0..1"),
     ],
 )
 def test_another_scale_is_refused_with_what_was_found_and_the_fix(ratings, words):
     with pytest.raises(DataError, match=f"RK-147 .*{words}"):
         door(["2024-05-01"] * len(ratings), ratings)
+
+
+def test_thousands_of_ratings_out_of_range_are_no_accident_however_small_their_share():
+    ratings = ["0.3"] * 1000 + ["3"] * 99_000
+    with pytest.raises(DataError, match=r"RK-147 .*1,000 of 100,000"):
+        door(["2024-05-01"] * len(ratings), ratings)
+
+
+HALF_STARS = ["0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5"]
+
+
+@pytest.mark.parametrize("reading", [{}, {"rating": "0.5..5"}])
+def test_half_stars_stay_as_they_are_and_are_noted(reading):
+    shop = door(["2024-05-01"] * 201, HALF_STARS * 20 + ["5.5"], **reading)
+    assert shop.interactions["rating"].tolist() == [float(rating) for rating in HALF_STARS] * 20
+    assert shop.quarantine["value"].tolist() == ["5.5"]
+    (note,) = shop.report.query("rule.str.contains('half stars')").to_dict("records")
+    assert (note["action"], note["rows"]) == ("noted", 201)
+
+
+def test_a_scale_that_is_declared_counts_for_half_stars_too():
+    ratings = HALF_STARS[1:] * 56 + ["0.5"]
+    shop = door(["2024-05-01"] * len(ratings), ratings, rating="1..5")
+    assert shop.quarantine["value"].tolist() == ["0.5"]
+
+
+@pytest.mark.parametrize("ratings", [["0.5", *"12345"], ["1", "1.5", "5"], ["0.5", "0.7", "2.5"], ["0", "0.5", "1"]])
+def test_what_has_no_half_steps_from_a_half_is_on_the_usual_scale(ratings):
+    shop = door(["2024-05-01"] * len(ratings), ratings)
+    assert shop.quarantine["value"].tolist() == [rating for rating in ratings if float(rating) < 1]
 
 
 def test_a_declared_scale_is_brought_to_ours_and_what_lies_outside_is_quarantined():

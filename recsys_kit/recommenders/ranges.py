@@ -1,0 +1,77 @@
+"""What the hyper-parameters of the recommenders may be, by name: one name means the same in every model."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, get_args
+
+import numpy as np
+
+from recsys_kit.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`; the ends belong to it unless it is open there."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        return above and (value < self.high if self.open_high else value <= self.high)
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.open_low else 'at least'} {self.low:g}" if self.low > -math.inf else ""
+        high = f"{'below' if self.open_high else 'at most'} {self.high:g}" if self.high < math.inf else ""
+        return " and ".join(filter(None, (low, high))) or "a finite number"
+
+
+COUNT, AMOUNT, POSITIVE = Range(1), Range(0), Range(0, open_low=True)
+SHARE, DROPOUT = Range(0, 1), Range(0, 1, open_high=True)
+RANGES: Mapping[str, Range] = {
+    **dict.fromkeys(("embedding_dim", "dimension", "factors", "max_length", "layers", "heads", "window"), COUNT),
+    **dict.fromkeys(("epochs", "iterations", "rounds", "trees", "rankers", "batch_size", "patience"), COUNT),
+    **dict.fromkeys(("neighbours", "negatives", "sampled", "candidates", "depth", "min_count", "k"), COUNT),
+    **dict.fromkeys(("max_validation_users",), COUNT),
+    **dict.fromkeys(("seed", "stop_after", "fold_steps", "dense_up_to", "full_softmax_up_to", "min_shoppers"), AMOUNT),
+    **dict.fromkeys(("history_decay", "decay", "backward", "row_power", "column_power"), AMOUNT),
+    **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant"), AMOUNT),
+    **dict.fromkeys(("learning_rate", "l2", "confidence", "half_life"), POSITIVE),
+    **dict.fromkeys(("dropout", "attention_dropout"), DROPOUT),
+    "b": SHARE,
+    "leaves": Range(2),
+}
+"""A parameter that is not named here must be finite and of its kind."""
+
+
+def check_parameters(model: Any) -> None:
+    """Check the fields of a recommender against their kinds and `RANGES`; numbers of NumPy become Python's.
+
+    A class may have narrower `ranges` of its own. Raises `ParameterError` (RK-351).
+    """
+    allowed = {**RANGES, **getattr(type(model), "ranges", {})}
+    for one in fields(model):
+        value = getattr(model, one.name)
+        if isinstance(value, np.generic):
+            value = value.item()
+            setattr(model, one.name, value)
+        kinds = get_args(one.type) if isinstance(one.type, UnionType) else (one.type,)
+        if not {int, float} & set(kinds) or (value is None and type(None) in kinds):
+            continue
+        number = Real if float in kinds else Integral
+        expected = allowed.get(one.name, Range())
+        if isinstance(value, bool) or not isinstance(value, number):
+            kind = "a number" if number is Real else "a whole number"
+            raise _refusal(model, one, value, f"{kind}, {expected}" if one.name in allowed else kind)
+        if not math.isfinite(value) or value not in expected:
+            raise _refusal(model, one, value, str(expected))
+
+
+def _refusal(model: Any, field: Any, value: Any, expected: str) -> ParameterError:
+    default = f"Pass {field.name}={field.default}." if field.default is not MISSING else f"Change {field.name}."
+    return ParameterError("RK-351", f"{field.name} of {model.name} is {value!r}; expected {expected}.", default)

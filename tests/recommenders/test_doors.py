@@ -1,0 +1,339 @@
+"""What callers bring: ids of any type, unfitted models, wrong tables and parameters. The answer or a coded error."""
+
+import math
+from dataclasses import fields
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit import evaluate, split_interactions
+from recsys_kit.data import Split, split_at_random
+from recsys_kit.data.tables import as_ids, order_events, with_text_ids
+from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
+from recsys_kit.features.vectors import Vectors
+from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Popularity, load, validation_ndcg
+from recsys_kit.recommenders.ranges import RANGES, Range
+from tests.recommenders.planted import fitted_once, unfitted
+
+N_USERS, N_ITEMS = 60, 30
+
+
+def taste_shop() -> pd.DataFrame:
+    """Users 100 to 159 of five tastes, items 0 to 29; ids are whole numbers, as pandas reads them."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (100 + user, user % 5 * 6 + int(item), place)
+        for user in range(N_USERS)
+        for place, item in enumerate(rng.permutation(6)[:5])
+    ]
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "position"])
+
+
+SPELLINGS = {
+    "int32": lambda ids: ids.astype("int32"),
+    "Int64": lambda ids: ids.astype("Int64"),
+    "float": lambda ids: ids.astype(float),
+    "category": lambda ids: ids.astype("category"),
+    "string": lambda ids: ids.astype(str).astype("string"),
+    "object of str": lambda ids: ids.astype(str).astype(object),
+    "object of int": lambda ids: ids.astype(object),
+    "category of str": lambda ids: ids.astype(str).astype("category"),
+    "bytes": lambda ids: ids.map(lambda value: str(value).encode()),
+}
+EVENTS = taste_shop()
+AS_TEXT = EVENTS.astype({"user_id": str, "item_id": str})
+
+
+def asked(events: pd.DataFrame, ids) -> tuple[pd.DataFrame, ...]:
+    """Lists and metrics of a shop whose ids are written so, at every door."""
+    split = split_interactions(events, method="leave_last_out")
+    items = pd.DataFrame({"item_id": ids(pd.Series(range(N_ITEMS))), "category": list("abcde") * 6})
+    vectors = Vectors(ids(pd.Series(range(N_ITEMS))).tolist(), np.eye(N_ITEMS, dtype=np.float32)[:, :8] + 1, {})
+    models = {"popularity": Popularity(), "item_knn": ItemKNN(), "content": Content()}
+    for model in models.values():
+        model.fit(split.train, items=items, valid=split.valid, item_vectors=vectors)
+    knn, users = models["item_knn"], ids(pd.Series([100, 101, 159]))
+    histories = [ids(pd.Series([6, 7])).tolist(), ids(pd.Series([13])), ids(pd.Series([1])).to_numpy()]
+    some = ids(pd.Series(range(0, N_ITEMS, 2)))
+    evaluation = evaluate(models, split, items=items, item_vectors=vectors, part="test")
+    return (
+        evaluation.metrics, evaluation.recommendations, evaluation.ground_truth,
+        knn.recommend(users, candidates=some), knn.recommend(histories=histories, seen=histories[::-1]),
+        pd.DataFrame(knn.score(histories)), pd.Series(knn.known_histories(users)),
+        pd.Series(knn.encode(histories).items), split.histories("test"),
+        pd.Series(validation_ndcg(models, split.valid, k=5)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return asked(AS_TEXT, lambda ids: ids.astype(str))
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_ids_written_in_any_way_give_the_same_lists_and_metrics(name, expected):
+    ids = SPELLINGS[name]
+    events = EVENTS.assign(user_id=ids(EVENTS["user_id"]), item_id=ids(EVENTS["item_id"]))
+    before = events.copy()
+    for found, right in zip(asked(events, ids), expected, strict=True):
+        (pd.testing.assert_frame_equal if found.ndim == 2 else pd.testing.assert_series_equal)(found, right)
+    pd.testing.assert_frame_equal(events, before)
+    board = expected[0].query("metric == 'ndcg' and k == 10 and slice == 'all'").set_index("model")["value"]
+    assert board["item_knn"] > 2 * board["popularity"] > 0
+
+
+def test_two_spellings_in_one_shop_meet(expected):
+    found = asked(EVENTS.assign(item_id=AS_TEXT["item_id"]), lambda ids: ids.astype(float))
+    pd.testing.assert_frame_equal(found[0], expected[0])
+
+
+def test_a_split_made_by_hand_meets_models_fitted_on_text():
+    split = split_interactions(AS_TEXT, method="leave_last_out")
+    parts = {name: frame.astype({"user_id": int, "item_id": float}) for name, frame in split.parts.items()}
+    models = {"item_knn": ItemKNN().fit(split.train)}
+    found, right = evaluate(models, Split(**parts)), evaluate(models, split)
+    pd.testing.assert_frame_equal(found.metrics, right.metrics)
+
+
+def test_text_goes_through_untouched():
+    assert with_text_ids(AS_TEXT, "events") is AS_TEXT
+    assert as_ids(AS_TEXT["user_id"], "users").array is not None
+    split = split_interactions(AS_TEXT, method="leave_last_out")
+    assert Split(**split.parts).train is split.train
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+@pytest.mark.parametrize("dtype", ["object", "str", "string", "category", "float", "Int64"])
+def test_a_missing_id_is_refused_with_the_count_and_the_rows(column, dtype):
+    values = pd.Series([7, 8, 9, 7, 8]).astype(dtype if dtype in ("float", "Int64", "object") else "str")
+    values = values.where([True, False, True, False, True]).astype(dtype)
+    events = AS_TEXT.head(5).assign(**{column: values})
+    split = Split(AS_TEXT, AS_TEXT, AS_TEXT, AS_TEXT)
+    doors = [
+        lambda: Popularity().fit(events),
+        lambda: Popularity().fit(AS_TEXT, valid=events),
+        lambda: split_interactions(events, method="leave_last_out"),
+        lambda: split_at_random(events, seed=0),
+        lambda: Split(**(split.parts | {"test": events})),
+        lambda: validation_ndcg({"popularity": Popularity().fit(AS_TEXT)}, events, k=5),
+    ]
+    for door in doors:
+        with pytest.raises(DataError, match=rf"RK-153 {column} of \w+ is missing in 2 of 5 rows \(the first: \[1, 3\]"):
+            door()
+
+
+def test_missing_ids_in_questions_are_refused():
+    model = ItemKNN().fit(EVENTS)
+    for question in ({"users": [100, None]}, {"histories": [[1, None]]}, {"users": [100], "candidates": [np.nan]},
+                     {"users": [100], "seen": [[pd.NA]]}):  # fmt: skip
+        with pytest.raises(DataError, match="RK-153"):
+            model.recommend(**question)
+    with pytest.raises(DataError, match="RK-153 item_id of items"):
+        Popularity().fit(EVENTS, items=pd.DataFrame({"item_id": [1, None]}))
+
+
+@pytest.mark.parametrize("value", [1.5, b"\xff", True, [1], {"a": 1}, pd.Timestamp("2024-01-01"), math.inf, 1e17, 1j])
+def test_what_is_no_id_is_refused(value):
+    with pytest.raises(DataError, match="RK-154"):
+        as_ids([value, value], "ids")
+    with pytest.raises(DataError, match="RK-154"):
+        as_ids(pd.DataFrame({"a": [1]}), "ids")
+
+
+# -- questions of every form -------------------------------------------------------------------------------------------
+
+
+def test_users_may_come_in_any_collection():
+    model = ItemKNN().fit(EVENTS)
+    right = model.recommend(["100", "101"], k=3)
+    for users in (
+        (100, 101), {"101", "100"}, (user for user in ("100", "101")), pd.Series([100, 101], index=[5, 5]),
+        pd.Index(["100", "101"]), np.array([100, 101]), np.array(["100", "101"]), {"100": 1, "101": 2}.keys(),
+        pd.Categorical(["100", "101"]), frozenset({100, 101}),
+    ):  # fmt: skip
+        pd.testing.assert_frame_equal(model.recommend(users, k=3), right)
+    for one in ("100", b"100", 100, np.int64(100)):
+        pd.testing.assert_frame_equal(model.recommend(one, k=3), model.recommend(["100"], k=3))
+
+
+def test_histories_seen_and_candidates_may_come_in_any_collection():
+    model = ItemKNN().fit(EVENTS)
+    right = model.recommend(histories=[["6", "7"]], seen=[["8"]], candidates=["8", "9", "10"])
+    for form in (list, tuple, set, pd.Series, np.array, pd.Index, iter):
+        found = model.recommend(histories=[form([6, 7])], seen=form([form([8])]) if form in (list, tuple) else [
+            form([8])
+        ], candidates=form([8, 9, 10]))  # fmt: skip
+        pd.testing.assert_frame_equal(found, right)
+    by_user = split_interactions(EVENTS, method="leave_last_out").histories("test").head(2)
+    assert model.recommend(histories=by_user)["query"].unique().tolist() == [0, 1]
+    only = model.recommend(100, candidates="3")
+    assert set(only["item_id"]) <= {"3"}
+
+
+@pytest.mark.parametrize("histories", [["6", "7"], [6, 7], [["6"], None], [b"6"], "6", [["6"], math.nan]])
+def test_what_is_no_list_of_ids_per_query_is_refused(histories):
+    model = ItemKNN().fit(EVENTS)
+    for ask in (model.score, model.encode, lambda lists: model.recommend(histories=lists),
+                lambda lists: model.recommend(histories=[["6"]] * len(lists), seen=lists)):  # fmt: skip
+        with pytest.raises(ParameterError, match="RK-313"):
+            ask(histories)
+
+
+def test_one_text_is_one_query():
+    model = fitted_once("content")
+    model._vectors.__dict__["_encoder"] = type("Ones", (), {"encode": lambda self, texts: np.ones((len(texts), 4))})()
+    found = model.recommend(texts="a gift for a gardener", k=3)
+    pd.testing.assert_frame_equal(found, model.recommend(texts=["a gift for a gardener"], k=3))
+    assert found["query"].tolist() == [0, 0, 0]
+
+
+def test_nobody_asked_is_an_empty_frame_of_the_same_types():
+    model = ItemKNN().fit(EVENTS)
+    for empty, one in (({"users": []}, {"users": ["100"]}), ({"histories": []}, {"histories": [["6"]]}),
+                       ({"users": np.array([])}, {"users": ["100"]})):  # fmt: skip
+        nobody, somebody = model.recommend(**empty), model.recommend(**one)
+        assert nobody.empty
+        pd.testing.assert_series_equal(nobody.dtypes, somebody.dtypes)
+    assert model.score([]).shape == (0, N_ITEMS)
+    assert model.known_histories([]) == []
+
+
+# -- models and tables that are not ready ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_an_unfitted_model_says_so(name, tmp_path):
+    model = unfitted(name)
+    split = split_interactions(EVENTS, method="leave_last_out")
+    for ask in (
+        lambda: model.recommend(["100"]), lambda: model.recommend(histories=[["6"]]), lambda: model.score([["6"]]),
+        lambda: model.encode([["6"]]), lambda: model.known_histories(["100"]), lambda: model.save(tmp_path / "model"),
+        lambda: evaluate({"model": model}, split), lambda: model.item_ids,
+    ):  # fmt: skip
+        with pytest.raises(NotFittedError, match=r"RK-369 .* is not fitted"):
+            ask()
+    assert not (tmp_path / "model").exists()
+    assert not hasattr(model, "item_ids")
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = fitted_once(name).colour
+
+
+def test_a_model_is_not_saved_over_another(tmp_path):
+    Popularity().fit(EVENTS).save(tmp_path / "model")
+    with pytest.raises(ArtifactError, match="RK-407"):
+        ItemKNN().fit(EVENTS).save(tmp_path / "model")
+    assert load(tmp_path / "model").name == "popularity"
+
+
+@pytest.mark.parametrize("missing", [["user_id"], ["item_id"], ["position"]])
+def test_a_missing_column_is_named_with_those_found(missing):
+    events = EVENTS.drop(columns=missing)
+    split = split_interactions(EVENTS, method="leave_last_out")
+    doors = [
+        lambda: Popularity().fit(events), lambda: split_at_random(events, seed=0), lambda: order_events(events),
+        lambda: split_interactions(events, method="leave_last_out"), lambda: split_interactions(events),
+        lambda: split_interactions(events, method="stratified"),
+    ]  # fmt: skip
+    if missing != ["position"]:
+        doors += [lambda: Split(**(split.parts | {"test": events})), lambda: Popularity().fit(EVENTS, valid=events)]
+    for door in doors:
+        found = ", ".join(map(repr, sorted(events)))
+        with pytest.raises(DataError, match=rf"RK-104 \w+ is missing column .*{missing[0]}.*; found \[{found}\]"):
+            door()
+    with pytest.raises(DataError, match="RK-104 items is missing column 'item_id'"):
+        Popularity().fit(EVENTS, items=pd.DataFrame({"sku": [1]}))
+
+
+@pytest.mark.parametrize(
+    "times", [range(300), [f"{month}/1/2024" for month in range(300)], [None] * 300, [pd.NaT] * 300], ids=str
+)
+def test_times_that_are_none_are_refused(times):
+    events = EVENTS.drop(columns="position").assign(timestamp=list(times))
+    for door in (split_interactions, Popularity().fit, lambda frame: split_interactions(frame, method="stratified")):
+        with pytest.raises(DataError, match=r"RK-156 timestamp of \w+ is"):
+            door(events)
+
+
+@pytest.mark.parametrize("positions", [["a"] * 300, [None] * 299 + [1]])
+def test_positions_that_are_no_numbers_are_refused(positions):
+    with pytest.raises(DataError, match=r"RK-156 position of \w+ is"):
+        split_interactions(EVENTS.assign(position=positions), method="leave_last_out")
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_no_event_to_learn_from_is_refused_without_a_word_of_lapack(name, capfd):
+    with pytest.raises(DataError, match="RK-108 train has no event"):
+        unfitted(name).fit(EVENTS.head(0), valid=EVENTS)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_shares_are_refused_where_they_would_be_ignored():
+    for method in ("leave_last_out", "stratified"):
+        with pytest.raises(ParameterError, match=rf"RK-325 .*'{method}' has none"):
+            split_interactions(EVENTS, method=method, shares=(0.8, 0.1, 0.1))
+    for shares in ((0.5, 0.5), (math.nan, 0.5, 0.5), (0.8, 0.2, 0.0)):
+        with pytest.raises(ParameterError, match="RK-325"):
+            split_at_random(EVENTS, seed=0, shares=shares)
+
+
+# -- nothing to compare ------------------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_in_which_nothing_meets_is_refused_with_both_counts():
+    split = split_interactions(EVENTS, method="leave_last_out")
+    models = {"item_knn": ItemKNN().fit(split.train)}
+    strangers = split.test.assign(user_id="x" + split.test["user_id"])
+    unknown = split.test.assign(item_id="x" + split.test["item_id"])
+    for test, counts in ((strangers, "0 of 60 users .* 60 of 60"), (unknown, "60 of 60 users .* 0 of 60")):
+        with pytest.raises(DataError, match=f"RK-155 {counts} relevant"):
+            evaluate(models, Split(split.train, split.valid, test, split.set_aside))
+    with pytest.raises(ParameterError, match="RK-157"):
+        evaluate({}, split)
+
+
+# -- hyper-parameters --------------------------------------------------------------------------------------------------
+
+WRONG = (math.nan, math.inf, -math.inf, "10", [1], True, -1e9, -(10**9), 1j)
+
+
+def numbers(name: str) -> dict[str, type]:
+    """The parameters of a model that are numbers, with their types."""
+    return {one.name: one.type for one in fields(MODELS[name]) if one.type in (int, float, float | None)}
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_number_that_is_none_or_out_of_range_is_refused_by_every_model(name):
+    for parameter, value in product(numbers(name), WRONG):
+        with pytest.raises(ParameterError, match=f"RK-351 {parameter} of {name} is .*; expected .*Pass {parameter}="):
+            MODELS[name](**{parameter: value})
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_ends_of_a_range_belong_to_it_unless_open(name):
+    for parameter, kind in numbers(name).items():
+        expected = {**RANGES, **MODELS[name].ranges}.get(parameter)
+        if expected is None:  # any finite number
+            continue
+        if not expected.open_low:
+            assert getattr(MODELS[name](**{parameter: np.int64(expected.low)}), parameter) == expected.low
+        with pytest.raises(ParameterError, match="RK-351"):
+            MODELS[name](**{parameter: int(expected.low) - (not expected.open_low)})
+        if kind is int:
+            with pytest.raises(ParameterError, match=f"RK-351 {parameter} .* expected a whole number"):
+                MODELS[name](**{parameter: expected.low + 1.5})
+
+
+def test_a_range_in_words():
+    assert [str(one) for one in (Range(1), Range(0, open_low=True), Range(0, 1, open_high=True), Range())] == [
+        "at least 1", "above 0", "at least 0 and below 1", "a finite number",
+    ]  # fmt: skip
+    with pytest.raises(ParameterError, match=r"RK-351 l2 of ease is 0; expected above 0\. Pass l2=200\.0\."):
+        EASE(l2=0)
+
+
+def test_numbers_of_numpy_are_saved_and_read_back(tmp_path):
+    EASE(l2=np.float32(5), neighbours=np.int64(7)).fit(EVENTS).save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (again.l2, again.neighbours) == (5.0, 7)
