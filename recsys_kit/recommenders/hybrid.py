@@ -308,16 +308,22 @@ class _WeightSearch:
                     best.append(top_k(np.where(self.bought, shown, np.float32(-np.inf)), CANDIDATES))
             columns = np.sort(np.concatenate(best, axis=1), axis=1)
             columns[:, 1:][columns[:, 1:] == columns[:, :-1]] = -1  # named by several parts: once
+            columns = np.sort(columns, axis=1)
+            columns = columns[:, (columns >= 0).any(axis=0)]
             items.append(columns.astype(np.int32))
             scores.append(np.stack([np.take_along_axis(one, columns.clip(0), axis=1) for one in standard.values()]))
             here = slice(*np.searchsorted(validation.rows, [place.start, place.stop]))
             own = validation.rows[here] - place.start, validation.items[here]
             wanted.append(np.stack([one[own] for one in standard.values()]))
-        self.items, self.scores, self.wanted = (
-            np.concatenate(items),
-            np.concatenate(scores, axis=1),
-            np.concatenate(wanted, axis=1),
-        )  # (B, C), (P, B, C), (P, W)
+        width = max(columns.shape[1] for columns in items)
+        missing = [width - columns.shape[1] for columns in items]
+        self.items = np.concatenate(
+            [np.pad(one, ((0, 0), (n, 0)), constant_values=-1) for n, one in zip(missing, items, strict=True)]
+        )  # (B, C)
+        self.scores = np.concatenate(
+            [np.pad(one, ((0, 0), (0, 0), (n, 0))) for n, one in zip(missing, scores, strict=True)], axis=1
+        )  # (P, B, C)
+        self.wanted = np.concatenate(wanted, axis=1)  # (P, W)
         self.alone = {
             name: float(np.nanmean(validation.ndcg(np.concatenate(of_part), k))) for name, of_part in ranks.items()
         }

@@ -28,6 +28,13 @@ def score(model: Recommender, histories: Histories, context: pd.DataFrame | None
     return model._score(histories) if context is None else model._score_in_context(histories, context)
 
 
+def uses_context(model: Recommender) -> bool:
+    """Whether the context of a query can change what this fitted model recommends."""
+    if hasattr(model, "_needed"):  # an ensemble
+        return any(uses_context(model.parts[name]) for name in model._needed())
+    return type(model)._score_in_context is not Recommender._score_in_context
+
+
 def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.ndarray:
     """The scores `(B, N)` of histories as `recommend` ranks them."""
     return model.visible(scores, ~model._knows(histories))
@@ -150,6 +157,8 @@ def validation_ndcg(
     if validation is None:
         return {}
     known = known or {}
+    if context is not None:  # ensembles measure without one
+        known = {name: value for name, value in known.items() if name in models and not uses_context(models[name])}
     return {
         name: known.get(name) or float(np.nanmean(validation.of_model(model, k, context)))
         for name, model in models.items()

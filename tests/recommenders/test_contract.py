@@ -8,9 +8,10 @@ import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.text import fit_tfidf
-from recsys_kit.recommenders import MODELS, Recommender, load
+from recsys_kit.recommenders import MODELS, load
 from recsys_kit.recommenders.base import understands_text
 from recsys_kit.recommenders.hybrid import Ensemble
+from recsys_kit.recommenders.validation import uses_context
 from tests.recommenders.planted import ITEMS_EACH, fitted, fitted_once, planted_shop, unfitted
 
 pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
@@ -117,7 +118,7 @@ def test_a_context_is_used_or_changes_nothing(model, monkeypatch):
     users = ["u000", "u105"]
     context = pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-03", "2024-01-05"], utc=True)})
     plain, asked = model.recommend(users, k=5), model.recommend(users, context=context, k=5)
-    assert asked.equals(plain) != (type(model)._score_in_context is not Recommender._score_in_context)
+    assert asked.equals(plain) != uses_context(model)
     alone = [model.recommend([user], context=context.iloc[[row]], k=5) for row, user in enumerate(users)]
     pd.testing.assert_frame_equal(asked, pd.concat(alone, ignore_index=True), check_exact=False, rtol=1e-5)
     monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", len(model.item_ids))

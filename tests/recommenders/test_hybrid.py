@@ -24,9 +24,9 @@ from recsys_kit.recommenders import (
     refit_all,
     stacking,
 )  # fmt: skip
-from recsys_kit.recommenders.hybrid import Ensemble
+from recsys_kit.recommenders.hybrid import SHARE_POWERS, Ensemble, _WeightSearch, standardised
 from recsys_kit.recommenders.stacking import ITEM_FACTS, candidate_features, without_last
-from recsys_kit.recommenders.validation import validation_ndcg
+from recsys_kit.recommenders.validation import Validation, validation_ndcg
 from tests.recommenders.planted import planted_shop
 
 SHOP = planted_shop()
@@ -176,6 +176,192 @@ def test_unfitted_copies_learn_anew_and_leave_the_original_alone():
     assert isinstance(copy, Ensemble)
     assert copy.parts["ease"] == model.parts["ease"]
     assert not hasattr(copy.parts["ease"], "item_ids")
+
+
+# -- items that a member cannot score ----------------------------------------------------------------------------------
+
+
+def crowded_shop(n_new=300):
+    """The planted shop with many new items whose vectors are nearer to a taste than those of the items in train."""
+    rng = np.random.default_rng(1)
+    ids, values = [*SHOP.vectors.ids], [SHOP.vectors.values]
+    for circle in range(3):
+        own = [number for number, item in enumerate(ids[:30]) if item[1] == str(circle)]
+        centre = SHOP.vectors.values[own].mean(axis=0)
+        values.append(centre + rng.normal(0, 0.001, (n_new // 3, len(centre))))
+    ids += [f"new{number}" for number in range(n_new)]
+    vectors = Vectors(ids, np.concatenate(values).astype(np.float32), {})
+    return pd.DataFrame({"item_id": ids}), vectors
+
+
+ITEMS, VECTORS = crowded_shop()
+
+
+def crowded(model):
+    return model.fit(SHOP.train, valid=SHOP.valid, items=ITEMS, item_vectors=VECTORS)
+
+
+def test_new_items_that_crowd_out_the_rest_make_validation_choose_another_power(tmp_path):
+    """Popularity knows no taste, and the mean over those who can score is content's list: new items alone."""
+    model = crowded(Hybrid({"popularity": Popularity(), "content": Content()}))
+    assert set(model.powers) == {str(power) for power in SHARE_POWERS}
+    assert model.share_power < 1 and model.weights["content"] > 0
+    assert model.reached > model.powers["1.0"]["ndcg"] + 0.1
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (again.share_power, again.powers) == (model.share_power, model.powers)
+    pd.testing.assert_frame_equal(again.recommend(["u000"]), model.recommend(["u000"]))
+    fresh = model.refit(SHOP.train, items=ITEMS)
+    assert fresh.share_power == model.share_power
+    pd.testing.assert_frame_equal(fresh.recommend(["u000"]), model.recommend(["u000"]))
+
+
+def test_where_another_power_is_no_significant_gain_the_mean_over_those_who_can_score_stays():
+    model = fit(Hybrid({"ease": EASE(l2=5), "content": Content()}))
+    assert set(model.powers) == {"1.0", "0.5", "0.0"} and model.share_power == 1.0
+    alike = fit(Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN()}))
+    assert list(alike.powers) == ["1.0"]  # every member can score the same items: all powers are one
+
+
+def test_one_shopper_on_validation_changes_no_power():
+    one = SHOP.valid.head(1)
+    model = Hybrid({"popularity": Popularity(), "content": Content()})
+    model.fit(SHOP.train, valid=one, items=ITEMS, item_vectors=VECTORS)
+    assert model.share_power == 1.0
+
+
+@pytest.mark.parametrize("power", SHARE_POWERS)
+def test_the_search_and_the_lists_agree_for_every_power(power):
+    """NDCG, the loss without a member, and the new items found: of the search, and of the model with these weights."""
+    parts = {"item_knn": ItemKNN(), "popularity": Popularity(), "content": Content()}
+    weights = {"item_knn": 1.0, "popularity": 0.5, "content": 0.35}
+    model = crowded(Hybrid(parts, fixed=weights, fixed_power=power))
+    assert (model.weights, model.share_power) == (weights, power)
+    validation = Validation.of(model, SHOP.valid, max_users=100, seed=0)
+    search = _WeightSearch(model.parts, validation, model.k)
+    np.testing.assert_allclose(search.ndcg(weights, power), validation.of_model(model, model.k), atol=1e-6)
+    lighter = crowded(Hybrid(model.parts, fixed=weights | {"content": 0.0}, fixed_power=power))
+    lost = search.without(weights, power, ["content", "item_knn"], seed=0)["content"][0]
+    expected = np.nanmean(validation.of_model(model, model.k) - validation.of_model(lighter, model.k))
+    assert lost == pytest.approx(expected, abs=1e-6)
+
+
+def test_new_items_that_are_relevant_are_counted_by_power():
+    valid = pd.concat([SHOP.valid[["user_id", "item_id"]], pd.DataFrame({"user_id": ["u000"], "item_id": ["new0"]})])
+    model = Hybrid({"popularity": Popularity(), "content": Content()})
+    model.fit(SHOP.train, valid=valid, items=ITEMS, item_vectors=VECTORS)
+    assert {said["new_items"] for said in model.powers.values()} == {1}
+    assert all(said["found"] in (0, 1) for said in model.powers.values())
+
+
+def test_the_power_decides_how_much_a_member_that_cannot_score_counts():
+    """By hand: the sum of the standardised scores, over the weights times share^power."""
+    model = crowded(Hybrid({"item_knn": ItemKNN(), "content": Content()}, fixed={"item_knn": 3.0, "content": 1.0}))
+    histories = model.encode([["i00", "i01"]])
+    knn, content = (standardised(part._score(histories), part.can_score)[0] for part in model.parts.values())
+    new = np.flatnonzero(np.char.startswith(model.item_ids, "new"))[0]
+    old = np.flatnonzero(model.item_ids == "i05")[0]
+    for power in SHARE_POWERS:
+        model.share_power = power
+        scores = model.score([["i00", "i01"]])[0]
+        assert scores[new] == pytest.approx(content[new] / 4 / 0.25**power, rel=1e-5)
+        assert scores[old] == pytest.approx((3 * knn[old] + content[old]) / 4, rel=1e-5)
+
+
+def test_a_stack_blends_by_the_power_it_is_given_and_tells_its_trees_so(monkeypatch):
+    inner, original = [], stacking._examples
+    monkeypatch.setattr(stacking, "_examples", lambda *given: inner.append(given[0]) or original(*given))
+    parts, weights = {"item_knn": ItemKNN(), "content": Content()}, {"item_knn": 1.0, "content": 0.5}
+    stack = crowded(Stack(parts, fixed=weights, fixed_power=0.0, **QUICK))
+    blend = crowded(Hybrid(stack.parts, fixed=weights, fixed_power=0.0))
+    assert inner[0].share_power == stack.share_power == 0.0
+    histories = blend.encode([["i00", "i01"]])
+    _, features, scores = candidate_features(stack, stacking._Facts(stack), histories, 5)
+    np.testing.assert_array_equal(scores, blend._score(histories))
+    assert features[0, 0, 2] <= scores.max()
+
+
+# -- one question, one answer ------------------------------------------------------------------------------------------
+
+ENSEMBLES = [Hybrid, Stack, ReciprocalRankFusion, Switching]
+
+
+def ensemble(kind, parts):
+    return kind(parts, **(QUICK if kind is Stack else {}))
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_an_ensemble_passes_the_context_on(kind):
+    """Served and evaluated lists are those of the one member, in the context that each shopper asks in."""
+    train = SHOP.train.assign(ctx_device=np.where(SHOP.train["item_id"].str[2].astype(int) % 2, "phone", "desk"))
+    member = ContextAware(ItemKNN()).fit(train, items=SHOP.items)
+    model = ensemble(kind, {"context": member}).fit(train, valid=SHOP.valid, items=SHOP.items)
+    users = list(SHOP.withheld)
+    context = pd.DataFrame({"ctx_device": ["phone"] * len(users)}, index=users)
+    lists = {name: one.recommend(users, k=5, context=context) for name, one in (("m", model), ("c", member))}
+    plain = model.recommend(users, k=5)
+    assert lists["m"]["item_id"].tolist() == lists["c"]["item_id"].tolist() != plain["item_id"].tolist()
+    known = {"m": 0.123, "c": 0.123}
+    measured = validation_ndcg({"m": model, "c": member}, SHOP.valid, k=5, known=known, context=context)
+    assert measured["m"] == measured["c"] != 0.123
+    assert validation_ndcg({"m": model}, SHOP.valid, k=5, known=known) == {"m": 0.123}
+
+
+def test_the_switch_gives_each_member_the_contexts_of_its_own_shoppers():
+    train = SHOP.train.assign(ctx_device=np.where(SHOP.train["item_id"].str[2].astype(int) % 2, "phone", "desk"))
+    member = ContextAware(ItemKNN()).fit(train, items=SHOP.items)
+    model = Switching({"context": member, "popularity": Popularity()}, edges=(3,))
+    model.fit(train, valid=SHOP.valid, items=SHOP.items)
+    model.choices, model.kept = ["popularity", "context"], "switching"
+    model._mark_scorable()
+    histories = [["i00"], ["i00", "i01", "i02", "i03"], ["i10"], ["i10", "i11", "i12", "i13"]]
+    context = pd.DataFrame({"ctx_device": ["desk", "phone", "phone", "desk"]})
+    listed = model.recommend(histories=histories, k=3, context=context)
+    for row in (1, 3):
+        expected = member.recommend(histories=[histories[row]], k=3, context=context.iloc[[row]])
+        assert listed.loc[listed["query"] == row, "item_id"].tolist() == expected["item_id"].tolist()
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_a_shoppers_scores_do_not_depend_on_who_else_asks(kind):
+    """The members here score bit for bit the same alone; what the ensemble adds must not change that."""
+    train, valid = walk()
+    model = ensemble(kind, {"item_knn": ItemKNN(), "transitions": ItemTransitions(), "popularity": Popularity()})
+    model.fit(train, valid=valid)
+    if kind is not Hybrid:
+        assert model.kept == model.name or kind is not Stack
+    users = sorted(train["user_id"].unique())[:40]
+    together = model.recommend(users, k=5)
+    alone = pd.concat([model.recommend([user], k=5) for user in users], ignore_index=True)
+    pd.testing.assert_frame_equal(alone, together, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_fit_leaves_the_members_that_were_passed_in_alone(kind):
+    fitted, fresh = fit(EASE(l2=5)), Content()
+    parts = {"ease": fitted, "content": fresh}
+    model = fit(ensemble(kind, parts))
+    assert parts == {"ease": fitted, "content": fresh} and not hasattr(fresh, "item_ids")
+    assert model.parts["ease"] is fitted and model.parts["content"] is not fresh
+    assert hasattr(model.parts["content"], "item_ids")
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_seen(kind, tmp_path):
+    """Validation wants the last training item, which was only viewed: lists that may hold it must rank it by merit."""
+    viewed = SHOP.train.groupby("user_id").tail(1)
+    bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
+    model = ensemble(kind, {"ease": EASE(l2=5), "item_knn": ItemKNN()})
+    model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought)
+    assert model.repeats
+    model.kept = model.name
+    users = viewed["user_id"].tolist()
+    wanted = viewed["item_id"].to_numpy()[:, None]
+    lists = model.recommend(users, k=4, seen=bought.reindex(users).tolist())
+    found = (lists["item_id"].to_numpy().reshape(len(users), 4) == wanted).any(axis=1)
+    assert found.mean() > 0.5
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").repeats
 
 
 # -- the stack ---------------------------------------------------------------------------------------------------------
