@@ -335,7 +335,9 @@ def test_the_command_shows_a_table_and_its_notes_and_refuses_in_one_line(run):
     done = command(run, "recommend", "--together", f"{KNOWN},x", "-k", "2")
     assert TITLES[bought_together(run, KNOWN, k=1)["item_id"].iloc[0]] in done.stdout
     assert "note: product 'x' is unknown" in done.stdout and done.stderr == ""
-    for options, code in [(["--related", KNOWN, "--popular"], "RK-330"), (["--popular", "--promotions"], "RK-339")]:
+    wrong = [(["--related", KNOWN, "--popular"], "RK-330"), (["--popular", "--promotions"], "RK-339")]
+    wrong += [(["--popular", "--days", days], "RK-337") for days in ("nan", "inf", "-3")]
+    for options, code in wrong:
         refused = command(run, "recommend", *options)
         assert (refused.returncode, refused.stdout, refused.stderr[:6]) == (2, "", code)
 

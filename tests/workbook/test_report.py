@@ -407,5 +407,5 @@ def test_one_evaluated_shopper_has_a_page(folder):
 def test_a_page_that_cannot_be_written_is_named(folder):
     (folder / "index.html").mkdir()
     (folder / "index.html/a").touch()
-    with pytest.raises(ArtifactError, match="RK-333 .*index.html cannot be written"):
+    with pytest.raises(ArtifactError, match=r"RK-333 .*index.html cannot be written"):
         write_report(folder)
