@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.recommenders import ContextAware, ItemKNN
+from recsys_kit.recommenders import ContextAware, ItemKNN, load
 from recsys_kit.recommenders.context import _circumstances
 from tests.recommenders.planted import planted_shop
 
@@ -18,7 +18,7 @@ WHEN = pd.to_datetime(["2024-06-03T18:00", "2024-01-06T09:00"] * 3, utc=True)
 @pytest.fixture(scope="module")
 def model():
     place = np.arange(len(SHOP.train))
-    train = SHOP.train.assign(ctx_device=np.where(place % 2, "phone", "laptop"), ctx_visits=place % 3)
+    train = SHOP.train.assign(ctx_visits=place % 3, ctx_device=np.where(place % 2, "phone", "laptop"))
     return ContextAware().fit(train)
 
 
@@ -77,12 +77,16 @@ def test_the_base_that_was_passed_in_stays_unfitted(tmp_path):
     assert (fitted.similarity != before).nnz == 0 and len(fitted.user_ids) == n_users
 
 
+def test_a_model_that_was_saved_answers_in_context_as_it_did_before(model, tmp_path):
+    model.save(tmp_path / "model")
+    found, expected = (one.recommend(USERS, context=context(), k=10) for one in (load(tmp_path / "model"), model))
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_it_says_which_circumstances_it_knows(model, tmp_path):
     known = {"timestamp": [], "ctx_device": ["laptop", "phone"], "ctx_visits": ["0", "1", "2"]}
     assert model.known_context() == known
     model.save(tmp_path / "model")
-    from recsys_kit.recommenders import load
-
     assert load(tmp_path / "model").known_context() == known
     assert ContextAware().known_context() == {}
     assert ContextAware().fit(SHOP.train.head(3)).known_context() == {}, "too few shoppers: there is no ranker"
