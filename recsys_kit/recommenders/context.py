@@ -196,7 +196,8 @@ class ContextAware(Recommender):
     def _save_extra(self, folder: Path) -> None:
         self.base.save(folder / "base")
         ranker = self._ranker and self._ranker.model_to_string()
-        saved = {"values": self._values, "period": self._period, "ranker": ranker}
+        circumstances = list(self._values.items())  # pairs: their order is that of the rows of `lift` and the features
+        saved = {"circumstances": circumstances, "period": self._period, "ranker": ranker}
         (folder / "ranker.json").write_text(json.dumps(saved, sort_keys=True), encoding="utf-8")
 
     @classmethod
@@ -204,7 +205,7 @@ class ContextAware(Recommender):
         model = cls(base=load(folder / "base"), **meta["parameters"])
         model._load_state(folder, meta)
         saved = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
-        model._values, model._period, model._ranker = saved["values"], saved["period"], None
+        model._values, model._period, model._ranker = dict(saved["circumstances"]), saved["period"], None
         if saved["ranker"]:
             import lightgbm
 

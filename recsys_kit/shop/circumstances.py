@@ -115,8 +115,11 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
 
 
 def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse a circumstance that no model of the run was fitted with (RK-343), with those that there are."""
-    if unknown := [column for column in context if column not in names]:
+    """Refuse a circumstance that no model of the run was fitted with (RK-343), with those that there are.
+
+    A time is never refused: most programs know one, and a model without times ignores it.
+    """
+    if unknown := [column for column in context if column not in (*names, "timestamp")]:
         bare = [name.removeprefix(PREFIX) for name in names]
         raise ParameterError(
             "RK-343",

@@ -369,7 +369,7 @@ class RunModels(Mapping[str, Recommender]):
 
     def find(self, kind: type[Recommender], *, for_text: bool = False) -> Any:
         """The first of the leaderboard that is of this kind (for a text: that reads it best); None where none is."""
-        for name in self.readers() if for_text else self._names:
+        for name in self._readers() if for_text else self._names:
             if issubclass(self._class(name), kind):
                 return self[name]
         return None
@@ -398,16 +398,18 @@ class RunModels(Mapping[str, Recommender]):
         Lists of histories say nothing of sentences: a word count may be ahead there and still miss what is meant. An
         ensemble comes last, for its weights were chosen for histories.
         """
-        how = {name: self.reads(name) for name in self._names}
-        order = ("meaning", "words", "ensemble")
-        return sorted([name for name in self._names if how[name]], key=lambda name: order.index(how[name]))
+        return list(self._readers())
+
+    def _readers(self) -> Iterator[str]:
+        for how in ("meaning", "words", "ensemble"):
+            yield from (name for name in self._names if self.reads(name) == how)
 
     def best(self, *, for_text: bool = False) -> str:
         """The first name of the leaderboard, or the first of `readers` (RK-332 where none understands text)."""
         if not for_text:
             return self._names[0]
-        if readers := self.readers():
-            return readers[0]
+        for name in self._readers():
+            return name
         raise self.no_text()
 
     def no_text(self, name: str = "") -> ParameterError:

@@ -19,6 +19,7 @@ from recsys_kit.workbook.runs import write_atomically
 
 PLAIN_TAGS = "details|summary|br|hr|sub|sup|kbd|b|i|em|strong|small|code|pre|p"
 MARKUP = re.compile(rf"<(?!/?(?:{PLAIN_TAGS})\s*/?>)")
+IS_THERE = re.compile(r"#|[a-z]+:|\d\d_\w+\.html", re.I)  # an address, a place of this page, a chapter's page
 VIEW = "application/vnd.jupyter.widget-view+json"
 LIVE = '<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>'
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
@@ -26,9 +27,11 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
+{% block body_header %}{{ super() }}
+<p class="rk-home"><a href="../index.html">The page of this run</a></p>{% endblock %}
 {% block html_head_css %}<style>
 main { max-width: 60rem; margin: 0 auto; } .jp-InputPrompt, .jp-OutputPrompt { display: none; }
-.rk-live { color: #666; font-style: italic; }
+.rk-live { color: #666; font-style: italic; } .rk-home { margin: 1em 64px; font-size: 14px; }
 math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 .jp-Cell-outputWrapper, .jp-OutputArea-output { overflow-x: auto; }
 .highlight pre { font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 13px; line-height: 1.4; }
@@ -58,8 +61,9 @@ class SafeRenderer(IPythonRenderer):
         return self._mathml(body, "block", super().block_math(body))
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """Other chapters lie beside the page as HTML."""
-        return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
+        """Other chapters lie beside the page as HTML; of another file of the project only the words stay."""
+        url = re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url)
+        return super().link(text, url, title) if IS_THERE.match(url) else text
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         """Only pictures that travel in the page itself; any other is shown by its words."""

@@ -18,7 +18,7 @@ from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.shop.export import export_lists, write_csv
-from recsys_kit.shop.serving import RunModels, all_histories, answer, split_ids, visit
+from recsys_kit.shop.serving import RunModels, answer, events_of, histories_of, split_ids, visit
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.workbook.manifest import edit_manifest
 from recsys_kit.workbook.runs import open_run
@@ -64,7 +64,7 @@ def run(tmp_path_factory):
 def test_a_known_shopper_is_answered_from_all_they_did_the_test_included(run):
     listed = recsys_kit.recommend(run.folder, user="u000")
     history = [*SHOP.train.query("user_id == 'u000'")["item_id"], SHOP.withheld["u000"]]
-    assert all_histories(run, ["u000"]) == [history]
+    assert histories_of(events_of(run, ["u000"]), ["u000", "nobody"]) == [history, []]
     assert not set(listed["item_id"]) & set(history)
     pd.testing.assert_frame_equal(listed, recsys_kit.recommend(run.folder, history=history))
 
@@ -73,13 +73,17 @@ def test_the_columns_are_those_that_are_promised(run):
     listed = recsys_kit.recommend(run.folder, user="u000", k=3)
     assert list(listed) == ["rank", "item_id", "title", "category", "score", "reason", "fallback"]
     assert listed["rank"].tolist() == [1, 2, 3]
-    assert listed["reason"].str.startswith("because you had “tea").all()
+    assert listed["reason"].str.startswith("because you interacted with “tea").all()
     assert listed["title"].str.startswith("tea").all()
 
 
-def test_the_model_is_the_best_of_the_leaderboard_and_for_text_the_best_that_reads(run):
+def test_the_model_is_the_best_of_the_leaderboard_and_for_text_one_that_reads(run):
     assert answer(run, user="u000").model == "item_knn"
-    assert answer(run, text="jazz").model == "content_tfidf"
+    found = answer(run, text="jazz")
+    assert found.model == "content_tfidf"
+    (note,) = found.notes
+    assert note == "no model of this run understands language: content_tfidf compares words, not what they mean."
+    assert answer(run, text="jazz", model="content_tfidf").notes == []
     assert answer(run, text="jazz", model="hybrid").lists["title"].str.startswith("jazz").all()
 
 
@@ -110,12 +114,55 @@ def test_many_queries_in_one_call_are_answered_as_one_by_one(run):
             pd.testing.assert_frame_equal(mine, alone)
     histories = recsys_kit.recommend(run.folder, history=[["i00"], ["i10"]], k=2)
     assert histories["query"].tolist() == [0, 0, 1, 1]
-    assert recsys_kit.recommend(run.folder, text=["tea", "jazz"], k=1)["title"].str.split().str[0].tolist() == [
-        "tea",
-        "jazz",
-    ]
-    assert recsys_kit.recommend(run.folder, user=[]).empty
+    texts = recsys_kit.recommend(run.folder, text=["tea", "jazz"], model="content_tfidf", k=1)
+    assert texts["title"].str.split().str[0].tolist() == ["tea", "jazz"]
     assert len(recsys_kit.recommend(run.folder, history=np.array(["i00", "i01"]), k=2)) == 2
+
+
+@pytest.mark.parametrize("model", ["item_knn", "content_tfidf", "popularity", "hybrid"])
+def test_nobody_gets_an_empty_frame_with_the_same_columns(run, model):
+    one = recsys_kit.recommend(run.folder, user=["u000"], model=model)
+    for empty in ({"user": []}, {"user": pd.Series([], dtype=object)}, {"history": []}, {"history": iter(())}):
+        found = recsys_kit.recommend(run.folder, model=model, **empty)
+        assert found.empty and list(found) == list(one)
+    if model in ("content_tfidf", "hybrid"):
+        assert list(recsys_kit.recommend(run.folder, text=[], model=model)) == list(one)
+
+
+def test_sets_generators_and_columns_are_lists_of_queries(run):
+    def ask(**query):
+        return recsys_kit.recommend(run.folder, k=3, **query)
+
+    expected = ask(user=["u000", "u200"])
+    for users in ({"u200", "u000"}, (user for user in ("u000", "u200")), pd.Series(["u000", "u200"]), ("u000", "u200")):
+        pd.testing.assert_frame_equal(ask(user=users), expected)
+    expected = ask(history=["i00", "i01"])
+    for history in ({"i01", "i00"}, iter(["i00", "i01"]), pd.Series(["i00", "i01"]), np.array(["i00", "i01"])):
+        pd.testing.assert_frame_equal(ask(history=history), expected)
+    several = ask(history=[["i00", "i01"], ["i10"]])
+    for histories in (pd.Series([["i00", "i01"], ["i10"]]), (iter(one) for one in (["i00", "i01"], ["i10"]))):
+        pd.testing.assert_frame_equal(ask(history=histories), several)
+    pd.testing.assert_frame_equal(
+        ask(history=["i00"], candidates={"i01", "i02", "i03"}), ask(history=["i00"], candidates=["i01", "i02", "i03"])
+    )
+
+
+def test_whole_numbers_are_ids(run, tmp_path):
+    events = SHOP.train.assign(
+        user_id=SHOP.train["user_id"].str[1:].astype(int).astype(str),
+        item_id=SHOP.train["item_id"].str[1:].astype(int).astype(str),
+    )
+    other = open_run(tmp_path / "run", chapter="04_evaluation", seed=0)
+    other.write("models/item_knn", ItemKNN().fit(events))
+    other.write("results/leaderboard.csv", pd.DataFrame({"model": ["item_knn"]}))
+    other.write("data/interactions.parquet", events)
+    other.write("data/items.parquet", events[["item_id"]].drop_duplicates())
+    for one, same in (({"user": 7}, {"user": "7"}), ({"user": [7, 12]}, {"user": ["7", "12"]})):
+        pd.testing.assert_frame_equal(recsys_kit.recommend(other, **one), recsys_kit.recommend(other, **same))
+    for history in ([1, 2], np.array([1, 2]), pd.Series([1, 2])):
+        listed = recsys_kit.recommend(other, history=history)
+        pd.testing.assert_frame_equal(listed, recsys_kit.recommend(other, history=["1", "2"]))
+        assert not listed["fallback"].any()
 
 
 def test_a_stranger_gets_what_is_popular_flagged_and_said(run):
@@ -149,15 +196,23 @@ def test_a_list_that_ends_early_says_so(run):
     assert f"the list has {len(found.lists)} of 1000000000" in found.notes[-1]
 
 
+def test_a_frame_of_contexts_has_one_row_per_query(run):
+    frame = pd.DataFrame({"timestamp": pd.to_datetime(["2025-12-24", None], utc=True)})
+    with pytest.raises(ParameterError, match="RK-340 context has 2 rows for 1 queries"):
+        recsys_kit.recommend(run.folder, user="u000", context=frame)
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
         ({}, "RK-330 the query is empty"),
         ({"user": "u000", "text": "tea"}, "RK-330 the query is user and text"),
-        ({"user": 7}, "RK-331 user holds 7"),
-        ({"user": ["u000", 7]}, "RK-331 user holds 7"),
+        ({"user": 7.5}, "RK-331 user holds 7.5"),
+        ({"user": True}, "RK-331 user holds True"),
+        ({"user": b"u000"}, "RK-331 user holds b'u000'"),
+        ({"user": ["u000", None]}, "RK-331 user holds None"),
         ({"history": "i00"}, "RK-331 history holds 'i00'"),
-        ({"history": [7]}, "RK-331 history holds 7"),
+        ({"history": [7.5]}, "RK-331 history holds 7.5"),
         ({"history": [["i00"], "i01"]}, "RK-331"),
         ({"history": [["i00", None]]}, "RK-331 history holds None"),
         ({"text": 3.5}, "RK-331 text holds 3.5"),
@@ -173,6 +228,10 @@ def test_a_list_that_ends_early_says_so(run):
         ({"user": "u000", "model": "eas"}, "RK-318 model is 'eas'.*item_knn, content_tfidf"),
         ({"text": "tea", "model": "eas"}, "RK-318 model is 'eas'"),
         ({"text": "tea", "model": "item_knn"}, "RK-332 model 'item_knn'.*content_tfidf, hybrid"),
+        ({"user": "u000", "context": {"device": "phone"}}, "RK-343 context names 'device'; expected no context"),
+        ({"user": "u000", "context": {"device": ["phone"]}}, r"RK-344 context has \['phone'\] for 'device'"),
+        ({"user": "u000", "context": {"timestamp": "when?"}}, "RK-344 the timestamp of the context is 'when\\?'"),
+        ({"user": "u000", "context": "yesterday"}, "RK-344 context is 'yesterday'; expected 'now', 'last event'"),
     ],
 )
 def test_a_wrong_query_is_refused_with_its_value(run, query, code):
@@ -213,20 +272,20 @@ def test_a_damaged_model_is_never_asked(run, tmp_path):
     weights.write_bytes(content)
     with pytest.raises(IntegrityError, match=r"RK-412 models/item_knn/model.safetensors"):
         recsys_kit.recommend(folder, user="u000")
-    assert len(recsys_kit.recommend(folder, text="tea")) == 10
+    assert len(answer(folder, text="tea").lists) == 10
 
 
 def test_asking_leaves_no_trace_and_reads_only_the_model_that_answers(run):
     before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
-    moved = run.path("models/hybrid").rename(run.folder / "elsewhere")
+    arrays = run.path("models/hybrid/model.safetensors")
+    moved = arrays.rename(run.folder / "elsewhere")
     try:
         recsys_kit.recommend(run.folder, user="u000")
-        recsys_kit.recommend(run.folder, text="tea")
+        answer(run.folder, text="tea")
     finally:
-        moved.rename(run.path("models/hybrid"))
-    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} | {run.folder: 0} | {
-        run.path("models"): 0
-    } == before | {run.folder: 0} | {run.path("models"): 0}
+        moved.rename(arrays)
+    changed = {run.folder: 0, arrays.parent: 0}
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} | changed == before | changed
 
 
 def test_ids_of_a_command_line_are_split_at_commas_unless_they_are_ids(run):
@@ -262,13 +321,26 @@ def test_the_command_prints_a_table_and_its_notes(run):
     done = command(run, "recommend", "--user", "nobody", "-k", "2")
     assert done.returncode == 0, done.stderr
     assert "item_knn, for the shopper nobody" in done.stdout
+    assert "asked at" not in done.stdout, "item_knn uses no context"
     assert "note: shopper 'nobody' is unknown" in done.stdout
 
 
-def test_the_command_refuses_in_one_line(run):
-    done = command(run, "recommend", "--user", "u000", "--text", "tea")
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--user", "u000", "--text", "tea"], "RK-330"),
+        (["--user", "u000", "--context", "phone"], "RK-343"),
+        (["--user", "u000", "--context", "=phone"], "RK-343"),
+        (["--user", "u000", "--context", "device=phone"], "RK-343"),
+        (["--user", "u000", "--context", "timestamp=soon"], "RK-344"),
+        (["--popular", "--context", "device=phone"], "RK-339"),
+        (["--popular", "-k", "0"], "RK-312"),
+    ],
+)
+def test_the_command_refuses_in_one_line(run, options, code):
+    done = command(run, "recommend", *options)
     assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
-    assert done.stderr.startswith("RK-330 ")
+    assert done.stderr.startswith(f"{code} ")
 
 
 # -- CSV ---------------------------------------------------------------------------------------------------------------

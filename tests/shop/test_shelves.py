@@ -14,6 +14,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import AssociationRules, Content, ItemKNN, Popularity
 from recsys_kit.shop import bought_together, on_promotion, popular, promotions, recommend, related, shoppers_for
+from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.serving import RunModels, visit
 from recsys_kit.shop.shelves import PROMOTION_DAYS
 from recsys_kit.workbook.runs import open_run
@@ -67,7 +68,7 @@ def test_related_products_are_those_of_the_same_shoppers_as_item_knn_ranks_them(
     owners = set(TRAIN.loc[TRAIN["item_id"] == KNOWN, "user_id"])
     for row in listed.itertuples():
         both = len(owners & set(TRAIN.loc[TRAIN["item_id"] == row.item_id, "user_id"]))
-        assert both >= 2 and row.reason == f"{both} shoppers had both"
+        assert both >= 2 and row.reason == f"{both} shoppers interacted with both"
 
 
 def test_a_product_that_nobody_had_is_related_by_its_words(run):
@@ -79,7 +80,7 @@ def test_a_product_that_nobody_had_is_related_by_its_words(run):
 
 def test_content_comes_only_where_behaviour_ends(run):
     listed = related(run, KNOWN, k=700)
-    by_behaviour = listed["reason"].str.endswith("shoppers had both").tolist()
+    by_behaviour = listed["reason"].str.endswith("shoppers interacted with both").tolist()
     assert 0 < sum(by_behaviour) < len(listed)
     assert not listed["reason"].str.startswith("1 ").any(), "one shopper who had both may be chance"
     assert by_behaviour == sorted(by_behaviour, reverse=True)
@@ -103,7 +104,10 @@ def test_what_is_bought_together_is_counted_as_the_rules_say(run):
     pd.testing.assert_frame_equal(listed[measures], rules[measures])
     share = listed["count"].iloc[0] / COUNTS[KNOWN]
     assert listed["confidence"].iloc[0] == pytest.approx(share, abs=1e-6)
-    assert listed["reason"].iloc[0] == f"{share:.0%} of the shoppers with “{TITLES[KNOWN]}” have it too"
+    assert (
+        listed["reason"].iloc[0]
+        == f"{share:.0%} of the shoppers who interacted with “{TITLES[KNOWN]}” also interacted with this"
+    )
 
 
 def test_a_basket_gets_the_best_rule_of_its_products_and_nothing_that_is_in_it(run):
@@ -121,9 +125,9 @@ def test_orders_are_baskets_where_the_events_have_them(tmp_path):
     listed = bought_together(run, "a")
     assert listed.drop(columns="title").to_dict("records") == [
         {"rank": 1, "item_id": "b", "count": 2, "support": 0.5, "confidence": 1.0, "lift": 2.0,
-         "reason": "100% of the orders with “a” have it too"}
+         "reason": "100% of the sessions with “a” have this too"}
     ]  # fmt: skip
-    with pytest.warns(UserWarning, match="no product goes with c in at least 2 orders"):
+    with pytest.warns(UserWarning, match="no product goes with c in at least 2 sessions"):
         assert bought_together(run, "c").empty
 
 
@@ -150,7 +154,22 @@ def test_the_ranking_list_is_the_one_that_a_stranger_gets(run):
         "item_id"
     ].tolist()  # fmt: skip
     assert listed["score"].tolist() == COUNTS[listed["item_id"]].tolist()
-    assert listed["reason"].iloc[0] == f"{COUNTS.iloc[0]} shoppers had it"
+    assert listed["reason"].iloc[0] == f"{COUNTS.iloc[0]} shoppers interacted with it"
+
+
+def test_more_days_than_there_are_is_all_of_train(run):
+    assert popular(run, days=1e12, k=5)["item_id"].tolist() == popular(run, k=5)["item_id"].tolist()
+
+
+def test_a_shop_of_purchases_says_bought_and_one_of_views_does_not(run, tmp_path):
+    for kind, verb in {"purchase": "bought", "view": "looked at", "teleport": "interacted with"}.items():
+        train = TRAIN[TRAIN["event"] == "purchase"].assign(event=kind)
+        other = write_run(tmp_path / kind, train, {"item_knn": ItemKNN().fit(train, items=SHOP.items)})
+        assert popular(other, k=1)["reason"].str.contains(f"shoppers {verb} it").all()
+        item = popular(other, k=1)["item_id"].iloc[0]
+        assert related(other, item, k=1)["reason"].str.endswith(f"shoppers {verb} both").all()
+        (reason,) = bought_together(other, item, k=1)["reason"]
+        assert f"of the shoppers who {verb} “{TITLES[item]}” also {verb} this" in reason
 
 
 def test_a_ranking_list_of_now_and_of_a_category_counts_these_alone(run):
@@ -206,11 +225,12 @@ def test_the_shoppers_of_a_new_product_had_what_its_text_is_like(run):
     shown = shoppers_for(run.folder, text="A funny teapot for tea", k=5)
     assert list(shown) == ["rank", "user_id", "score", "reason"]
     assert shown["score"].is_monotonic_decreasing and shown["score"].between(0, 1).all()
-    nearest = recommend(run, text="A funny teapot for tea", k=800).set_index("item_id")["score"]
+    nearest = recommend(run, text="A funny teapot for tea", model="content_tfidf", k=800).set_index("item_id")["score"]
     had = SHOP.interactions[SHOP.interactions["user_id"] == shown["user_id"].iloc[0]]["item_id"].unique()
     best = nearest.reindex(had).dropna().sort_values(ascending=False).head(3)
     assert shown["score"].iloc[0] == pytest.approx(best.sum() / 3)
-    assert shown["reason"].iloc[0] == "had " + ", ".join(f"“{TITLES[item]}”" for item in best.index)
+    kinds = strongest_kinds(SHOP.interactions)[shown["user_id"].iloc[0]]
+    assert shown["reason"].iloc[0] == ", ".join(f"{VERBS[kinds[item]]} “{TITLES[item]}”" for item in best.index)
 
 
 def test_tastes_that_were_planted_are_found(run):
@@ -244,6 +264,9 @@ def test_who_had_the_product_already_is_not_told_of_it(run):
         (lambda run: bought_together(run, KNOWN, k=-1), "RK-312"),
         (lambda run: popular(run, category="Teas & Coffees"), r"RK-336 .*'Tea & Coffee'"),
         (lambda run: popular(run, days=-1), "RK-337 days is -1;"),
+        (lambda run: popular(run, days=float("nan")), "RK-337 days is nan;"),
+        (lambda run: popular(run, days=float("inf")), "RK-337 days is inf;"),
+        (lambda run: popular(run, days="7"), "RK-337 days is '7';"),
         (lambda run: promotions(run, user="s1011", items="0001"), "RK-331 candidates is '0001'"),
         (lambda run: promotions(run, items=["0001"]), "RK-330"),
         (lambda run: shoppers_for(run), "RK-330"),
@@ -304,7 +327,7 @@ def test_the_command_answers_as_python_does(run, tmp_path, options, ask):
     assert [row["reason"] for row in rows] == expected["reason"].tolist()
     assert pd.read_csv(tmp_path / "list.csv", dtype={key: str})[key].tolist() == expected[key].tolist()
     if "--new-item" in options:
-        nearest = recommend(run, text="a funny teapot", k=3)
+        nearest = recommend(run, text="a funny teapot", model="content_tfidf", k=3)
         assert [row["item_id"] for row in found["items"]] == nearest["item_id"].tolist()
 
 
@@ -312,7 +335,9 @@ def test_the_command_shows_a_table_and_its_notes_and_refuses_in_one_line(run):
     done = command(run, "recommend", "--together", f"{KNOWN},x", "-k", "2")
     assert TITLES[bought_together(run, KNOWN, k=1)["item_id"].iloc[0]] in done.stdout
     assert "note: product 'x' is unknown" in done.stdout and done.stderr == ""
-    for options, code in [(["--related", KNOWN, "--popular"], "RK-330"), (["--popular", "--promotions"], "RK-339")]:
+    wrong = [(["--related", KNOWN, "--popular"], "RK-330"), (["--popular", "--promotions"], "RK-339")]
+    wrong += [(["--popular", "--days", days], "RK-337") for days in ("nan", "inf", "-3")]
+    for options, code in wrong:
         refused = command(run, "recommend", *options)
         assert (refused.returncode, refused.stdout, refused.stderr[:6]) == (2, "", code)
 

@@ -1,12 +1,24 @@
 """Reasons that are true, variety that costs, and a shelf that shows what there is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.text import Vectors, fit_tfidf
-from recsys_kit.shop import Showcase, because_of, ranks_without, reasons, rerank_mmr, shared_words, trade_off
+from recsys_kit.shop import (
+    Showcase,
+    because_of,
+    ranks_without,
+    reasons,
+    reasons_tested,
+    rerank_mmr,
+    shared_words,
+    trade_off,
+)
+from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
 from tests.recommenders.planted import fitted, planted_shop
 
 SHOP = planted_shop()
@@ -74,10 +86,53 @@ def test_shared_words_are_in_both_texts_and_not_in_every_text():
 def test_reasons_go_from_shoppers_to_words_to_nothing():
     model, titles = fitted("item_knn", SHOP), {"i00": "Green tea"}
     assert reasons(["i00"], ["i01", "i11"], titles, neighbours=model) == [
-        "because you had “Green tea”",
-        "close to what you had",
+        "because you interacted with “Green tea”",
+        "close to your history",
     ]
     assert "green" in reasons(["i1"], ["i2"], {}, tfidf=TFIDF)[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("purchase", "bought"),
+        ("view", "looked at"),
+        ("cart", "put in the cart"),
+        ("rating", "rated"),
+        ("", "interacted with"),
+    ],
+)
+def test_a_reason_names_what_the_shopper_did(kind, words):
+    model = fitted("item_knn", SHOP)
+    assert reasons(["i00"], ["i01"], {}, kinds={"i00": kind}, neighbours=model) == [f"because you {words} “i00”"]
+
+
+def test_the_strongest_event_of_a_shopper_and_an_item_names_it_whatever_the_order_of_rows():
+    events = pd.DataFrame(
+        [("a", "x", "view", None), ("a", "x", "purchase", None), ("a", "x", "view", None), ("a", "y", "cart", None),
+         ("a", "y", "view", None), ("b", "x", "View", None), ("b", "y", "teleport", 4.0), ("b", "z", None, 4.0)],
+        columns=["user_id", "item_id", "event", "rating"],
+    )  # fmt: skip
+    expected = {"a": {"x": "purchase", "y": "cart"}, "b": {"x": "view", "y": "rating", "z": "rating"}}
+    for rows in (events, events[::-1], events.sample(frac=1, random_state=1)):
+        assert {user: dict(sorted(kinds.items())) for user, kinds in strongest_kinds(rows).items()} == expected
+    bare = events.drop(columns=["event", "rating"])
+    assert strongest_kinds(bare)["a"] == {"x": "", "y": ""}, "bought is not claimed where nothing says so"
+
+
+def test_the_test_of_the_reasons_takes_the_named_product_away():
+    model, histories = fitted("item_knn", SHOP), SHOP.train.groupby("user_id")["item_id"].agg(list).head(30)
+    tested = reasons_tested(model, model, histories.to_dict(), k=5)
+    assert len(tested) > 20
+    row = tested.iloc[0]
+    history = histories[row.user_id]
+    (cause,) = because_of(model, history, [row.item_id])
+    assert cause[0] == row.cause
+    other = next(item for item in history if item != row.cause)
+    assert ranks_without(model, history, [row.item_id] * 2, [row.cause, other]) == [row.without_it, row.without_another]
+    assert (tested["without_it"] - tested["without_another"]).mean() > 0
+    assert reasons_tested(model, model, {"a": ["i00"], "b": []}).empty
+    assert list(reasons_tested(model, model, {})) == list(tested)
 
 
 @pytest.fixture
@@ -98,6 +153,22 @@ def test_the_history_is_shown_latest_first_each_item_once(showcase):
     history = SHOP.train.query("user_id == 'u000'")["item_id"].tolist()
     assert showcase.history("u000")["item_id"].tolist() == history[::-1]
     assert showcase.history("nobody").empty
+
+
+def test_the_history_says_what_the_shopper_did(showcase):
+    events = SHOP.train.assign(event=np.resize(["purchase", "view", "cart", "view"], len(SHOP.train)))
+    told = replace(showcase, events=events)
+    kinds = strongest_kinds(events[events["user_id"] == "u000"])["u000"]
+    shown = told.history("u000").set_index("item_id")["event"]
+    assert shown.to_dict() == {item: VERBS[kind] for item, kind in kinds.items()}
+    assert told.history_in_words("u000") == (
+        f"History ({len(kinds)} products, latest first): {counted_kinds(kinds.values())}"
+    )
+    assert showcase.history_in_words("u000") == f"History ({len(kinds)} products, latest first)"
+    assert told.history_in_words("nobody") == "History (0 products, latest first)"
+    entry = told.page_entry("u000", "somebody")
+    assert entry["history_in_words"] == told.history_in_words("u000")
+    assert entry["lists"]["item_knn"][0]["reason"].split(" “")[0].removeprefix("because you ") in VERBS.values()
 
 
 def test_a_stranger_gets_what_is_popular_and_is_told_so(showcase):
@@ -156,12 +227,12 @@ def test_a_reading_counts_kinds_bestsellers_and_how_known_the_products_are(showc
     kinds = SHOP.items.assign(category=np.where(alike, "a", None))
     read = Showcase(showcase.models, kinds, showcase.histories).readings(["i00"], popularity, k=4)
     assert list(read) == list(showcase.models)
-    assert read.at["of a kind you had", "item_knn"] == 1
+    assert read.at["of your categories", "item_knn"] == 1
     assert read.at["bestsellers", "popularity"] == 4
     met = SHOP.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts().reindex(listed, fill_value=0)
-    assert read.at["met by shoppers", "item_knn"] == f"{met.min()} to {met.max()}"
+    assert read.at["shoppers in training", "item_knn"] == f"{met.min()} to {met.max()}"
     assert (
-        "of a kind you had"
+        "of your categories"
         not in Showcase(showcase.models, kinds.drop(columns="category"), showcase.histories)
         .readings(["i00"], popularity)
         .index

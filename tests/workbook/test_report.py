@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.errors import ArtifactError
 from recsys_kit.workbook.headlines import against_baseline, headline, review_headline
 from recsys_kit.workbook.pages import slices_of
 from recsys_kit.workbook.report import (
@@ -284,7 +285,9 @@ def test_bars_of_time_are_as_long_as_the_time(folder):
 
 def test_the_headline_says_who_wins_and_who_loses():
     first, second = headline(METRICS, DIFFERENCES, 10)
-    assert first.startswith("For all 40 judged shoppers, hybrid has the highest NDCG@10 of 2 models: 0.0800 [0.0700, ")
+    assert first.startswith(
+        "For all 40 evaluated shoppers, hybrid has the highest NDCG@10 of 2 models: 0.0800 [0.0700, "
+    )
     assert first.endswith("its difference to popularity is +0.0600 [+0.0500, +0.0700]: more than chance explains.")
     assert second.startswith("For the 36 warm shoppers, those seen in training, popularity leads: 0.0500")
     assert "No model beats" in second
@@ -373,3 +376,36 @@ def test_a_slice_with_the_same_shoppers_is_not_shown_twice():
     fewer = [row | {"n_users": 40} if row["slice"] == "warm" else row for row in rows]
     assert list(slices_of(pd.DataFrame(fewer), 10)) == ["all", "warm"]
     assert slices_of(None, 10) == {}
+
+
+def test_the_cards_say_what_the_shoppers_did_and_when_the_lists_were_asked_for(folder):
+    person = {"who": "somebody", "history": [{"item_id": "i1"}], "history_in_words": "History (1 product): 1 bought"}
+    people = {"model": "ease", "asked_at": "2025-12-31 23:17 UTC", "sentences": [], "shoppers": [person]}
+    write(folder, "results/shoppers.json", people)
+    page = check_safe(render(folder)).text
+    assert "History (1 product): 1 bought. Latest: i1" in " ".join(page.split())
+    assert "ease shows, asked at 2025-12-31 23:17 UTC" in page
+
+
+@pytest.mark.parametrize(("dataset", "said"), [("toyshop", True), ("amazon", False)])
+def test_only_the_page_of_the_built_in_shop_says_that_it_is_simulated(folder, dataset, said):
+    state = json.loads((folder / "run.json").read_text()) | {"source": {"dataset": dataset}}
+    write(folder, "run.json", state)
+    assert ("The built-in shop is simulated" in render(folder)) == said
+
+
+def test_one_evaluated_shopper_has_a_page(folder):
+    metrics = METRICS.assign(low=np.nan, high=np.nan, n_users=1)
+    metrics.to_parquet(folder / "results/metrics.parquet")
+    DIFFERENCES.assign(low=np.nan, high=np.nan, n_users=1).to_parquet(folder / "results/differences.parquet")
+    write(folder, "results/protocol.json", {"n_users": 1, "n_warm": 1, "n_cold": 0})
+    page = check_safe(render(folder)).text
+    assert "1 shopper is evaluated" in page
+    assert "nan" not in page
+
+
+def test_a_page_that_cannot_be_written_is_named(folder):
+    (folder / "index.html").mkdir()
+    (folder / "index.html/a").touch()
+    with pytest.raises(ArtifactError, match=r"RK-333 .*index.html cannot be written"):
+        write_report(folder)

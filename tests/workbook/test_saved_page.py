@@ -85,3 +85,11 @@ def test_a_widget_is_a_sentence(page_of):
     page = page_of(cell)
     assert "A live widget" in page
     assert "interactive(" not in page
+
+
+def test_links_lead_to_what_travels_with_the_page_and_the_first_to_the_page_of_the_run(page_of):
+    page = page_of(markdown("[own](../README.md) [next](02_feature_extraction.ipynb) [paper](https://example.org/p)"))
+    for address in ("../index.html", "02_feature_extraction.html", "https://example.org/p"):
+        assert f'href="{address}"' in page
+    assert "README.md" not in page
+    assert ">own" in page or " own" in page

@@ -1,0 +1,123 @@
+"""What is served is what was evaluated: the same histories and circumstances give the same lists, alone or together."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit import recommend
+from recsys_kit.data import read_split
+from recsys_kit.shop.circumstances import known_context
+from recsys_kit.shop.serving import RunModels, answer, visit
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(small_run):
+    """All models of the line-up on a small shop, evaluated by chapter 04."""
+    return visit(small_run.folder)
+
+
+@pytest.fixture(scope="module")
+def evaluated(run):
+    return run.read("results/recommendations.parquet").sort_values(["model", "user_id", "rank"])
+
+
+def serve(run, name, users, k=20):
+    """The lists of these shoppers as chapter 04 asked for them, user by user."""
+    split, hidden = read_split(run), ["ctx_promotion"]
+    histories = split.histories("test")
+    context = split.circumstances("test").drop(columns=hidden).reindex(users)
+    served = recommend(run, history=[histories.get(user, []) for user in users], context=context, model=name, k=k)
+    return served.assign(user_id=[users[place] for place in served["query"]])
+
+
+@pytest.mark.filterwarnings("ignore::recsys_kit.shop.serving.Note")
+def test_every_model_serves_the_lists_that_were_evaluated(run, evaluated):
+    names = evaluated["model"].unique().tolist()
+    assert {"context_aware", "hybrid", "stack", "transformer", "item_knn"} <= set(names)
+    for name in names:
+        expected = evaluated[evaluated["model"] == name].reset_index(drop=True)
+        users = expected["user_id"].unique().tolist()
+        served = serve(run, name, users, k=int(expected["rank"].max()))
+        pd.testing.assert_frame_equal(served[["user_id", "item_id", "rank"]], expected[["user_id", "item_id", "rank"]])
+        np.testing.assert_allclose(served["score"], expected["score"], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_the_context_changes_the_lists_of_the_models_that_use_it_and_only_theirs(run, evaluated):
+    models, user = RunModels(run), evaluated["user_id"].iloc[0]
+    assert set(known_context(models["context_aware"])) == {"timestamp", "ctx_device", "ctx_daypart"}
+    for name in ("context_aware", "item_knn"):
+        lists = [
+            tuple(answer(run, user=user, model=name, context=context, k=20).lists["item_id"])
+            for context in (
+                {"device": "phone", "timestamp": "2025-12-24T18:00"},
+                {"device": "laptop", "timestamp": "2025-07-01T06:00"},
+                {"device": "laptop", "timestamp": "2025-12-24T18:00"},
+            )
+        ]
+        assert (len(set(lists)) > 1) == (name == "context_aware")
+
+
+def test_the_run_records_what_a_model_may_be_told_and_hidden_context_is_not_among_it(run):
+    assert run.read("results/protocol.json")["context"] == ["timestamp", "ctx_device", "ctx_daypart"]
+
+
+@pytest.mark.filterwarnings("ignore::recsys_kit.shop.serving.Note")
+def test_the_score_of_a_user_does_not_depend_on_who_else_is_in_the_batch(run, evaluated):
+    users = [*evaluated["user_id"].unique()[:3].tolist(), "nobody"]
+    for name in evaluated["model"].unique():
+        options = {"model": name, "context": "last event", "k": 5}
+        together = recommend(run, user=users, **options)
+        for user in users:
+            alone = recommend(run, user=user, **options)
+            mine = together[together["query"] == user].drop(columns="query").reset_index(drop=True)
+            pd.testing.assert_frame_equal(alone, mine, rtol=1e-5, obj=f"{name} for {user}")
+
+
+def test_a_model_that_uses_the_context_says_what_it_was_not_told(run, evaluated):
+    user = evaluated["user_id"].iloc[0]
+
+    def notes(**options):
+        return answer(run, user=user, **options).notes
+
+    (missing,) = notes(model="context_aware")
+    assert "was not told device (laptop, phone, tablet), daypart (" in missing
+    (missing,) = notes(model="context_aware", context=None)
+    assert "timestamp" in missing
+    whole = {"device": "phone", "daypart": "evening"}
+    assert notes(model="context_aware", context=whole) == []
+    assert (
+        "never saw device 'fridge' in training" in notes(model="context_aware", context=whole | {"device": "fridge"})[0]
+    )
+    assert notes(model="item_knn") == []
+    assert notes(model="item_knn", context=whole) == [
+        "item_knn does not use the context: its list is the same without it."
+    ]
+    found = answer(run, user=user, model="context_aware", context="last event")
+    last = pd.read_parquet(run.path("data/interactions.parquet"))["timestamp"].max()
+    assert found.context["timestamp"].tolist() == [last]
+
+
+def test_the_same_answer_every_day_where_the_time_is_that_of_the_last_event(run, evaluated, monkeypatch):
+    user, lists = evaluated["user_id"].iloc[0], []
+    for day in ("2026-01-01", "2026-07-01 12:00"):
+        monkeypatch.setattr("recsys_kit.shop.circumstances.now", lambda day=day: {"timestamp": pd.Timestamp(day)})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            lists.append(recommend(run, user=user, model="context_aware", context="last event", k=20))
+    pd.testing.assert_frame_equal(*lists)
+
+
+def test_free_text_goes_to_the_language_model_whatever_the_leaderboard_says(run):
+    models = RunModels(run)
+    assert models.best(for_text=True) == "content_minilm"
+    assert models.readers()[:2] == ["content_minilm", "content_tfidf"]
+    found = answer(run, text="a gift for a gardener", k=5)
+    assert (found.model, found.notes) == ("content_minilm", [])
+    assert (found.lists["category"] == "Garden").mean() >= 0.8
+    assert found.lists["reason"].unique().tolist() == ["close in meaning to what you wrote"]
+    asked_for = answer(run, text="a gift for a gardener", model="content_tfidf")
+    assert asked_for.lists["reason"].unique().tolist() == ["shares words with what you wrote"]
