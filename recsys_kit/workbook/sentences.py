@@ -65,7 +65,7 @@ def how_uneven(shop: Dataset) -> str:
             f"**Products:** the busiest tenth has {tenth:.0%} of the events.",
             f"**Shoppers:** half of them have {of_users.median():.0f} events or fewer, the busiest {of_users.max():,}.",
         ]
-        if "event" in events:
+        if "event" in events and (events["event"] == "view").any():
             kinds = events["event"].groupby([events["user_id"], events["item_id"]]).agg(set)
             only = (kinds == {"view"}).mean()
             found.append(

@@ -15,9 +15,11 @@ pytestmark = pytest.mark.slow
 
 
 def warnings_in(page) -> list[str]:
+    """Lines of the executed notebook that warn, or that format a number which is none."""
     cells = nbformat.read(page.with_suffix(".ipynb"), as_version=4).cells
-    texts = [output.text for cell in cells if cell.cell_type == "code" for output in cell.outputs if "text" in output]
-    return [line for text in texts for line in text.splitlines() if re.search(r"\w+Warning\b", line)]
+    outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+    texts = [output.get("text") or "".join(map(str, output.get("data", {}).values())) for output in outputs]
+    return [line for text in texts for line in text.splitlines() if re.search(r"\w+Warning\b|[-+±] ?nan\b", line)]
 
 
 def run_all(folder, *settings):
