@@ -21,7 +21,7 @@ from recsys_kit.evaluation.judging import (
 )
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender, text_ids_of
+from recsys_kit.recommenders.base import Recommender, check_k, text_ids_of
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
@@ -119,6 +119,8 @@ def evaluate(
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
         seed: draws the bootstrap.
     """
+    for k in cutoffs:
+        check_k(k)
     task = set_task(models, split, part, min_rating, target_events, seen_events)
     first = next(iter(models.values()))
     judge = ListJudge(
@@ -255,6 +257,7 @@ def _differences(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray
 
 def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:
     """Recall@k by groups of products, item_id -> label: model, group, value, low, high, n_users."""
+    groups = groups.set_axis(as_ids(groups.index, "item ids of groups"))
     truth = evaluation.ground_truth.assign(group=evaluation.ground_truth["item_id"].map(groups))
     found = evaluation.recommendations.query("rank <= @k")[["model", "user_id", "item_id"]].assign(found=1.0)
     frames = []

@@ -12,8 +12,9 @@ from recsys_kit import evaluate, split_interactions
 from recsys_kit.data import Split, split_at_random
 from recsys_kit.data.tables import as_ids, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
+from recsys_kit.evaluation import by_product
 from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Popularity, load, validation_ndcg
+from recsys_kit.recommenders import EASE, MODELS, AssociationRules, Content, ItemKNN, Popularity, load, validation_ndcg
 from recsys_kit.recommenders.ranges import RANGES, Range
 from tests.recommenders.planted import fitted_once, unfitted
 
@@ -198,6 +199,40 @@ def test_nobody_asked_is_an_empty_frame_of_the_same_types():
         pd.testing.assert_series_equal(nobody.dtypes, somebody.dtypes)
     assert model.score([]).shape == (0, N_ITEMS)
     assert model.known_histories([]) == []
+
+
+def test_groups_of_products_and_rules_know_whole_numbers():
+    split = split_interactions(EVENTS, method="leave_last_out")
+    evaluation = evaluate({"item_knn": ItemKNN().fit(split.train)}, split)
+    groups = pd.Series("all", index=range(N_ITEMS))
+    assert by_product(evaluation, groups)["n_users"].tolist() == [N_USERS]
+    rules = AssociationRules().fit(EVENTS)
+    pd.testing.assert_frame_equal(rules.bought_together(6), rules.bought_together("6"))
+    for ask in (lambda k: rules.bought_together(6, k=k), lambda k: evaluate({"rules": rules}, split, cutoffs=(5, k))):
+        for k in (0, 2.5, "3"):
+            with pytest.raises(ParameterError, match="RK-312"):
+                ask(k)
+
+
+def test_a_history_that_masks_itself_is_encoded_once():
+    model, encoded = ItemKNN().fit(EVENTS), []
+    encode = model.encode
+    model.encode = lambda histories: encoded.append(len(histories)) or encode(histories)
+    model.recommend([100, 101])
+    assert encoded == [2]
+    model.recommend([100, 101], seen=[[], []])
+    assert encoded == [2, 2, 2]
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_an_unfitted_copy_knows_nothing_and_leaves_the_model_fitted(name):
+    model = fitted_once(name)
+    copy = model.unfitted()
+    for one in (copy, *getattr(copy, "parts", {}).values(), *filter(None, [getattr(copy, "base", None)])):
+        assert not hasattr(one, "item_ids")
+        assert not hasattr(one, "can_score")
+    assert copy._parameters() == model._parameters()
+    assert len(model.recommend(["u000"], k=3)) == 3
 
 
 # -- models and tables that are not ready ------------------------------------------------------------------------------
