@@ -64,8 +64,10 @@ def set_task(
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
         ParameterError: RK-157 there is no model, RK-316 models of different catalogues.
     """
-    if not models:
-        raise ParameterError("RK-157", "there is no model to evaluate; expected one or more.", "Pass {'ease': model}.")
+    if not isinstance(models, Mapping) or not models:
+        raise ParameterError(
+            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
+        )
     truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events, seen_events=seen_events)
     users, rows = np.unique(truth["user_id"].to_numpy(str), return_inverse=True)
     if not len(users):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import as_ids, with_text_ids
@@ -119,7 +120,7 @@ def evaluate(
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
         seed: draws the bootstrap.
     """
-    for k in cutoffs:
+    for k in cutoffs if len(cutoffs) else [None]:
         check_k(k)
     task = set_task(models, split, part, min_rating, target_events, seen_events)
     first = next(iter(models.values()))
@@ -169,6 +170,8 @@ def _grades(truth: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarra
     """The highest grade that the shopper gave the item, 0 where there is none."""
     if column not in events:
         raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
+    if not is_numeric_dtype(events[column]):
+        raise DataError("RK-362", f"interactions have no numbers in {column!r} to grade by.", "Pass grades=''.")
     highest = events.groupby(["user_id", "item_id"])[column].max()
     return highest.reindex(pd.MultiIndex.from_frame(truth)).fillna(0).to_numpy(float)
 

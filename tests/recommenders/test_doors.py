@@ -328,6 +328,47 @@ def test_an_evaluation_in_which_nothing_meets_is_refused_with_both_counts():
         evaluate({}, split)
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"models": [ItemKNN()]}, "RK-157"), ({"models": ItemKNN()}, "RK-157"), ({"cutoffs": ()}, "RK-312"),
+        ({"cutoffs": (0,)}, "RK-312"), ({"min_rating": "4"}, "RK-158"), ({"grades": "stars"}, "RK-362"),
+        ({"part": "train"}, "RK-323"), ({"items": pd.DataFrame({"category": ["a"]})}, "RK-104"),
+    ],
+)  # fmt: skip
+def test_what_an_evaluation_cannot_use_is_named(options, code):
+    split = split_interactions(EVENTS.assign(rating=3.0, stars="three"), method="leave_last_out")
+    options = {"models": {"item_knn": ItemKNN().fit(split.train)}} | options
+    with pytest.raises((DataError, ParameterError), match=code):
+        evaluate(split=split, **options)
+
+
+@pytest.mark.parametrize("table", [[1, 2], None, {"user_id": ["a"]}, "events.csv"])
+def test_what_is_no_table_is_refused(table):
+    for door in (Popularity().fit, split_interactions, lambda given: Popularity().fit(EVENTS, valid=given or 1)):
+        with pytest.raises(DataError, match=r"RK-104 \w+ is a \w+; expected a table"):
+            door(table)
+
+
+@pytest.mark.parametrize("method", ["time", "leave_last_out", "stratified"])
+def test_nothing_to_split_is_refused(method):
+    with pytest.raises(DataError, match="RK-108"):
+        split_interactions(EVENTS.head(0).assign(timestamp=pd.DatetimeIndex([], tz="UTC")), method=method)
+
+
+def test_a_broken_model_file_is_named(tmp_path):
+    for name, content in (("model.json", "{"), ("model.safetensors", "none")):
+        ItemKNN().fit(EVENTS).save(tmp_path / name)
+        (tmp_path / name / name).write_text(content)
+        with pytest.raises(ArtifactError, match="RK-406"):
+            load(tmp_path / name)
+
+
+def test_texts_that_are_none_are_refused():
+    with pytest.raises(ParameterError, match="RK-313 texts holds 7"):
+        fitted_once("content").recommend(texts=["a gift", 7])
+
+
 # -- hyper-parameters --------------------------------------------------------------------------------------------------
 
 WRONG = (math.nan, math.inf, -math.inf, "10", [1], True, -1e9, -(10**9), 1j)
