@@ -198,7 +198,7 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
     from recsys_kit.workbook.manifest import read_manifest
     from recsys_kit.workbook.parameters import list_chapters
     from recsys_kit.workbook.reuse import forecast, last_end
-    from recsys_kit.workbook.runs import run_folder
+    from recsys_kit.workbook.runs import run_folder, shared_name
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
@@ -220,7 +220,17 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
             escape("\n".join(why)),
         )
     Console(highlight=False, soft_wrap=False).print(table)
-    print(shlex.join(["recsys-kit", "run", *manifest.get("command", ["--out", folder])]))
+    print(shlex.join(["recsys-kit", "run", *in_folder(manifest.get("command", []), shared_name(path))]))
+
+
+def in_folder(command: Sequence[str], out: str) -> list[str]:
+    """The options of a run for the folder where it lies now; it may have been copied or moved.
+
+    >>> in_folder(["--profile", "full", "--out", "runs/old", "--set", "k_core=2"], "runs/new")
+    ['--profile', 'full', '--out', 'runs/new', '--set', 'k_core=2']
+    """
+    place = command.index("--out") if "--out" in command else len(command)
+    return [*command[:place], "--out", out, *command[place + 2 :]]
 
 
 @app.command()
@@ -573,9 +583,9 @@ def lab(
     options: Annotated[list[str] | None, typer.Argument(help="After `--`: passed on to JupyterLab.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks, with this Python as their kernel."""
-    from recsys_kit.workbook.runs import project_root
+    from recsys_kit.workbook.runs import INLINE, project_root
 
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}
     command = [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks"), *(options or [])]
     os.execve(sys.executable, command, environment)
 

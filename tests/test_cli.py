@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -50,6 +51,23 @@ def test_a_run_ends_by_the_path_of_its_page_in_a_folder_named_after_the_data(on_
     assert page.exists()
     state = json.loads((page.parent / "run.json").read_text())
     assert state["parameters"]["01_fine"] | {"share": 0.75, "profile": "full"} == state["parameters"]["01_fine"]
+
+
+def test_the_status_of_a_copied_run_names_the_folder_it_was_given(on_broken, tmp_path):
+    done = on_broken("run", "--only", "01", "--set", "share=0.75", "--out", "runs/first")
+    assert done.exit_code == 0, done.output
+    shutil.copytree(tmp_path / "runs/first", tmp_path / "runs/copied")
+    last = on_broken("status", "runs/copied").stdout.strip().splitlines()[-1]
+    assert last == "recsys-kit run --only 01 --out runs/copied --set share=0.75"
+
+
+def test_lab_gives_its_kernels_what_figures_and_threads_need(monkeypatch):
+    given = {}
+    monkeypatch.setattr(os, "execve", lambda path, command, environment: given.update(environment))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    assert CliRunner().invoke(cli.app, ["lab"]).exit_code == 0
+    assert given["MPLBACKEND"] == runs.INLINE
+    assert given["GOMP_SPINCOUNT"] == os.environ["GOMP_SPINCOUNT"]
 
 
 def test_a_relative_source_counts_from_where_the_command_is_called(on_broken, tmp_path):

@@ -21,6 +21,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 from recsys_kit.workbook.lock import CAN_INHERIT, INHERITED, for_kernel
+from recsys_kit.workbook.runs import INLINE
 
 HEADLESS = {  # what a kernel gets unless the user has set it
     "HF_HUB_OFFLINE": "1",
@@ -167,7 +168,7 @@ def kernel_environment() -> dict[str, str]:
     """The caller's environment with headless defaults; figures go into the notebook, the package is this very one."""
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(dict.fromkeys([package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
-    return {**HEADLESS, **os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONPATH": path}
+    return {**HEADLESS, **os.environ, "MPLBACKEND": INLINE, "PYTHONPATH": path}
 
 
 def run_notebook(

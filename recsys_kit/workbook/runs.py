@@ -10,6 +10,7 @@ A chapter opens the run, reads and writes through it, and nothing else touches `
 import os
 import platform
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from recsys_kit.workbook.storage import (
     sha256_of,
     write_atomically,
     write_folder,
+    writing,
 )
 
 PROFILES = ("quick", "full")
@@ -56,6 +58,8 @@ MISSING = {  # why a chapter that ended has not made an artifact that others req
 }
 UNFINISHED = {"running": "was killed", "failed": "failed", "interrupted": "was interrupted"}
 FILE_OPTIONS = ("source", *TABLES)
+INLINE = "module://matplotlib_inline.backend_inline"  # figures go into the notebook
+NO_FIGURES = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # backends of Matplotlib that show nothing
 OPTIONS = ("dataset", *FILE_OPTIONS, "columns", "encoding", "profile")  # parameters with an option of their own
 
 
@@ -314,6 +318,20 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
             path.rmdir()
 
 
+def warn_of_missing_figures() -> None:
+    """In a notebook, say why no figure will be seen: the environment names a backend that shows none."""
+    backend = os.environ.get("MPLBACKEND", "")
+    if backend.lower() not in NO_FIGURES or "ipykernel" not in sys.modules:
+        return
+    import matplotlib
+
+    if matplotlib.get_backend().lower() in NO_FIGURES:  # not after %matplotlib inline
+        print(
+            f"Figures are not shown: MPLBACKEND is {backend!r} in the environment of this notebook. "
+            "Run %matplotlib inline in a cell above, or unset MPLBACKEND."
+        )
+
+
 def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "quick") -> Run:
     """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on.
 
@@ -328,7 +346,8 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
         )
     folder = resolve(run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     versions = library_versions()
     hardware = {"machine": platform.machine(), "cores": usable_cores()}
     with nullcontext() if lock.is_inherited(folder) else lock.hold(folder), edit_manifest(folder) as manifest:
@@ -339,6 +358,7 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · "
         + " ".join(f"{k} {v}" for k, v in versions.items())
     )
+    warn_of_missing_figures()
     return Run(folder, chapter, seed, profile)
 
 

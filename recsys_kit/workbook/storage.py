@@ -59,7 +59,7 @@ def writing(path: Path) -> Iterator[None]:
         raise ArtifactError(
             "RK-505",
             f"{path} cannot be written: {problem.strerror}; expected a folder of yours on a disk with room.",
-            "Make room or pass another folder with --out.",
+            "Make room, or name another folder.",
         ) from problem
 
 

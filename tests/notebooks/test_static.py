@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert import ScriptExporter
 
 from recsys_kit.workbook.exercises import KEYS
 from recsys_kit.workbook.parameters import kind_of, list_chapters
@@ -40,6 +41,13 @@ def ids_of(notebook):
 def test_it_is_stripped(notebook):
     assert [cell.id for cell in code_of(notebook) if cell.outputs or cell.execution_count is not None] == []
     assert set(notebook.metadata) <= {"kernelspec", "language_info", "recsys_kit"}
+
+
+def test_it_says_what_language_it_is_in(notebook):
+    language = notebook.metadata.language_info
+    assert (language.name, language.file_extension, language.mimetype) == ("python", ".py", "text/x-python")
+    assert "version" not in language  # of the Python that happened to save it
+    assert ScriptExporter().from_notebook_node(notebook)[1]["output_extension"] == ".py"
 
 
 def test_cells_have_human_ids(notebook):

@@ -1,7 +1,10 @@
 """A run folder keeps who made what and who read it, and shows nothing half-written."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +14,10 @@ import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.workbook.manifest import edit_manifest, read_manifest
-from recsys_kit.workbook.runs import LIBRARIES, maker_of, open_run, project_root, remove_stale, resolve
+from recsys_kit.workbook.runs import INLINE, LIBRARIES, maker_of, open_run, project_root, remove_stale, resolve
 from recsys_kit.workbook.storage import read_json, sha256_of, write_atomically, write_json
+from tests.conftest import ROOT
+from tests.workbook.chain import write_chain
 
 
 @pytest.fixture
@@ -186,3 +191,41 @@ def test_every_library_that_computes_is_part_of_the_key():
     shows = {"jupyterlab", "ipykernel", "ipywidgets", "jupyter-client", "nbclient", "nbconvert", "nbformat",
              "papermill", "jinja2", "latex2mathml", "psutil", "rich", "tqdm", "typer", "threadpoolctl"}  # fmt: skip
     assert named - shows == set(LIBRARIES)
+
+
+@pytest.mark.parametrize(("backend", "said"), [("Agg", True), ("", False), (INLINE, False)])
+def test_a_notebook_run_elsewhere_says_why_its_figures_are_missing(tmp_path, backend, said):
+    notebook = write_chain(tmp_path / "notebooks") / "01_preprocessing.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb"), "-p", "source"]
+    options = [str(notebook.parent / "source.txt"), "-p", "run_dir", str(tmp_path / "run")]
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    environment |= {"MPLBACKEND": backend, "PYTHONPATH": str(ROOT)} if backend else {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command + options, env=environment, check=True, capture_output=True)
+    printed = (tmp_path / "out.ipynb").read_text(encoding="utf-8")
+    assert ("Figures are not shown: MPLBACKEND is 'Agg' in the environment" in printed) == said
+    assert "cores ·" in printed
+
+
+def test_a_disk_that_refuses_is_a_coded_error(tmp_path):
+    read_only = os.getuid() == 0 and mounted_read_only(tmp_path)
+    if not read_only and os.getuid() == 0:
+        pytest.skip("a read-only file system cannot be mounted here, and root may write everywhere")
+    if not read_only:
+        tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(ArtifactError, match=r"RK-505 .*\.lock cannot be written: .*; expected a folder of yours"):
+            open_run(tmp_path, chapter="04_evaluation", seed=7)
+        with pytest.raises(ArtifactError, match=r"RK-505 .*new cannot be written"):
+            open_run(tmp_path / "new", chapter="04_evaluation", seed=7)
+        with pytest.raises(ArtifactError, match="RK-505"):
+            write_json(tmp_path / "a.json", {})
+    finally:
+        subprocess.run(["umount", tmp_path]) if read_only else tmp_path.chmod(0o700)
+
+
+def mounted_read_only(folder: Path) -> bool:
+    try:
+        command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder]
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
