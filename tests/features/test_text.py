@@ -129,8 +129,9 @@ def test_layers_without_weights_are_refused_and_never_random(tmp_path):
     shutil.copytree(find_model(), tmp_path / "model")
     config = json.loads((tmp_path / "model/config.json").read_text())
     (tmp_path / "model/config.json").write_text(json.dumps(config | {"num_hidden_layers": 7}))
-    with pytest.raises(ArtifactError, match=r"RK-203 .*layer\.6"):
-        load_pretrained(AutoModel, str(tmp_path / "model"))
+    for load in (lambda folder: load_pretrained(AutoModel, folder), LanguageModel):
+        with pytest.raises(ArtifactError, match=r"RK-203 .*layer\.6"):
+            load(str(tmp_path / "model"))
 
 
 def test_tfidf_survives_saving_without_pickle_and_encodes_identically(tmp_path):
