@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -129,8 +131,9 @@ def test_layers_without_weights_are_refused_and_never_random(tmp_path):
     shutil.copytree(find_model(), tmp_path / "model")
     config = json.loads((tmp_path / "model/config.json").read_text())
     (tmp_path / "model/config.json").write_text(json.dumps(config | {"num_hidden_layers": 7}))
-    with pytest.raises(ArtifactError, match=r"RK-203 .*layer\.6"):
-        load_pretrained(AutoModel, str(tmp_path / "model"))
+    for load in (lambda folder: load_pretrained(AutoModel, folder), LanguageModel):
+        with pytest.raises(ArtifactError, match=r"RK-203 .*layer\.6"):
+            load(str(tmp_path / "model"))
 
 
 def test_tfidf_survives_saving_without_pickle_and_encodes_identically(tmp_path):
@@ -214,6 +217,21 @@ def test_chinese_titles_are_near_by_what_they_share_and_survive_saving(tmp_path)
     encoder = Vectors.load(tmp_path).encoder()
     assert encoder.words("绿伞") == ["绿", "伞", "绿伞"]
     assert (encoder.encode(CHINESE) != vectors.values).nnz == 0
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif("RECSYS_KIT_DATA" not in os.environ, reason="RECSYS_KIT_DATA is not set: no real data here")
+@pytest.mark.parametrize(("column", "bar"), [("label", 0.88), ("cat", 0.78)])
+def test_chinese_reviews_are_told_apart_by_characters(column, bar):
+    from sklearn.metrics import f1_score
+
+    from recsys_kit.finetuning.reviews import TfidfClassifier
+
+    path = Path(os.environ["RECSYS_KIT_DATA"]) / "chinese-shopping-reviews" / "online_shopping_10_cats.zip"
+    drawn = pd.read_csv(path).dropna().sample(3000, random_state=7).astype(str)
+    train, test = drawn[:2000], drawn[2000:]
+    found = TfidfClassifier().fit(train["review"].tolist(), train[column].tolist()).predict(test["review"].tolist())
+    assert f1_score(test[column], found, average="macro") > bar
 
 
 def test_vectors_saved_before_there_was_a_choice_are_counted_as_they_were():
