@@ -376,6 +376,7 @@ class ReviewClassifier:
         self.language_model, self.plan = language_model, plan or TrainingPlan()
         self.max_length, self.train_tokens, self.device = max_length, train_tokens, device
         self.classes: list[str] = []
+        self.prompt, self.lower_case = "", False
         self.history = pd.DataFrame()
         self.model: MeanPooledClassifier | None = None
 
@@ -410,7 +411,14 @@ class ReviewClassifier:
         self._new_model(labels, classes)
         on_gpu = pick_device(self.device).startswith("cuda")
         train, valid = (
-            ReviewDataset(*pair, self.classes, self.tokenizer, max_length=self.max_length, few_widths=on_gpu)
+            ReviewDataset(
+                self._as_read(pair[0]),
+                pair[1],
+                self.classes,
+                self.tokenizer,
+                max_length=self.max_length,
+                few_widths=on_gpu,
+            )
             for pair in ((texts, labels), (valid_texts, valid_labels))
         )
         self._start_head(train)
@@ -429,7 +437,7 @@ class ReviewClassifier:
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, classes) float32, rows sum to one; the same for a text alone as in company."""
         self._check_fitted()
-        rows = token_ids(self.tokenizer, as_texts(texts), self.max_length)
+        rows = token_ids(self.tokenizer, self._as_read(as_texts(texts)), self.max_length)
         logits = self._by_batch(rows, lambda *batch: self.model(*batch).logits, len(self.classes))
         return torch.tensor(logits).softmax(dim=-1).numpy()
 
@@ -449,6 +457,7 @@ class ReviewClassifier:
         self.tokenizer.save_pretrained(folder)
         history = self.history.to_dict(orient="records")
         record = {"classes": self.classes, "max_length": self.max_length, "history": history}
+        record |= {"prompt": self.prompt, "lower_case": self.lower_case}
         (folder / "review_classifier.json").write_text(json.dumps(record, indent=2, ensure_ascii=False), "utf-8")
 
     @classmethod
@@ -457,6 +466,7 @@ class ReviewClassifier:
         record = json.loads((Path(folder) / "review_classifier.json").read_text("utf-8"))
         classifier = cls(str(folder), max_length=record["max_length"], device=device)
         classifier.classes, classifier.history = record["classes"], pd.DataFrame(record["history"])
+        classifier.prompt, classifier.lower_case = record.get("prompt", ""), record.get("lower_case", False)
         head = load_file(Path(folder) / HEAD_FILE)
         classifier.model = MeanPooledClassifier(load_pretrained(AutoModel, str(folder)), head.pop("costs")).eval()
         classifier.model.head.load_state_dict(head)
@@ -471,6 +481,11 @@ class ReviewClassifier:
         self.classes, self.model = classes, MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
         self.tokenizer = load_tokenizer(self.language_model, encoder)
         self.max_length = min(self.max_length, self.tokenizer.model_max_length)
+        self.prompt, self.lower_case = how_texts_are_read(self.language_model)
+
+    def _as_read(self, texts: list[str]) -> list[str]:
+        texts = [self.prompt + text for text in texts]
+        return [text.lower() for text in texts] if self.lower_case else texts
 
     def _start_head(self, train: ReviewDataset) -> None:
         """Start from a logistic regression on what the encoder already says, not from a random head.
@@ -517,6 +532,19 @@ class ReviewClassifier:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
+
+
+def how_texts_are_read(language_model: str) -> tuple[str, bool]:
+    """What a sentence-transformers folder asks for: a prompt before every text ("" for none), and lower case.
+
+    >>> how_texts_are_read("minilm")
+    ('', False)
+    """
+    names = ("config_sentence_transformers.json", "sentence_bert_config.json")
+    files = [find_model(language_model) / name for name in names]
+    prompts, bert = (json.loads(file.read_text("utf-8")) if file.exists() else {} for file in files)
+    prompt = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name")) or ""
+    return prompt, bool(bert.get("do_lower_case"))
 
 
 def most_probable(probabilities: np.ndarray, classes: Sequence[str]) -> list[str]:

@@ -1,11 +1,14 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import tokenizers
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer import modules
 from sklearn.metrics import classification_report, f1_score
 from tokenizers import Tokenizer
 from tokenizers.trainers import BpeTrainer
@@ -339,6 +342,26 @@ def test_a_model_without_padding_special_tokens_or_long_positions_is_trained_on_
     assert np.array_equal(probabilities, np.vstack([model.predict_proba([text]) for text in asked]))
     model.save(tmp_path)
     assert np.array_equal(ReviewClassifier.load(tmp_path).predict_proba(asked), probabilities)
+
+
+def test_the_prompt_and_the_lower_case_of_a_sentence_transformers_folder_are_obeyed(tiny, tmp_path):
+    """As E5 and BGE ask for; the same weights, told to in the text itself, answer the same."""
+    folder = Path(shutil.copytree(tiny / "bert", tmp_path / "asks"))
+    SentenceTransformer(
+        modules=[modules.Transformer(str(folder), do_lower_case=True), modules.Pooling(32)],
+        prompts={"passage": "Passage: "},
+        default_prompt_name="passage",
+    ).save(str(folder))
+    settings = json.loads((folder / "sentence_bert_config.json").read_text())
+    (folder / "sentence_bert_config.json").write_text(json.dumps(settings | {"do_lower_case": True}))
+    model = train_tiny(folder)
+    assert model._as_read(["A Mug"]) == ["passage: a mug"]
+    model.save(tmp_path / "saved")
+    asked = ReviewClassifier.load(tmp_path / "saved").predict_proba(["A Mug"])
+    assert np.array_equal(asked, model.predict_proba(["a mug"]))
+    model.prompt = ""
+    assert np.array_equal(asked, model.predict_proba(["passage: a mug"]))
+    assert not np.array_equal(asked, model.predict_proba(["a mug"]))
 
 
 def test_an_encoder_decoder_is_refused_with_a_code(tiny):
