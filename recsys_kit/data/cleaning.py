@@ -141,8 +141,8 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
     The hash knows nothing of behaviour, so the draw may come before the split. Every product stays in the catalogue,
     and reviews without shoppers stay as they are.
     """
-    if n_users < 0:
-        raise ParameterError("RK-321", f"n_users is {n_users}; expected 0 (all) or more.", "Pass n_users=200.")
+    if not isinstance(n_users, (int, np.integer)) or n_users < 0:
+        raise ParameterError("RK-321", f"n_users is {n_users!r}; expected 0 (all) or more.", "Pass n_users=200.")
     if dataset.interactions is None:
         return dataset
     shoppers = pd.Series(dataset.interactions["user_id"].unique())
@@ -170,8 +170,10 @@ def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
     >>> k_core(events, 2)["user_id"].tolist()
     ['a', 'a', 'b', 'b']
     """
-    if k < 1:
-        raise ParameterError("RK-322", f"k_core is {k}; expected a whole number from 1.", "Pass k_core=1 to keep all.")
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ParameterError(
+            "RK-322", f"k_core is {k!r}; expected a whole number from 1.", "Pass k_core=1 to keep all."
+        )
     users, items = (pd.factorize(interactions[column])[0] for column in ("user_id", "item_id"))
     _, first, pair = np.unique(users * (items.max(initial=0) + 1) + items, return_index=True, return_inverse=True)
     users, items = users[first], items[first]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,9 +96,12 @@ class Split:
 
         Raises:
             DataError: RK-110 kinds are named, but the interactions have no column `event`.
-            ParameterError: RK-323 an unknown part, RK-368 a kind of event that no part has.
+            ParameterError: RK-158 a min_rating that is no number, RK-323 an unknown part, RK-368 a kind of event that
+                no part has.
         """
         events = getattr(self, _judged(part))
+        if min_rating is not None and (isinstance(min_rating, bool) or not isinstance(min_rating, Real)):
+            raise ParameterError("RK-158", f"min_rating is {min_rating!r}; expected a number or None.", "Pass 4.0.")
         if min_rating is not None and "rating" in events:
             events = events[~(events["rating"] < min_rating)]
         events = self._of_kinds(events, "target_events", target_events)
@@ -197,6 +201,8 @@ def split_interactions(
         )
     interactions = with_text_ids(interactions, "interactions")
     events, how = order_events(interactions), {}
+    if events.empty:
+        raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
     if method == "time":
         part, how = _by_time(events, SHARES if shares is None else shares)
     elif method == "leave_last_out":

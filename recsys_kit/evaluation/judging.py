@@ -64,8 +64,10 @@ def set_task(
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
         ParameterError: RK-157 there is no model, RK-316 models of different catalogues.
     """
-    if not models:
-        raise ParameterError("RK-157", "there is no model to evaluate; expected one or more.", "Pass {'ease': model}.")
+    if not isinstance(models, Mapping) or not models:
+        raise ParameterError(
+            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
+        )
     truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events, seen_events=seen_events)
     users, rows = np.unique(truth["user_id"].to_numpy(str), return_inverse=True)
     if not len(users):
@@ -80,21 +82,22 @@ def set_task(
     index = pd.Index(catalogue)
     place, unknown = index.get_indexer(truth["item_id"]), pd.factorize(truth["item_id"])[0]
     place = np.where(place < 0, len(index) + unknown, place)  # outside the catalogue: a miss for every model
-    histories = split.histories(part)
+    by_user = split.histories(part)
+    histories = [list(by_user.get(user, [])) for user in users]
     seen = split.seen_items(part, seen_events) if len(seen_events) else None
     events = split.train["user_id"].value_counts()
-    n_warm, n_known = int(np.isin(users, histories.index).sum()), int((place < len(index)).sum())
-    if not n_warm or not n_known:
+    n_with_history, n_known = sum(map(bool, histories)), int((place < len(index)).sum())
+    if not n_with_history or not n_known:
         raise DataError(
             "RK-155",
-            f"{n_warm:,} of {len(users):,} users of {part} have a history, and {n_known:,} of {len(truth):,} relevant "
-            "items are in the catalogue of the models; expected some of both.",
+            f"{n_with_history:,} of {len(users):,} users of {part} have a history, and {n_known:,} of {len(truth):,} "
+            "relevant items are in the catalogue of the models; expected some of both.",
             "Check that all parts of the split, and the models, write users and items alike.",
         )
     return Task(
         ground_truth=truth,
         users=users,
-        histories=[list(histories.get(user, [])) for user in users],
+        histories=histories,
         seen=None if seen is None else [list(seen.get(user, [])) for user in users],
         train_events=events.reindex(users, fill_value=0).to_numpy(np.int64),
         catalogue=index,

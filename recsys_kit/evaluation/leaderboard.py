@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import as_ids, with_text_ids
@@ -21,7 +22,7 @@ from recsys_kit.evaluation.judging import (
 )
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender, text_ids_of
+from recsys_kit.recommenders.base import Recommender, check_k, text_ids_of
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
@@ -119,6 +120,8 @@ def evaluate(
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
         seed: draws the bootstrap.
     """
+    for k in cutoffs if len(cutoffs) else [None]:
+        check_k(k)
     task = set_task(models, split, part, min_rating, target_events, seen_events)
     first = next(iter(models.values()))
     judge = ListJudge(
@@ -167,6 +170,8 @@ def _grades(truth: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarra
     """The highest grade that the shopper gave the item, 0 where there is none."""
     if column not in events:
         raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
+    if not is_numeric_dtype(events[column]):
+        raise DataError("RK-362", f"interactions have no numbers in {column!r} to grade by.", "Pass grades=''.")
     highest = events.groupby(["user_id", "item_id"])[column].max()
     return highest.reindex(pd.MultiIndex.from_frame(truth)).fillna(0).to_numpy(float)
 
@@ -255,6 +260,7 @@ def _differences(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray
 
 def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:
     """Recall@k by groups of products, item_id -> label: model, group, value, low, high, n_users."""
+    groups = groups.set_axis(as_ids(groups.index, "item ids of groups"))
     truth = evaluation.ground_truth.assign(group=evaluation.ground_truth["item_id"].map(groups))
     found = evaluation.recommendations.query("rank <= @k")[["model", "user_id", "item_id"]].assign(found=1.0)
     frames = []

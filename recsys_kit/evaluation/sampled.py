@@ -38,8 +38,8 @@ def evaluate_sampled(
     Returns:
         model, slice ("all"), metric, k, value, low, high, n_users.
     """
-    if n_negatives < 1:
-        raise ParameterError("RK-366", f"n_negatives is {n_negatives}; expected 1 or more.", "Pass n_negatives=100.")
+    if not isinstance(n_negatives, int | np.integer) or n_negatives < 1:
+        raise ParameterError("RK-366", f"n_negatives is {n_negatives!r}; expected 1 or more.", "Pass n_negatives=100.")
     task = set_task(models, split, part, min_rating, target_events, seen_events)
     frames = []
     for name, model in models.items():

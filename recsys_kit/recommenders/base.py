@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from tqdm.auto import tqdm
@@ -346,6 +347,8 @@ class Recommender(ABC):
             raise ParameterError("RK-313", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
         users = None if users is None else as_ids(users, "users")
         texts = None if texts is None else listed(texts)
+        if wrong := [text for text in texts or () if not isinstance(text, str)]:
+            raise ParameterError("RK-313", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
         if histories is None:
             histories = self.known_histories(users) if texts is None else [[] for _ in texts]
         histories = _lists_of_ids(histories, "histories")
@@ -484,7 +487,11 @@ def load(folder: str | Path) -> Recommender:
     meta = _read_meta(folder)
     try:
         return MODELS[meta["model"]]._restore(Path(folder), meta)
-    except (KeyError, TypeError) as problem:  # a parameter or an array that this version does not know, or misses
+    except (
+        KeyError,
+        TypeError,
+        SafetensorError,
+    ) as problem:  # a parameter or an array that this version does not know, or misses
         raise ArtifactError(
             "RK-406", f"{folder} was written by another version ({problem}).", "Run notebook 04_evaluation again."
         ) from problem
@@ -509,6 +516,10 @@ def _read_meta(folder: str | Path) -> dict[str, Any]:
             f"{folder} holds no model.json; expected a folder written by save().",
             "Run notebook 04_evaluation.",
         ) from None
+    except ValueError as problem:
+        raise ArtifactError(
+            "RK-406", f"{folder} holds a model.json that is none ({problem}).", "Run notebook 04_evaluation again."
+        ) from problem
     if meta["model"] not in MODELS:
         raise ArtifactError(
             "RK-403",

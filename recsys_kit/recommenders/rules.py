@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.data.tables import as_ids
 from recsys_kit.errors import ParameterError
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.recommenders.base import Histories, Recommender, check_k
 from recsys_kit.recommenders.interactions import interaction_matrix
 from recsys_kit.recommenders.ranges import Range
 
@@ -115,7 +116,8 @@ class AssociationRules(Recommender):
     def bought_together(self, item_id: str, *, k: int = 10, by: str = "lift") -> pd.DataFrame:
         """What goes with one item: columns `item_id, count, support, confidence, lift`, the best `by` first.
 
-        Raises `ParameterError`: RK-341 for another `by` than confidence, lift or support, RK-342 for an unknown item.
+        Raises `ParameterError`: RK-341 for another `by` than confidence, lift or support, RK-342 for an unknown item,
+        RK-312 for a wrong k.
 
         >>> train = pd.DataFrame({"user_id": list("112233445"), "item_id": list("abababcca"), "position": range(9)})
         >>> AssociationRules(min_count=2).fit(train).bought_together("a").to_dict("records")
@@ -123,6 +125,8 @@ class AssociationRules(Recommender):
         """
         if by not in MEASURES:
             raise ParameterError("RK-341", f"by is {by!r}; expected one of {MEASURES}.", "Pass by='lift'.")
+        check_k(k)
+        item_id = as_ids(item_id, "item_id")[0]
         if item_id not in self._item_index:
             raise ParameterError("RK-342", f"item {item_id!r} is not in the catalogue.", "Pass an id of item_ids.")
         single = self._lengths == 1

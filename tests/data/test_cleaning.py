@@ -114,3 +114,12 @@ def test_impossible_sizes_are_refused():
         sample_users(shop, -1)
     with pytest.raises(ParameterError, match="RK-322"):
         k_core(shop.interactions, 0)
+
+
+@pytest.mark.parametrize("number", [-1, 2.5, "3", None])
+def test_counts_that_are_no_whole_numbers_are_refused(number):
+    shop = load_dataset("toyshop")
+    with pytest.raises(ParameterError, match="RK-321"):
+        sample_users(shop, number)
+    with pytest.raises(ParameterError, match="RK-322"):
+        k_core(shop.interactions, number)

@@ -12,8 +12,9 @@ from recsys_kit import evaluate, split_interactions
 from recsys_kit.data import Split, split_at_random
 from recsys_kit.data.tables import as_ids, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
+from recsys_kit.evaluation import by_product
 from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Popularity, load, validation_ndcg
+from recsys_kit.recommenders import EASE, MODELS, AssociationRules, Content, ItemKNN, Popularity, load, validation_ndcg
 from recsys_kit.recommenders.ranges import RANGES, Range
 from tests.recommenders.planted import fitted_once, unfitted
 
@@ -200,6 +201,40 @@ def test_nobody_asked_is_an_empty_frame_of_the_same_types():
     assert model.known_histories([]) == []
 
 
+def test_groups_of_products_and_rules_know_whole_numbers():
+    split = split_interactions(EVENTS, method="leave_last_out")
+    evaluation = evaluate({"item_knn": ItemKNN().fit(split.train)}, split)
+    groups = pd.Series("all", index=range(N_ITEMS))
+    assert by_product(evaluation, groups)["n_users"].tolist() == [N_USERS]
+    rules = AssociationRules().fit(EVENTS)
+    pd.testing.assert_frame_equal(rules.bought_together(6), rules.bought_together("6"))
+    for ask in (lambda k: rules.bought_together(6, k=k), lambda k: evaluate({"rules": rules}, split, cutoffs=(5, k))):
+        for k in (0, 2.5, "3"):
+            with pytest.raises(ParameterError, match="RK-312"):
+                ask(k)
+
+
+def test_a_history_that_masks_itself_is_encoded_once():
+    model, encoded = ItemKNN().fit(EVENTS), []
+    encode = model.encode
+    model.encode = lambda histories: encoded.append(len(histories)) or encode(histories)
+    model.recommend([100, 101])
+    assert encoded == [2]
+    model.recommend([100, 101], seen=[[], []])
+    assert encoded == [2, 2, 2]
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_an_unfitted_copy_knows_nothing_and_leaves_the_model_fitted(name):
+    model = fitted_once(name)
+    copy = model.unfitted()
+    for one in (copy, *getattr(copy, "parts", {}).values(), *filter(None, [getattr(copy, "base", None)])):
+        assert not hasattr(one, "item_ids")
+        assert not hasattr(one, "can_score")
+    assert copy._parameters() == model._parameters()
+    assert len(model.recommend(["u000"], k=3)) == 3
+
+
 # -- models and tables that are not ready ------------------------------------------------------------------------------
 
 
@@ -291,6 +326,47 @@ def test_an_evaluation_in_which_nothing_meets_is_refused_with_both_counts():
             evaluate(models, Split(split.train, split.valid, test, split.set_aside))
     with pytest.raises(ParameterError, match="RK-157"):
         evaluate({}, split)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"models": [ItemKNN()]}, "RK-157"), ({"models": ItemKNN()}, "RK-157"), ({"cutoffs": ()}, "RK-312"),
+        ({"cutoffs": (0,)}, "RK-312"), ({"min_rating": "4"}, "RK-158"), ({"grades": "stars"}, "RK-362"),
+        ({"part": "train"}, "RK-323"), ({"items": pd.DataFrame({"category": ["a"]})}, "RK-104"),
+    ],
+)  # fmt: skip
+def test_what_an_evaluation_cannot_use_is_named(options, code):
+    split = split_interactions(EVENTS.assign(rating=3.0, stars="three"), method="leave_last_out")
+    options = {"models": {"item_knn": ItemKNN().fit(split.train)}} | options
+    with pytest.raises((DataError, ParameterError), match=code):
+        evaluate(split=split, **options)
+
+
+@pytest.mark.parametrize("table", [[1, 2], None, {"user_id": ["a"]}, "events.csv"])
+def test_what_is_no_table_is_refused(table):
+    for door in (Popularity().fit, split_interactions, lambda given: Popularity().fit(EVENTS, valid=given or 1)):
+        with pytest.raises(DataError, match=r"RK-104 \w+ is a \w+; expected a table"):
+            door(table)
+
+
+@pytest.mark.parametrize("method", ["time", "leave_last_out", "stratified"])
+def test_nothing_to_split_is_refused(method):
+    with pytest.raises(DataError, match="RK-108"):
+        split_interactions(EVENTS.head(0).assign(timestamp=pd.DatetimeIndex([], tz="UTC")), method=method)
+
+
+def test_a_broken_model_file_is_named(tmp_path):
+    for name, content in (("model.json", "{"), ("model.safetensors", "none")):
+        ItemKNN().fit(EVENTS).save(tmp_path / name)
+        (tmp_path / name / name).write_text(content)
+        with pytest.raises(ArtifactError, match="RK-406"):
+            load(tmp_path / name)
+
+
+def test_texts_that_are_none_are_refused():
+    with pytest.raises(ParameterError, match="RK-313 texts holds 7"):
+        fitted_once("content").recommend(texts=["a gift", 7])
 
 
 # -- hyper-parameters --------------------------------------------------------------------------------------------------
