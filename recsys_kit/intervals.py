@@ -37,7 +37,12 @@ class Interval(NamedTuple):
 
 
 def percentile_interval(value: float, draws: np.ndarray, *, level: float = LEVEL) -> Interval:
-    """The value, and the ends between which lies the share `level` of its resampled copies (NaN left out)."""
+    """The value, and the ends between which lies the share `level` of its resampled copies (NaN left out).
+
+    Without any copy the ends are NaN.
+    """
+    if np.isnan(draws).all():
+        return Interval(float(value), np.nan, np.nan)
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(value), float(low), float(high))
 
@@ -51,20 +56,21 @@ def bootstrap(
 ) -> Interval:
     """A percentile bootstrap interval of any statistic; the rows of all arrays are drawn together, so pairs stay pairs.
 
-    Fewer than two rows say nothing about spread: the ends are NaN.
+    Fewer than two rows say nothing about spread: the ends are NaN, as they are of a statistic that is NaN.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
 
     >>> bootstrap(np.array([1.0, 1.0, 1.0]))
     Interval(value=1.0, low=1.0, high=1.0)
     """
-    if len(arrays[0]) < 2:
-        return Interval(float(statistic(*arrays)) if len(arrays[0]) else np.nan, np.nan, np.nan)
+    value = float(statistic(*arrays)) if len(arrays[0]) else np.nan
+    if len(arrays[0]) < 2 or np.isnan(value):
+        return Interval(value, np.nan, np.nan)
     result = stats.bootstrap(
         arrays, statistic, paired=True, vectorized=False, n_resamples=n_resamples, confidence_level=level,
         method="percentile", rng=np.random.default_rng(seed),
     )  # fmt: skip
     low, high = result.confidence_interval
-    return Interval(float(statistic(*arrays)), float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 def bootstrap_means(

@@ -1,6 +1,7 @@
 """Figures: a frame goes in, matplotlib Axes come out. One colour per model or split, the same in every chapter.
 
-The colours are Okabe and Ito's, told apart by colour-blind readers; markers tell them apart in grey print.
+The colours are Okabe and Ito's, told apart by colour-blind readers; markers tell them apart in grey print. A figure
+with nothing to show is one sentence that says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,11 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 GREY = "#8A8A8A"
+COLOUR_NAMES = {
+    BLACK: "black", ORANGE: "orange", SKY: "sky blue", GREEN: "green", BLUE: "blue", VERMILION: "vermilion",
+    PURPLE: "purple", GREY: "grey",
+}  # fmt: skip
+FOR, AGAINST = BLUE, ORANGE  # a word that speaks for a label, or against it
 COLOURS = {
     "train": BLUE, "valid": ORANGE, "test": VERMILION, "set_aside": GREY, "quarantined": GREY,
     "majority": GREY, "popularity": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
@@ -31,8 +37,9 @@ MARKERS = {
     "item_knn": "^", "item_knn_bm25": "<", "user_knn": "v", "transitions": ">", "association_rules": "x",
     "ease": "D", "als": "d", "bpr": "h", "content_tfidf": "p", "content_minilm": "P", "attributes": "3",
     "context_aware": "+", "two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X",
-    "formula_collaborative": "$1$", "formula_content": "$2$", "formula_deep": "$3$", "formula_similarity": "$4$",
-    "formula_pair": "$5$", "hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_",
+    "formula_collaborative": (4, 1, 0), "formula_content": (6, 1, 0), "formula_deep": (3, 1, 0),
+    "formula_similarity": (8, 2, 0), "formula_pair": (7, 0, 0),
+    "hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_",
 }  # fmt: skip
 
 
@@ -43,6 +50,15 @@ def colour_of(name: str) -> str:
     True
     """
     return COLOURS.get(name, PURPLE)
+
+
+def colour_name(colour: str) -> str:
+    """A colour as a sentence about a figure names it.
+
+    >>> colour_name(FOR), colour_name(AGAINST)
+    ('blue', 'orange')
+    """
+    return COLOUR_NAMES[colour]
 
 
 def metric_label(metric: str, k: int) -> str:
@@ -68,6 +84,20 @@ def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | 
     return axes[0, 0] if axes.size == 1 else axes.ravel()
 
 
+def nothing_to_show(reason: str) -> Axes:
+    """A figure that says in one sentence why there is nothing in it."""
+    ax = new_axes(height=0.6)
+    ax.set_axis_off()
+    ax.text(0, 0.5, f"Nothing to show here: {reason}.", style="italic", va="center", transform=ax.transAxes)
+    return ax
+
+
+def _legend(ax: Axes, **options: object) -> None:
+    """A legend where there is anything to name."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, **options)
+
+
 def shorten(text: str, width: int = 40) -> str:
     """A title cut to `width` characters for a table or an axis, never in data.
 
@@ -87,6 +117,8 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
     `metrics` has the columns model, slice, metric, k, value, low, high, n_users.
     """
     chosen = metrics.query("metric == @metric and k == @k")
+    if chosen.empty:
+        return np.atleast_1d(nothing_to_show(f"{metric_label(metric, k)} was not measured"))
     order = chosen.query("slice == 'all'").sort_values("value", kind="stable")["model"].tolist()
     sizes = chosen.groupby("slice")["n_users"].max()
     slices = ["all"] if sizes.get("warm") == sizes.get("all") else ["all", "warm"]
@@ -123,9 +155,12 @@ def plot_against(
     chosen = metrics.query("slice == 'all' and k == @k").set_index("model")
     means = chosen.pivot(columns="metric", values="value")
     measured = [other for other in others if other in means]
-    axes = np.atleast_1d(new_axes(columns=max(1, len(measured)), height=3.4))
+    if metric not in means or not measured:
+        wanted = ", ".join(metric_label(other, k) for other in others)
+        return np.atleast_1d(nothing_to_show(f"{wanted} and {metric_label(metric, k)} were not both measured"))
+    axes = np.atleast_1d(new_axes(columns=len(measured), height=3.4))
     height = chosen[chosen["metric"] == metric]
-    for ax, other in zip(axes, measured, strict=False):
+    for ax, other in zip(axes, measured, strict=True):
         width = chosen[chosen["metric"] == other].reindex(height.index)
         for name in [*height.index.difference(named), *named]:
             shown = {"color": colour_of(name) if name in named else GREY, "alpha": 1 if name in named else 0.35}
@@ -135,7 +170,7 @@ def plot_against(
             ax.plot(width.at[name, "value"], height.at[name, "value"], **shown)
         ax.set(xlabel=metric_label(other, k), ylim=(0, None))
     axes[0].set_ylabel(metric_label(metric, k))
-    axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    _legend(axes[-1], fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return axes
 
 
@@ -144,6 +179,8 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
 
     `grouped` has the columns model, group, value, low, high, n_users; n is the number of shoppers.
     """
+    if grouped["value"].dropna().empty:
+        return nothing_to_show(f"no shopper was evaluated by {xlabel}")
     ax = new_axes()
     models = grouped["model"].unique().tolist()
     for place, model in enumerate(models):
@@ -156,7 +193,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
     ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_ylim(bottom=0)
-    ax.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    _legend(ax, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 
@@ -167,6 +204,8 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
         by_weights: columns model, component, weight, value.
         defaults: component -> the weight that the index uses, drawn as a dashed line.
     """
+    if by_weights["value"].dropna().empty:
+        return np.atleast_1d(nothing_to_show("the parts of the index were not measured"))
     axes = new_axes(columns=len(defaults))
     for ax, (component, default) in zip(axes, defaults.items(), strict=True):
         for model, rows in by_weights[by_weights["component"] == component].groupby("model", sort=False):
@@ -175,7 +214,7 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
         ax.axvline(default, color=BLACK, linestyle="--", linewidth=0.8)
         ax.set(title=f"More {component}?", xlabel=f"weight of {component}")
     axes[0].set_ylabel("user-experience index")
-    axes[-1].legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    _legend(axes[-1], fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return axes
 
 
@@ -184,6 +223,8 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
 
 def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
     """One measure against another along a dial: each point is labelled with the dial's position (`label`)."""
+    if curve[[x, y]].dropna().empty:
+        return nothing_to_show(f"{x} and {y} were not measured")
     ax = new_axes()
     ax.errorbar(
         curve[x], curve[y], yerr=[curve[y] - curve["low"], curve["high"] - curve[y]],
@@ -205,6 +246,8 @@ def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
     """Two to four panels: how known products are, how active shoppers are; ratings, events by month where they are."""
     rated = "rating" in interactions and interactions["rating"].notna().any()
     timed = "timestamp" in interactions
+    if interactions.empty:
+        return np.atleast_1d(nothing_to_show("there are no interactions"))
     axes = new_axes(rows=2 if rated or timed else 1, columns=2, height=2.6)
     others = iter(axes[2:])
     for ax, column, thing in ((axes[0], "item_id", "product"), (axes[1], "user_id", "shopper")):
@@ -249,19 +292,23 @@ def plot_waterfall(steps: pd.DataFrame) -> Axes:
 
 def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
     """Events over time (or over positions), stacked in the colours of their parts."""
-    ax = new_axes(height=2.8)
     when = "timestamp" if "timestamp" in next(iter(parts.values())) else "position"
     shown = {name: events[when] for name, events in parts.items() if len(events)}
+    if not shown:
+        return nothing_to_show("there are no interactions")
+    ax = new_axes(height=2.8)
     values = [times.dt.tz_localize(None) if when == "timestamp" else times for times in shown.values()]
     labels = [f"{name.replace('_', ' ')} ({len(times):,})" for name, times in shown.items()]
-    _, edges = np.histogram(np.concatenate([v.astype("int64") for v in values]), bins=60)
+    places = np.concatenate([v.astype("int64") for v in values])
+    least = pd.Timedelta(hours=1) // pd.Timedelta(1, values[0].dt.unit) if when == "timestamp" else 1
+    edges = np.linspace(places.min(), max(places.max(), places.min() + least), 61)
     edges = pd.to_datetime(edges, unit=values[0].dt.unit) if when == "timestamp" else edges
     colours = [colour_of(name) for name in shown]
     ax.hist(values, bins=edges, stacked=True, color=colours, label=labels)
     ax.set(
         title="Which events may a model learn from?", ylabel="events", xlabel="" if when == "timestamp" else "position"
     )
-    ax.legend(frameon=False)
+    _legend(ax)
     return ax
 
 
@@ -273,10 +320,12 @@ def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *
     axes = new_axes(columns=3, height=2.8)
     for ax, values, title in ((axes[0], counts, "How often?"), (axes[1], weights, "How telling? (TF-IDF)")):
         top = values.head(words)[::-1]
+        if top.empty:
+            ax.text(0.5, 0.5, "no known word", ha="center", va="center", style="italic", transform=ax.transAxes)
         ax.barh([shorten(word, 16) for word in top.index], top.to_numpy(), color=COLOURS["tfidf"])
         ax.set(title=title, xlabel="count" if ax is axes[0] else "weight")
-    side = int(np.ceil(np.sqrt(len(vector))))
-    limit = float(np.abs(vector).max()) or 1.0
+    side = int(np.ceil(np.sqrt(max(len(vector), 1))))
+    limit = float(np.abs(vector).max(initial=0)) or 1.0
     strip = np.pad(vector, (0, side * side - len(vector)), constant_values=np.nan).reshape(side, side)
     axes[2].imshow(strip, cmap="PuOr", vmin=-limit, vmax=limit)
     axes[2].set(title=f"What does it mean?\n{len(vector)} numbers", xticks=[], yticks=[])
@@ -286,6 +335,8 @@ def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *
 
 def plot_lengths(counts: np.ndarray, max_length: int, *, unit: str) -> Axes:
     """How long texts are in tokens, and where they are cut."""
+    if not len(counts):
+        return nothing_to_show(f"no {unit} has a text")
     ax = new_axes(height=2.6)
     top = max(int(np.quantile(counts, 0.99)), max_length + 8)
     ax.hist(np.minimum(counts, top), bins=40, range=(0, top), color=COLOURS["minilm"])
@@ -308,6 +359,8 @@ def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
         xlabel: what the values are.
         title: the question that the figure answers.
     """
+    if marks.empty:
+        return nothing_to_show(f"there is no {xlabel}")
     ax = new_axes(height=0.9 + 0.34 * len(marks))
     plot_intervals(ax, marks.set_index("name"), (marks["group"] + " · " + marks["name"]).tolist())
     ax.set(xlabel=xlabel, title=title)
@@ -317,6 +370,8 @@ def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
 
 def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: int = 7) -> Sequence[Axes]:
     """Items as points, one panel per feature, coloured by their most frequent labels; the rest is grey."""
+    if not any(len(points) for points in positions.values()):
+        return np.atleast_1d(nothing_to_show("there are no points for a map"))
     axes = np.atleast_1d(new_axes(columns=len(positions), height=4))
     names = labels.value_counts().index[:shown]
     colours = (ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, BLACK)
@@ -327,7 +382,7 @@ def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: i
                 *points[here].T, s=12, c=colour, marker=marker, label="other" if name is None else shorten(name, 20)
             )
         ax.set(title=f"{feature}: who is near whom?", xticks=[], yticks=[])
-    axes[-1].legend(frameon=False, fontsize=8, bbox_to_anchor=(1, 1), loc="upper left", markerscale=1.5)
+    _legend(axes[-1], fontsize=8, bbox_to_anchor=(1, 1), loc="upper left", markerscale=1.5)
     return axes
 
 
@@ -341,6 +396,8 @@ def plot_padding(
         batches: way of batching -> batches of `(row, width)` pairs.
         shown: batches to draw of each way.
     """
+    if not all(batches.values()) or not batches:
+        return np.atleast_1d(nothing_to_show("there is no batch"))
     axes = np.atleast_1d(new_axes(columns=len(batches), height=3))
     widest = max(width for ways in batches.values() for batch in ways[:shown] for _, width in batch)
     for ax, (way, some) in zip(axes, batches.items(), strict=True):
@@ -358,6 +415,8 @@ def plot_padding(
 
 def plot_history(history: pd.DataFrame) -> Sequence[Axes]:
     """Loss and validation macro-F1 by epoch; the kept epoch is ringed."""
+    if history.empty:
+        return np.atleast_1d(nothing_to_show("no epoch was trained"))
     axes = new_axes(columns=2, height=2.8)
     axes[0].plot(history["epoch"], history["train_loss"], "o-", color=COLOURS["train"], label="train")
     axes[0].plot(history["epoch"], history["valid_loss"], "s--", color=COLOURS["valid"], label="valid")
@@ -367,12 +426,14 @@ def plot_history(history: pd.DataFrame) -> Sequence[Axes]:
     axes[1].plot(history["epoch"], history["valid_score"], "s--", color=COLOURS["valid"])
     axes[1].scatter(best["epoch"], best["valid_score"], s=160, facecolors="none", edgecolors=BLACK, label="kept")
     axes[1].set(title="Which epoch is kept?", xlabel="epoch", ylabel="macro-F1 on valid", xticks=history["epoch"])
-    axes[1].legend(frameon=False)
+    _legend(axes[1])
     return axes
 
 
 def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]) -> Sequence[Axes]:
     """One matrix per classifier: of the reviews with this label (row), the share given each label (column)."""
+    if not confusions:
+        return np.atleast_1d(nothing_to_show("no review was classified"))
     axes = np.atleast_1d(new_axes(columns=len(confusions), height=3.2))
     for ax, (name, counts) in zip(axes, confusions.items(), strict=True):
         counts = np.asarray(counts)
@@ -392,16 +453,16 @@ def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]
 
 
 def plot_review(probabilities: pd.Series, shares: pd.Series, *, words: int = 12) -> Sequence[Axes]:
-    """The probability of each label, and the words that spoke for the chosen one (right) or against it (left)."""
+    """The probability of each label, and the words that speak for the chosen one (right) or against it (left)."""
     axes = new_axes(columns=2, height=max(2.6, 0.24 * min(words, len(shares)) + 1))
     axes[0].bar(probabilities.index, probabilities.to_numpy(), color=COLOURS["fine-tuned"])
     axes[0].set(title="Which label?", xlabel="label", ylabel="probability", ylim=(0, 1))
     axes[0].tick_params(axis="x", rotation=90 if max(map(len, probabilities.index)) > 3 else 0)
     chosen = shares.iloc[np.argsort(-shares.abs().to_numpy(), kind="stable")[:words]][::-1]
-    colours = [GREEN if share > 0 else VERMILION for share in chosen]
+    colours = [FOR if share > 0 else AGAINST for share in chosen]
     axes[1].barh(range(len(chosen)), chosen.to_numpy(), color=colours)
     axes[1].set(
-        title=f"Which words spoke for {probabilities.idxmax()!r}?", xlabel="probability that goes with the word",
+        title=f"Which words speak for {probabilities.idxmax()!r}?", xlabel="probability that goes with the word",
         yticks=range(len(chosen)), yticklabels=[shorten(word, 18) for word in chosen.index],
     )  # fmt: skip
     axes[1].axvline(0, color=BLACK, linewidth=0.8)

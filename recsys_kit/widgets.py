@@ -84,6 +84,7 @@ def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> Axes:
 def explore_leaderboard(evaluation: Evaluation) -> ipywidgets.Widget:
     """Choose the metric and k."""
     with_intervals = evaluation.metrics.dropna(subset="low")
+    with_intervals = evaluation.metrics if with_intervals.empty else with_intervals  # one shopper has none
     return _explore(
         lambda metric, k: view_leaderboard(evaluation, metric, k),
         metric=ipywidgets.Dropdown(options=with_intervals["metric"].unique().tolist(), description="metric"),

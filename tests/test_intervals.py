@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from recsys_kit.intervals import Interval, bootstrap, bootstrap_means, holm, permutation_test
+from recsys_kit.intervals import Interval, bootstrap, bootstrap_means, holm, percentile_interval, permutation_test
 
 
 def test_a_95_percent_interval_covers_the_truth_about_95_times_in_100():
@@ -147,3 +147,20 @@ def test_holm_keeps_the_chance_of_any_false_verdict():
     p_values = rng.random((4000, 10))
     any_false = [(holm(row) < 0.05).any() for row in p_values]
     assert 0.035 < np.mean(any_false) < 0.065
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [0, 1])
+@pytest.mark.parametrize("value", [1.0, np.nan])
+def test_nobody_and_a_single_user_raise_no_warning(n, value):
+    users = np.full((n, 2), value)
+    assert np.isnan(bootstrap_means(users)[:, 1:]).all()
+    assert np.isnan(bootstrap(users[:, 0]).low)
+    assert permutation_test(users).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_a_resampled_copy_there_is_a_value_and_no_interval():
+    for draws in (np.array([]), np.array([np.nan, np.nan])):
+        assert str(percentile_interval(0.5, draws)) == "0.500"
+    assert np.isnan(bootstrap(np.array([np.nan, np.nan]))).all()

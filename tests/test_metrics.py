@@ -478,3 +478,16 @@ def test_the_experience_index_shows_its_weights_and_refuses_others():
     ):
         with pytest.raises(ParameterError, match="RK-361"):
             metrics.experience_index(*parts, wrong)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_users", [0, 1])
+@pytest.mark.parametrize("width", [0, 1, 3])
+def test_nobody_one_user_and_lists_without_a_place_raise_no_warning(n_users, width):
+    lists, hits, n_relevant = np.full((n_users, width), -1), np.zeros((n_users, width), bool), np.ones(n_users, int)
+    for name, values in metrics.ranking_metrics(hits, n_relevant, 3).items():
+        assert values.tolist() == [0.0] * n_users, name
+    for vectors in (np.zeros((1, 2)), sparse.csr_array(np.zeros((1, 2)))):
+        assert (metrics.intra_list_diversity(lists, vectors, 3) >= 0).all()
+    assert metrics.novelty(lists, np.array([0]), 0, 3).tolist() == [0.0] * n_users
+    assert np.isnan(metrics.popularity_lift(lists, sparse.csr_array(np.zeros((n_users, 1))), np.array([0]), 3))

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from recsys_kit.workbook.exercises import KEYS
 from recsys_kit.workbook.parameters import kind_of, list_chapters
 from recsys_kit.workbook.runs import maker_of, project_root
 
@@ -118,15 +119,31 @@ def test_its_links_lead_somewhere(notebook, chapter):
     assert any(name in text for name in neighbours)
 
 
-def test_exercises_come_with_a_check_and_a_folded_solution(notebook):
+def assert_shows_no_answer(cell, exercise):
+    """One call of `check` with the exercise, the answer and names: nothing is computed in sight of the reader."""
+    (statement,) = ast.parse(cell.source).body
+    assert statement.value.func.id == "check" and not statement.value.keywords
+    first, *names = statement.value.args
+    assert first.value == exercise and exercise in KEYS
+    assert [type(name) for name in names] == [ast.Name] * len(names) and names[0].id == "answer"
+
+
+def test_exercises_come_with_a_check_and_a_folded_solution(chapter, notebook):
     sources = {cell.id: cell for cell in notebook.cells}
     exercises = [cell.id for cell in code_of(notebook) if re.fullmatch(r"exercise-\d+", cell.id)]  # open ones are prose
     assert exercises
     for name in exercises:
         assert ids_of(notebook).index(f"{name}-check") == ids_of(notebook).index(name) + 1
         assert sum("answer = ..." in line for line in sources[name].source.splitlines()) == 1
-        assert "check_answer(" in sources[f"{name}-check"].source
+        assert_shows_no_answer(sources[f"{name}-check"], f"{chapter.number}.{name.removeprefix('exercise-')}")
         assert re.search(r"<details>.*```python\n.+```.*</details>", sources[f"{name}-solution"].source, re.S)
+
+
+def test_checks_are_folded(notebook):
+    """JupyterLab shows a bar to open them; what they print stays in sight."""
+    for cell in code_of(notebook):
+        if cell.id.startswith("check-") or cell.id.endswith("-check"):
+            assert cell.metadata["jupyter"]["source_hidden"] is True and "hide-input" in cell.metadata["tags"], cell.id
 
 
 def test_its_times_are_near_the_truth_and_the_readmes_are_the_same(chapter, notebook):

@@ -54,6 +54,16 @@ def test_markup_in_markdown_is_text_and_folded_solutions_stay(page_of):
         assert active not in page
 
 
+def test_the_code_of_a_folded_cell_opens_on_a_click_and_its_output_stays_in_sight(page_of):
+    folded = shown(text_html="<b>Right.</b>")
+    folded.metadata = nbformat.NotebookNode(tags=["hide-input"], jupyter={"source_hidden": True})
+    page = page_of(folded)
+    assert (
+        page.index('<details class="rk-folded">') < page.index(">view<") < page.index("</details>") < page.index("<b>R")
+    )
+    assert "<details" not in page_of(shown(text_html="<b>Right.</b>"))
+
+
 def test_a_picture_from_elsewhere_is_its_words(page_of):
     page = page_of(markdown("![a view](http://example.org/p.png) ![own](data:image/png;base64,AAAA)"))
     assert "example.org" not in page

@@ -1,0 +1,104 @@
+"""Figures with nothing to show say so in one sentence; the colours that prose names are those of the figure."""
+
+import re
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from recsys_kit import plots
+from recsys_kit.workbook.parameters import list_chapters
+
+METRICS = pd.DataFrame(columns=["model", "slice", "metric", "k", "value", "low", "high", "n_users"])
+GROUPED = pd.DataFrame(columns=["model", "group", "value", "low", "high", "n_users"])
+MARKS = pd.DataFrame({name: pd.Series(dtype=str) for name in ("group", "name", "value", "low", "high")})
+EVENTS = pd.DataFrame({"user_id": ["u"], "item_id": ["i"], "timestamp": pd.to_datetime(["2025-01-01"], utc=True)})
+NONE = np.array([])
+EMPTY = {
+    "leaderboard": lambda: plots.plot_leaderboard(METRICS),
+    "against": lambda: plots.plot_against(METRICS, "ndcg", ["diversity"], 10, named=["als"]),
+    "groups": lambda: plots.plot_groups(GROUPED, [], xlabel="category", ylabel="recall"),
+    "experience": lambda: plots.plot_experience_weights(
+        pd.DataFrame(columns=["model", "component", "weight", "value"]), {"novelty": 0.2}
+    ),
+    "trade_off": lambda: plots.plot_trade_off(
+        pd.DataFrame(columns=["x", "y", "low", "high", "dial"]), x="x", y="y", label="dial"
+    ),
+    "uneven": lambda: plots.plot_uneven(EVENTS.iloc[:0]),
+    "split": lambda: plots.plot_split({"train": EVENTS.iloc[:0]}),
+    "lengths": lambda: plots.plot_lengths(NONE, 128, unit="review"),
+    "marks": lambda: plots.plot_marks(MARKS, xlabel="share", title="Which?"),
+    "map": lambda: plots.plot_map({}, pd.Series(dtype=str)),
+    "padding": lambda: plots.plot_padding([], {}),
+    "history": lambda: plots.plot_history(
+        pd.DataFrame(columns=["epoch", "train_loss", "valid_loss", "valid_score", "best"])
+    ),
+    "confusions": lambda: plots.plot_confusions({}, ["1", "2"]),
+}
+LITTLE = {
+    "leaderboard": lambda: plots.plot_leaderboard(METRICS_OF_ONE),
+    "against": lambda: plots.plot_against(METRICS_OF_ONE, "ndcg", ["ndcg"], 10, named=["als"]),
+    "groups": lambda: plots.plot_groups(
+        METRICS_OF_ONE.assign(group="a"), ["a", "b"], xlabel="category", ylabel="recall"
+    ),
+    "trade_off": lambda: plots.plot_trade_off(
+        pd.DataFrame([{"x": 0.1, "y": 0.2, "low": np.nan, "high": np.nan, "dial": 0.5}]), x="x", y="y", label="dial"
+    ),
+    "uneven": lambda: plots.plot_uneven(EVENTS.assign(rating=np.nan)),
+    "split": lambda: plots.plot_split({"train": EVENTS, "valid": EVENTS.iloc[:0]}),
+    "text": lambda: plots.plot_text_views(pd.Series(dtype=float), pd.Series(dtype=float), np.zeros(0)),
+    "lengths": lambda: plots.plot_lengths(np.array([0]), 128, unit="review"),
+    "history": lambda: plots.plot_history(
+        pd.DataFrame([{"epoch": 1, "train_loss": 1.0, "valid_loss": np.nan, "valid_score": np.nan, "best": False}])
+    ),
+    "review": lambda: plots.plot_review(pd.Series({"1": 1.0}), pd.Series(dtype=float)),
+}
+ONE = {"model": "als", "slice": "all", "metric": "ndcg", "k": 10, "value": 0.5, "low": np.nan, "high": np.nan}
+METRICS_OF_ONE = pd.DataFrame([ONE | {"n_users": 1}])
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def drawn(axes):
+    figure = np.atleast_1d(axes)[0].figure
+    figure.canvas.draw()
+    return " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_figure_of_nothing_says_so_in_one_sentence(name):
+    assert re.fullmatch(r"Nothing to show here: .+[^.]\.", drawn(EMPTY[name]()))
+
+
+@pytest.mark.parametrize("name", LITTLE)
+def test_a_figure_of_a_single_thing_is_drawn_without_a_warning(name):
+    assert "Nothing to show" not in drawn(LITTLE[name]())
+
+
+def test_no_two_models_share_a_marker_and_none_is_a_digit():
+    assert len(set(map(str, plots.MARKERS.values()))) == len(plots.MARKERS)
+    assert not [name for name, marker in plots.MARKERS.items() if "$" in str(marker)]
+
+
+def test_every_colour_has_a_name():
+    used = {*plots.COLOURS.values(), plots.FOR, plots.AGAINST, plots.PURPLE}
+    assert used <= set(plots.COLOUR_NAMES)
+
+
+def test_words_that_speak_for_a_label_have_the_colour_that_prose_names():
+    _, bars = plots.plot_review(pd.Series({"1": 0.8, "2": 0.2}), pd.Series({"good": 0.3, "bad": -0.2}))
+    colours = {np.sign(bar.get_width()): to_hex(bar.get_facecolor()).upper() for bar in bars.patches}
+    assert colours == {1: plots.FOR, -1: plots.AGAINST}
+    (chapter,) = [chapter for chapter in list_chapters() if chapter.number == "03"]
+    prose = " ".join(cell.source for cell in nbformat.read(chapter.path, 4).cells if cell.cell_type == "markdown")
+    named = re.findall(r"\((\w+)\) or against it \((\w+)\)", prose)
+    assert all(pair == (plots.colour_name(plots.FOR), plots.colour_name(plots.AGAINST)) for pair in named)

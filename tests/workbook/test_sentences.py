@@ -1,0 +1,88 @@
+"""The sentences of chapter 01, by hand: every number is computed, and what a data set lacks is not spoken of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.data import load_dataset, split_interactions
+from recsys_kit.data.splitting import Split
+from recsys_kit.data.tables import Dataset
+from recsys_kit.workbook import sentences
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def dataset(interactions=None, reviews=None, truth=None):
+    report = pd.DataFrame([{"table": "interactions", "rule": "passed every rule", "action": "kept", "rows": 3}])
+    return Dataset("files", interactions, None, None, reviews, quarantine=pd.DataFrame(), report=report, truth=truth)
+
+
+def frame(*rows):
+    events = pd.DataFrame(rows, columns=["user_id", "item_id", "event"])
+    return events.assign(timestamp=pd.date_range("2025-01-01", periods=len(rows), freq="D", tz="UTC"))
+
+
+SHOP = frame(
+    ("a", "x", "view"), ("a", "x", "purchase"), ("a", "y", "view"), ("b", "x", "view"), ("b", "x", "swap"),
+)  # fmt: skip
+
+
+def test_the_built_in_shop_is_called_simulated_and_no_other():
+    assert "**This shop is simulated.**" in sentences.introduction(load_dataset("toyshop"))
+    assert "simulated" not in sentences.introduction(dataset(SHOP))
+
+
+def test_the_kinds_of_events_are_counted_in_the_order_in_which_they_happen():
+    table = sentences.funnel(SHOP)
+    assert table.index.tolist() == ["view", "purchase", "swap", "all"]
+    assert table["events"].tolist() == [3, 1, 1, 5]
+    assert table["pairs of shopper and product"].tolist() == [3, 1, 1, 3]
+    assert "33% of the pairs of a shopper and a product were only viewed" in sentences.how_uneven(dataset(SHOP))
+
+
+def test_texts_alone_have_no_sentence_about_shoppers():
+    reviews = pd.DataFrame({"review_id": ["r1", "r2", "r3"], "text": list("abc"), "label": ["1", "1", "2"]})
+    assert sentences.how_uneven(dataset(reviews=reviews)) == (
+        "**Labels:** 2 different ones; the most frequent has 67% of the texts."
+    )
+    assert "shoppers" not in sentences.introduction(dataset(reviews=reviews))
+
+
+def test_cold_shoppers_are_those_without_training_and_some_of_them_have_a_history():
+    events = frame(("a", "x", ""), ("late", "x", ""), ("late", "y", ""), ("new", "x", ""), ("a", "z", ""))
+    split = Split(events[:1], events[1:2], events[2:], events[:0])
+    said = sentences.cold_start(split)
+    assert "Of the **3** shoppers in the test set **2** are *cold*" in said
+    assert "**1** of them are new to the model, but not to the shop" in said
+    assert "Of the other **1** nothing is known" in said
+    assert "**2** products of the test set have no interaction in the training set" in said
+    assert "There are 3 pairs to predict, of 3 shoppers" in said
+
+
+def test_a_shop_without_new_shoppers_is_not_said_to_have_any():
+    said = sentences.cold_start(split_interactions(frame(*[("a", f"i{n}", "") for n in range(20)])))
+    assert "**0** are *cold*" in said and "not to the shop" not in said and "nothing is known" not in said
+
+
+def test_older_ratings_and_a_core_are_told_apart():
+    events = frame(*[("a", "x", "")] * 6)
+    split = Split(events[:2], events[:0], events[:0], events[2:5], {"rated_again": 1})
+    said = sentences.left_to_learn_from(split, 9)
+    assert said.startswith("2 of 9 rows are left to learn from. 1 older ratings were replaced")
+    assert "2 events were set aside by the k-core" in said
+    assert "replaced" not in sentences.left_to_learn_from(Split(*[events] * 3, events[:0]), 6)
+
+
+@pytest.mark.parametrize(
+    ("at_random", "by_time", "gap"),
+    [
+        ((0.3, 0.28, 0.32), (0.1, 0.08, 0.12), "0.200 ± 0.028: the random split flatters, by a factor of 3.0."),
+        ((0.3, 0.1, 0.5), (0.2, 0.0, 0.4), "0.100 ± 0.283: no significant difference."),
+        ((0.3, np.nan, np.nan), (0.1, 0.08, 0.12), "0.200: too few shoppers to tell."),
+        ((0.3, 0.28, 0.32), (0.0, 0.0, 0.0), "0.300 ± 0.020: the random split flatters."),
+    ],
+)  # fmt: skip
+def test_which_split_is_kinder(at_random, by_time, gap):
+    rows = [("als", "at random", *at_random), ("als", "by time", *by_time)]
+    said = sentences.kinder_cut(pd.DataFrame(rows, columns=["model", "group", "value", "low", "high"]))
+    assert said.startswith("**als**: 0.300 at random") and said.endswith(f" The gap is {gap}")
