@@ -37,7 +37,8 @@ math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 .highlight pre { font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 13px; line-height: 1.4; }
 </style>{% endblock %}
 {% block input_group %}{% if 'hide-input' in cell.metadata.get('tags', []) %}<details class="rk-folded">
-<summary>Code</summary>{{ super() }}</details>{% else %}{{ super() }}{% endif %}{% endblock %}
+<summary style="font: 13px sans-serif; color: #666">Code</summary>{{ super() }}</details>
+{% else %}{{ super() }}{% endif %}{% endblock %}
 """
 
 

@@ -20,6 +20,7 @@ from recsys_kit.recommenders import (
     ShallowSequence,
     Stack,
     Switching,
+    hybrid,
     load,
     refit_all,
     stacking,
@@ -207,6 +208,9 @@ def test_new_items_that_crowd_out_the_rest_make_validation_choose_another_power(
     assert set(model.powers) == {str(power) for power in SHARE_POWERS}
     assert model.share_power < 1 and model.weights["content"] > 0
     assert model.reached > model.powers["1.0"]["ndcg"] + 0.1
+    lighter = crowded(Hybrid(model.parts, fixed=model.weights | {"content": 0.0}, fixed_power=model.share_power))
+    expected = model.reached - validation_ndcg({"m": lighter}, SHOP.valid, k=model.k)["m"]
+    assert model.without["content"][0] == pytest.approx(expected, abs=1e-6)
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")
     assert (again.share_power, again.powers) == (model.share_power, model.powers)
@@ -224,10 +228,14 @@ def test_where_another_power_is_no_significant_gain_the_mean_over_those_who_can_
 
 
 def test_one_shopper_on_validation_changes_no_power():
-    one = SHOP.valid.head(1)
-    model = Hybrid({"popularity": Popularity(), "content": Content()})
-    model.fit(SHOP.train, valid=one, items=ITEMS, item_vectors=VECTORS)
-    assert model.share_power == 1.0
+    gains, parts = [], {"popularity": Popularity(), "content": Content()}
+    for user in ("u000", "u100", "u103", "u206", "u209"):
+        model = Hybrid(parts).fit(
+            SHOP.train, valid=SHOP.valid[SHOP.valid["user_id"] == user], items=ITEMS, item_vectors=VECTORS
+        )
+        gains.append(model.powers["0.0"]["ndcg"] - model.powers["1.0"]["ndcg"])
+        assert model.share_power == 1.0
+    assert max(gains) > 0
 
 
 @pytest.mark.parametrize("power", SHARE_POWERS)
@@ -244,6 +252,16 @@ def test_the_search_and_the_lists_agree_for_every_power(power):
     lost = search.without(weights, power, ["content", "item_knn"], seed=0)["content"][0]
     expected = np.nanmean(validation.of_model(model, model.k) - validation.of_model(lighter, model.k))
     assert lost == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_candidates_hold_the_best_items_of_content_that_are_new_and_those_that_are_not(monkeypatch):
+    """Under power 1 the new ones may win, under power 0 the others: three of each are tried."""
+    monkeypatch.setattr(hybrid, "CANDIDATES", 3)
+    model = crowded(Hybrid({"content": Content()}, fixed={"content": 1.0}))
+    validation = Validation.of(model, SHOP.valid, max_users=100, seed=0)
+    items = _WeightSearch(model.parts, validation, model.k).items
+    named = [np.char.startswith(model.item_ids[row[row >= 0]], "new") for row in items]
+    assert all((~new).sum() >= 3 and new.any() for new in named)
 
 
 def test_new_items_that_are_relevant_are_counted_by_power():
@@ -362,6 +380,14 @@ def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_se
     assert found.mean() > 0.5
     model.save(tmp_path / "model")
     assert load(tmp_path / "model").repeats
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_candidates_of_the_trees_may_be_of_the_history_where_only_some_of_it_is_seen(repeats):
+    model = fit(Hybrid({"item_knn": ItemKNN()}, fixed={"item_knn": 1.0}))
+    model.repeats = repeats
+    items, _, _ = candidate_features(model, stacking._Facts(model), model.encode([["i00", "i01"]]), 10)
+    assert bool(set(model.item_ids[items[0]]) & {"i00", "i01"}) == repeats
 
 
 # -- the stack ---------------------------------------------------------------------------------------------------------
