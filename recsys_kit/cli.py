@@ -267,7 +267,8 @@ def show_results(folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.report import interval, short, summary
+    from recsys_kit.workbook.pages import interval, short
+    from recsys_kit.workbook.report import summary
 
     found = summary(folder)
     console = Console(highlight=False, soft_wrap=True)

@@ -66,11 +66,11 @@ def strongest_kinds(events: pd.DataFrame) -> dict[str, dict[str, str]]:
 def counted_kinds(kinds: Iterable[str]) -> str:
     """How many products of a history fall to each kind of event, the strongest first.
 
-    >>> counted_kinds(["view", "purchase", "view"])
-    '1 bought, 2 looked at'
+    >>> counted_kinds(["view", "purchase", "view", ""])
+    '1 bought, 2 looked at, 1 with another event'
     """
-    counts = Counter(kinds)
-    return ", ".join(f"{counts[kind]} {VERBS[kind]}" for kind in reversed(VERBS) if counts[kind])
+    counts, words = Counter(kinds), {**VERBS, "": "with another event"}
+    return ", ".join(f"{counts[kind]} {words[kind]}" for kind in reversed(VERBS) if counts[kind])
 
 
 def common_verb(events: pd.DataFrame) -> str:

@@ -95,10 +95,11 @@ class Showcase:
         return shown.assign(event=[VERBS[kinds.get(item, "")] for item in latest]) if kinds else shown
 
     def kinds(self, user_id: str) -> dict[str, str]:
-        """item_id -> the strongest kind of event of this shopper; empty without `events`."""
+        """item_id -> the strongest kind of event of this shopper; empty where no event says of which kind it is."""
         if self.events is None:
             return {}
-        return strongest_kinds(self.events[self.events["user_id"] == user_id]).get(user_id, {})
+        kinds = strongest_kinds(self.events[self.events["user_id"] == user_id]).get(user_id, {})
+        return kinds if any(kinds.values()) else {}
 
     def history_in_words(self, user_id: str) -> str:
         """How many products the history has, and by which kinds of event.

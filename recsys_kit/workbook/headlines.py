@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.pages import METRIC, SLICES, interval, listed, rows_of, short
+from recsys_kit.workbook.pages import METRIC, interval, listed, rows_of, shoppers_in
 
 BASELINE = "popularity"
 
@@ -41,7 +41,7 @@ def leader(rows: pd.DataFrame, differences: pd.DataFrame | None, what: str) -> s
     known = {row.model: interval(row) for row in rows.itertuples()}
     if compared and best.model != BASELINE:  # shopper by shopper says more than two intervals do
         known.pop(BASELINE, None)
-    who = SLICES[slice_name].format(n=short(int(best.n_users)))
+    who = shoppers_in(slice_name, int(best.n_users))
     return " ".join([f"For {who}, {best.model} {what}: {known[best.model]}.", *compared, *overlaps(best.model, known)])
 
 

@@ -27,7 +27,10 @@ COLUMNS = {  # what the tables show of the metrics, how it is called, what it sa
     "diversity": ("diversity", "how little the products of one list resemble each other"),
     "novelty": ("novelty (bits)", "how little known the products of a list are"),
 }
-SLICES = {"all": "all {n} evaluated shoppers", "warm": "the {n} warm shoppers, those seen in training"}
+SLICES = {  # several, and one
+    "all": ("all {n} evaluated shoppers", "the one evaluated shopper"),
+    "warm": ("the {n} warm shoppers, those seen in training", "the one warm shopper, seen in training"),
+}
 
 
 def write_page(path: Path, page: str) -> Path:
@@ -168,6 +171,15 @@ def rows_of(table: pd.DataFrame, slice_name: str, metric: str, k: int) -> pd.Dat
     """One row per model, best first."""
     chosen = table[(table["slice"] == slice_name) & (table["metric"] == metric) & (table["k"] == k)]
     return chosen.sort_values("value", ascending=False, kind="stable")
+
+
+def shoppers_in(slice_name: str, n: int) -> str:
+    """Who a slice is, in words.
+
+    >>> shoppers_in("all", 1200), shoppers_in("warm", 1)
+    ('all 1,200 evaluated shoppers', 'the one warm shopper, seen in training')
+    """
+    return SLICES[slice_name][n == 1].format(n=short(n))
 
 
 def slices_of(metrics: pd.DataFrame | None, k: int) -> dict[str, pd.DataFrame]:

@@ -19,7 +19,7 @@ from recsys_kit.workbook.pages import (
     COLUMNS,
     LONGEST_NAME,
     METRIC,
-    SLICES,
+    counted,
     draw,
     fill,
     interval,
@@ -28,7 +28,7 @@ from recsys_kit.workbook.pages import (
     report_k,
     rows_of,
     sentence,
-    short,
+    shoppers_in,
     slices_of,
     without_folders,
     write_page,
@@ -128,7 +128,7 @@ def leaderboard(metrics: pd.DataFrame | None, slice_name: str, k: int) -> dict[s
         }
         for model in order["model"]
     ]
-    title = SLICES[slice_name].format(n=short(int(order["n_users"].iloc[0]))).capitalize()
+    title = shoppers_in(slice_name, int(order["n_users"].iloc[0])).capitalize()
     return {"title": title, "columns": [COLUMNS[name][0] for name in columns], "rows": rows}
 
 
@@ -152,7 +152,7 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
             plots.plot_intervals(ax, upwards, [plots.shorten(name, LONGEST_NAME) for name in upwards.index])
             ax.set_xlim(min(0, ends.min().min()), ends.max().max() * 1.04 or 1)
 
-        who = f"{short(int(rows['n_users'].iloc[0]))} {'evaluated' if slice_name == 'all' else slice_name} shoppers"
+        who = counted(int(rows["n_users"].iloc[0]), f"{'evaluated' if slice_name == 'all' else slice_name} shopper")
         words = "; ".join(f"{row.model} {interval(row)}" for row in rows.itertuples())
         drawn.append(
             {

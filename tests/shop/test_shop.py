@@ -166,6 +166,9 @@ def test_the_history_says_what_the_shopper_did(showcase):
     )
     assert showcase.history_in_words("u000") == f"History ({len(kinds)} products, latest first)"
     assert told.history_in_words("nobody") == "History (0 products, latest first)"
+    bare = replace(showcase, events=SHOP.train)
+    assert bare.history_in_words("u000") == showcase.history_in_words("u000"), "no kind is known: none is counted"
+    assert "event" not in bare.history("u000")
     entry = told.page_entry("u000", "somebody")
     assert entry["history_in_words"] == told.history_in_words("u000")
     assert entry["lists"]["item_knn"][0]["reason"].split(" “")[0].removeprefix("because you ") in VERBS.values()

@@ -11,11 +11,10 @@ import pytest
 
 from recsys_kit.errors import ArtifactError
 from recsys_kit.workbook.headlines import against_baseline, headline, review_headline
-from recsys_kit.workbook.pages import slices_of
+from recsys_kit.workbook.pages import short, slices_of
 from recsys_kit.workbook.report import (
     clear_best,
     render,
-    short,
     summary,
     write_report,
 )
@@ -401,6 +400,8 @@ def test_one_evaluated_shopper_has_a_page(folder):
     write(folder, "results/protocol.json", {"n_users": 1, "n_warm": 1, "n_cold": 0})
     page = check_safe(render(folder)).text
     assert "1 shopper is evaluated" in page
+    assert "For the one evaluated shopper, hybrid has the highest" in page
+    assert "NDCG@10 of 1 evaluated shopper, with" in page
     assert "nan" not in page
 
 
