@@ -140,8 +140,8 @@ def reciprocal_rank(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndar
     >>> reciprocal_rank(np.array([[False, True], [False, False]]), np.array([1, 1]), k=2)
     array([0.5, 0. ])
     """
-    ranks = np.arange(1.0, hits[:, :k].shape[1] + 1)
-    return _answerable((hits[:, :k] / ranks).max(axis=1, initial=0.0), n_relevant)
+    first = hits[:, :k].argmax(axis=1) if hits[:, :k].size else np.zeros(len(hits))
+    return _answerable(hits[:, :k].any(axis=1) / (first + 1.0), n_relevant)
 
 
 def average_precision(hits: np.ndarray, n_relevant: np.ndarray, k: int, *, attainable: bool = False) -> np.ndarray:
