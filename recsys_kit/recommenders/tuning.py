@@ -38,6 +38,7 @@ def tune(
     k: int = 10,
     max_validation_users: int = MAX_USERS,
     seed: int = 0,
+    seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
 ) -> Recommender:
     """The model fitted on `train` with the options that rank validation best, by mean NDCG@k.
 
@@ -55,6 +56,7 @@ def tune(
         k: places of the lists that are compared.
         max_validation_users: at most this many shoppers, drawn by `seed`, judge.
         seed: draws them.
+        seen: as for `fit`.
 
     Raises:
         ParameterError: RK-319 for an option that is no parameter of the model.
@@ -68,11 +70,11 @@ def tune(
 
     def fitted(chosen: Mapping[str, Any]) -> Recommender:
         one = replace(model.unfitted(), **chosen)
-        return one.fit(train, items=items, valid=valid, item_vectors=item_vectors)
+        return one.fit(train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
 
     best, before = {name: getattr(model, name) for name in options}, None
     winner = fitted(best)
-    validation = Validation.of(winner, valid, max_users=max_validation_users, seed=seed)
+    validation = Validation.of(winner, valid, max_users=max_validation_users, seed=seed, seen=seen)
     if validation is None or not options:
         return winner
 
