@@ -189,7 +189,8 @@ def test_every_library_that_computes_is_part_of_the_key():
     project = tomllib.loads((project_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {re.match(r"[\w-]+", dependency)[0] for dependency in project["dependencies"]}
     shows = {"jupyterlab", "ipykernel", "ipywidgets", "jupyter-client", "nbclient", "nbconvert", "nbformat",
-             "papermill", "jinja2", "latex2mathml", "psutil", "rich", "tqdm", "typer", "threadpoolctl"}  # fmt: skip
+             "papermill", "jinja2", "latex2mathml", "psutil", "rich", "tqdm", "typer", "threadpoolctl",
+             "filelock"}  # fmt: skip
     assert named - shows == set(LIBRARIES)
 
 
