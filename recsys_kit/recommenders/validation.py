@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import with_text_ids
+from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.metrics import discounts
 from recsys_kit.recommenders import base
 from recsys_kit.recommenders.base import Histories, Recommender
@@ -74,7 +74,11 @@ class Validation:
         if len(users) > max_users:
             users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
         histories = model.encode(model.known_histories(users))
-        masked = None if seen is None else model.encode([seen.get(user, []) for user in users])
+        masked = None
+        if seen is not None:
+            told = as_ids([user for user, _ in seen.items()], "user_id of seen")
+            lists = dict(zip(told, (items for _, items in seen.items()), strict=True))
+            masked = model.encode([lists.get(user, []) for user in users])
         had = (histories if masked is None else masked).matrix(len(model.item_ids)).tocoo()
         events = valid[valid["user_id"].isin(users)]
         rows = np.searchsorted(users, events["user_id"].to_numpy(str))
@@ -123,7 +127,9 @@ class Validation:
 
     def of_model(self, model: Recommender, k: int, context: pd.DataFrame | None = None) -> np.ndarray:
         """`(B,)` NDCG@k of the lists that this fitted model recommends, asked in the `context` of each user_id."""
-        asked, ranks = None if context is None else context.reindex(self.users), []
+        asked, ranks = context, []
+        if context is not None:
+            asked = context.set_axis(as_ids(context.index, "user_id of context")).reindex(self.users)
         for place, block in blocks(self.histories, len(model.item_ids)):
             scores = score(model, block, None if asked is None else asked.iloc[place])
             ranks.append(self.block_ranks(place, visible(model, scores, block)))

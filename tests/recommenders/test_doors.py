@@ -58,6 +58,8 @@ def asked(events: pd.DataFrame, ids) -> tuple[pd.DataFrame, ...]:
     knn, users = models["item_knn"], ids(pd.Series([100, 101, 159]))
     histories = [ids(pd.Series([6, 7])).tolist(), ids(pd.Series([13])), ids(pd.Series([1])).to_numpy()]
     some = ids(pd.Series(range(0, N_ITEMS, 2)))
+    seen = split.histories("valid").map(lambda items: items[:2])
+    seen = seen.set_axis(ids(seen.index.to_series().astype(int)))
     evaluation = evaluate(models, split, items=items, item_vectors=vectors, part="test")
     return (
         evaluation.metrics, evaluation.recommendations, evaluation.ground_truth,
@@ -65,6 +67,7 @@ def asked(events: pd.DataFrame, ids) -> tuple[pd.DataFrame, ...]:
         pd.DataFrame(knn.score(histories)), pd.Series(knn.known_histories(users)),
         pd.Series(knn.encode(histories).items), split.histories("test"),
         pd.Series(validation_ndcg(models, split.valid, k=5)),
+        pd.Series(validation_ndcg(models, split.valid, k=5, seen=seen)),
     )  # fmt: skip
 
 
