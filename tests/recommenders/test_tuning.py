@@ -71,6 +71,15 @@ def test_no_combination_is_fitted_twice_few_are_held_and_the_model_given_stays()
     assert model.l2 == 1e4 and not hasattr(model, "item_ids")
 
 
+def test_what_is_seen_decides_what_there_is_to_choose_by():
+    """Validation wants items of the training histories: they judge only where those are not the seen items."""
+    again = SHOP.train.groupby("user_id").tail(1)[["user_id", "item_id"]]
+    seen = SHOP.train.drop(index=again.index).groupby("user_id")["item_id"].agg(list)
+    start = EASE(l2=1e4)
+    assert tune(start, {"l2": (1.0, 1e4)}, SHOP.train, valid=again).l2 == 1e4
+    assert tune(start, {"l2": (1.0, 1e4)}, SHOP.train, valid=again, seen=seen).l2 == 1.0
+
+
 def test_what_was_chosen_is_a_parameter_so_that_a_refit_and_the_disk_keep_it():
     best = tune(EASE(l2=0.1), {"l2": (100.0,)}, SHOP.train, valid=SHOP.valid)
     assert best.l2 == best.refit(pd.concat([SHOP.train, SHOP.valid])).l2 == best._parameters()["l2"] == 100.0
