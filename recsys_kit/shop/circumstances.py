@@ -168,13 +168,14 @@ def _with_values(column: str, values: Sequence[str]) -> str:
 def in_words(context: pd.DataFrame | Mapping[str, Any] | None) -> str:
     """When and where, where it is the same for all queries.
 
-    >>> in_words({"timestamp": pd.Timestamp("2025-12-24T18:00Z"), "ctx_device": "phone"})
+    >>> in_words({"ctx_device": "phone", "timestamp": pd.Timestamp("2025-12-24T18:00Z")})
     '2025-12-24 18:00 UTC, device phone'
     """
     if isinstance(context, pd.DataFrame):
         distinct = context.drop_duplicates()
         context = distinct.iloc[0].to_dict() if len(distinct) == 1 else None
     told = {column_of(name): value for name, value in (context or {}).items() if not pd.isna(value)}
+    told = dict(sorted(told.items(), key=lambda pair: pair[0] != "timestamp"))
     return ", ".join(
         f"{pd.Timestamp(value):%Y-%m-%d %H:%M} UTC" if name == "timestamp" else f"{name.removeprefix(PREFIX)} {value}"
         for name, value in told.items()

@@ -1,5 +1,6 @@
 """What is served is what was evaluated: the same histories and circumstances give the same lists, alone or together."""
 
+import json
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from recsys_kit import recommend
 from recsys_kit.data import read_split
 from recsys_kit.shop.circumstances import known_context
 from recsys_kit.shop.serving import RunModels, answer, visit
+from tests.shop.test_serving import command
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +111,19 @@ def test_the_same_answer_every_day_where_the_time_is_that_of_the_last_event(run,
             warnings.simplefilter("ignore")
             lists.append(recommend(run, user=user, model="context_aware", context="last event", k=20))
     pd.testing.assert_frame_equal(*lists)
+
+
+def test_the_command_takes_a_context_as_python_does(run, evaluated):
+    user, context = evaluated["user_id"].iloc[0], {"device": "phone", "timestamp": "2025-12-24T18:00"}
+    options = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
+    done = command(run, "recommend", "--user", user, "--model", "context_aware", *options, "-k", "20", "--json")
+    assert done.returncode == 0, done.stderr
+    told, expected = json.loads(done.stdout), answer(run, user=user, model="context_aware", context=context, k=20)
+    assert [row["item_id"] for row in told["items"]] == expected.lists["item_id"].tolist()
+    assert told["asked_at"] == "2025-12-24 18:00 UTC, device phone"
+    assert told["notes"] == expected.notes != []
+    done = command(run, "recommend", "--user", user, "--model", "context_aware", *options)
+    assert f"for the shopper {user}, asked at 2025-12-24 18:00 UTC, device phone" in done.stdout
 
 
 def test_free_text_goes_to_the_language_model_whatever_the_leaderboard_says(run):
