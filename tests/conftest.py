@@ -1,7 +1,7 @@
 """What several tests share: the workbook's notebooks, and one small run of the whole chain."""
 
+import json
 import os
-import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker; read by the l
         os.environ.setdefault(name, "1")
 os.environ.setdefault("PYTHONWARNINGS", "error::RuntimeWarning")  # for kernels; in pyproject.toml for the tests
 
-from recsys_kit.workbook.execute import Outcome, execute
+from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import Chapter, list_chapters, plan_parameters
 from recsys_kit.workbook.report import write_report
 
@@ -27,7 +27,8 @@ CELL_TIMEOUT_S = 300  # a cell that hangs is named, instead of a test that times
 class SmallRun:
     folder: Path
     chapters: list[Chapter]
-    outcomes: list[Outcome]
+    failures: list[str]
+    """What went wrong in each chapter that failed."""
 
     def copy(self, folder: Path) -> Path:
         """The run's files in another folder, to be changed there."""
@@ -54,14 +55,15 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
     """All notebooks on a small shop, made once for all workers; as a reader leaves them, exercises unanswered."""
     root = tmp_path_factory.getbasetemp()
     root = root.parent if hasattr(request.config, "workerinput") else root
-    made = root / "small_run.pickle"
+    folder, made = root / "runs" / "small", root / "small_run.json"
     with FileLock(root / "small_run.lock"):
         if not made.exists():
-            made.write_bytes(pickle.dumps(_make_small_run(root / "runs" / "small")))
-        return pickle.loads(made.read_bytes())
+            made.write_text(json.dumps(_make_small_run(folder)), encoding="utf-8")
+        failures = json.loads(made.read_text(encoding="utf-8"))
+    return SmallRun(folder, list_chapters(), failures)
 
 
-def _make_small_run(folder: Path) -> SmallRun:
+def _make_small_run(folder: Path) -> list[str]:
     chapters = list_chapters()
     if not chapters:
         pytest.skip("there are no notebooks yet")
@@ -69,4 +71,4 @@ def _make_small_run(folder: Path) -> SmallRun:
     settings = [setting for setting in SMALL if setting.split("=")[0] in known]
     outcomes = execute(chapters, folder, parameters=plan_parameters(chapters, settings), timeout_s=CELL_TIMEOUT_S)
     write_report(folder)
-    return SmallRun(folder, chapters, outcomes)
+    return [f"{outcome.chapter}: {outcome.failure}" for outcome in outcomes if outcome.failure]

@@ -40,8 +40,7 @@ def made(small_run):
 
 
 def test_every_chapter_is_done(small_run):
-    failures = [outcome.failure for outcome in small_run.outcomes if outcome.failure]
-    assert failures == []
+    assert small_run.failures == []
     state = json.loads((small_run.folder / "run.json").read_text())
     assert {name: chapter["status"] for name, chapter in state["chapters"].items()} == {
         chapter.name: "done" for chapter in small_run.chapters
