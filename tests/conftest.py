@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -17,6 +18,9 @@ os.environ.setdefault("PYTHONWARNINGS", "error::RuntimeWarning")  # for kernels;
 from recsys_kit.workbook.execute import execute
 from recsys_kit.workbook.parameters import Chapter, list_chapters, plan_parameters
 from recsys_kit.workbook.report import write_report
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # a slow example is no failure
+hypothesis.settings.load_profile("shared machine")
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["n_users=200"]
