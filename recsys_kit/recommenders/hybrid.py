@@ -342,6 +342,7 @@ class _WeightSearch:
         blend[(self.items < 0) | ~possible[self.items]] = -np.inf
         own = (factors @ self.wanted / divisor[items])[:, None]
         ahead = (blend[rows] > own) | ((blend[rows] == own) & (self.items[rows] < items[:, None]))
+        ahead &= self.items[rows] != items[:, None]  # not itself, which the two sums may round differently
         return np.where(possible[items], ahead.sum(axis=1) + 1, 0)
 
     def choose(self, seed: int) -> tuple[dict[str, float], float, dict[str, dict[str, float]]]:

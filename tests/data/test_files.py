@@ -326,6 +326,7 @@ def test_a17_a_header_alone_says_that_rows_are_missing(read):
         (gzip.compress(b"a.csv".ljust(257, b"\0") + b"ustar\x0000"), "a.tgz", "RK-115 .*tar"),
         (gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"a,b\n1,2\n")))), "a", "RK-116 .*packed"),
     ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,  # gzip's bytes hold the time
 )  # fmt: skip
 def test_a19_the_bytes_say_what_a_file_is(read, content, name, problem):
     with pytest.raises(DataError, match=problem):
