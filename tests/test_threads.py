@@ -109,7 +109,7 @@ def test_networks_are_the_same_to_the_byte_on_one_core_and_on_two():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_forked_workers_answer_after_their_parent_has():
-    assert say(FORKS, OMP_NUM_THREADS="2").splitlines()[-1] == "[True, True] 2"
+    assert say(FORKS, OMP_NUM_THREADS="2", MKL_NUM_THREADS="2").splitlines()[-1] == "[True, True] 2"
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ RANGES: Mapping[str, Range] = {
     **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant"), AMOUNT),
     **dict.fromkeys(("learning_rate", "l2", "confidence", "half_life"), POSITIVE),
     **dict.fromkeys(("dropout", "attention_dropout"), DROPOUT),
-    "b": SHARE,
+    **dict.fromkeys(("b", "fixed_power"), SHARE),
     "leaves": Range(2),
 }
 """A parameter that is not named here must be finite and of its kind."""
