@@ -370,7 +370,7 @@ def test_the_prompt_and_the_lower_case_of_a_sentence_transformers_folder_are_obe
 def test_settings_that_cannot_be_read_or_obeyed_are_refused_with_a_code(tiny, tmp_path, settings):
     folder = Path(shutil.copytree(tiny / "bert", tmp_path / "asks"))
     (folder / "config_sentence_transformers.json").write_text(settings)
-    with pytest.raises(ArtifactError, match="RK-202 language_model .*asks"):
+    with pytest.raises(ArtifactError, match=r"RK-202 language_model .*asks"):
         train_tiny(folder)
 
 
