@@ -20,7 +20,7 @@ def density(interactions: pd.DataFrame) -> float:
 
 
 def facts(dataset: Dataset) -> dict[str, int | float | str]:
-    """The shop in one line: counts, density (of items with an interaction), first and last day; 0 of what is missing."""
+    """The shop in one line: counts, density (of items with an interaction), first and last day; 0 where missing."""
     interactions, items, reviews = dataset.interactions, dataset.items, dataset.reviews
     found: dict[str, int | float | str] = {
         "n_users": 0,
