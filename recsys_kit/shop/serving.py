@@ -56,6 +56,7 @@ def recommend(
     user: str | Iterable[str] | None = None,
     history: Iterable[str] | Iterable[Iterable[str]] | None = None,
     text: str | Iterable[str] | None = None,
+    seen: Iterable[str] | Iterable[Iterable[str]] | None = None,
     candidates: Iterable[str] | None = None,
     context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
@@ -68,6 +69,9 @@ def recommend(
         user: the id of a shopper of the run; the history is all that they did, the days of the test included.
         history: item ids, oldest first, of a shopper the run need not know.
         text: what a shopper says they want.
+        seen: item ids to leave out, a list of them per query where several are asked. Unless given, as in the
+            evaluation: of a `user` all that they had, or where the run was evaluated with `seen_events` the products
+            of these events; of a `history`, which does not say what happened to its products, the whole.
         candidates: ids of the only products that may be listed, such as those on promotion; all unless given.
         context: when and where the shopper asks, for models that use it: {"device": "phone", "timestamp":
             "2025-12-24T18:00"}, the names as in the interactions with or without `ctx_`; without a timestamp the time
@@ -91,7 +95,8 @@ def recommend(
     Ids that the run does not know are left out, with a warning that names them. So is said what a model that uses the
     context was not told.
     """
-    found = answer(run, user=user, history=history, text=text, candidates=candidates, context=context, model=model, k=k)
+    asked = {"user": user, "history": history, "text": text, "seen": seen, "candidates": candidates}
+    found = answer(run, **asked, context=context, model=model, k=k)
     for note in found.notes:
         warn(note, Note, stacklevel=2)
     return found.lists.drop(columns="query") if found.single else found.lists
@@ -117,6 +122,7 @@ def answer(
     user: Any = None,
     history: Any = None,
     text: Any = None,
+    seen: Any = None,
     candidates: Iterable[str] | None = None,
     context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
@@ -124,7 +130,8 @@ def answer(
 ) -> Answer:
     """`recommend` with the name of the model that answered, and the notes as values."""
     kind, queries, single = _queries(user=user, history=history, text=text)
-    candidates = None if candidates is None else _ids(candidates)
+    candidates = None if candidates is None else _ids("candidates", candidates)
+    masked = None if seen is None else [_ids("seen", ids) for ids in ([seen] if single else as_list(seen) or [seen])]
     run = visit(run)
     models = RunModels(run)
     name = model or models.best(for_text=kind == "text")
@@ -140,14 +147,21 @@ def answer(
         events = events_of(run, queries)
         histories, done = histories_of(events, queries), strongest_kinds(events)
         kinds = [done.get(user, {}) for user in queries]
+        if masked is None and models.seen_events:
+            masked = histories_of(events[events["event"].isin(models.seen_events)], queries)
     texts = queries if kind == "text" else None
     lists = showcase.lists(
-        name, histories=histories, texts=texts, kinds=kinds, candidates=candidates, context=asked, k=k
+        name, histories=histories, texts=texts, seen=masked, kinds=kinds, candidates=candidates, context=asked, k=k
     )
     notes = list(_notes(kind, queries, histories, lists, name, models[name], candidates, k))
     notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
     if kind == "text" and not model and models.reads(name) != "meaning":
         notes.append(f"no model of this run understands language: {name} compares words, not what they mean.")
+    if kind == "history" and masked is None and models.seen_events and any(queries):
+        notes.append(
+            f"the run was evaluated with products left out after {', '.join(models.seen_events)} alone; here the whole "
+            "history is left out. Pass as seen what is to be left out."
+        )
     if kind == "user":
         lists["query"] = [queries[place] for place in lists["query"]]
     used = None if asked is None or not known else asked[[column for column in asked if column in known]]
@@ -224,12 +238,10 @@ def exactly_one(**queries: Any) -> tuple[str, Any]:
     return kind, value
 
 
-def _ids(candidates: Any) -> list[str]:
-    ids = as_list(candidates)
+def _ids(name: str, given: Any) -> list[str]:
+    ids = as_list(given)
     if ids is None or not all(map(_is_text, ids)):
-        raise ParameterError(
-            "RK-331", f"candidates is {candidates!r}; expected a list of ids.", "Pass candidates=['7', '12']."
-        )
+        raise ParameterError("RK-331", f"{name} is {given!r}; expected a list of ids.", f"Pass {name}=['7', '12'].")
     return ids
 
 
@@ -338,6 +350,8 @@ class RunModels(Mapping[str, Recommender]):
         board = run.read("results/leaderboard.csv")
         protocol = run.read("results/protocol.json", required=False) or {}
         self._context: list[str] | None = protocol.get("context")
+        self.seen_events = [str(kind) for kind in protocol.get("seen_events") or ()]
+        """The kinds of event after which a product was left out of the evaluated lists; empty: all kinds."""
         if "validation" in board:
             board = board.sort_values("validation", ascending=False, kind="stable")
         names = board["model"].tolist()

@@ -194,6 +194,7 @@ def promotions(
     *,
     user: str | None = None,
     history: Iterable[str] | None = None,
+    seen: Iterable[str] | None = None,
     items: Iterable[str] | None = None,
     context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
@@ -205,6 +206,7 @@ def promotions(
         run: the run, or its folder.
         user: a shopper of the run, or
         history: the item ids of a new one, oldest first.
+        seen: as for `recommend`.
         items: ids of the products on promotion; without them those that `on_promotion` finds in the events.
         context: as for `recommend`.
         model: a name of the leaderboard; "" takes the best.
@@ -214,7 +216,8 @@ def promotions(
         As `recommend`; errors are its own and those of `on_promotion`.
     """
     candidates = on_promotion(run) if items is None else items
-    return recommend(run, user=user, history=history, candidates=candidates, context=context, model=model, k=k)
+    asked = {"user": user, "history": history, "seen": seen, "candidates": candidates}
+    return recommend(run, **asked, context=context, model=model, k=k)
 
 
 def on_promotion(run: Run | str | Path) -> list[str]:
