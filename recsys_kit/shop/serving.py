@@ -159,7 +159,8 @@ def answer(
         name, histories=histories, texts=texts, seen=masked, kinds=kinds, candidates=candidates, context=asked, k=k
     )
     notes = list(_notes(kind, queries, histories, lists, name, models[name], candidates, k))
-    notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
+    if queries:
+        notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
     if kind == "text":
         notes += unread(models, name, queries, chosen=not model)
         if not model and not any(models.reads(other) == "meaning" for other in models):
@@ -170,7 +171,7 @@ def answer(
             "history is left out. Pass as seen what is to be left out."
         )
     if kind == "user":
-        lists["query"] = [queries[place] for place in lists["query"]]
+        lists["query"] = pd.Series([queries[place] for place in lists["query"]], lists.index, dtype="str")
     used = None if asked is None or not known else asked[[column for column in asked if column in known]]
     return Answer(name, lists, notes, single, used)
 

@@ -21,6 +21,7 @@ from recsys_kit.recommenders import (
     Switching,
 )
 from recsys_kit.shop import Showcase, last_event, reasons_tested
+from recsys_kit.shop.circumstances import parse_context
 from recsys_kit.shop.serving import RunModels, answer, visit
 from recsys_kit.workbook.parameters import list_chapters
 from recsys_kit.workbook.runs import open_run
@@ -134,6 +135,28 @@ def test_the_circumstances_reach_a_member_of_an_ensemble(run, split, name):
 def test_what_is_hidden_from_the_models_is_refused(run):
     with pytest.raises(ParameterError, match=r"RK-343 context names 'promotion'; .* timestamp, device, daypart"):
         recommend(run.folder, user="s0001", context={"promotion": "yes"})
+
+
+@pytest.mark.parametrize(
+    "context", [{"device": "phone", "ctx_device": "laptop"}, pd.DataFrame([[1, 2]], columns=["device", "device"])]
+)
+def test_a_circumstance_is_told_once(run, context):
+    with pytest.raises(
+        ParameterError, match=r"RK-344 context has 'device' and '(ctx_)?device'; expected every name once"
+    ):
+        recommend(run.folder, user="s0001", context=context)
+
+
+def test_a_command_line_names_a_circumstance_once():
+    for pairs in (["device=phone", "device=laptop"], ["device=phone", " ctx_device=phone"]):
+        with pytest.raises(ParameterError, match="RK-344"):
+            parse_context(pairs)
+
+
+def test_no_query_has_no_note_and_ids_that_are_texts(run):
+    one = recommend(run.folder, user=["s0001"], model="context_aware")
+    found = answer(run.folder, user=[], model="context_aware")
+    assert found.notes == [] and found.lists["query"].dtype == one["query"].dtype
 
 
 # -- what is left out --------------------------------------------------------------------------------------------------
