@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from recsys_kit.data.contexts import context_of
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.errors import DataError
@@ -117,7 +118,8 @@ def evaluate(
             histories that the models read stay whole.
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
-        context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
+        context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care. Who has no
+            row there is asked without; RK-340 where nobody has one, RK-343 and RK-344 for what is no context.
         seed: draws the bootstrap.
     """
     for k in cutoffs if len(cutoffs) else [None]:
@@ -133,9 +135,7 @@ def evaluate(
         categories=_categories(items),
         grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
     )
-    asked = (
-        None if context is None else context.set_axis(as_ids(context.index, "user_id of context")).reindex(task.users)
-    )
+    asked = None if context is None else context_of(context, task.users)
     ranked = {name: _lists(model, task, max(cutoffs), asked) for name, model in models.items()}
     lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
     found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from tqdm.auto import tqdm
 
+from recsys_kit.data.contexts import check_context, in_utc
 from recsys_kit.data.tables import as_ids, item_hash, listed, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
 from recsys_kit.recommenders.ranges import Range, check_parameters
@@ -257,6 +258,8 @@ class Recommender(ABC):
             raise DataError(
                 "RK-108", "train has no event; expected at least one.", "Fit on the interactions of a shop."
             )
+        if "timestamp" in train:  # as the times of a context
+            train["timestamp"] = in_utc(train["timestamp"])
         named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
         codes, ids = pd.factorize(named)
         ids = np.asarray(ids, dtype=str)
@@ -340,7 +343,8 @@ class Recommender(ABC):
 
         Raises:
             ParameterError: RK-311 texts for a model that understands none, RK-312 a wrong k, RK-313 none or too many of
-                users, histories and texts, or no list of ids per query, RK-340 a context of another length.
+                users, histories and texts, or no list of ids per query, RK-340 a context of another length, RK-343 and
+                RK-344 as `check_context`.
             DataError: RK-153 and RK-154 ids that are missing or none.
             NotFittedError: RK-369 before `fit`.
         """
@@ -362,6 +366,7 @@ class Recommender(ABC):
                 raise ParameterError(
                     "RK-313", f"{name} has {len(lists)} lists for {len(queries)} queries.", "Pass one list per query."
                 )
+        context = None if context is None else check_context(context)
         if context is not None and len(context) != len(queries):
             raise ParameterError(
                 "RK-340", f"context has {len(context)} rows for {len(queries)} queries.", "Pass one row per query."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.contexts import context_of
 from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.metrics import discounts
 from recsys_kit.recommenders import base
@@ -127,9 +128,7 @@ class Validation:
 
     def of_model(self, model: Recommender, k: int, context: pd.DataFrame | None = None) -> np.ndarray:
         """`(B,)` NDCG@k of the lists that this fitted model recommends, asked in the `context` of each user_id."""
-        asked, ranks = context, []
-        if context is not None:
-            asked = context.set_axis(as_ids(context.index, "user_id of context")).reindex(self.users)
+        asked, ranks = None if context is None else context_of(context, self.users), []
         for place, block in blocks(self.histories, len(model.item_ids)):
             scores = score(model, block, None if asked is None else asked.iloc[place])
             ranks.append(self.block_ranks(place, visible(model, scores, block)))
@@ -164,6 +163,7 @@ def validation_ndcg(
         return {}
     known = known or {}
     if context is not None:  # ensembles measure without one
+        context = context_of(context, validation.users)
         known = {name: value for name, value in known.items() if name in models and not uses_context(models[name])}
     return {
         name: known.get(name) or float(np.nanmean(validation.of_model(model, k, context)))
