@@ -10,7 +10,7 @@ from recsys_kit.data.contexts import context_of
 from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.metrics import discounts
 from recsys_kit.recommenders import base
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.recommenders.base import Histories, Recommender, check_by_user, check_models
 
 PAIRS_AT_ONCE = 256
 MAX_USERS = 25_000  # shoppers who judge on validation, at most
@@ -77,6 +77,7 @@ class Validation:
         histories = model.encode(model.known_histories(users))
         masked = None
         if seen is not None:
+            check_by_user(seen)
             told = as_ids([user for user, _ in seen.items()], "user_id of seen")
             lists = dict(zip(told, (items for _, items in seen.items()), strict=True))
             masked = model.encode([lists.get(user, []) for user in users])
@@ -158,6 +159,7 @@ def validation_ndcg(
         context: by user_id, when and where each shopper asked (`Split.circumstances`), for models that care.
         seen: by user_id, the items that are masked (`Split.seen_items`); the training histories unless given.
     """
+    check_models(models)
     validation = Validation.of(next(iter(models.values())), valid, max_users=max_users, seed=seed, seen=seen)
     if validation is None:
         return {}
