@@ -1,6 +1,7 @@
 """Ranking against a few drawn items instead of the catalogue: what many papers report, and what flatters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -68,9 +69,10 @@ def _lists(
     for start in range(0, len(task.users), size):
         rows = slice(start, start + size)
         histories = model.encode(task.histories[rows])
+        if task.seen is not None:
+            histories = replace(histories, seen=model.encode(task.seen[rows]))
         scores = visible(model, score(model, histories, None if context is None else context.iloc[rows]), histories)
-        masked = histories if task.seen is None else model.encode(task.seen[rows])
-        seen = masked.matrix(n_items).toarray() > 0
+        seen = histories.masked.matrix(n_items).toarray() > 0
         scores[~_candidates(seen, _relevant(task, start, len(seen)), n_negatives, rng)] = -np.inf
         blocks.append(top_k(scores, k))
     return np.concatenate(blocks)

@@ -33,6 +33,8 @@ class Histories:
 
     items: np.ndarray
     starts: np.ndarray
+    seen: "Histories | None" = None
+    """What is left out of the lists; None: the histories."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -42,10 +44,15 @@ class Histories:
         """Row and column, in a `(B, N)` array, of each event."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts)), self.items
 
+    @property
+    def masked(self) -> "Histories":
+        """What is left out of the lists of these shoppers."""
+        return self if self.seen is None else self.seen
+
     def block(self, start: int, stop: int) -> "Histories":
         """The histories `start` to `stop`."""
-        starts = self.starts[start : stop + 1]
-        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0])
+        starts, seen = self.starts[start : stop + 1], None if self.seen is None else self.seen.block(start, stop)
+        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0], seen)
 
     def matrix(self, n_items: int, decay: float = 0.0) -> sparse.csr_array:
         """`(B, N)` weights: an item that is `back` events from the end of its history weighs (1 + back)^-decay.
@@ -394,7 +401,7 @@ class Recommender(ABC):
                 "RK-340", f"context has {len(context)} rows for {len(queries)} queries.", "Pass one row per query."
             )
         encoded = self.encode(histories)
-        masked = encoded if seen is histories else self.encode(seen)
+        encoded = encoded if seen is histories else replace(encoded, seen=self.encode(seen))
         barred = np.zeros(len(self.item_ids), bool)
         if candidates is not None:
             barred = ~self._item_index.isin(as_ids(candidates, "candidates"))
@@ -407,7 +414,7 @@ class Recommender(ABC):
             block, now = encoded.block(start, stop), None if context is None else context.iloc[start:stop]
             scores, fallback = self._scores_or_fallback(block, texts if texts is None else texts[start:stop], now)
             scores[:, barred] = -np.inf
-            frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
+            frames.append(self._ranked(queries[start:stop], scores, block.masked, k, fallback))
         return pd.concat(frames, ignore_index=True)
 
     def _scores_or_fallback(

@@ -25,8 +25,7 @@ class Ensemble(Recommender):
     """Models that share one list, on validation never below the best of them: where it would be, that part answers.
 
     (But for a blend whose weights are given: there validation has nothing to say.) After `fit`, `validation` holds the
-    mean NDCG@k of each part and of the whole, `kept` the name of what answers, `repeats` whether items of the history
-    may be recommended again (`fit` was told which ones are `seen`).
+    mean NDCG@k of each part and of the whole, `kept` the name of what answers.
     """
 
     parts: Mapping[str, Recommender] = field(default_factory=dict)
@@ -37,7 +36,7 @@ class Ensemble(Recommender):
     """At most this many shoppers, drawn by `seed`, judge on validation."""
     seed: int = 0
 
-    learned: ClassVar[tuple[str, ...]] = ("validation", "kept", "repeats")
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
 
     @abstractmethod
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
@@ -64,7 +63,6 @@ class Ensemble(Recommender):
             else part.unfitted().fit(train, valid=valid, **part.with_own_vectors(inputs))
             for name, part in self.parts.items()
         }
-        self.repeats = inputs.get("seen") is not None
         self.validation, self.kept = {}, self.name
         drawn = {"max_users": self.max_validation_users, "seed": self.seed, "seen": inputs.get("seen")}
         validation = Validation.of(self, valid, **drawn)
@@ -435,8 +433,7 @@ class ReciprocalRankFusion(Ensemble):
         for name in self._active():
             part = self.parts[name]
             shown = visible(part, score(part, histories, context), histories)
-            if not self.repeats:
-                shown[histories.cells] = -np.inf
+            shown[histories.masked.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & part._knows(histories)[:, None])
             total[rows, best[rows, places]] += 1 / np.float32(self.constant + places + 1)
@@ -519,4 +516,5 @@ def _chosen_rows(histories: Histories, rows: np.ndarray) -> Histories:
     lengths = np.diff(histories.starts)
     here = np.zeros(len(histories), bool)
     here[rows] = True
-    return Histories(histories.items[np.repeat(here, lengths)], np.r_[0, lengths[rows].cumsum()])
+    seen = None if histories.seen is None else _chosen_rows(histories.seen, rows)
+    return Histories(histories.items[np.repeat(here, lengths)], np.r_[0, lengths[rows].cumsum()], seen)

@@ -114,6 +114,15 @@ def test_a_context_by_user_must_meet_the_users_once(model):
             door()
 
 
+def test_what_is_not_seen_may_be_a_candidate(model):
+    """Products that were only viewed are ranked by merit, not behind all candidates."""
+    context = pd.DataFrame({"ctx_device": ["phone"] * 4, "timestamp": WHEN})
+    histories = model.known_histories(USERS)
+    lists = model.recommend(USERS, seen=[history[:1] for history in histories], context=context, k=10)
+    for history, (_, shown) in zip(histories, lists.groupby("query", sort=False)["item_id"], strict=True):
+        assert set(history) & set(shown) and history[0] not in set(shown)
+
+
 def test_users_without_a_row_and_columns_that_no_model_uses_are_fine(model):
     whole = by_user(ctx_weather="rain")
     for door in doors(model, whole.head(3)):
