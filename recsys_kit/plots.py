@@ -20,6 +20,7 @@ COLOUR_NAMES = {
     PURPLE: "purple", GREY: "grey",
 }  # fmt: skip
 FOR, AGAINST = BLUE, ORANGE  # a word that speaks for a label, or against it
+PART_NAMES = {"set_aside": "replaced or set aside"}  # parts of a split that are shown by another name
 COLOURS = {
     "train": BLUE, "valid": ORANGE, "test": VERMILION, "set_aside": GREY, "quarantined": GREY,
     "majority": GREY, "popularity": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
@@ -298,7 +299,7 @@ def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
         return nothing_to_show("there are no interactions")
     ax = new_axes(height=2.8)
     values = [times.dt.tz_localize(None) if when == "timestamp" else times for times in shown.values()]
-    labels = [f"{name.replace('_', ' ')} ({len(times):,})" for name, times in shown.items()]
+    labels = [f"{PART_NAMES.get(name, name)} ({len(times):,})" for name, times in shown.items()]
     places = np.concatenate([v.astype("int64") for v in values])
     least = pd.Timedelta(hours=1) // pd.Timedelta(1, values[0].dt.unit) if when == "timestamp" else 1
     edges = np.linspace(places.min(), max(places.max(), places.min() + least), 61)

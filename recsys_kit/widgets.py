@@ -51,7 +51,7 @@ def view_split(
     cold = cold_counts(split).set_index("part")
     return pd.DataFrame([{
         "train events": len(split.train),
-        "set aside": len(split.set_aside),
+        "replaced or set aside": len(split.set_aside),
         "train shoppers": cold.at["train", "shoppers"],
         "train products": cold.at["train", "products"],
         "density %": round(100 * density(split.train), 3),

@@ -10,7 +10,7 @@ from recsys_kit.data.tables import Dataset, item_hash, item_texts
 
 
 def density(interactions: pd.DataFrame) -> float:
-    """Share of all shopper-item pairs that ever met.
+    """Share of all shopper-item pairs that have an interaction.
 
     >>> density(pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "x", "y"]}))
     0.5
@@ -20,7 +20,7 @@ def density(interactions: pd.DataFrame) -> float:
 
 
 def facts(dataset: Dataset) -> dict[str, int | float | str]:
-    """The shop in one line: counts, density (of the items ever met), first and last day; 0 of what it does not have."""
+    """The shop in one line: counts, density (of items with an interaction), first and last day; 0 where missing."""
     interactions, items, reviews = dataset.interactions, dataset.items, dataset.reviews
     found: dict[str, int | float | str] = {
         "n_users": 0,
@@ -105,16 +105,16 @@ def cold_counts(split: Split) -> pd.DataFrame:
 
 
 def leak_counts(split: Split) -> dict[str, float]:
-    """Percent of the test events for which train holds something later, or knows the shopper only from later."""
+    """Percent of the test events for which the training set has later events, of the shopper or of anybody."""
     train, test = split.train, split.test
     when = "timestamp" if "timestamp" in train else "position"
     seen = train.groupby("user_id")[when].agg(["min", "max"]).reindex(test["user_id"]).reset_index(drop=True)
     moment = test[when].reset_index(drop=True)
     return {
-        "train knows the shopper's later events %": 100 * (seen["max"] > moment).mean(),
-        "train knows the shopper only from later %": 100 * (seen["min"] > moment).mean(),
-        "train ends after the event %": 100 * (train[when].max() > moment).mean(),
-        "shopper unknown to train %": 100 * seen["max"].isna().mean(),
+        "training has later events of the shopper": 100 * (seen["max"] > moment).mean(),
+        "training has only later events of the shopper": 100 * (seen["min"] > moment).mean(),
+        "training ends after the event": 100 * (train[when].max() > moment).mean(),
+        "training has no event of the shopper": 100 * seen["max"].isna().mean(),
     }
 
 

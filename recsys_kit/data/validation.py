@@ -78,7 +78,7 @@ def validate(raw: RawTables) -> Dataset:
         quarantine.append(found.bad)
         tables[table], entries = _first_of_each_id(table, found.typed)
         report += found.entries + entries
-    report += [report_entry(table, "passed every rule", "kept", len(tables[table])) for table in raw.frames]
+    report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
     report += entries + quarantine_entries(quarantined)

@@ -5,6 +5,7 @@ or a Hugging Face name that is already in the local cache.
 """
 
 import importlib.util
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,6 +171,23 @@ def quiet() -> Iterator[None]:
     finally:
         logging.set_verbosity(level)
         logging.enable_progress_bar()
+
+
+def how_texts_are_read(language_model: str) -> tuple[str, bool]:
+    """What a sentence-transformers folder asks for: a prompt before every text ("" for none), and lower case.
+
+    Raises:
+        ArtifactError: RK-202 where its settings cannot be read or name a default prompt that they do not have.
+
+    >>> how_texts_are_read("minilm")
+    ('', False)
+    """
+    names = ("config_sentence_transformers.json", "sentence_bert_config.json")
+    files = [find_model(language_model) / name for name in names]
+    with _loading(language_model):
+        asked, bert = (json.loads(file.read_text("utf-8")) if file.exists() else {} for file in files)
+        prompts, name = asked.get("prompts") or {}, asked.get("default_prompt_name")
+        return (prompts[name] or "") if name else "", bool(bert.get("do_lower_case"))
 
 
 def load_tokenizer(language_model: str, model: Any) -> Any:

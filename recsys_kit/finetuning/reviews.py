@@ -28,6 +28,7 @@ from recsys_kit.features.pretrained import (
     DEFAULT_MODEL,
     files_of,
     find_model,
+    how_texts_are_read,
     load_pretrained,
     load_tokenizer,
     pick_device,
@@ -532,19 +533,6 @@ class ReviewClassifier:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
-
-
-def how_texts_are_read(language_model: str) -> tuple[str, bool]:
-    """What a sentence-transformers folder asks for: a prompt before every text ("" for none), and lower case.
-
-    >>> how_texts_are_read("minilm")
-    ('', False)
-    """
-    names = ("config_sentence_transformers.json", "sentence_bert_config.json")
-    files = [find_model(language_model) / name for name in names]
-    prompts, bert = (json.loads(file.read_text("utf-8")) if file.exists() else {} for file in files)
-    prompt = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name")) or ""
-    return prompt, bool(bert.get("do_lower_case"))
 
 
 def most_probable(probabilities: np.ndarray, classes: Sequence[str]) -> list[str]:

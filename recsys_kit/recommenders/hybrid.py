@@ -14,6 +14,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import Histories, Recommender, load, top_k
 from recsys_kit.recommenders.validation import MAX_USERS, Validation, blocks, score, visible
+from recsys_kit.threads import one_blas_thread
 
 WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SHARE_POWERS = (1.0, 0.5, 0.0)  # of equally good ones the first
@@ -326,7 +327,7 @@ class _WeightSearch:
             columns = np.sort(np.concatenate(best, axis=1), axis=1)
             columns[:, 1:][columns[:, 1:] == columns[:, :-1]] = -1  # named by several parts: once
             columns = np.sort(columns, axis=1)
-            columns = columns[:, (columns >= 0).any(axis=0)]
+            columns = np.ascontiguousarray(columns[:, (columns >= 0).any(axis=0)])  # or each trial copies the scores
             items.append(columns.astype(np.int32))
             scores.append(np.stack([np.take_along_axis(one, columns.clip(0), axis=1) for one in standard.values()]))
             here = slice(*np.searchsorted(validation.rows, [place.start, place.stop]))
@@ -362,6 +363,7 @@ class _WeightSearch:
         ahead &= self.items[rows] != items[:, None]  # not itself, which the two sums may round differently
         return np.where(possible[items], ahead.sum(axis=1) + 1, 0)
 
+    @one_blas_thread()
     def choose(self, seed: int) -> tuple[dict[str, float], float, dict[str, dict[str, float]]]:
         """The weights, the power of the share, and what `Hybrid.powers` holds."""
         able = np.array(list(self.can_score.values()))

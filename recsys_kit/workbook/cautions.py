@@ -160,8 +160,8 @@ def quarantined(report: Mapping[str, Any]) -> Iterator[Caution]:
     read = sum(sum(fates.values()) for fates in tables.values())
     yield Caution(
         f"{counted(n, 'row')} of {short(read)} {'is' if n == 1 else 'are'} quarantined ({share(n, read)})",
-        f"They could not be used and no number below counts them. Why: {'; '.join(rules)}.",
-        "data/quarantine.parquet has each with its reason. Mend the source if you did not expect them.",
+        f"They could not be used: no model learns from them. Why: {'; '.join(rules)}.",
+        "data/quarantine.parquet has each with its reason. Correct the source if you did not expect them.",
     )
 
 

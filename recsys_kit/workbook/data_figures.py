@@ -56,7 +56,9 @@ def data_figures(report: Mapping[str, Any], classification: Mapping[str, Any]) -
 
 def bar(label: str, parts: Mapping[str, float], colours: Mapping[str, str]) -> Bar:
     """A bar of the parts that are not empty."""
-    pieces = [Part(name.replace("_", " "), size, colours[name], short(size)) for name, size in parts.items() if size]
+    pieces = [
+        Part(plots.PART_NAMES.get(name, name), size, colours[name], short(size)) for name, size in parts.items() if size
+    ]
     return Bar(label, pieces, sum(parts.values()))
 
 
@@ -82,7 +84,7 @@ def rows_figure(report: Mapping[str, Any]) -> Figure | None:
     read = sum(sum(fates.values()) for fates in tables.values())
     lost = {fate: sum(fates[fate] for fates in tables.values()) for fate in FATES}
     twice, set_apart = share(lost["deduplicated"], read), share(lost["quarantined"], read)
-    words = f"rows read; {twice} were there already, {set_apart} quarantined"
+    words = f"rows read; {twice} duplicates, {set_apart} quarantined"
     bars = [bar(table, fates, FATES) for table, fates in tables.items()]
     return Figure("What came in?", short(read), words, bars)
 
@@ -116,16 +118,17 @@ def _days(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[int]
 
 
 def density_figure(counts: Mapping[str, Any]) -> Figure | None:
-    """How many of all pairs of a shopper and a product ever met."""
+    """How many of all pairs of a shopper and a product have an interaction."""
     density, users = counts.get("density"), counts.get("n_users")
     items = counts.get("n_items_met") or counts.get("n_items")
     if not density or not users or not items:
         return None
+    squares = round(1000 * density)
     words = (
-        f"of the pairs of {counted(users, 'shopper')} and {counted(items, 'product')} ever met: "
-        f"one in {short(round(1 / density))}, here of a thousand squares"
+        f"of the pairs of {counted(users, 'shopper')} and {counted(items, 'product')} have an interaction: "
+        f"{short(squares) if squares else 'less than one'} of these 1,000 squares"
     )
-    return Figure("How much is known?", f"{short(100 * density)} %", words, squares=round(1000 * density))
+    return Figure("How much is known?", f"{short(100 * density)} %", words, squares=squares)
 
 
 def cold_in_test(report: Mapping[str, Any]) -> dict[str, int]:
@@ -139,11 +142,11 @@ def cold_in_test(report: Mapping[str, Any]) -> dict[str, int]:
 
 
 def new_figure(report: Mapping[str, Any], counts: Mapping[str, Any]) -> Figure | None:
-    """Whom and what the test part brings that training never saw, and what nobody ever took."""
+    """Which shoppers and products of the test set are new to training, and which products have no interaction."""
     cold = cold_in_test(report)
     if not cold.get("shoppers"):
         return None
-    colours = {"known": plots.BLUE, "new": plots.ORANGE, "met": plots.BLUE, "never_met": plots.GREY}
+    colours = {"known": plots.BLUE, "new": plots.ORANGE, "with interactions": plots.BLUE, "without": plots.GREY}
     bars = []
     for thing in ("shoppers", "products"):
         if cold.get(thing) and f"new {thing}" in cold:
@@ -151,7 +154,7 @@ def new_figure(report: Mapping[str, Any], counts: Mapping[str, Any]) -> Figure |
             bars.append(bar(f"{thing} in test", {"known": cold[thing] - new, "new": new}, colours))
     met, items = counts.get("n_items_met"), counts.get("n_items")
     if met and items and items >= met:
-        bars.append(bar("products in all", {"met": met, "never_met": items - met}, colours))
+        bars.append(bar("products in all", {"with interactions": met, "without": items - met}, colours))
     new = cold.get("new shoppers", 0)
     words = f"of the {counted(cold['shoppers'], 'shopper')} in test are new: training has never seen them"
     return Figure("Who is new?", short(new), words, bars)

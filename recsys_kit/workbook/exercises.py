@@ -47,6 +47,7 @@ def _pairs_of_new_shoppers(parts: Any) -> Key:
     truth, known = parts.ground_truth("test")["user_id"], parts.train["user_id"]
     return _share(
         ~truth.isin(known),
+        of_what="pairs",
         why="For these pairs a model has little or nothing to go by: no tuning makes up for a missing history.",
         nearly={
             "That is the share of shoppers; the question asks for pairs.": (
@@ -89,6 +90,7 @@ def _weight_of_a_word(encoder: Any, word: str, n_texts: int, n_with_word: int) -
             "Take the natural logarithm, np.log.": float(np.log10(ratio)) + 1,
             "Take the natural logarithm, np.log, not that of base 2.": float(np.log2(ratio)) + 1,
             "Add 1 to both counts first.": float(np.log(n_texts / max(n_with_word, 1))) + 1,
+            "Add 1 to both counts, and 1 to the logarithm.": float(np.log(n_texts / max(n_with_word, 1))),
         },
     )
 
@@ -97,6 +99,7 @@ def _texts_cut_short(lengths: Any, limit: int) -> Key:
     lengths = np.asarray(lengths)
     return _share(
         lengths > limit,
+        of_what="texts",
         why="What a model never reads it cannot use: look at this share before you lower a limit to save time.",
         nearly={f"A text of exactly {limit} tokens loses nothing.": (lengths >= limit).mean() if len(lengths) else 0.0},
     )
@@ -166,6 +169,7 @@ def _f1_by_hand() -> Key:
             "That is the precision.": precision,
             "That is the recall.": recall,
             "That is the plain mean of the two; F1 is the harmonic mean.": (precision + recall) / 2,
+            "Twice that: F1 = 2·p·r/(p+r).": precision * recall / (precision + recall),
         },
         is_share=True,
     )
@@ -183,6 +187,7 @@ def _shoppers_with_a_hit(evaluation: Any) -> Key:
     }  # fmt: skip
     return _share(
         of_hybrid["hit_rate@5"].dropna() > 0,
+        of_what="shoppers",
         why="It is the measure that a shopkeeper can picture: how many shoppers find something.",
         nearly={hint: values.mean() for hint, values in slips.items()},
     )
@@ -299,12 +304,12 @@ def _slips(answer: Any, key: Key) -> Iterable[tuple[str, Any]]:
         yield from ((DIGITS, round(right, digits)) for digits in (2, 1) if round(right, digits))
 
 
-def _share(of: Any, *, why: str, nearly: Mapping[str, Any]) -> Key:
+def _share(of: Any, *, of_what: str, why: str, nearly: Mapping[str, Any]) -> Key:
     """The share of what is true, and the slips that every share invites; NaN of nothing."""
     of = np.asarray(of, bool)
     share = float(of.mean()) if len(of) else np.nan
     slips = {
-        "That is the share of the others.": 1 - share,
+        f"That is the share of the other {of_what}.": 1 - share,
         "That is a count; divide it by the number of all.": int(of.sum()),
     }
     return Key(share, why=why, nearly=dict(nearly) | slips, is_share=True)

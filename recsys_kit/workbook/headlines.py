@@ -9,6 +9,7 @@ from recsys_kit.intervals import Interval
 from recsys_kit.workbook.pages import METRIC, interval, listed, rows_of, shoppers_in
 
 BASELINE = "popularity"
+VERDICTS = {"better than": "better", "worse than": "worse", "not told apart from": "not told apart"}
 
 
 def headline(
@@ -19,16 +20,16 @@ def headline(
     comparisons: pd.DataFrame | None = None,
     chosen: str = "",
 ) -> Iterator[str]:
-    """Who is best, whether that is more than chance, whether hybrids and language models help."""
+    """Who is best, whether the differences are significant, whether hybrids and language models help."""
     if metrics is None:
         return
     everybody, warm = (rows_of(metrics, slice_name, METRIC, k) for slice_name in ("all", "warm"))
     if len(everybody):
         yield leader(everybody, differences, f"has the highest NDCG@{k} of {len(everybody)} models")
+    yield from against_single(comparisons, chosen)
     if len(warm) and not (len(everybody) and warm["n_users"].iloc[0] == everybody["n_users"].iloc[0]):
         too = len(everybody) and warm["model"].iloc[0] == everybody["model"].iloc[0]
         yield leader(warm, differences, "leads too" if too else "leads")
-    yield from against_single(comparisons, chosen)
     if {"content_minilm", "content_tfidf"} <= set(everybody["model"]):
         models = everybody.set_index("model")
         yield language_model(models.loc["content_minilm"], models.loc["content_tfidf"], models.iloc[0])
@@ -52,17 +53,16 @@ def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: s
         return
     rows = () if differences is None else rows_of(differences, slice_name, METRIC, k).query("model == @model")
     for row in map(interval, rows.itertuples() if len(rows) else ()):
-        verdict = {1: "more than chance explains", -1: "less than popularity", 0: "which chance alone could explain"}
+        verdict = {1: "significant", -1: "less than popularity", 0: "not significant"}
         yield f"Shopper by shopper its difference to popularity is {row:+#.3g}: {verdict[row.sign]}."
 
 
 def overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
     """Who may be as good: the models whose intervals reach into that of the best."""
     close = [name for name, other in known.items() if name != best and other.high >= known[best].low]
-    if len(close) == 1:
-        yield f"The interval of {close[0]} overlaps with it."
-    elif close:
-        yield f"The intervals of {listed(close)} overlap with it."
+    if close:
+        those = "that" if len(close) == 1 else "those"
+        yield f"Its single interval overlaps with {those} of {listed(close)}; only the paired comparison decides."
 
 
 def against_single(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterator[str]:
@@ -71,12 +71,14 @@ def against_single(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterat
     if not len(rows):
         return
     found = [
-        f"{row.model} is {row.verdict} it ({Interval(row.difference, row.low, row.high):+#.3g}, p = {row.p_holm:.2g})"
+        f"{row.model} {Interval(row.difference, row.low, row.high):+#.3g}, p = {row.p_holm:.2g}, "
+        f"{VERDICTS.get(row.verdict, row.verdict)}"
         for row in rows.itertuples()
     ]
-    before = f"Before the test was opened, validation chose {chosen}. " if chosen else ""
+    before = f"Validation chose {chosen} before the test set was opened. " if chosen else ""
     single, metric = rows["against"].iloc[0], rows["metric"].iloc[0].replace("ndcg", "NDCG")
-    yield f"{before}By {metric} and held against {single}, the best single model on validation, {listed(found)}."
+    pair = f"Compared with {single}, the best single model on validation, shopper by shopper and by {metric}"
+    yield f"{before}{pair}: {'; '.join(found)}."
 
 
 def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:

@@ -23,7 +23,7 @@ COLUMNS = {  # what the tables show of the metrics, how it is called, what it sa
     "recall": ("recall", "share of a shopper's next products that are in the list"),
     "map": ("MAP", "precision averaged over the places of the right products"),
     "hit_rate": ("hit rate", "share of shoppers with at least one right product"),
-    "coverage": ("coverage", "share of the catalogue that anybody is shown"),
+    "coverage": ("coverage", "share of the catalogue that is shown to at least one shopper"),
     "diversity": ("diversity", "how little the products of one list resemble each other"),
     "novelty": ("novelty (bits)", "how little known the products of a list are"),
 }

@@ -99,7 +99,7 @@ class PageExporter(HTMLExporter):
 def _is_progress(output: NotebookNode) -> bool:
     """A progress bar of tqdm: it has done its work and says nothing on a page."""
     shown = output.get("data", {})
-    return VIEW in shown and bool(re.search(r"\d+%\|", shown.get("text/plain", "")))
+    return VIEW in shown and bool(re.search(r"\d+%\||\d+it \[", shown.get("text/plain", "")))
 
 
 def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:

@@ -26,7 +26,8 @@ def introduction(shop: Dataset) -> str:
         f"**{found['n_items']:,}** products, {found['n_items_met']:,} of them with at least one interaction"
         + (f" ({extra:,} not in the catalogue)" if extra else ""),
         f"**{found['n_events']:,}** interactions{period}",
-        f"**{found['density']:.2%}** of all pairs of a shopper and a product have one",
+        f"**{found['density']:.2%}** of the pairs of a shopper and one of these {found['n_items_met']:,} products "
+        "have one",
     ]
     numbers = " · ".join([
         *(of_shoppers if shop.interactions is not None else []),
@@ -53,6 +54,26 @@ def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
         "shoppers": {kind: events["user_id"].nunique() for kind, events in rows.items()},
         "products": {kind: events["item_id"].nunique() for kind, events in rows.items()},
     }).rename_axis("kind of event")  # fmt: skip
+
+
+def purchases_without_view(interactions: pd.DataFrame) -> str:
+    """How many pairs with a purchase have no view; empty where views or purchases are not recorded.
+
+    >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "event": ["purchase", "view"]})
+    >>> purchases_without_view(events)
+    '1 of 1 pairs with a purchase have no recorded view: these kinds are no strict funnel.'
+    """
+    viewed, bought = (
+        interactions.loc[interactions["event"] == kind, ["user_id", "item_id"]].drop_duplicates()
+        for kind in ("view", "purchase")
+    )
+    if viewed.empty or bought.empty:
+        return ""
+    n_unseen = len(bought) - len(bought.merge(viewed))
+    if not n_unseen:
+        return "Every pair with a purchase has a recorded view."
+    counted = f"{n_unseen:,} of {len(bought):,} pairs with a purchase"
+    return f"{counted} have no recorded view: these kinds are no strict funnel."
 
 
 def how_uneven(shop: Dataset) -> str:
@@ -113,11 +134,12 @@ def cold_start(split: Split) -> str:
             "between training and test, and a list can start from it."
         )
     if len(new) > n_late:
-        found.append(f"Of the other **{len(new) - n_late:,}** nothing is known: they get what is popular.")
+        verb = "has" if len(new) - n_late == 1 else "have"
+        found.append(f"**{len(new) - n_late:,}** of them {verb} no history: they get bestsellers.")
     found.append(
-        f"**{n_new_items:,}** products of the test set have no interaction in the training set either. There are "
-        f"{len(truth):,} pairs to predict, of {truth['user_id'].nunique():,} shoppers and products that are new to "
-        "them; a product of the shopper's own history does not count."
+        f"**{n_new_items:,}** products of the test set have no interaction in the training set either. To predict: "
+        f"{len(truth):,} pairs of a shopper and a product that is not in their history, for "
+        f"{truth['user_id'].nunique():,} shoppers."
     )
     return " ".join(found)
 

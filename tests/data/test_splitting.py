@@ -236,14 +236,14 @@ def test_a_random_split_fails_the_audit(shop):
 def test_leaks_are_counted_by_hand_and_an_honest_cut_has_none(shop, split):
     cut = Split(train=events("a:x b:y a:z b:w"), valid=events(""), test=events("c:x c:y a:v"), set_aside=events(""))
     assert leak_counts(cut) == {
-        "train knows the shopper's later events %": 0.0,  # a: train until day 3, tested on day 3
-        "train knows the shopper only from later %": 0.0,
-        "train ends after the event %": 100.0,  # day 4 is after all three
-        "shopper unknown to train %": pytest.approx(200 / 3),
+        "training has later events of the shopper": 0.0,  # a: train until day 3, tested on day 3
+        "training has only later events of the shopper": 0.0,
+        "training ends after the event": 100.0,  # day 4 is after all three
+        "training has no event of the shopper": pytest.approx(200 / 3),
     }
     at_random, honest = leak_counts(split_at_random(shop.interactions, seed=0)), leak_counts(split)
-    assert at_random["train knows the shopper's later events %"] > 50
-    assert honest["train ends after the event %"] == 0
+    assert at_random["training has later events of the shopper"] > 50
+    assert honest["training ends after the event"] == 0
 
 
 def test_each_planted_leak_is_caught(shop, split):

@@ -14,7 +14,7 @@ def shop():
 @pytest.mark.parametrize("seed", [7, 8])
 def test_every_planted_dirty_row_is_found_and_no_other(seed):
     shop = load_dataset("toyshop", seed=seed)
-    found = shop.report.groupby("rule")["rows"].sum().drop("passed every rule")
+    found = shop.report.groupby("rule")["rows"].sum().drop("kept in all")
     assert found.to_dict() == shop.truth.dirty
 
 

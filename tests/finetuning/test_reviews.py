@@ -364,6 +364,16 @@ def test_the_prompt_and_the_lower_case_of_a_sentence_transformers_folder_are_obe
     assert not np.array_equal(asked, model.predict_proba(["a mug"]))
 
 
+@pytest.mark.parametrize(
+    "settings", ["{", json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": "passage"})]
+)
+def test_settings_that_cannot_be_read_or_obeyed_are_refused_with_a_code(tiny, tmp_path, settings):
+    folder = Path(shutil.copytree(tiny / "bert", tmp_path / "asks"))
+    (folder / "config_sentence_transformers.json").write_text(settings)
+    with pytest.raises(ArtifactError, match=r"RK-202 language_model .*asks"):
+        train_tiny(folder)
+
+
 def test_an_encoder_decoder_is_refused_with_a_code(tiny):
     with pytest.raises(ArtifactError, match="RK-212"):
         train_tiny(tiny / "t5")

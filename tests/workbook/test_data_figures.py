@@ -23,20 +23,34 @@ def test_a_whole_report_gives_five_figures_with_its_numbers():
     assert (rows.number, split.number, density.number, new.number, labels.number) == (
         "808", "100", "1.30 %", "3", "75 %",
     )  # fmt: skip
-    assert rows.words.startswith("rows read; 1.0 % were there already, 0 % quarantined")
+    assert rows.words.startswith("rows read; 1.0 % duplicates, 0 % quarantined")
     assert [(part.name, part.size) for part in rows.bars[0].parts] == [("kept", 800), ("deduplicated", 8)]
     assert [(part.name, part.size) for part in split.bars[1].parts] == [("train", 305), ("valid", 30), ("test", 29)]
     assert "from 2025‑01‑01 to 2025‑12‑31" in split.words
     assert density.squares == 13
+    assert (
+        density.words == "of the pairs of 200 shoppers and 600 products have an interaction: 13 of these 1,000 squares"
+    )
     assert [(bar.label, [part.size for part in bar.parts]) for bar in new.bars] == [
         ("shoppers in test", [37, 3]), ("products in test", [45, 5]), ("products in all", [600, 200]),
     ]  # fmt: skip
+    assert [part.name for part in new.bars[2].parts] == ["with interactions", "without"]
     assert labels.words.startswith("of 4 reviews in test have the label “5”")
 
 
 @pytest.mark.parametrize(("report", "n"), [({}, 0), ({"counts": []}, 0), ({"counts": {"n_reviews": 4}}, 0)])
 def test_without_numbers_there_is_no_figure(report, n):
     assert len(data_figures(report, {})) == n
+
+
+def test_a_density_below_one_square_says_so():
+    (figure,) = data_figures({"counts": COUNTS | {"density": 0.0003, "n_train": 0}}, {})
+    assert figure.squares == 0 and figure.words.endswith("less than one of these 1,000 squares")
+
+
+def test_events_outside_training_go_by_both_reasons():
+    (figure,) = data_figures({"counts": COUNTS | {"density": 0, "n_set_aside": 5}}, {})
+    assert [part.name for part in figure.bars[0].parts] == ["train", "valid", "test", "replaced or set aside"]
 
 
 @pytest.mark.parametrize("cuts", [[], ["2025-12-02", "2025-11-02"], ["never", "2025-11-02"], None, 7])

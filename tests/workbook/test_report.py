@@ -287,9 +287,25 @@ def test_the_headline_says_who_wins_and_who_loses():
     assert first.startswith(
         "For all 40 evaluated shoppers, hybrid has the highest NDCG@10 of 2 models: 0.0800 [0.0700, "
     )
-    assert first.endswith("its difference to popularity is +0.0600 [+0.0500, +0.0700]: more than chance explains.")
+    assert first.endswith("its difference to popularity is +0.0600 [+0.0500, +0.0700]: significant.")
     assert second.startswith("For the 36 warm shoppers, those seen in training, popularity leads: 0.0500")
     assert "No model beats" in second
+
+
+def test_the_paired_comparison_with_the_best_single_model_comes_second():
+    rows = [
+        ("stack", "better than", 0.024, 0.01, 0.04, 0.0121),
+        ("hybrid", "not told apart from", 0.01, -0.01, 0.03, 1.0),
+    ]
+    comparisons = pd.DataFrame(rows, columns=["model", "verdict", "difference", "low", "high", "p_holm"])
+    comparisons = comparisons.assign(against="als", metric="ndcg@10")
+    _, second, third = headline(METRICS, DIFFERENCES, 10, comparisons=comparisons, chosen="stack")
+    assert second == (
+        "Validation chose stack before the test set was opened. Compared with als, the best single model on "
+        "validation, shopper by shopper and by NDCG@10: stack +0.0240 [+0.0100, +0.0400], p = 0.012, better; "
+        "hybrid +0.0100 [-0.0100, +0.0300], p = 1, not told apart."
+    )
+    assert third.startswith("For the 36 warm shoppers")
 
 
 def test_the_warm_shoppers_are_not_told_twice_where_all_are_warm():
@@ -299,7 +315,9 @@ def test_the_warm_shoppers_are_not_told_twice_where_all_are_warm():
 def test_the_headline_names_the_models_whose_intervals_overlap():
     metrics = table({("ease", "all"): (0.2, 0.15, 0.25), ("item_knn", "all"): (0.19, 0.14, 0.24),
                      ("popularity", "all"): (0.05, 0.04, 0.06)})  # fmt: skip
-    assert next(headline(metrics, None, 10)).endswith("The interval of item_knn overlaps with it.")
+    assert next(headline(metrics, None, 10)).endswith(
+        "Its single interval overlaps with that of item_knn; only the paired comparison decides."
+    )
 
 
 def test_popularity_is_not_said_to_overlap_where_the_paired_difference_speaks():
@@ -310,7 +328,7 @@ def test_popularity_is_not_said_to_overlap_where_the_paired_difference_speaks():
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.01, 0.1, "more than chance"), (-0.1, 0.1, "chance alone could"), (-0.1, -0.01, ": less")],
+    [(0.01, 0.1, ": significant"), (-0.1, 0.1, "not significant"), (-0.1, -0.01, ": less")],
 )
 def test_better_is_said_only_where_the_interval_of_the_difference_holds_it(low, high, verdict):
     (sentence,) = against_baseline("ease", table({("ease", "all"): (0.0, low, high)}), "all", 10)
@@ -342,7 +360,7 @@ def test_the_best_review_classifier_is_named_with_those_that_come_near(folder):
         "majority": {"macro_f1": {"value": 0.1, "low": 0.1, "high": 0.1}},
     }})  # fmt: skip
     words = (
-        "Of 3 ways to read a review, tfidf has the highest macro-F1: 0.600 [0.500, 0.700]. The interval of fine-tuned"
+        "Of 3 ways to read a review, tfidf has the highest macro-F1: 0.600 [0.500, 0.700]. Its single interval overlaps"
     )
     assert words in Page(render(folder)).text
     assert list(review_headline([])) == []

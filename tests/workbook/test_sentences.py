@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def dataset(interactions=None, reviews=None, truth=None):
-    report = pd.DataFrame([{"table": "interactions", "rule": "passed every rule", "action": "kept", "rows": 3}])
+    report = pd.DataFrame([{"table": "interactions", "rule": "kept in all", "action": "kept", "rows": 3}])
     return Dataset("files", interactions, None, None, reviews, quarantine=pd.DataFrame(), report=report, truth=truth)
 
 
@@ -40,6 +40,14 @@ def test_the_kinds_of_events_are_counted_in_the_order_in_which_they_happen():
     assert "33% of the pairs of a shopper and a product were only viewed" in sentences.how_uneven(dataset(SHOP))
 
 
+def test_the_density_names_its_products_and_purchases_without_a_view_are_counted():
+    assert "of the pairs of a shopper and one of these 2 products have one" in sentences.introduction(dataset(SHOP))
+    assert sentences.purchases_without_view(SHOP) == "Every pair with a purchase has a recorded view."
+    unseen = frame(("a", "x", "purchase"), ("a", "x", "purchase"), ("b", "x", "purchase"), ("b", "x", "view"))
+    assert sentences.purchases_without_view(unseen).startswith("1 of 2 pairs with a purchase have no recorded view")
+    assert sentences.purchases_without_view(unseen[:3]) == sentences.purchases_without_view(SHOP[2:]) == ""
+
+
 def test_texts_alone_have_no_sentence_about_shoppers():
     reviews = pd.DataFrame({"review_id": ["r1", "r2", "r3"], "text": list("abc"), "label": ["1", "1", "2"]})
     assert sentences.how_uneven(dataset(reviews=reviews)) == (
@@ -54,14 +62,14 @@ def test_cold_shoppers_are_those_without_training_and_some_of_them_have_a_histor
     said = sentences.cold_start(split)
     assert "Of the **3** shoppers in the test set **2** are *cold*" in said
     assert "**1** of them are new to the model, but not to the shop" in said
-    assert "Of the other **1** nothing is known" in said
+    assert "**1** of them has no history: they get bestsellers." in said
     assert "**2** products of the test set have no interaction in the training set" in said
-    assert "There are 3 pairs to predict, of 3 shoppers" in said
+    assert "To predict: 3 pairs of a shopper and a product that is not in their history, for 3 shoppers." in said
 
 
 def test_a_shop_without_new_shoppers_is_not_said_to_have_any():
     said = sentences.cold_start(split_interactions(frame(*[("a", f"i{n}", "") for n in range(20)])))
-    assert "**0** are *cold*" in said and "not to the shop" not in said and "nothing is known" not in said
+    assert "**0** are *cold*" in said and "not to the shop" not in said and "no history" not in said
 
 
 def test_older_ratings_and_a_core_are_told_apart():
