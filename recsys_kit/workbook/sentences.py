@@ -138,8 +138,8 @@ def cold_start(split: Split) -> str:
     if n_of_core:
         verb = "has" if n_of_core == 1 else "have"
         found.append(
-            f"**{n_of_core:,}** of them {verb} a history of events that the k-core set aside, and a list can start from "
-            "it too."
+            f"**{n_of_core:,}** of them {verb} a history of events that the k-core set aside, and a list can start "
+            "from it too."
         )
     if n_without:
         verb = "has" if n_without == 1 else "have"
