@@ -16,9 +16,27 @@ from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, item_hash, r
 from recsys_kit.errors import ParameterError
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_ELEMENTS = (  # of HTML; by any other name it is a tag only where more tells, so "<M>" stays a size
+    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
+    "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em "
+    "embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i "
+    "iframe img input ins kbd label legend li link main map mark marquee menu meta meter nav nobr noframes noscript "
+    "object ol optgroup option output p param picture pre progress q rp rt ruby s samp script search section select "
+    "slot small source span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead "
+    "time title tr track tt u ul var video wbr"
+).replace(" ", "|")
+_BARE = (  # attributes that may stand without a value
+    "allowfullscreen async autofocus autoplay checked compact controls default defer disabled formnovalidate hidden "
+    "ismap itemscope loop multiple muted nohref nomodule noresize noshade novalidate nowrap open playsinline readonly "
+    "required reversed selected"
+).replace(" ", "|")
 _TAG = re.compile(
-    r"</?[a-zA-Z][\w:-]*\s*/?\s*>|<[a-zA-Z][\w:-]*\s[^<>]*=[^<>]*>|<!--.*?-->", re.DOTALL
-)  # "I <3 it", "5 < 6" and "a <b and c> d" are no tags: what follows a name are attributes, with `=`
+    r"</[a-z][\w:-]*\s*>|<[a-z][\w:-]*\s*/\s*>"  # closing, or closed in itself
+    rf"|<(?:{_ELEMENTS}|[a-z]\w*[:-][\w:-]*)(?:\s+(?:{_BARE}))*\s*/?\s*>"
+    r"|<([a-z]\w*)\s*>(?=.*?</\1\s*>)"  # by any name, where it is closed
+    r"|<[a-z][\w:-]*\s[^<>]*=[^<>]*>|<!--.*?-->",
+    re.DOTALL | re.IGNORECASE,
+)  # "I <3 it", "5 < 6" and "a <b and c> d" are no tags: what follows a name are attributes, most with `=`
 _ESCAPED = re.compile(
     r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE
 )  # closing tags and breaks, as a feed has them

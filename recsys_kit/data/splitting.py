@@ -10,7 +10,7 @@ import pandas as pd
 
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
-from recsys_kit.data.tables import item_hash, order_events, with_text_ids
+from recsys_kit.data.tables import item_hash, listed, order_events, with_text_ids
 from recsys_kit.errors import DataError, ParameterError
 
 METHODS = ("time", "leave_last_out", "stratified")
@@ -117,23 +117,22 @@ class Split:
 
     def _of_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
         """The events of these kinds, all where none is named; RK-110 or RK-368 where there are no such kinds."""
-        if isinstance(kinds, str):
-            kinds = [kinds]
-        if not len(kinds):
+        kinds = kinds_of(kinds)
+        if not kinds:
             return events
         if "event" not in events:
             raise DataError(
                 "RK-110", "interactions have no column 'event' to tell the kinds apart.", f"Pass {option}=[]."
             )
         frames = [frame for frame in self.parts.values() if "event" in frame]
-        found = sorted(set().union(*(frame["event"].dropna().unique() for frame in frames)))
+        found = sorted(set().union(*(frame["event"].dropna().unique() for frame in frames)), key=str)
         if unknown := [kind for kind in kinds if kind not in found]:
             raise ParameterError(
                 "RK-368",
                 f"{option} names {unknown[0]!r}; expected some of {found[:20]}.",
                 f"Pass {option}={found[:1]}.",
             )
-        return events[events["event"].isin(list(kinds))]
+        return events[events["event"].isin(kinds)]
 
     def circumstances(self, part: str) -> pd.DataFrame:
         """When and where each shopper came in `part`: one row per user_id, the columns of `is_context`.
@@ -143,6 +142,15 @@ class Split:
         """
         events = order_events(getattr(self, _judged(part))).drop_duplicates("user_id").set_index("user_id")
         return events[[column for column in events if is_context(column)]]
+
+
+def kinds_of(events: Any) -> list[Any]:
+    """The kinds of event that an option names: one, several, or None for no choice.
+
+    >>> kinds_of("purchase"), kinds_of(None)
+    (['purchase'], [])
+    """
+    return [] if events is None else list(listed(events))
 
 
 def is_context(column: str) -> bool:
@@ -231,7 +239,7 @@ def split_interactions(
 
 def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Split:
     """Events drawn into the parts whatever their time: what many tutorials do. It leaks the future; here to show it."""
-    _check_shares(shares)
+    shares = _checked_shares(shares)
     events = order_events(interactions)
     draws = np.random.default_rng(seed).random(len(events))
     part = np.searchsorted(np.cumsum(shares)[:2], draws, side="right")
@@ -247,22 +255,25 @@ def _by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[
             "these interactions have positions but no timestamp; a split by time needs one.",
             "Pass split='leave_last_out'.",
         )
-    _check_shares(shares)
+    shares = _checked_shares(shares)
     when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
     times = np.sort(when)
     places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
     part = np.searchsorted(times[places], when, side="right")
     cuts = [pd.Timestamp(cut, tz="UTC").isoformat() for cut in times[places]]
-    return part, {"shares": list(shares), "cuts": cuts}
+    return part, {"shares": shares, "cuts": cuts}
 
 
-def _check_shares(shares: Sequence[float]) -> None:
-    if len(shares) != 3 or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+def _checked_shares(shares: Any) -> list[float]:
+    given = list(listed(shares))
+    numbers = len(given) == 3 and all(isinstance(share, Real) and share > 0 for share in given)
+    if not numbers or abs(sum(given) - 1) > 1e-9:
         raise ParameterError(
             "RK-325",
-            f"shares are {shares}; expected three positive numbers that add up to 1.",
+            f"shares are {shares!r}; expected three positive numbers that add up to 1.",
             "Pass shares=(0.8, 0.1, 0.1).",
         )
+    return given
 
 
 def _leave_last_out(events: pd.DataFrame) -> np.ndarray:

@@ -160,7 +160,7 @@ def report_entry(table: str, rule: str, action: str, rows: int, example: Any = "
 # -- ids, whatever they come as ----------------------------------------------------------------------------------------
 
 IDS = ("user_id", "item_id")
-EXACT = 2**53  # beyond it a float has lost digits of a whole number
+EXACT = 2**53  # from here on a float of 64 bits has lost digits of a whole number; a shorter one earlier
 SHOWN = 5  # rows and values that an error names
 
 
@@ -198,7 +198,9 @@ def as_ids(values: Any, name: str) -> pd.Series:
         codes, different = pd.factorize(values)
     except TypeError:  # lists and the like
         raise _no_ids(name, values.tolist()) from None
-    texts = [_id_text(value) for value in different.tolist()]
+    kind = values.dtype if isinstance(values.dtype, np.dtype) else np.asarray(different).dtype  # of 16 bits first
+    exact = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else EXACT
+    texts = [_id_text(value, exact) for value in different.tolist()]
     if None in texts:
         raise _no_ids(name, [value for value, text in zip(different.tolist(), texts, strict=True) if text is None])
     return pd.Series(pd.array(texts, dtype="str").take(codes), index=values.index, name=values.name)
@@ -220,13 +222,15 @@ def listed(values: Any) -> Sequence[Any]:
     """
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return [values]
+    if isinstance(values, np.ndarray) and not values.ndim:
+        return [values.item()]
     if isinstance(values, (set, frozenset)):
         return sorted(values, key=str)
     return values if isinstance(values, (list, tuple)) else list(values)
 
 
-def _id_text(value: Any) -> str | None:
-    """One id as text; None where it is none."""
+def _id_text(value: Any, exact: int) -> str | None:
+    """One id as text; None where it cannot be one, such as a float from `exact` on, which may be another id."""
     if isinstance(value, (str, UUID)):
         return str(value)
     if isinstance(value, bytes):
@@ -238,14 +242,17 @@ def _id_text(value: Any) -> str | None:
         return None
     if isinstance(value, Integral):
         return str(int(value))
-    return str(int(value)) if abs(value) <= EXACT and value == int(value) else None
+    if isinstance(value, np.floating):
+        exact = min(exact, 2 ** (np.finfo(type(value)).nmant + 1))
+    return str(int(value)) if abs(value) < exact and value == int(value) else None
 
 
 def _no_ids(name: str, values: Sequence[Any], kind: str = "") -> DataError:
     shown = ", ".join(repr(value)[:40] for value in values[:SHOWN])
     return DataError(
         "RK-154",
-        f"{name} holds {kind or shown}, which is no id; expected text, whole numbers up to 2^53 or UTF-8 bytes.",
+        f"{name} holds {kind or shown}, which is no id; expected text, whole numbers (in a float only those that it "
+        "holds exactly, of 64 bits below 2^53) or UTF-8 bytes.",
         "Pass the ids as text.",
     )
 

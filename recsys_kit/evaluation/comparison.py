@@ -6,9 +6,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.tables import listed
 from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation.judging import max_novelty
-from recsys_kit.evaluation.leaderboard import BASELINE, Evaluation, shopper_slices
+from recsys_kit.evaluation.leaderboard import BASELINE, Evaluation, check_judged, shopper_slices
 from recsys_kit.intervals import LEVEL, bootstrap_means, holm, permutation_test
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS, experience_index
 
@@ -47,16 +48,9 @@ def compare(
     Raises:
         ParameterError: RK-363 for a model that was not judged, RK-364 for such a metric, RK-365 for an unknown slice.
     """
+    chosen = evaluation.per_user["model"].unique().tolist() if models is None else list(listed(models))
+    check_judged(evaluation, ([] if against is None else [against]) + chosen, metric)
     values = _values(evaluation, metric, slice_name)
-    judged = evaluation.per_user["model"].unique().tolist()
-    chosen = judged if models is None else list(models)
-    unknown = [name for name in ([] if against is None else [against]) + chosen if name not in judged]
-    if unknown:
-        raise ParameterError(
-            "RK-363",
-            f"there is no model {unknown[0]!r}; judged are {judged}.",
-            "Pass names of these, or against=None.",
-        )
     if against is None:
         best_first = values.mean().sort_values(ascending=False, kind="stable").index
         pairs = list(combinations([model for model in best_first if model in chosen], 2))
@@ -78,9 +72,6 @@ def compare(
 def _values(evaluation: Evaluation, metric: str, slice_name: str) -> pd.DataFrame:
     """One row per shopper of the slice, one column per model in the order of the leaderboard's making."""
     per_user = evaluation.per_user
-    measured = [column for column in per_user if "@" in column]
-    if metric not in measured:
-        raise ParameterError("RK-364", f"{metric!r} was not measured by shopper.", f"Pass one of {measured}.")
     slices = shopper_slices(per_user["train_events"].to_numpy())
     if slice_name not in slices:
         raise ParameterError("RK-365", f"{slice_name!r} is no slice of shoppers.", f"Pass one of {list(slices)}.")

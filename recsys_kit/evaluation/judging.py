@@ -8,10 +8,10 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit import metrics
-from recsys_kit.data.splitting import Split
+from recsys_kit.data.splitting import Split, kinds_of
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.base import Recommender, check_models
 
 OF_ALL_LISTS = ("coverage", "gini", "popularity_lift")
 """Metrics of all lists together: no value per shopper, so no interval and no paired test."""
@@ -64,10 +64,8 @@ def set_task(
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
         ParameterError: RK-157 there is no model, RK-316 models of different catalogues.
     """
-    if not isinstance(models, Mapping) or not models:
-        raise ParameterError(
-            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
-        )
+    check_models(models)
+    seen_events = kinds_of(seen_events)
     truth = split.ground_truth(part, min_rating=min_rating, target_events=target_events, seen_events=seen_events)
     users, rows = np.unique(truth["user_id"].to_numpy(str), return_inverse=True)
     if not len(users):

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from recsys_kit.data.contexts import context_of
 from recsys_kit.data.splitting import Split
-from recsys_kit.data.tables import as_ids, with_text_ids
-from recsys_kit.errors import DataError
+from recsys_kit.data.tables import as_ids, listed, with_text_ids
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation.judging import (
     OF_ALL_LISTS,
     POPULARITY,
@@ -117,11 +118,11 @@ def evaluate(
             histories that the models read stay whole.
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
-        context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care.
+        context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care. Who has no
+            row there is asked without; RK-340 where nobody has one, RK-343 and RK-344 for what is no context.
         seed: draws the bootstrap.
     """
-    for k in cutoffs if len(cutoffs) else [None]:
-        check_k(k)
+    cutoffs = checked_cutoffs(cutoffs)
     task = set_task(models, split, part, min_rating, target_events, seen_events)
     first = next(iter(models.values()))
     judge = ListJudge(
@@ -133,9 +134,7 @@ def evaluate(
         categories=_categories(items),
         grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
     )
-    asked = (
-        None if context is None else context.set_axis(as_ids(context.index, "user_id of context")).reindex(task.users)
-    )
+    asked = None if context is None else context_of(context, task.users)
     ranked = {name: _lists(model, task, max(cutoffs), asked) for name, model in models.items()}
     lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
     found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
@@ -150,6 +149,24 @@ def evaluate(
         differences=_differences(found, slices, seed),
         protocol=protocol,
     )
+
+
+def checked_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
+    """The lengths of lists that are asked for, one or more; RK-312 where one is no length of a list."""
+    cutoffs = list(listed(cutoffs))
+    for k in cutoffs or [None]:
+        check_k(k)
+    return cutoffs
+
+
+def check_judged(evaluation: Evaluation, models: Sequence[str], metric: str) -> None:
+    """Raises `ParameterError`: RK-363 for a model that was not judged, RK-364 for such a metric."""
+    judged = evaluation.per_user["model"].unique().tolist()
+    if unknown := [name for name in models if name not in judged]:
+        raise ParameterError("RK-363", f"there is no model {unknown[0]!r}; judged are {judged}.", "Pass one of these.")
+    measured = [column for column in evaluation.per_user if "@" in column]
+    if metric not in measured:
+        raise ParameterError("RK-364", f"{metric!r} was not measured by shopper.", f"Pass one of {measured}.")
 
 
 def _categories(items: pd.DataFrame | None) -> pd.Series | None:
@@ -291,7 +308,11 @@ def _grouped(values: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
 
 
 def disagreements(evaluation: Evaluation, first: str, second: str, metric: str = "ndcg@10", n: int = 5) -> pd.DataFrame:
-    """The n shoppers on whom two models differ most: user_id, both values, the difference, the largest first."""
+    """The n shoppers on whom two models differ most: user_id, both values, the difference, the largest first.
+
+    Raises `ParameterError`: RK-363 for a model that was not judged, RK-364 for such a metric.
+    """
+    check_judged(evaluation, [first, second], metric)
     values = evaluation.per_user.pivot(index="user_id", columns="model", values=metric)
     wide = pd.DataFrame({first: values[first], second: values[second]})
     wide["difference"] = values[first] - values[second]

@@ -12,6 +12,9 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix, issparse
 
+from recsys_kit.data.tables import as_ids
+from recsys_kit.errors import ParameterError
+
 
 class Encoder(Protocol):
     """Anything that turns texts into rows of unit length."""
@@ -58,7 +61,15 @@ class Vectors:
 
     @cached_property
     def _index(self) -> pd.Index:
-        return pd.Index(self.ids)
+        return pd.Index(as_ids(self.ids, "ids of vectors"))
+
+    def row_of(self, item_id: Any) -> int:
+        """The row of an item; RK-342 where it has none."""
+        (item_id,) = as_ids(item_id, "item_id")
+        rows = np.flatnonzero(self._index == item_id)
+        if not len(rows):
+            raise ParameterError("RK-342", f"item {item_id!r} has no vector.", "Pass one of the ids.")
+        return int(rows[0])
 
     def align(self, ids: Sequence[str]) -> "Vectors":
         """The rows of these ids, in this order; zeros where there is none.
@@ -66,7 +77,7 @@ class Vectors:
         >>> Vectors(["a", "b"], np.eye(2, dtype=np.float32), {}).align(["b", "new"]).values.tolist()
         [[0.0, 1.0], [0.0, 0.0]]
         """
-        place = self._index.get_indexer(list(ids))
+        place = self._index.get_indexer(as_ids(ids, "ids to align"))
         rows = np.flatnonzero(place >= 0)
         ones = np.ones(len(rows), np.float32)
         choose = csr_matrix((ones, (rows, place[rows])), shape=(len(place), len(self.ids)))
@@ -90,7 +101,7 @@ def nearest_items(vectors: Vectors, item_id: str, *, k: int = 5) -> pd.DataFrame
     >>> nearest_items(vectors, "a", k=2)[["rank", "item_id"]].values.tolist()
     [[1, 'b']]
     """
-    row = vectors.ids.index(item_id)
+    row = vectors.row_of(item_id)
     scores = _dense(vectors.values @ vectors.values[[row]].T).ravel()
     scores[row] = -np.inf
     order = np.argsort(-scores, kind="stable")[:k]
@@ -107,7 +118,7 @@ def shared_weight(vectors: Vectors, item_id: str, other_id: str) -> pd.Series:
     >>> shared_weight(vectors, "a", "b").round(2).to_dict()
     {'bowl': 0.6}
     """
-    first, second = (vectors.values[[vectors.ids.index(one)]] for one in (item_id, other_id))
+    first, second = (vectors.values[[vectors.row_of(one)]] for one in (item_id, other_id))
     product = first.multiply(second).tocsr()
     words = np.asarray(vectors.how["vocabulary"], dtype=object)[product.indices]
     return pd.Series(product.data, index=words, dtype=float).sort_values(ascending=False, kind="stable")

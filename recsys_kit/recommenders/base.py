@@ -14,8 +14,10 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from tqdm.auto import tqdm
 
+from recsys_kit.data.contexts import check_context, in_utc
 from recsys_kit.data.tables import as_ids, item_hash, listed, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
+from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.ranges import Range, check_parameters
 from recsys_kit.threads import one_torch_thread
 
@@ -31,6 +33,8 @@ class Histories:
 
     items: np.ndarray
     starts: np.ndarray
+    seen: "Histories | None" = None
+    """What is left out of the lists; None: the histories."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -40,10 +44,15 @@ class Histories:
         """Row and column, in a `(B, N)` array, of each event."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts)), self.items
 
+    @property
+    def masked(self) -> "Histories":
+        """What is left out of the lists of these shoppers."""
+        return self if self.seen is None else self.seen
+
     def block(self, start: int, stop: int) -> "Histories":
         """The histories `start` to `stop`."""
-        starts = self.starts[start : stop + 1]
-        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0])
+        starts, seen = self.starts[start : stop + 1], None if self.seen is None else self.seen.block(start, stop)
+        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0], seen)
 
     def matrix(self, n_items: int, decay: float = 0.0) -> sparse.csr_array:
         """`(B, N)` weights: an item that is `back` events from the end of its history weighs (1 + back)^-decay.
@@ -112,6 +121,24 @@ def check_k(k: Any) -> None:
     """Raises `ParameterError` (RK-312) where `k` is no length of a list."""
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ParameterError("RK-312", f"k is {k!r}; expected a whole number from 1.", "Pass k=10.")
+
+
+def check_models(models: Any) -> None:
+    """Raises `ParameterError` (RK-157) where these are no models by name."""
+    if not isinstance(models, Mapping) or not models or not all(isinstance(m, Recommender) for m in models.values()):
+        raise ParameterError(
+            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
+        )
+
+
+def check_by_user(seen: Any) -> None:
+    """Raises `ParameterError` (RK-313) where these are no lists by user_id."""
+    if not isinstance(seen, Mapping | pd.Series):
+        raise ParameterError(
+            "RK-313",
+            f"seen is {seen!r:.60}; expected a list of item ids by user_id.",
+            "Pass Split.seen_items('valid', ...).",
+        )
 
 
 class Recommender(ABC):
@@ -199,10 +226,13 @@ class Recommender(ABC):
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 none, RK-156 times that are missing or none.
+            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 `item_vectors` are no `Vectors`.
         """
         items = None if items is None else with_text_ids(items, "items", ["item_id"])
         valid = None if valid is None else with_text_ids(valid, "valid")
         item_vectors = None if item_vectors is None else text_ids_of(item_vectors)
+        if seen is not None:
+            check_by_user(seen)
         self._own_vectors = item_vectors
         inputs = {"items": items, "valid": valid, "item_vectors": item_vectors} | (
             {} if seen is None else {"seen": seen}
@@ -257,6 +287,8 @@ class Recommender(ABC):
             raise DataError(
                 "RK-108", "train has no event; expected at least one.", "Fit on the interactions of a shop."
             )
+        if "timestamp" in train:  # as the times of a context
+            train["timestamp"] = in_utc(train["timestamp"])
         named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
         codes, ids = pd.factorize(named)
         ids = np.asarray(ids, dtype=str)
@@ -340,7 +372,8 @@ class Recommender(ABC):
 
         Raises:
             ParameterError: RK-311 texts for a model that understands none, RK-312 a wrong k, RK-313 none or too many of
-                users, histories and texts, or no list of ids per query, RK-340 a context of another length.
+                users, histories and texts, or no list of ids per query, RK-340 a context of another length, RK-343 and
+                RK-344 as `check_context`.
             DataError: RK-153 and RK-154 ids that are missing or none.
             NotFittedError: RK-369 before `fit`.
         """
@@ -362,12 +395,13 @@ class Recommender(ABC):
                 raise ParameterError(
                     "RK-313", f"{name} has {len(lists)} lists for {len(queries)} queries.", "Pass one list per query."
                 )
+        context = None if context is None else check_context(context)
         if context is not None and len(context) != len(queries):
             raise ParameterError(
                 "RK-340", f"context has {len(context)} rows for {len(queries)} queries.", "Pass one row per query."
             )
         encoded = self.encode(histories)
-        masked = encoded if seen is histories else self.encode(seen)
+        encoded = encoded if seen is histories else replace(encoded, seen=self.encode(seen))
         barred = np.zeros(len(self.item_ids), bool)
         if candidates is not None:
             barred = ~self._item_index.isin(as_ids(candidates, "candidates"))
@@ -380,7 +414,7 @@ class Recommender(ABC):
             block, now = encoded.block(start, stop), None if context is None else context.iloc[start:stop]
             scores, fallback = self._scores_or_fallback(block, texts if texts is None else texts[start:stop], now)
             scores[:, barred] = -np.inf
-            frames.append(self._ranked(queries[start:stop], scores, masked.block(start, stop), k, fallback))
+            frames.append(self._ranked(queries[start:stop], scores, block.masked, k, fallback))
         return pd.concat(frames, ignore_index=True)
 
     def _scores_or_fallback(
@@ -388,7 +422,7 @@ class Recommender(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Scores with -inf where the model cannot tell, and which rows are the popularity list instead."""
         if texts is not None:
-            raw = self._score_texts(texts)
+            raw = self._score_texts(texts) if len(texts) or not self.understands_text else self._no_scores()
         else:
             raw = self._score(histories) if context is None else self._score_in_context(histories, context)
         if texts is None:
@@ -396,6 +430,9 @@ class Recommender(ABC):
         else:  # no word of the text is known: all 0
             fallback = ~(self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)
         return self.visible(raw, fallback), fallback
+
+    def _no_scores(self) -> np.ndarray:
+        return np.empty((0, len(self.item_ids)), np.float32)
 
     def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """The scores `(B, N)` as they are ranked: -inf where the model cannot tell, popularity in `fallback` rows."""
@@ -422,30 +459,40 @@ class Recommender(ABC):
     # -- on disk ---------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> None:
-        """Write the fitted model as safetensors and JSON into a new folder."""
+        """Write the fitted model as safetensors and JSON into a new folder.
+
+        Raises:
+            ArtifactError: RK-407 there is such a folder, RK-505 it cannot be written.
+        """
         folder = Path(folder)
         arrays = {"can_score": self.can_score, "item_counts": self.item_counts}
         arrays |= {"history_items": self._train_histories.items, "history_starts": self._train_histories.starts}
         for attribute in self.state:
             arrays |= _pack(attribute, getattr(self, attribute))
+        meta = {"model": self.name, "parameters": self._parameters(), "understands_text": self.understands_text}
+        meta |= {"learned": {name: getattr(self, name) for name in self.learned}}
+        meta |= {"item_ids": self.item_ids.tolist(), "user_ids": self.user_ids.tolist()}
         try:
             folder.mkdir(parents=True)
+            save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
+            self._save_extra(folder)
+            (folder / "model.json").write_text(json.dumps(meta, sort_keys=True, ensure_ascii=False), encoding="utf-8")
         except FileExistsError:
             raise ArtifactError(
                 "RK-407", f"{folder} exists; expected a new folder for a model.", "Save elsewhere or remove it."
             ) from None
-        save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, folder / "model.safetensors")
-        self._save_extra(folder)
-        meta = {"model": self.name, "parameters": self._parameters(), "understands_text": self.understands_text}
-        meta |= {"learned": {name: getattr(self, name) for name in self.learned}}
-        meta |= {"item_ids": self.item_ids.tolist(), "user_ids": self.user_ids.tolist()}
-        (folder / "model.json").write_text(json.dumps(meta, sort_keys=True, ensure_ascii=False), encoding="utf-8")
+        except (OSError, SafetensorError) as problem:
+            raise ArtifactError(
+                "RK-505",
+                f"{folder} cannot be written ({problem}); expected a folder of yours on a disk with room.",
+                "Make room, or name another folder.",
+            ) from problem
 
     def _parameters(self) -> dict[str, Any]:
         return asdict(self)
 
     def _save_extra(self, folder: Path) -> None:  # noqa: B027 (most models have nothing more)
-        """Files beyond arrays: vectors, parts of a hybrid."""
+        """Files beyond arrays: vectors, members of a hybrid."""
 
     @classmethod
     def _restore(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
@@ -479,7 +526,13 @@ def _lists_of_ids(lists: Any, name: str) -> list[Any]:
 
 
 def text_ids_of(vectors: Any) -> Any:
-    """The vectors with their ids as text; the very object where they are."""
+    """The vectors with their ids as text; the very object where they are. RK-314 where they are no `Vectors`."""
+    if not isinstance(vectors, Vectors):
+        raise ParameterError(
+            "RK-314",
+            f"item_vectors is a {type(vectors).__name__}; expected Vectors, which know their items.",
+            "Pass Vectors(ids, values, {}).",
+        )
     if pd.api.types.infer_dtype(vectors.ids, skipna=False) == "string":
         return vectors
     return replace(vectors, ids=as_ids(vectors.ids, "ids of item_vectors").tolist())
@@ -521,7 +574,9 @@ def _read_meta(folder: str | Path) -> dict[str, Any]:
         ) from None
     except ValueError as problem:
         raise ArtifactError(
-            "RK-406", f"{folder} holds a model.json that is none ({problem}).", "Run notebook 04_evaluation again."
+            "RK-406",
+            f"{folder} holds a model.json that cannot be read ({problem}).",
+            "Run notebook 04_evaluation again.",
         ) from problem
     if meta["model"] not in MODELS:
         raise ArtifactError(

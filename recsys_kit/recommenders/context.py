@@ -148,7 +148,7 @@ class ContextAware(Recommender):
     def _candidates(self, base: Recommender, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
         """The base's best items that were not had, `(B, K)` with -1 where there are fewer, and all of its scores."""
         scores = np.where(base.can_score, base._score(histories), -np.inf).astype(np.float32)
-        scores[histories.cells] = -np.inf
+        scores[histories.masked.cells] = -np.inf
         return top_k(scores, self.candidates), scores
 
     def _features(self, chosen: np.ndarray, scores: np.ndarray, context: pd.DataFrame) -> np.ndarray:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,8 +26,7 @@ class Ensemble(Recommender):
     """Models that share one list, on validation never below the best of them: where it would be, that part answers.
 
     (But for a blend whose weights are given: there validation has nothing to say.) After `fit`, `validation` holds the
-    mean NDCG@k of each part and of the whole, `kept` the name of what answers, `repeats` whether items of the history
-    may be recommended again (`fit` was told which ones are `seen`).
+    mean NDCG@k of each part and of the whole, `kept` the name of what answers.
     """
 
     parts: Mapping[str, Recommender] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Ensemble(Recommender):
     """At most this many shoppers, drawn by `seed`, judge on validation."""
     seed: int = 0
 
-    learned: ClassVar[tuple[str, ...]] = ("validation", "kept", "repeats")
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
 
     @abstractmethod
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
@@ -48,10 +48,11 @@ class Ensemble(Recommender):
         """`(B, N)` float32 of the parts together."""
 
     def _fit(self, train: pd.DataFrame, *, valid: pd.DataFrame | None = None, **inputs: Any) -> None:
-        if not self.parts or valid is None:
+        by_name = isinstance(self.parts, Mapping) and all(isinstance(m, Recommender) for m in self.parts.values())
+        if not by_name or not self.parts or valid is None:
             raise ParameterError(
                 "RK-315",
-                f"{self.name} needs parts and valid.",
+                f"{self.name} needs parts, which are models by name, and valid.",
                 f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid).",
             )
         for name, part in self.parts.items():
@@ -63,7 +64,6 @@ class Ensemble(Recommender):
             else part.unfitted().fit(train, valid=valid, **part.with_own_vectors(inputs))
             for name, part in self.parts.items()
         }
-        self.repeats = inputs.get("seen") is not None
         self.validation, self.kept = {}, self.name
         drawn = {"max_users": self.max_validation_users, "seed": self.seed, "seen": inputs.get("seen")}
         validation = Validation.of(self, valid, **drawn)
@@ -93,7 +93,7 @@ class Ensemble(Recommender):
 
     def _keep_the_better(self, validation: Validation | None, parts: Mapping[str, float]) -> None:
         """Compare the whole with its parts, whose mean NDCG these are, shopper by shopper the same ones."""
-        if validation is None:  # nobody bought before and after the cut: nothing to choose by
+        if validation is None:  # no shopper has events before and after the cut: nothing to choose by
             return
         self.validation = {**parts, self.name: float(np.nanmean(validation.of_model(self, self.k)))}
         self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
@@ -168,21 +168,21 @@ def refit_all(
 
 @dataclass
 class Hybrid(Ensemble):
-    """A weighted mean of the parts' scores, each standardised over the items it can score for this shopper.
+    """A weighted mean of the members' scores, each standardised over the items it can score for this shopper.
 
     Some members cannot score every item: only words and attributes can score a new one. Let share be the weight of the
     members that can score an item, divided by the weight of all. The weighted mean over all members, with 0 for a
     member that cannot score, is divided by share^`share_power`. With power 1 it becomes the mean over the members that
     can, so a new item competes on its words with a full score. With power 0 a new item has only its words' part of one.
 
-    For each power of `SHARE_POWERS` the weights are found on validation by coordinate ascent from the best single part
-    upwards. Another power than the first is chosen only where its gain over the first is significant on these shoppers
-    (the 95 % interval of the paired difference is above 0). After `fit`, `weights` and `share_power` hold what was
-    chosen, and `powers` holds, for each power, NDCG@k on validation and how many relevant items that nobody bought in
-    training are among the first k. `without` holds, for each part with a weight, what NDCG@k on validation loses when
-    that weight becomes 0: the difference and the ends of its interval over these shoppers, who also chose the weights:
-    it flatters. Where the blend is below its best part on validation, `weights` hold that part alone, and `without`
-    nothing.
+    For each power of `SHARE_POWERS` the weights are found on validation by coordinate ascent from the best single
+    member upwards. Another power than the first is chosen only where its gain over the first is significant on these
+    shoppers (the 95 % interval of the paired difference is above 0). After `fit`, `weights` and `share_power` hold what
+    was chosen, and `powers` holds, for each power, NDCG@k on validation and how many relevant items without any
+    interaction in training are among the first k. `without` holds, for each member with a weight, what NDCG@k on
+    validation loses when that weight becomes 0: the difference and the ends of its interval over these shoppers, who
+    also chose the weights: it flatters. Where the blend is below its best member on validation, `weights` hold that
+    member alone, and `without` nothing.
     Source: the weighted hybrid of Burke, Hybrid recommender systems, 2002; the search for the weights is our own.
     """
 
@@ -198,6 +198,23 @@ class Hybrid(Ensemble):
     def understands_text(self) -> bool:  # type: ignore[override]
         """Whether a part that does has any weight."""
         return any(self.parts[name].understands_text for name in self._active())
+
+    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+        if self.fixed is not None and isinstance(self.parts, Mapping):
+            self._check_fixed()
+        super()._fit(train, **inputs)
+
+    def _check_fixed(self) -> None:
+        """Raises `ParameterError` (RK-370) where the given weights are no weights of members."""
+        given = self.fixed if isinstance(self.fixed, Mapping) else {}
+        numbers = all(isinstance(w, Real) and not isinstance(w, bool) and 0 <= w < np.inf for w in given.values())
+        if not numbers or not any(given.values()) or not {n for n, w in given.items() if w} <= set(self.parts):
+            raise ParameterError(
+                "RK-370",
+                f"fixed is {self.fixed!r:.80}; expected weights from 0 upwards, one at least above 0, by the names of "
+                f"{sorted(self.parts)}.",
+                f"Pass fixed={dict.fromkeys(sorted(self.parts)[:2], 1.0)}.",
+            )
 
     def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
         self.weights, self.share_power = dict(self.fixed or dict.fromkeys(self.parts, 1.0)), self.fixed_power
@@ -295,7 +312,7 @@ class _WeightSearch:
     def __init__(self, parts: Mapping[str, Recommender], validation: Validation, k: int) -> None:
         self.validation, self.k = validation, k
         self.can_score = {name: part.can_score for name, part in parts.items()}
-        self.bought = next(iter(parts.values())).item_counts > 0
+        self.known = next(iter(parts.values())).item_counts > 0
         ranks: dict[str, list[np.ndarray]] = {name: [] for name in parts}
         items, scores, wanted = [], [], []
         for place, block in blocks(validation.histories, len(next(iter(self.can_score.values())))):
@@ -305,8 +322,8 @@ class _WeightSearch:
                 shown = visible(part, standard[name], block)
                 ranks[name].append(validation.block_ranks(place, shown))
                 best.append(top_k(shown, CANDIDATES))
-                if (part.can_score & ~self.bought).any():  # new items may fill these, and lose under another power
-                    best.append(top_k(np.where(self.bought, shown, np.float32(-np.inf)), CANDIDATES))
+                if (part.can_score & ~self.known).any():  # new items may fill these, and lose under another power
+                    best.append(top_k(np.where(self.known, shown, np.float32(-np.inf)), CANDIDATES))
             columns = np.sort(np.concatenate(best, axis=1), axis=1)
             columns[:, 1:][columns[:, 1:] == columns[:, :-1]] = -1  # named by several parts: once
             columns = np.sort(columns, axis=1)
@@ -361,8 +378,8 @@ class _WeightSearch:
         return found[best], best, said
 
     def _new_found(self, weights: Mapping[str, float], power: float) -> dict[str, int]:
-        """How many relevant items are new, bought by nobody in training, and how many of them are listed."""
-        new, ranks = ~self.bought[self.validation.items], self._ranks(weights, power)
+        """How many relevant items have no interaction in training, and how many of these are listed."""
+        new, ranks = ~self.known[self.validation.items], self._ranks(weights, power)
         return {"new_items": int(new.sum()), "found": int((new & (ranks > 0) & (ranks <= self.k)).sum())}
 
     def without(
@@ -418,8 +435,7 @@ class ReciprocalRankFusion(Ensemble):
         for name in self._active():
             part = self.parts[name]
             shown = visible(part, score(part, histories, context), histories)
-            if not self.repeats:
-                shown[histories.cells] = -np.inf
+            shown[histories.masked.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & part._knows(histories)[:, None])
             total[rows, best[rows, places]] += 1 / np.float32(self.constant + places + 1)
@@ -502,4 +518,5 @@ def _chosen_rows(histories: Histories, rows: np.ndarray) -> Histories:
     lengths = np.diff(histories.starts)
     here = np.zeros(len(histories), bool)
     here[rows] = True
-    return Histories(histories.items[np.repeat(here, lengths)], np.r_[0, lengths[rows].cumsum()])
+    seen = None if histories.seen is None else _chosen_rows(histories.seen, rows)
+    return Histories(histories.items[np.repeat(here, lengths)], np.r_[0, lengths[rows].cumsum()], seen)

@@ -173,8 +173,7 @@ def candidate_features(
     standard = blend._standardised(histories, context, sorted(blend.parts))
     scores = blend._blended(standard)
     shown = np.where(blend.can_score, scores, np.float32(-np.inf))
-    if not blend.repeats:
-        shown[histories.cells] = -np.inf
+    shown[histories.masked.cells] = -np.inf
     items = top_k(shown, n)
     shape, safe = items.shape, items.clip(0)
     lengths = np.diff(histories.starts)

@@ -1,15 +1,16 @@
 """What the shoppers of validation took next, and how well a model ranks it: this tunes models, it never judges them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.contexts import context_of
 from recsys_kit.data.tables import as_ids, with_text_ids
 from recsys_kit.metrics import discounts
 from recsys_kit.recommenders import base
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.recommenders.base import Histories, Recommender, check_by_user, check_models
 
 PAIRS_AT_ONCE = 256
 MAX_USERS = 25_000  # shoppers who judge on validation, at most
@@ -51,8 +52,6 @@ class Validation:
     """(W,) the shopper of each wanted item, in order."""
     items: np.ndarray
     """(W,) its column."""
-    seen: Histories | None = None
-    """What is masked in the lists; None: the histories."""
 
     @classmethod
     def of(
@@ -74,19 +73,19 @@ class Validation:
         if len(users) > max_users:
             users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
         histories = model.encode(model.known_histories(users))
-        masked = None
         if seen is not None:
+            check_by_user(seen)
             told = as_ids([user for user, _ in seen.items()], "user_id of seen")
             lists = dict(zip(told, (items for _, items in seen.items()), strict=True))
-            masked = model.encode([lists.get(user, []) for user in users])
-        had = (histories if masked is None else masked).matrix(len(model.item_ids)).tocoo()
+            histories = replace(histories, seen=model.encode([lists.get(user, []) for user in users]))
+        had = histories.masked.matrix(len(model.item_ids)).tocoo()
         events = valid[valid["user_id"].isin(users)]
         rows = np.searchsorted(users, events["user_id"].to_numpy(str))
         wanted = pd.MultiIndex.from_arrays([rows, model._item_index.get_indexer(events["item_id"])]).unique()
         wanted = wanted.difference(pd.MultiIndex.from_arrays([had.row, had.col]))  # sorted
         rows, items = (wanted.get_level_values(level).to_numpy(np.int64) for level in (0, 1))
         rows, items = rows[items >= 0], items[items >= 0]
-        return cls(users, histories, rows, items, masked) if len(rows) else None
+        return cls(users, histories, rows, items) if len(rows) else None
 
     @property
     def judged(self) -> np.ndarray:
@@ -101,8 +100,7 @@ class Validation:
         """
         here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
         rows, items = self.rows[here] - place.start, self.items[here]
-        masked = (self.histories if self.seen is None else self.seen).block(place.start, place.stop)
-        scores[masked.cells] = -np.inf
+        scores[self.histories.block(place.start, place.stop).masked.cells] = -np.inf
         wanted = scores[rows, items]
         ranks = np.empty(len(rows), np.int64)
         for start in range(0, len(rows), PAIRS_AT_ONCE):
@@ -127,9 +125,7 @@ class Validation:
 
     def of_model(self, model: Recommender, k: int, context: pd.DataFrame | None = None) -> np.ndarray:
         """`(B,)` NDCG@k of the lists that this fitted model recommends, asked in the `context` of each user_id."""
-        asked, ranks = context, []
-        if context is not None:
-            asked = context.set_axis(as_ids(context.index, "user_id of context")).reindex(self.users)
+        asked, ranks = None if context is None else context_of(context, self.users), []
         for place, block in blocks(self.histories, len(model.item_ids)):
             scores = score(model, block, None if asked is None else asked.iloc[place])
             ranks.append(self.block_ranks(place, visible(model, scores, block)))
@@ -159,11 +155,13 @@ def validation_ndcg(
         context: by user_id, when and where each shopper asked (`Split.circumstances`), for models that care.
         seen: by user_id, the items that are masked (`Split.seen_items`); the training histories unless given.
     """
+    check_models(models)
     validation = Validation.of(next(iter(models.values())), valid, max_users=max_users, seed=seed, seen=seen)
     if validation is None:
         return {}
     known = known or {}
     if context is not None:  # ensembles measure without one
+        context = context_of(context, validation.users)
         known = {name: value for name, value in known.items() if name in models and not uses_context(models[name])}
     return {
         name: known.get(name) or float(np.nanmean(validation.of_model(model, k, context)))

@@ -122,7 +122,9 @@ def cold_start(split: Split) -> str:
     test, histories, truth = split.test, split.histories("test").index, split.ground_truth("test")
     shoppers = pd.Series(test["user_id"].unique(), dtype=object)
     new = shoppers[~shoppers.isin(split.train["user_id"])]
-    n_late = int(new.isin(histories).sum())
+    n_late = int(new.isin(split.valid["user_id"]).sum())
+    n_of_core = int(new.isin(histories).sum()) - n_late
+    n_without = len(new) - n_late - n_of_core
     n_new_items = test.loc[~test["item_id"].isin(split.train["item_id"]), "item_id"].nunique()
     found = [
         f"Of the **{len(shoppers):,}** shoppers in the test set **{len(new):,}** are *cold*: they have no interaction "
@@ -133,9 +135,15 @@ def cold_start(split: Split) -> str:
             f"**{n_late:,}** of them are new to the model, but not to the shop: they have a history from the time "
             "between training and test, and a list can start from it."
         )
-    if len(new) > n_late:
-        verb = "has" if len(new) - n_late == 1 else "have"
-        found.append(f"**{len(new) - n_late:,}** of them {verb} no history: they get bestsellers.")
+    if n_of_core:
+        verb = "has" if n_of_core == 1 else "have"
+        found.append(
+            f"**{n_of_core:,}** of them {verb} a history of events that the k-core set aside, and a list can start "
+            "from it too."
+        )
+    if n_without:
+        verb = "has" if n_without == 1 else "have"
+        found.append(f"**{n_without:,}** of them {verb} no history: they get bestsellers.")
     found.append(
         f"**{n_new_items:,}** products of the test set have no interaction in the training set either. To predict: "
         f"{len(truth):,} pairs of a shopper and a product that is not in their history, for "

@@ -36,6 +36,9 @@ def test_texts_lose_markup_and_nothing_else(raw, cleaned):
         ("from Ann <ann@shop.com>, <http://shop.com>", "from Ann <ann@shop.com>, <http://shop.com>"),
         ("&lt;p&gt;Oak&lt;br/&gt;bowl&lt;/p&gt;", "Oak bowl"),
         ("<img src='a.png' alt='x'>Oak<hr/ ><!-- new -->", "Oak"),
+        ("<input disabled>Oak<INPUT type=text  CHECKED /><details open >bowl", "Oak bowl"),
+        ("Size <M> or <L>, <XL>; name <your name>", "Size <M> or <L>, <XL>; name <your name>"),
+        ("<o:p>Oak</o:p><blah>bowl</blah><x-y>!<BR>", "Oak bowl !"),
     ],
 )
 def test_tags_are_cut_before_entities_become_characters(raw, cleaned):

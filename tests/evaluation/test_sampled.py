@@ -37,6 +37,22 @@ def test_every_model_ranks_the_same_candidates_and_another_seed_draws_others(mon
     assert (first != other).any()
 
 
+def test_a_model_that_cares_is_told_when_and_where_each_shopper_asks(monkeypatch):
+    task, told = set_task(MODELS, SPLIT, "test"), []
+    context = pd.DataFrame({"ctx_device": [f"device of {user}" for user in task.users]}, index=task.users)
+
+    def listen(self, histories, context):
+        told.extend(context["ctx_device"])
+        return self._score(histories)
+
+    monkeypatch.setattr(EASE, "_score_in_context", listen)
+    found = evaluate_sampled(MODELS, SPLIT, context=context.sample(frac=1, random_state=0))
+    assert told == context["ctx_device"].tolist()
+    pd.testing.assert_frame_equal(found, evaluate_sampled(MODELS, SPLIT))
+    with pytest.raises(ParameterError, match="RK-340"):
+        evaluate_sampled(MODELS, SPLIT, context=context.set_axis("x" + context.index))
+
+
 def test_the_negatives_are_that_many_and_neither_had_nor_wanted(monkeypatch):
     (candidates,) = candidates_drawn(monkeypatch, {"ease": MODELS["ease"]}, n_negatives=7)
     task = set_task(MODELS, SPLIT, "test")

@@ -12,9 +12,23 @@ from recsys_kit import evaluate, split_interactions
 from recsys_kit.data import Split, split_at_random
 from recsys_kit.data.tables import as_ids, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
-from recsys_kit.evaluation import by_product
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders import EASE, MODELS, AssociationRules, Content, ItemKNN, Popularity, load, validation_ndcg
+from recsys_kit.evaluation import by_product, compare, evaluate_sampled
+from recsys_kit.evaluation.leaderboard import disagreements
+from recsys_kit.features.vectors import Vectors, nearest_items
+from recsys_kit.recommenders import (
+    EASE,
+    MODELS,
+    AssociationRules,
+    Content,
+    Hybrid,
+    ItemKNN,
+    Popularity,
+    ReciprocalRankFusion,
+    Stack,
+    Switching,
+    load,
+    validation_ndcg,
+)
 from recsys_kit.recommenders.ranges import RANGES, Range
 from tests.recommenders.planted import fitted_once, unfitted
 
@@ -146,6 +160,24 @@ def test_what_is_no_id_is_refused(value):
         as_ids(pd.DataFrame({"a": [1]}), "ids")
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "Float32", "float", "Float64", "float32[pyarrow]"])
+@pytest.mark.parametrize("form", ["as they are", "object", "category"])
+def test_floats_are_ids_as_far_as_they_are_exact(dtype, form):
+    """Beyond, two ids may have become one number."""
+    if (dtype, form) == ("float16", "category"):
+        return  # pandas has no such categories
+    bits = {"float16": 11, "float32": 24, "Float32": 24, "float32[pyarrow]": 24}.get(dtype, 53)
+    for number, good in ((2**bits - 1, True), (2**bits, False), (2**bits + 4, False)):
+        ids = pd.Series([number, 1.0], dtype="float64").astype(dtype)
+        if form != "as they are":
+            ids = pd.Series(list(ids.to_numpy()), dtype=object) if form == "object" else ids.astype("category")
+        if good:
+            assert as_ids(ids, "ids").tolist() == [str(number), "1"]
+            continue
+        with pytest.raises(DataError, match=r"RK-154 ids holds .* of 64 bits below 2\^53"):
+            as_ids(ids, "ids")
+
+
 # -- questions of every form -------------------------------------------------------------------------------------------
 
 
@@ -158,7 +190,7 @@ def test_users_may_come_in_any_collection():
         pd.Categorical(["100", "101"]), frozenset({100, 101}),
     ):  # fmt: skip
         pd.testing.assert_frame_equal(model.recommend(users, k=3), right)
-    for one in ("100", b"100", 100, np.int64(100)):
+    for one in ("100", b"100", 100, np.int64(100), np.array(100), np.array("100")):
         pd.testing.assert_frame_equal(model.recommend(one, k=3), model.recommend(["100"], k=3))
 
 
@@ -311,9 +343,13 @@ def test_shares_are_refused_where_they_would_be_ignored():
     for method in ("leave_last_out", "stratified"):
         with pytest.raises(ParameterError, match=rf"RK-325 .*'{method}' has none"):
             split_interactions(EVENTS, method=method, shares=(0.8, 0.1, 0.1))
-    for shares in ((0.5, 0.5), (math.nan, 0.5, 0.5), (0.8, 0.2, 0.0)):
-        with pytest.raises(ParameterError, match="RK-325"):
-            split_at_random(EVENTS, seed=0, shares=shares)
+    timed = EVENTS.assign(timestamp=pd.date_range("2024-01-01", periods=len(EVENTS), tz="UTC"))
+    for shares in ((0.5, 0.5), (math.nan, 0.5, 0.5), (0.8, 0.2, 0.0), 0.8, "abc", ("0.8", "0.1", "0.1"), [[1, 1, 1]]):
+        for door in (lambda shares: split_at_random(EVENTS, seed=0, shares=shares),
+                     lambda shares: split_interactions(timed, shares=shares)):  # fmt: skip
+            with pytest.raises(ParameterError, match="RK-325"):
+                door(shares)
+    assert len(split_interactions(timed, shares=iter((0.8, 0.1, 0.1))).train) == 240
 
 
 # -- nothing to compare ------------------------------------------------------------------------------------------------
@@ -337,13 +373,56 @@ def test_an_evaluation_in_which_nothing_meets_is_refused_with_both_counts():
         ({"models": [ItemKNN()]}, "RK-157"), ({"models": ItemKNN()}, "RK-157"), ({"cutoffs": ()}, "RK-312"),
         ({"cutoffs": (0,)}, "RK-312"), ({"min_rating": "4"}, "RK-158"), ({"grades": "stars"}, "RK-362"),
         ({"part": "train"}, "RK-323"), ({"items": pd.DataFrame({"category": ["a"]})}, "RK-104"),
+        ({"models": {"a": "x"}}, "RK-157"), ({"models": {}}, "RK-157"), ({"cutoffs": None}, "RK-312"),
+        ({"cutoffs": "ten"}, "RK-312"), ({"item_vectors": np.eye(3)}, "RK-314 item_vectors is a ndarray"),
     ],
 )  # fmt: skip
 def test_what_an_evaluation_cannot_use_is_named(options, code):
     split = split_interactions(EVENTS.assign(rating=3.0, stars="three"), method="leave_last_out")
     options = {"models": {"item_knn": ItemKNN().fit(split.train)}} | options
-    with pytest.raises((DataError, ParameterError), match=code):
-        evaluate(split=split, **options)
+    doors = [evaluate] if set(options) & {"grades", "items", "item_vectors"} else [evaluate, evaluate_sampled]
+    for door in doors:
+        with pytest.raises((DataError, ParameterError), match=code):
+            door(split=split, **options)
+
+
+def test_cutoffs_and_kinds_of_event_may_come_in_any_collection():
+    kinds = np.where(np.arange(len(EVENTS)) % 3, "purchase", "view")
+    split = split_interactions(EVENTS.assign(event=kinds), method="leave_last_out")
+    models = {"item_knn": ItemKNN().fit(split.train)}
+    for door in (evaluate, evaluate_sampled):
+        shown = {}
+        for form in (list, tuple, iter, np.array, pd.Series, lambda values: values[0]):
+            given = {"cutoffs": [5], "target_events": ["purchase"], "seen_events": ["purchase"]}
+            found = door(models, split, **{name: form(values) for name, values in given.items()})
+            shown[form] = getattr(found, "metrics", found).to_csv()
+        assert len(set(shown.values())) == 1
+        everything, unsaid = (
+            door(models, split, **given) for given in ({"target_events": None, "seen_events": None}, {})
+        )
+        assert str(everything) == str(unsaid)
+
+
+def test_kinds_of_event_may_be_of_several_types():
+    events = EVENTS.assign(event=pd.Series([1, "view"] * 150, dtype=object))
+    split = split_interactions(events, method="leave_last_out")
+    assert (
+        len(split.ground_truth("test", target_events=[1])) + len(split.ground_truth("test", target_events="view")) == 60
+    )
+    with pytest.raises(ParameterError, match=r"RK-368 .*'purchase'; expected some of \[1, 'view'\]"):
+        split.ground_truth("test", target_events=["purchase"])
+
+
+def test_a_comparison_of_what_was_not_judged_is_refused():
+    split = split_interactions(EVENTS, method="leave_last_out")
+    judged = evaluate({"item_knn": ItemKNN().fit(split.train), "popularity": Popularity().fit(split.train)}, split)
+    assert len(disagreements(judged, "item_knn", "popularity")) == 5
+    assert len(compare(judged, models="item_knn")) == 1
+    for names in (("item_knn", "als"), ("als", "item_knn")):
+        with pytest.raises(ParameterError, match="RK-363 there is no model 'als'"):
+            disagreements(judged, *names)
+    with pytest.raises(ParameterError, match="RK-364 'ndcg@7'"):
+        disagreements(judged, "item_knn", "popularity", "ndcg@7")
 
 
 @pytest.mark.parametrize("table", [[1, 2], None, {"user_id": ["a"]}, "events.csv"])
@@ -365,6 +444,65 @@ def test_a_broken_model_file_is_named(tmp_path):
         (tmp_path / name / name).write_text(content)
         with pytest.raises(ArtifactError, match="RK-406"):
             load(tmp_path / name)
+
+
+def test_a_model_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in ("/proc/x/y", tmp_path / "file" / "model", tmp_path / ("n" * 300)):
+        with pytest.raises(ArtifactError, match=r"RK-505 .* cannot be written"):
+            ItemKNN().fit(EVENTS).save(folder)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if fitted_once(name).understands_text])
+def test_no_text_is_an_empty_frame(name):
+    empty, one = fitted_once(name).recommend(texts=[]), fitted_once(name).recommend(["u000"], k=1)
+    assert empty.empty and list(empty) == list(one)
+    pd.testing.assert_series_equal(empty.dtypes.drop("query"), one.dtypes.drop("query"))
+    with pytest.raises(ParameterError, match="RK-311"):
+        fitted_once("ease").recommend(texts=[])
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_inputs_of_fit_that_are_none_are_refused_by_every_model(name):
+    for inputs, code in (({"seen": ["a"]}, "RK-313 seen"), ({"seen": pd.DataFrame({"a": [1]})}, "RK-313 seen"),
+                         ({"item_vectors": np.eye(3)}, "RK-314 item_vectors is a ndarray")):  # fmt: skip
+        with pytest.raises(ParameterError, match=code):
+            unfitted(name).fit(EVENTS, valid=EVENTS, **inputs)
+    fitted = {"item_knn": ItemKNN().fit(EVENTS)}
+    for models in ({}, [fitted["item_knn"]], {"a": "x"}):
+        with pytest.raises(ParameterError, match="RK-157"):
+            validation_ndcg(models, EVENTS, k=5)
+    with pytest.raises(ParameterError, match="RK-313 seen"):
+        validation_ndcg(fitted, EVENTS, k=5, seen=["a"])
+
+
+@pytest.mark.parametrize("kind", [Hybrid, Stack, ReciprocalRankFusion, Switching])
+@pytest.mark.parametrize("parts", [[ItemKNN()], {"a": "x"}, ItemKNN(), "ease", {}])
+def test_members_that_are_no_models_by_name_are_refused(kind, parts):
+    with pytest.raises(ParameterError, match="RK-315"):
+        kind(parts).fit(EVENTS, valid=EVENTS)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"zz": 1.0}, {"knn": -1.0, "ease": 1.0}, {"knn": 0.0, "ease": 0}, {"knn": math.nan}, {"knn": math.inf},
+     {"knn": "1"}, {"knn": True}, {"knn": None}, [1, 2], 1.0, {}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [Hybrid, Stack])
+def test_weights_that_are_none_are_refused(kind, weights):
+    with pytest.raises(ParameterError, match=r"RK-370 .*names of \['ease', 'knn'\]"):
+        kind({"knn": ItemKNN(), "ease": EASE()}, fixed=weights).fit(EVENTS, valid=EVENTS)
+
+
+def test_near_items_are_found_by_ids_of_any_type():
+    for ids in ([5, 6, 7], ["5", "6", "7"], np.array([5.0, 6.0, 7.0])):
+        vectors = Vectors(list(ids), np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32), {})
+        for asked_for in (5, "5", np.int64(5)):
+            assert [str(int(near)) for near in nearest_items(vectors, asked_for, k=2)["item_id"]] == ["6"]
+        assert vectors.align([7, "5", "new"]).values.tolist() == [[0, 1], [1, 0], [0, 0]]
+        with pytest.raises(ParameterError, match="RK-342 item 'x' has no vector"):
+            nearest_items(vectors, "x")
 
 
 def test_texts_that_are_none_are_refused():

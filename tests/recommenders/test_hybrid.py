@@ -1,6 +1,7 @@
 """What is particular to fusion, switch and stack; the blend is in test_models.py."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -376,14 +377,14 @@ def test_fit_leaves_the_members_that_were_passed_in_alone(kind):
     assert hasattr(model.parts["content"], "item_ids")
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["fit was told", "only recommend is told"])
 @pytest.mark.parametrize("kind", ENSEMBLES)
-def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_seen(kind, tmp_path):
+def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_seen(kind, told, tmp_path):
     """Validation wants the last training item, which was only viewed: lists that may hold it must rank it by merit."""
     viewed = SHOP.train.groupby("user_id").tail(1)
     bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
     model = ensemble(kind, {"ease": EASE(l2=5), "item_knn": ItemKNN()})
-    model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought)
-    assert model.repeats
+    model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought if told else None)
     model.kept = model.name
     users = viewed["user_id"].tolist()
     wanted = viewed["item_id"].to_numpy()[:, None]
@@ -391,15 +392,19 @@ def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_se
     found = (lists["item_id"].to_numpy().reshape(len(users), 4) == wanted).any(axis=1)
     assert found.mean() > 0.5
     model.save(tmp_path / "model")
-    assert load(tmp_path / "model").repeats
+    again = load(tmp_path / "model").recommend(users, k=4, seen=bought.reindex(users).tolist())
+    pd.testing.assert_frame_equal(again, lists)
 
 
-@pytest.mark.parametrize("repeats", [True, False])
-def test_candidates_of_the_trees_may_be_of_the_history_where_only_some_of_it_is_seen(repeats):
+@pytest.mark.parametrize("seen", [[], ["i01"], None])
+def test_candidates_of_the_trees_are_all_that_is_not_seen(seen):
     model = fit(Hybrid({"item_knn": ItemKNN()}, fixed={"item_knn": 1.0}))
-    model.repeats = repeats
-    items, _, _ = candidate_features(model, stacking._Facts(model), model.encode([["i00", "i01"]]), 10)
-    assert bool(set(model.item_ids[items[0]]) & {"i00", "i01"}) == repeats
+    histories = model.encode([["i00", "i01"]] * 2)
+    histories = histories if seen is None else replace(histories, seen=model.encode([["i02"], seen]))
+    items, _, _ = candidate_features(model, stacking._Facts(model), histories.block(1, 2), 20)
+    assert set(model.item_ids[items[0]]) & {"i00", "i01"} == {"i00", "i01"} - set(
+        ["i00", "i01"] if seen is None else seen
+    )
 
 
 # -- the stack ---------------------------------------------------------------------------------------------------------

@@ -67,9 +67,20 @@ def test_cold_shoppers_are_those_without_training_and_some_of_them_have_a_histor
     assert "To predict: 3 pairs of a shopper and a product that is not in their history, for 3 shoppers." in said
 
 
+def test_cold_shoppers_of_the_core_are_not_said_to_have_come_late():
+    events = frame(("a", "x", ""), ("core", "x", ""), ("both", "y", ""), ("both", "x", ""), ("late", "y", ""))
+    test = frame(*[(user, "z", "") for user in ("a", "core", "both", "late", "new")])
+    said = sentences.cold_start(Split(events[:1], events[3:], test, events[1:3]))
+    assert "**4** are *cold*" in said
+    assert "**2** of them are new to the model, but not to the shop: they have a history from the time" in said
+    assert "**1** of them has a history of events that the k-core set aside" in said
+    assert "**1** of them has no history" in said
+
+
 def test_a_shop_without_new_shoppers_is_not_said_to_have_any():
     said = sentences.cold_start(split_interactions(frame(*[("a", f"i{n}", "") for n in range(20)])))
     assert "**0** are *cold*" in said and "not to the shop" not in said and "no history" not in said
+    assert "k-core" not in said
 
 
 def test_older_ratings_and_a_core_are_told_apart():
