@@ -8,7 +8,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.shop.serving import RunModels, visit
 from recsys_kit.shop.showcase import check_model, shelf
 from recsys_kit.workbook.runs import Run
-from recsys_kit.workbook.storage import write_atomically
+from recsys_kit.workbook.storage import write_whole
 
 # What a spreadsheet may take for a formula when a text starts with it; it reads full-width signs as well.
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
@@ -24,7 +24,7 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
     safe = frame.map(lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value)
     options = {"index": False, "encoding": "utf-8-sig", "lineterminator": "\r\n"}
     try:
-        write_atomically(path, lambda temporary: safe.to_csv(temporary, **options))
+        write_whole(path, lambda temporary: safe.to_csv(temporary, **options))
     except OSError as problem:
         raise ParameterError(
             "RK-333", f"{path} cannot be written: {problem.strerror}.", "Pass another file with --out or --csv."

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from recsys_kit.errors import ArtifactError
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.runs import project_root
-from recsys_kit.workbook.storage import READERS, read_json, sha256_of, write_atomically
+from recsys_kit.workbook.storage import READERS, read_json, sha256_of, write_whole
 
 METRIC = "ndcg"
 LONGEST_NAME = 24  # of a model beside a plot
@@ -36,7 +36,7 @@ SLICES = {  # several, and one
 def write_page(path: Path, page: str) -> Path:
     """Write one page, whole or not at all, and return its path; RK-333 where it cannot be written."""
     try:
-        write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+        write_whole(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     except OSError as problem:
         raise ArtifactError(
             "RK-333", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."

@@ -69,13 +69,18 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     Raises `ArtifactError` (RK-505) where the disk refuses.
     """
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
-            temporary = Path(folder) / path.name
-            write(temporary)
-            _flush(temporary)
-            temporary.replace(path)
-        flush_folder(path.parent)
+        write_whole(path, write)
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """As `write_atomically`, with the OSError of the disk as it is: for callers with a remedy of their own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
+        temporary = Path(folder) / path.name
+        write(temporary)
+        _flush(temporary)
+        temporary.replace(path)
+    flush_folder(path.parent)
 
 
 def _flush(file: Path) -> None:

@@ -194,15 +194,16 @@ def test_what_is_left_out_is_a_list_of_ids_for_each_query(run, seen):
 # -- chapter 05 --------------------------------------------------------------------------------------------------------
 
 
-def test_the_showcase_leaves_out_and_asks_as_it_is_told(of_purchases, shop, split):
+@pytest.mark.parametrize("name", ["item_knn", "context_aware"])
+def test_the_showcase_leaves_out_and_asks_as_it_is_told(of_purchases, shop, split, name):
     seen, histories = split.seen_items("test", ["purchase"]), split.histories("test")
     when = last_event(shop.interactions)
     showcase = Showcase(RunModels(visit(of_purchases.folder)), shop.items, histories, context=when, seen=seen)
     for user in histories.index[:5]:
         asked = {"history": histories[user], "seen": seen.get(user, []), "k": 20}
-        expected = recommend(of_purchases.folder, **asked, model="context_aware", context="last event")["item_id"]
-        assert showcase.recommend("context_aware", user=user, k=20)["item_id"].tolist() == expected.tolist()
-        table = showcase.side_by_side(histories[user], 20, seen=seen.get(user, []))["context_aware"]
+        expected = recommend(of_purchases.folder, **asked, model=name, context="last event")["item_id"]
+        assert showcase.recommend(name, user=user, k=20)["item_id"].tolist() == expected.tolist()
+        table = showcase.side_by_side(histories[user], 20, seen=seen.get(user, []))[name]
         titles = (
             shop.items.set_index("item_id")["title"].reindex(expected).fillna(pd.Series(expected.to_list(), expected))
         )

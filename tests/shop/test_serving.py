@@ -1,7 +1,9 @@
 """Lists out of a run: a known shopper, a new history, a sentence; one answer on every road, errors with the fix."""
 
 import csv
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from recsys_kit.shop.export import export_lists, write_csv
 from recsys_kit.shop.serving import RunModels, answer, events_of, histories_of, split_ids, visit
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.workbook.manifest import edit_manifest
+from recsys_kit.workbook.pages import write_page
 from recsys_kit.workbook.runs import open_run
 from tests.recommenders.planted import planted_shop
 
@@ -388,10 +391,21 @@ def test_every_text_comes_back_but_for_the_guard(tmp_path_factory, texts):
         assert not after.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
+def test_a_file_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(ParameterError, match=r"RK-333 .*file"):
         write_csv(pd.DataFrame({"a": [1]}), tmp_path / "file" / "a.csv")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)  # the disk, or its owner, refuses
+    with pytest.raises(
+        ParameterError, match=r"RK-333 .*No space left on device. Pass another file with --out or --csv"
+    ):
+        write_csv(pd.DataFrame({"a": [1]}), tmp_path / "a.csv")
+    with pytest.raises(ArtifactError, match=r"RK-333 .*No space left on device. Make its folder writable"):
+        write_page(tmp_path / "index.html", "")
 
 
 def test_a_run_object_is_taken_as_it_is(run):
