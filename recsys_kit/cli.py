@@ -379,6 +379,14 @@ def recommend(
     text: Annotated[
         str | None, typer.Option(help="What a shopper says they want.", rich_help_panel=FOR_A_SHOPPER)
     ] = None,
+    seen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID,ID",
+            help="What the list leaves out. Default: what the shopper had.",
+            rich_help_panel=FOR_A_SHOPPER,
+        ),
+    ] = None,
     candidates: Annotated[
         list[str] | None,
         typer.Option(metavar="ID,ID", help="Of the list only these products.", rich_help_panel=FOR_A_SHOPPER),
@@ -458,11 +466,12 @@ def recommend(
     if kind in ("user", "history", "text"):
         among = candidates and split_ids(folder, candidates)
         circumstances = parse_context(context) if context else "now"
-        told, tables = for_a_shopper(folder, kind, value, among, circumstances, promotions=promotions, model=model, k=k)
-    elif candidates or context or promotions or model:
+        query = {kind: value, "seen": seen and split_ids(folder, seen)}
+        told, tables = for_a_shopper(folder, query, among, circumstances, promotions=promotions, model=model, k=k)
+    elif seen or candidates or context or promotions or model:
         raise ParameterError(
             "RK-339",
-            f"--candidates, --context, --promotions and --model say nothing of --{kind.replace('_', '-')}; "
+            f"--seen, --candidates, --context, --promotions and --model say nothing of --{kind.replace('_', '-')}; "
             "expected them with --user, --history or --text.",
             "Leave them out.",
         )
@@ -480,8 +489,7 @@ def recommend(
 
 def for_a_shopper(
     folder: str,
-    kind: str,
-    value: Any,
+    query: dict[str, Any],
     candidates: list[str] | None,
     context: Any,
     *,
@@ -497,7 +505,7 @@ def for_a_shopper(
     if promotions:
         promoted = on_promotion(folder)
         candidates = promoted if candidates is None else [item for item in candidates if item in promoted]
-    found = answer(folder, **{kind: value}, candidates=candidates, context=context, model=model, k=k)
+    found = answer(folder, **query, candidates=candidates, context=context, model=model, k=k)
     told = {"model": found.model, "asked_at": in_words(found.context), "notes": found.notes}
     told["fallback"] = bool(found.lists["fallback"].any())
     return told, {"items": found.lists.drop(columns="query")}

@@ -292,6 +292,10 @@ class LanguageModel:
         prompted = [self.prompt + text for text in texts]
         return self.tokenizer(prompted, truncation=False, verbose=False)["input_ids"] if prompted else []
 
+    def unknown_shares(self, texts: Sequence[str]) -> list[float]:
+        """Of each text the share of its tokens that the model has no vector for: 0 is all read."""
+        return [self._unknown_share([ids]) for ids in self._whole_ids(texts)]
+
     def _unknown_share(self, whole: Sequence[list[int]]) -> float:
         unknown, taken = self.tokenizer.unk_token_id, self.tokenizer.all_special_ids
         others = [number for number in taken if number != unknown]

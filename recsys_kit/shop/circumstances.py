@@ -39,7 +39,7 @@ def column_of(name: str) -> str:
 
 
 def parse_context(pairs: Sequence[str]) -> dict[str, str]:
-    """`name=value` pairs of a command line; RK-343 where one is none.
+    """`name=value` pairs of a command line; RK-343 where one is not, RK-344 where a name comes twice.
 
     >>> parse_context(["device=phone", "timestamp=2025-12-24T18:00"])
     {'device': 'phone', 'timestamp': '2025-12-24T18:00'}
@@ -49,13 +49,26 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
             raise ParameterError(
                 "RK-343", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
             )
-    return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
+    told = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
+    _once([name for name, _ in told])
+    return dict(told)
+
+
+def _once(names: Sequence[str]) -> None:
+    """RK-344 where two names mean the same column."""
+    columns = [column_of(name) for name in names]
+    if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
+        raise ParameterError(
+            "RK-344",
+            f"context has {' and '.join(map(repr, twice[:2]))}; expected every name once, with or without {PREFIX}.",
+            f"Leave one of them out: {twice[0]!r} and {column_of(twice[0])!r} are the same.",
+        )
 
 
 def frame_of(context: Mapping[str, Any] | pd.DataFrame, n_queries: int) -> pd.DataFrame:
     """One row per query with the columns of the interactions: a mapping is the same for all, a frame has its rows.
 
-    RK-344 for a value that cannot be one, such as a time that cannot be read.
+    RK-344 for a value that cannot be one, such as a time that cannot be read, or a name that comes twice.
 
     >>> frame_of({"device": "phone"}, 2)["ctx_device"].tolist()
     ['phone', 'phone']
@@ -76,6 +89,7 @@ def frame_of(context: Mapping[str, Any] | pd.DataFrame, n_queries: int) -> pd.Da
             f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame.",
             "Pass context={'device': 'phone'}.",
         )
+    _once([str(name) for name in frame])
     frame = frame.rename(columns=lambda name: column_of(str(name)))
     if "timestamp" in frame:
         frame["timestamp"] = _times(frame["timestamp"])

@@ -1,6 +1,7 @@
 """Why this item? The plain reasons a shopkeeper could give."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.shop.circumstances import frame_of
 from recsys_kit.shop.events import VERBS
 
 COMMON = 0.2  # a word that this share of the products has is no reason
@@ -32,40 +34,72 @@ def because_of(model: ItemKNN, history: Sequence[str], item_ids: Sequence[str]) 
 
 
 def ranks_without(
-    model: Recommender, history: Sequence[str], item_ids: Sequence[str], taken_away: Sequence[str]
+    model: Recommender,
+    history: Sequence[str],
+    item_ids: Sequence[str],
+    taken_away: Sequence[str],
+    *,
+    context: Mapping[str, Any] | None = None,
 ) -> list[int | None]:
     """The rank of each of `item_ids` once the product beside it has been taken out of the history; None: not listed.
 
-    All of the history stays masked, so that the ranks compare with those of the whole history.
+    All of the history stays masked, so that the ranks compare with those of the whole history. `context` is when and
+    where the shopper asks, for models that use it.
     """
     asked = pd.DataFrame({"item_id": item_ids, "gone": taken_away})
-    return _ranks(model, [history] * len(asked), asked["item_id"], asked["gone"])
+    histories = [history] * len(asked)
+    return _ranks(model, histories, asked["item_id"], asked["gone"], histories, context)
 
 
 def _ranks(
-    model: Recommender, histories: Sequence[Sequence[str]], item_ids: Sequence[str], taken_away: Sequence[str]
+    model: Recommender,
+    histories: Sequence[Sequence[str]],
+    item_ids: Sequence[str],
+    taken_away: Sequence[str],
+    seen: Sequence[Sequence[str]],
+    context: Mapping[str, Any] | None,
 ) -> list[int | None]:
     """The rank of one item for each history, with one product taken out of it; None: not listed."""
     without = [[item for item in history if item != gone] for history, gone in zip(histories, taken_away, strict=True)]
-    ranked = model.recommend(histories=without, seen=histories, k=len(model.item_ids))
+    ranked = model.recommend(histories=without, seen=seen, context=_same(context, len(without)), k=len(model.item_ids))
     places = ranked.set_index(["query", "item_id"])["rank"].to_dict()
     return [places.get(pair) for pair in enumerate(item_ids)]
 
 
+def _same(context: Mapping[str, Any] | None, n_queries: int) -> pd.DataFrame | None:
+    return frame_of(context, n_queries) if context else None
+
+
 def reasons_tested(
-    model: Recommender, neighbours: ItemKNN, histories: Mapping[str, Sequence[str]], *, k: int = 10
+    model: Recommender,
+    neighbours: ItemKNN,
+    histories: Mapping[str, Sequence[str]],
+    *,
+    seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
+    context: Mapping[str, Any] | None = None,
+    k: int = 10,
 ) -> pd.DataFrame:
     """Does the product that explains a recommendation carry it? One row per shopper whose list has such a reason.
 
     Of the k products that `model` lists, the first with a reason is looked for again, once without the product of the
     history that `because_of` names, once without another one: the oldest.
 
+    Args:
+        model: whose lists are tested.
+        neighbours: what names the reasons.
+        histories: user_id -> item ids, oldest first.
+        seen: user_id -> what the lists leave out; the histories unless given.
+        context: when and where all of them ask, for models that use it.
+        k: length of the lists.
+
     Returns:
         Columns user_id, item_id, cause, rank, without_it, without_another (ranks from 1; one more than the catalogue
         where the product is not listed at all). Shoppers with a single product in their history are left out.
     """
     users = [user for user, history in histories.items() if len(set(history)) > 1]
-    listed = model.recommend(users, histories=[histories[user] for user in users], k=k) if users else pd.DataFrame()
+    masked = histories if seen is None else seen
+    asked = {"histories": [histories[user] for user in users], "seen": [masked.get(user, []) for user in users]}
+    listed = model.recommend(users, **asked, context=_same(context, len(users)), k=k) if users else pd.DataFrame()
     rows = []
     for user, of_user in listed[~listed["fallback"]].groupby("query", sort=False) if users else ():
         causes = because_of(neighbours, histories[user], of_user["item_id"].tolist())
@@ -75,9 +109,9 @@ def reasons_tested(
             other = next(item for item in histories[user] if item != cause)
             rows.append((user, *of_user[["item_id", "rank"]].iloc[first], cause, other))
     found = pd.DataFrame(rows, columns=["user_id", "item_id", "rank", "cause", "other"])
-    asked = [histories[user] for user in found["user_id"]]
+    asked, left_out = ([given.get(user, []) for user in found["user_id"]] for given in (histories, masked))
     for column, gone in {"without_it": "cause", "without_another": "other"}.items():
-        ranks = _ranks(model, asked, found["item_id"].tolist(), found[gone].tolist()) if rows else []
+        ranks = _ranks(model, asked, found["item_id"], found[gone], left_out, context) if rows else []
         found[column] = [len(model.item_ids) + 1 if rank is None else rank for rank in ranks]
     return found[["user_id", "item_id", "cause", "rank", "without_it", "without_another"]]
 

@@ -31,6 +31,7 @@ from recsys_kit.shop.showcase import Showcase, check_model
 from recsys_kit.workbook.runs import Run, run_folder
 
 NAMED = 5  # unknown ids that a note names
+READINGS = ("words", "meaning", "ensemble")  # how a model reads a text
 
 
 class Note(UserWarning):
@@ -56,6 +57,7 @@ def recommend(
     user: str | Iterable[str] | None = None,
     history: Iterable[str] | Iterable[Iterable[str]] | None = None,
     text: str | Iterable[str] | None = None,
+    seen: Iterable[str] | Iterable[Iterable[str]] | None = None,
     candidates: Iterable[str] | None = None,
     context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
@@ -68,12 +70,16 @@ def recommend(
         user: the id of a shopper of the run; the history is all that they did, the days of the test included.
         history: item ids, oldest first, of a shopper the run need not know.
         text: what a shopper says they want.
+        seen: item ids to leave out, a list of them per query where several are asked. Unless given, as in the
+            evaluation: of a `user` all that they had, or where the run was evaluated with `seen_events` the products
+            of these events; of a `history`, which does not say what happened to its products, the whole.
         candidates: ids of the only products that may be listed, such as those on promotion; all unless given.
         context: when and where the shopper asks, for models that use it: {"device": "phone", "timestamp":
             "2025-12-24T18:00"}, the names as in the interactions with or without `ctx_`; without a timestamp the time
             is now. A frame has one row per query and is taken as it is. "now" and "last event" (of the run: the same
             answer every day) are a time alone, None is no context.
-        model: a name of the leaderboard; "" takes the best one, for a text a model that understands language.
+        model: a name of the leaderboard; "" takes the best one, for a text a model that understands language, or where
+            that cannot read the products or the text, one that compares words.
         k: length of the list; shorter where the model knows fewer products.
 
     Returns:
@@ -91,7 +97,8 @@ def recommend(
     Ids that the run does not know are left out, with a warning that names them. So is said what a model that uses the
     context was not told.
     """
-    found = answer(run, user=user, history=history, text=text, candidates=candidates, context=context, model=model, k=k)
+    asked = {"user": user, "history": history, "text": text, "seen": seen, "candidates": candidates}
+    found = answer(run, **asked, context=context, model=model, k=k)
     for note in found.notes:
         warn(note, Note, stacklevel=2)
     return found.lists.drop(columns="query") if found.single else found.lists
@@ -117,6 +124,7 @@ def answer(
     user: Any = None,
     history: Any = None,
     text: Any = None,
+    seen: Any = None,
     candidates: Iterable[str] | None = None,
     context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
@@ -124,10 +132,14 @@ def answer(
 ) -> Answer:
     """`recommend` with the name of the model that answered, and the notes as values."""
     kind, queries, single = _queries(user=user, history=history, text=text)
-    candidates = None if candidates is None else _ids(candidates)
+    candidates = None if candidates is None else _ids("candidates", candidates)
+    masked = None if seen is None else [_ids("seen", ids) for ids in ([seen] if single else as_list(seen) or [seen])]
     run = visit(run)
     models = RunModels(run)
-    name = model or models.best(for_text=kind == "text")
+    names = dict.fromkeys(models.best(text=query) for query in queries) if kind == "text" and not model else {}
+    if len(names) > 1 and (masked is None or len(masked) == len(queries)):
+        return _one_by_one(run, queries, masked, candidates, context, k)
+    name = model or next(iter(names), "") or models.best(for_text=kind == "text")
     check_model(name, models)
     if kind == "text" and not models.understands_text(name):
         raise models.no_text(name)
@@ -140,18 +152,70 @@ def answer(
         events = events_of(run, queries)
         histories, done = histories_of(events, queries), strongest_kinds(events)
         kinds = [done.get(user, {}) for user in queries]
+        if masked is None and models.seen_events:
+            masked = histories_of(events[events["event"].isin(models.seen_events)], queries)
     texts = queries if kind == "text" else None
     lists = showcase.lists(
-        name, histories=histories, texts=texts, kinds=kinds, candidates=candidates, context=asked, k=k
+        name, histories=histories, texts=texts, seen=masked, kinds=kinds, candidates=candidates, context=asked, k=k
     )
     notes = list(_notes(kind, queries, histories, lists, name, models[name], candidates, k))
-    notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
-    if kind == "text" and not model and models.reads(name) != "meaning":
-        notes.append(f"no model of this run understands language: {name} compares words, not what they mean.")
+    if queries:
+        notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
+    if kind == "text":
+        notes += unread(models, name, queries, chosen=not model)
+        if not model and not any(models.reads(other) == "meaning" for other in models):
+            notes.append(f"no model of this run understands language: {name} compares words, not what they mean.")
+    if kind == "history" and masked is None and models.seen_events and any(queries):
+        notes.append(
+            f"the run was evaluated with products left out after {', '.join(models.seen_events)} alone; here the whole "
+            "history is left out. Pass as seen what is to be left out."
+        )
     if kind == "user":
-        lists["query"] = [queries[place] for place in lists["query"]]
+        lists["query"] = pd.Series([queries[place] for place in lists["query"]], lists.index, dtype="str")
     used = None if asked is None or not known else asked[[column for column in asked if column in known]]
     return Answer(name, lists, notes, single, used)
+
+
+def _one_by_one(
+    run: Run,
+    texts: Sequence[str],
+    seen: Sequence[Sequence[str]] | None,
+    candidates: Sequence[str] | None,
+    context: Mapping[str, Any] | pd.DataFrame | str | None,
+    k: int,
+) -> Answer:
+    """Texts that are not all for the same model, each answered as it would be alone."""
+    found = []
+    for place, text in enumerate(texts):
+        masked = None if seen is None else seen[place]
+        where = context.iloc[place : place + 1] if isinstance(context, pd.DataFrame) else context
+        found.append(answer(run, text=text, seen=masked, candidates=candidates, context=where, k=k))
+    lists = [one.lists.assign(query=place) for place, one in enumerate(found)]
+    notes = list(dict.fromkeys(note for one in found for note in one.notes))
+    names = ", ".join(dict.fromkeys(one.model for one in found))
+    return Answer(names, pd.concat(lists, ignore_index=True), notes, single=False, context=None)
+
+
+def unread(models: "RunModels", name: str, texts: Sequence[str], *, chosen: bool) -> Iterator[str]:
+    """What the language model cannot read, of the product texts or of these; and what that means for `name`'s lists.
+
+    Args:
+        models: of the run.
+        name: the model that answers.
+        texts: what was asked.
+        chosen: whether the model was chosen here; a reader who names one that compares words knows what they ask.
+    """
+    how = models.reads(name)
+    language = next((other for other in models.readers() if models.reads(other) == "meaning"), "")
+    if not language or not (how == "meaning" or (how == "words" and chosen)):
+        return
+    means = f"what {name} finds says little." if how == "meaning" else f"{name} answers, which compares words."
+    of = {"the product texts": models.unread_products()} if models.unread_products() else {}
+    if not of:
+        shares = models.unread_texts(name if how == "meaning" else language, texts)
+        of = {"this text" if len(texts) == 1 else f"{text!r:.40}": share for text, share in shares.items()}
+    for what, share in of.items():
+        yield f"the language model does not know {share:.0%} of the tokens of {what}: {means}"
 
 
 def _context(
@@ -224,12 +288,10 @@ def exactly_one(**queries: Any) -> tuple[str, Any]:
     return kind, value
 
 
-def _ids(candidates: Any) -> list[str]:
-    ids = as_list(candidates)
+def _ids(name: str, given: Any) -> list[str]:
+    ids = as_list(given)
     if ids is None or not all(map(_is_text, ids)):
-        raise ParameterError(
-            "RK-331", f"candidates is {candidates!r}; expected a list of ids.", "Pass candidates=['7', '12']."
-        )
+        raise ParameterError("RK-331", f"{name} is {given!r}; expected a list of ids.", f"Pass {name}=['7', '12'].")
     return ids
 
 
@@ -338,6 +400,8 @@ class RunModels(Mapping[str, Recommender]):
         board = run.read("results/leaderboard.csv")
         protocol = run.read("results/protocol.json", required=False) or {}
         self._context: list[str] | None = protocol.get("context")
+        self.seen_events = [str(kind) for kind in protocol.get("seen_events") or ()]
+        """The kinds of event after which a product was left out of the evaluated lists; empty: all kinds."""
         if "validation" in board:
             board = board.sort_values("validation", ascending=False, kind="stable")
         names = board["model"].tolist()
@@ -367,12 +431,10 @@ class RunModels(Mapping[str, Recommender]):
             self._context = sorted({column for name in using for column in known_context(self[name])})
         return self._context
 
-    def find(self, kind: type[Recommender], *, for_text: bool = False) -> Any:
-        """The first of the leaderboard that is of this kind (for a text: that reads it best); None where none is."""
-        for name in self._readers() if for_text else self._names:
-            if issubclass(self._class(name), kind):
-                return self[name]
-        return None
+    def find(self, kind: type[Recommender], *, text: str = "") -> str:
+        """The first of the leaderboard that is of this kind (for a text: that reads it best); "" where none is."""
+        names = self.readers(text) if text else self._names
+        return next((name for name in names if issubclass(self._class(name), kind)), "")
 
     def _class(self, name: str) -> type[Recommender]:
         return self._run.read(f"models/{name}/model.json", lambda path: class_of(path.parent))
@@ -392,25 +454,45 @@ class RunModels(Mapping[str, Recommender]):
         method = self._run.read(f"models/{name}/vectors/how.json").get("method")
         return "meaning" if method == "language_model" else "words"
 
-    def readers(self) -> list[str]:
+    def readers(self, text: str = "") -> list[str]:
         """The models that understand text: those with a language model first, in the order of the leaderboard.
 
-        Lists of histories say nothing of sentences: a word count may be ahead there and still miss what is meant. An
+        Lists of histories say nothing of sentences: a word count may be ahead there and still miss what is meant. Where
+        the language model cannot read the products, or a `text`, those that compare its words come first. An
         ensemble comes last, for its weights were chosen for histories.
         """
-        return list(self._readers())
+        how = {name: self.reads(name) for name in self._names}
+        words, meaning, ensembles = ([name for name in how if how[name] == one] for one in READINGS)
+        first: list[str] = []
+        if self.unread_products():
+            first = words
+        elif text and meaning and self.unread_texts(meaning[0], [text]):
+            first = [name for name in words if self[name]._vectors.encoder().encode([text]).nnz]
+        return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
-    def _readers(self) -> Iterator[str]:
-        for how in ("meaning", "words", "ensemble"):
-            yield from (name for name in self._names if self.reads(name) == how)
+    def unread_products(self) -> float:
+        """The share of the tokens of the product texts that the language model does not know; 0 where it reads them."""
+        found = self._run.read("results/text_features.json", required=False) or {}
+        return float(found.get("unreadable", {}).get("product", 0))
 
-    def best(self, *, for_text: bool = False) -> str:
-        """The first name of the leaderboard, or the first of `readers` (RK-332 where none understands text)."""
-        if not for_text:
+    def unread_texts(self, name: str, texts: Sequence[str]) -> dict[str, float]:
+        """Of the texts that this model's language model cannot read, the share of the tokens that it does not know."""
+        from recsys_kit.features.text import MANY_UNKNOWN
+
+        shares = self[name]._vectors.encoder().unknown_shares(texts)
+        return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
+
+    def best(self, *, for_text: bool = False, text: str = "") -> str:
+        """The first name of the leaderboard, or of `readers`; for this `text` where it is given.
+
+        RK-332 where none understands text.
+        """
+        if not (for_text or text):
             return self._names[0]
-        for name in self._readers():
-            return name
-        raise self.no_text()
+        able = self.readers(text)
+        if not able:
+            raise self.no_text()
+        return able[0]
 
     def no_text(self, name: str = "") -> ParameterError:
         """RK-332: this model, or none of them, understands text; with those that do."""

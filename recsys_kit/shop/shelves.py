@@ -24,7 +24,7 @@ from recsys_kit.recommenders.rules import MEASURES, AssociationRules
 from recsys_kit.shop.circumstances import NOW
 from recsys_kit.shop.events import VERBS, common_verb, strongest_kinds
 from recsys_kit.shop.explanations import shared_words
-from recsys_kit.shop.serving import Note, RunModels, as_list, named, read_columns, recommend, visit
+from recsys_kit.shop.serving import Note, RunModels, as_list, named, read_columns, recommend, unread, visit
 from recsys_kit.shop.showcase import shelf, titles_of
 from recsys_kit.workbook.runs import Run
 
@@ -56,13 +56,14 @@ def related(run: Run | str | Path, item: str, *, k: int = 10) -> pd.DataFrame:
     _known(items, [item])
     train = run.read("data/train.parquet")
     common, verb = _shoppers_of_both(train, item), common_verb(train)
-    neighbours = models.find(ItemKNN) or ItemKNN().fit(train, items=items)
+    found = models.find(ItemKNN)
+    neighbours = models[found] if found else ItemKNN().fit(train, items=items)
     by_shoppers = _alike(neighbours, item, k, common[common >= BOTH].index)
     by_shoppers["reason"] = [f"{common[other]} shoppers {verb} both" for other in by_shoppers["item_id"]]
     lists, content = [by_shoppers], models.find(Content)
-    if content is not None and len(by_shoppers) < k:
+    if content and len(by_shoppers) < k:
         tfidf = run.read("features/items_tfidf", Vectors.load, required=False)
-        lists.append(_described(_alike(content, item, k + len(by_shoppers)), item, tfidf))
+        lists.append(_described(_alike(models[content], item, k + len(by_shoppers)), item, tfidf))
     listed = pd.concat(lists).drop_duplicates("item_id").head(k)
     if listed.empty:
         _note(f"nothing is known that resembles {item!r}: it has too few shoppers, and no model knows its content.")
@@ -194,6 +195,7 @@ def promotions(
     *,
     user: str | None = None,
     history: Iterable[str] | None = None,
+    seen: Iterable[str] | None = None,
     items: Iterable[str] | None = None,
     context: Mapping[str, Any] | pd.DataFrame | str | None = NOW,
     model: str = "",
@@ -205,6 +207,7 @@ def promotions(
         run: the run, or its folder.
         user: a shopper of the run, or
         history: the item ids of a new one, oldest first.
+        seen: as for `recommend`.
         items: ids of the products on promotion; without them those that `on_promotion` finds in the events.
         context: as for `recommend`.
         model: a name of the leaderboard; "" takes the best.
@@ -214,7 +217,8 @@ def promotions(
         As `recommend`; errors are its own and those of `on_promotion`.
     """
     candidates = on_promotion(run) if items is None else items
-    return recommend(run, user=user, history=history, candidates=candidates, context=context, model=model, k=k)
+    asked = {"user": user, "history": history, "seen": seen, "candidates": candidates}
+    return recommend(run, **asked, context=context, model=model, k=k)
 
 
 def on_promotion(run: Run | str | Path) -> list[str]:
@@ -259,13 +263,15 @@ def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: in
         raise ParameterError("RK-330", f"text is {text!r} and item {item!r}; expected one of them.", "Pass a text.")
     run = visit(run)
     items, models = run.read("data/items.parquet"), RunModels(run)
-    model = models.find(Content, for_text=bool(text))
-    if model is None:
+    name = models.find(Content, text=text)
+    if not name:
         raise models.no_text()
     if item:
         _known(items, [item])
+    for note in unread(models, name, [text], chosen=True) if text else ():
+        _note(note)
     asked = {"texts": [text]} if text else {"histories": [[item]]}
-    listed = model.recommend(**asked, seen=[[]], k=len(items))
+    listed = models[name].recommend(**asked, seen=[[]], k=len(items))
     listed = listed[~listed["fallback"] & (listed["score"] > 0)]
     wanted = ("user_id", "item_id", "event", "rating")
     events = run.read("data/interactions.parquet", lambda path: read_columns(path, wanted))

@@ -86,6 +86,8 @@ class Showcase:
     """The events behind `histories`: with them reasons and histories say what the shopper did with each item."""
     context: Mapping[str, Any] | None = None
     """When and where every shopper asks, such as `last_event(...)`; without it models that use a context do without."""
+    seen: pd.Series | None = None
+    """user_id -> what the shopper's lists leave out, such as `Split.seen_items`; the whole history unless given."""
 
     def history(self, user_id: str) -> pd.DataFrame:
         """The shopper's items, the latest first, each once; with `events` a column `event`: bought, looked at ..."""
@@ -118,6 +120,7 @@ class Showcase:
         *,
         histories: Sequence[Sequence[str]] | None = None,
         texts: Sequence[str] | None = None,
+        seen: Sequence[Sequence[str]] | None = None,
         kinds: Sequence[Mapping[str, str]] | None = None,
         candidates: Sequence[str] | None = None,
         context: pd.DataFrame | None = None,
@@ -129,6 +132,7 @@ class Showcase:
             model: a name of `models`.
             histories: item ids, oldest first, one list per shopper.
             texts: what shoppers ask for, instead of histories.
+            seen: what each list leaves out; the whole history unless given.
             kinds: of each history item_id -> kind of event (`strongest_kinds`), for the words of the reasons.
             candidates: the only items that may be listed; all unless given.
             context: one row per list, when and where it is asked for; that of the showcase unless given.
@@ -144,7 +148,7 @@ class Showcase:
         if context is None and self.context is not None:
             context = frame_of(self.context, n_queries)
         asked = {"histories": histories} if texts is None else {"texts": texts}
-        listed = self.models[model].recommend(**asked, candidates=candidates, context=context, k=k)
+        listed = self.models[model].recommend(**asked, seen=seen, candidates=candidates, context=context, k=k)
         shown = shelf(listed[["query", "rank", "item_id"]], self.items)
         return shown.assign(
             score=listed["score"], reason=self._reasons(model, listed, histories, kinds), fallback=listed["fallback"]
@@ -157,40 +161,48 @@ class Showcase:
         user: str = "",
         history: Sequence[str] = (),
         text: str = "",
+        seen: Sequence[str] | None = None,
         diversity: float = 0.0,
         k: int = 10,
     ) -> pd.DataFrame:
         """One shopper's list, as in `lists`, with its former ranks in `rank_before`.
 
-        A `user` has the history and the events of the showcase; otherwise a `history` is given, or as `text` what the
-        shopper asks for. `diversity` from 0 to 1 re-ranks the first candidates so that they resemble one another less.
+        A `user` has the history, the seen products and the events of the showcase; otherwise a `history` is given, all
+        of which is left out unless `seen` says what is, or as `text` what the shopper asks for. `diversity` from 0 to 1
+        re-ranks the first candidates so that they resemble one another less.
         """
         history = self.histories.get(user, []) if user else history
+        if user and seen is None and self.seen is not None:
+            seen = self.seen.get(user, [])
         asked = {"texts": [text]} if text else {"histories": [list(history)], "kinds": [self.kinds(user)]}
+        asked["seen"] = None if seen is None else [list(seen)]
         listed = self.lists(model, **asked, k=max(CANDIDATES, k) if diversity else k).drop(columns="query")
         if self.vectors is None:
             return listed.head(k).assign(rank_before=listed["rank"])
         return rerank_mmr(listed, self.vectors, diversity=diversity, k=k)
 
-    def side_by_side(self, history: Sequence[str], k: int = 10) -> pd.DataFrame:
-        """The titles that each model would show, one column per model, one row per rank."""
-        lists = {name: self.recommend(name, history=history, k=k).set_index("rank")["title"] for name in self.models}
-        return pd.DataFrame(lists)
+    def side_by_side(self, history: Sequence[str], k: int = 10, *, seen: Sequence[str] | None = None) -> pd.DataFrame:
+        """The titles that each model would show, one column per model, one row per rank; `seen` as in `recommend`."""
+        asked = {"history": history, "seen": seen, "k": k}
+        return pd.DataFrame({name: self.recommend(name, **asked).set_index("rank")["title"] for name in self.models})
 
-    def readings(self, history: Sequence[str], popularity: Recommender, *, k: int = 10) -> pd.DataFrame:
+    def readings(
+        self, history: Sequence[str], popularity: Recommender, *, k: int = 10, seen: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """How each model's list reads, one column per model, counts of its k products.
 
         Rows: how many are of a category of the history (where it has any), how many are bestsellers (the list of
         `popularity`, a fitted model of them), and how many shoppers of the training set interacted with the least and
-        the best known of them.
+        the best known of them. `seen` as in `recommend`.
         """
-        bestsellers = set(popularity.recommend(histories=[list(history)], k=k)["item_id"])
+        masked = None if seen is None else [list(seen)]
+        bestsellers = set(popularity.recommend(histories=[list(history)], seen=masked, k=k)["item_id"])
         known = pd.Series(popularity.item_counts, popularity.item_ids)
         kinds = self.items.set_index("item_id")["category"] if "category" in self.items else pd.Series(dtype=object)
         own = set(kinds.reindex(list(history)).dropna())
         columns = {}
         for name in self.models:
-            listed = self.recommend(name, history=history, k=k)["item_id"]
+            listed = self.recommend(name, history=history, seen=seen, k=k)["item_id"]
             counts = known[listed]
             columns[name] = {
                 "of your categories": listed.map(kinds).isin(own).sum(),

@@ -212,18 +212,18 @@ def _who_agrees_most(lists: Mapping[str, list[str]]) -> Key:
     )
 
 
-def _second_for_one_click(models: Mapping[str, Any], serving: str, product: str, items: pd.DataFrame) -> Key:
-    found = models[serving].recommend(histories=[[product]], k=2)["item_id"].astype(str).tolist()
+def _second_for_one_click(showcase: Any, serving: str, product: str) -> Key:
+    listed = showcase.recommend(serving, history=[product], k=2)
+    found = listed["item_id"].astype(str).tolist()
     if len(found) < 2:
         return Key(np.nan, why="")
-    titles = items.set_index("item_id")["title"] if "title" in items else pd.Series(dtype=object)
     return Key(
         found[1],
         why="One click is a history: the visitor is served without an account and without training.",
         nearly={
             "That is the first, which the visitor clicked next; the question asks for the second.": found[0],
             "That is the product itself: what was clicked is not recommended.": product,
-            "That is its title; the question asks for the id.": titles.get(found[1], np.nan),
+            "That is its title; the question asks for the id.": listed["title"].iloc[1],
             "Those are both; the question asks for the second.": found,
         },
     )

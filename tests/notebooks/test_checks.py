@@ -29,10 +29,10 @@ class Irony:
 
 
 class First:
-    """A recommender of two products."""
+    """A showcase of two products."""
 
-    def recommend(self, histories, k):
-        return pd.DataFrame({"item_id": ["0533", "0042"][:k]})
+    def recommend(self, model, history, k):
+        return pd.DataFrame({"item_id": ["0533", "0042"], "title": ["Mug", "Lamp"]}).head(k)
 
 
 def events():
@@ -53,7 +53,6 @@ def given_to(exercise):
         "precision@5": [0.2, 0, 0, 0, 1, 1, 1, 0],
     })  # fmt: skip
     lists = {"als": list("abc"), "ease": list("abd"), "popularity": list("xyz")}
-    items = pd.DataFrame({"item_id": ["0533", "0042"], "title": ["Mug", "Lamp"]})
     return {
         "01.1": [parts],
         "01.2": [cuts],
@@ -66,7 +65,7 @@ def given_to(exercise):
         "04.1": [],
         "04.2": [SimpleNamespace(per_user=per_user)],
         "05.1": [lists],
-        "05.2": [{"stack": First()}, "stack", "0007", items],
+        "05.2": [First(), "stack", "0007"],
     }[exercise]
 
 

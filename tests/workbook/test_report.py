@@ -423,6 +423,16 @@ def test_one_evaluated_shopper_has_a_page(folder):
     assert "nan" not in page
 
 
+def test_the_page_says_what_the_lists_leave_out(folder):
+    own, named = (
+        "products of a shopper's own history are left out.",
+        "with one of these events are left out: purchase, ",
+    )
+    for given, words in {(): own, ("purchase", EVIL): named}.items():
+        write(folder, "results/protocol.json", {"seen_events": list(given)})
+        assert words in check_safe(render(folder)).text
+
+
 def test_a_page_that_cannot_be_written_is_named(folder):
     (folder / "index.html").mkdir()
     (folder / "index.html/a").touch()
