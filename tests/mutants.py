@@ -149,7 +149,7 @@ MUTANTS = [
     Mutant("another user's mask row", BASE,
            "scores[rows, had] = -np.inf", "scores[len(scores) - 1 - rows, had] = -np.inf", ORDER),
     Mutant("mask of the first block for every block", BASE,
-           "masked.block(start, stop), k, fallback", "masked.block(0, stop - start), k, fallback",
+           "block.masked, k, fallback", "encoded.masked.block(0, stop - start), k, fallback",
            f"{T_JUDGING}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
     Mutant("padding item recommended where the list has ended", BASE,
            "row, place = np.nonzero(best >= 0)", "row, place = np.nonzero(best >= -1)", ORDER),

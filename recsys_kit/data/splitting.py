@@ -192,7 +192,7 @@ def split_interactions(
 
     Raises:
         DataError: RK-104 a column is missing, RK-108 nothing is left to train on, RK-109 "time" without times, RK-153
-            and RK-154 ids that are missing or none, RK-156 times that are missing or none.
+            and RK-154 ids that are missing or cannot be ids, RK-156 times that are missing or cannot be times.
         ParameterError: RK-322 a wrong k_core, RK-324 an unknown method, RK-325 wrong shares.
 
     >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"),

@@ -85,7 +85,7 @@ class Rule:
 
 
 def to_number(values: pd.Series) -> pd.Series:
-    """Numbers; what is none becomes NaN."""
+    """Numbers; what cannot be read as one becomes NaN."""
     return pd.to_numeric(values, errors="coerce").astype(float)
 
 
@@ -175,7 +175,7 @@ def as_ids(values: Any, name: str) -> pd.Series:
         name: what an error calls them.
 
     Raises:
-        DataError: RK-153 where ids are missing, RK-154 where values are no ids: fractions, dates, lists, True.
+        DataError: RK-153 where ids are missing, RK-154 where values cannot be ids: fractions, dates, lists, True.
 
     >>> [as_ids(ids, "ids").tolist() for ids in ([7, 8], [7.0], "s1", {"b", "a"}, [b"x"], pd.Categorical(["y"]))]
     [['7', '8'], ['7'], ['s1'], ['a', 'b'], ['x'], ['y']]
@@ -251,8 +251,8 @@ def _no_ids(name: str, values: Sequence[Any], kind: str = "") -> DataError:
     shown = ", ".join(repr(value)[:40] for value in values[:SHOWN])
     return DataError(
         "RK-154",
-        f"{name} holds {kind or shown}, which is no id; expected text, whole numbers (in a float only those that it "
-        "holds exactly, of 64 bits below 2^53) or UTF-8 bytes.",
+        f"{name} holds {kind or shown}, which cannot be an id; expected text, whole numbers (in a float only those "
+        "that it holds exactly, of 64 bits below 2^53) or UTF-8 bytes.",
         "Pass the ids as text.",
     )
 
@@ -284,7 +284,7 @@ def check_times(events: pd.DataFrame, table: str) -> str:
     """Which column orders the events, "timestamp" or "position".
 
     Raises:
-        DataError: RK-104 where there is neither, RK-156 where its values are no times (no numbers) or are missing.
+        DataError: RK-104 where there is neither, RK-156 where its values are missing, or not times (numbers).
     """
     when = "timestamp" if "timestamp" in events else "position"
     if when not in events:

@@ -59,7 +59,7 @@ class Evaluation:
                 if line.metric not in OF_ALL_LISTS:
                     row |= {f"{line.metric}@{k}_low": line.low, f"{line.metric}@{k}_high": line.high}
             rows.append(row | {"n_users": int(of_model["n_users"].iloc[0])})
-        if not rows:  # nobody of this kind was judged
+        if not rows:  # no shopper of this kind was judged
             return pd.DataFrame(columns=["model", f"ndcg@{k}", "n_users"])
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
@@ -119,7 +119,7 @@ def evaluate(
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care. Who has no
-            row there is asked without; RK-340 where nobody has one, RK-343 and RK-344 for what is no context.
+            row there is asked without; RK-340 where no shopper has one, RK-343 and RK-344 for what is no context.
         seed: draws the bootstrap.
     """
     cutoffs = checked_cutoffs(cutoffs)

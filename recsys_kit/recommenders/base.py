@@ -22,7 +22,7 @@ from recsys_kit.recommenders.ranges import Range, check_parameters
 from recsys_kit.threads import one_torch_thread
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
-NEVER_TOLD = object()  # of item vectors: not even that there are none
+NEVER_TOLD = object()  # of item vectors: not even that the shop has none
 BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
 TOP_K_CELLS = 2**21  # of these, ranked by NumPy; more are worth PyTorch, so many at once where scores are equal
 
@@ -225,7 +225,7 @@ class Recommender(ABC):
 
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
-                none, RK-156 times that are missing or none.
+                cannot be ids, RK-156 times that are missing or cannot be times.
             ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 `item_vectors` are no `Vectors`.
         """
         items = None if items is None else with_text_ids(items, "items", ["item_id"])
@@ -374,7 +374,7 @@ class Recommender(ABC):
             ParameterError: RK-311 texts for a model that understands none, RK-312 a wrong k, RK-313 none or too many of
                 users, histories and texts, or no list of ids per query, RK-340 a context of another length, RK-343 and
                 RK-344 as `check_context`.
-            DataError: RK-153 and RK-154 ids that are missing or none.
+            DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
             NotFittedError: RK-369 before `fit`.
         """
         check_k(k)

@@ -101,7 +101,7 @@ class Ensemble(Recommender):
 
     @property
     def reached(self) -> float:
-        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN where nobody came back."""
+        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN where no shopper came back."""
         return max(self.validation.values(), default=float("nan"))
 
     def _active(self) -> list[str]:

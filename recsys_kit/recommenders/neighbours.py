@@ -84,10 +84,10 @@ class ItemKNNBM25(_ItemNeighbours):
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         from implicit.nearest_neighbours import bm25_weight
 
-        bought = np.flatnonzero(self.item_counts > 0).astype(np.int32)  # products nobody had would lower the mean
-        documents = sparse.coo_matrix(matrix.T[bought])
+        known = np.flatnonzero(self.item_counts > 0).astype(np.int32)  # items without a shopper would lower the mean
+        documents = sparse.coo_matrix(matrix.T[known])
         weighted = bm25_weight(documents, self.k1, self.b)
-        entries = np.maximum(weighted.data, 0), (weighted.col, bought[weighted.row])
+        entries = np.maximum(weighted.data, 0), (weighted.col, known[weighted.row])
         return sparse.csr_array(entries, shape=matrix.shape)
 
 

@@ -102,7 +102,7 @@ class SequenceModel(Recommender):
         return last_vectors(self, self._member_histories(histories))
 
     def item_space(self) -> np.ndarray:
-        """`(N, D)` rows of E, zeros for what nobody bought: how alike two items are to this model."""
+        """`(N, D)` rows of E, zeros for items without an event: how alike two items are to this model."""
         space = np.zeros((len(self.item_ids), self.embedding_dim), np.float32)
         space[self.can_score] = self.item_matrix
         return space

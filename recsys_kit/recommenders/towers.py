@@ -25,7 +25,7 @@ EVENTS_LOOKED_AT = 50  # of a long history, drawn anew each time: while learning
 class TwoTowers(Recommender):
     """score(h, i) = u(h)' v_i: an item tower v_i = e_i + P c_i, a shopper tower u = p + MLP(p) over the history h.
 
-    e_i `(D,)` is the item's own embedding, 0 where nobody bought it, P `(C, D)` maps its content c_i `(C,)` if there
+    e_i `(D,)` is the item's own embedding, 0 without an event in train, P `(C, D)` maps its content c_i `(C,)` if there
     are item vectors, and p is the sum of w_j v_j over the history divided by the root of the sum of w_j^2. Each event
     of a shopper is predicted from the others by a softmax over the bought items, in large catalogues over some drawn.
     The epoch with the best log-loss on validation is kept; where its events are many, some drawn by `seed` judge.

@@ -44,7 +44,7 @@ def tune(
 
     Coordinate ascent from the model's own parameters: one option after the other, until a whole round changes nothing;
     no combination is fitted twice, and of the models the best so far is all that is kept. That takes some 15 to 40
-    fits. Where nobody of train took anything new in validation the parameters stay.
+    fits. Where no shopper of train took anything new in validation the parameters stay.
 
     Args:
         model: what to start from; it stays as it is.

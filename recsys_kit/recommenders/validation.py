@@ -63,7 +63,7 @@ class Validation:
         seed: int,
         seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> "Validation | None":
-        """At most `max_users` shoppers, drawn by `seed`; None where nobody came back for anything new.
+        """At most `max_users` shoppers, drawn by `seed`; None where no shopper came back for anything new.
 
         `seen` holds by user_id the items that are neither wanted nor listed (`Split.seen_items("valid", ...)`); without
         it these are the training histories.
@@ -143,7 +143,7 @@ def validation_ndcg(
     context: pd.DataFrame | None = None,
     seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
 ) -> dict[str, float]:
-    """The mean NDCG@k of fitted models on validation, by which one of them may be chosen; empty where nobody came back.
+    """The mean NDCG@k of fitted models on validation, by which one may be chosen; empty where no shopper came back.
 
     Args:
         models: fitted on the same train.

@@ -20,6 +20,11 @@ from filelock import SoftFileLock, Timeout, lock_descriptor
 from recsys_kit.errors import BusyError
 from recsys_kit.workbook.storage import writing
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 NAME = ".lock"
 INHERITED = "RECSYS_KIT_LOCK"  # in a kernel's environment: the descriptor that its command holds, or "pid" and its pid
 CAN_INHERIT = os.name == "posix"
@@ -100,11 +105,22 @@ def _alive(pid: str) -> bool:
         return False
 
 
+def _try_shared(descriptor: int) -> bool:
+    """As `lock_descriptor`, where the system can beside others who only look: two of them do not take turns."""
+    if fcntl is None:
+        return lock_descriptor(descriptor, blocking=False)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def is_held(folder: Path) -> bool:
     """Whether a command, or a kernel of it, works in the folder at this moment."""
     try:
         with (folder / NAME).open("rb") as file:
-            return not lock_descriptor(file.fileno(), blocking=False)
+            return not _try_shared(file.fileno())
     except OSError as problem:
         return problem.errno == errno.ENOSYS and (folder / f"{NAME}.soft").exists() and _alive(_holder(folder))
 

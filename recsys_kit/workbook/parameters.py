@@ -102,10 +102,19 @@ def _parameter(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Pa
     kind = ast.unparse(line.annotation).strip("'").replace(" ", "") if annotated else ""
     try:
         parameter = Parameter(name, kind, ast.literal_eval(line.value), meaning)
+        if not _finite(parameter.default):
+            raise ValueError("no number is that large")
         READ[kind_of(parameter).removeprefix("list").strip("[]") or "str"]
     except (ValueError, KeyError, AttributeError):
         raise _unreadable(path, name, ast.unparse(line)) from None
     return parameter
+
+
+def _finite(value: Any) -> bool:
+    """Whether every number is one: 1e400 is read as infinite."""
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _unreadable(path: Path, where: str, what: str) -> ParameterError:

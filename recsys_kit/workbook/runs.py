@@ -35,6 +35,7 @@ from recsys_kit.workbook.storage import (
     writing,
 )
 
+PLAIN = (str, int, float, bool, list, type(None))  # what a line of a parameters cell may hold
 PROFILES = ("quick", "full")
 LIBRARIES = (  # those whose version may change what a chapter writes
     "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "sentence-transformers",
@@ -363,8 +364,14 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
 
 
 def _notebook_variables() -> Mapping[str, Any]:
-    """The variables of the notebook that we are called from; none outside of one."""
+    """What may be parameters in the notebook that we are called from; nothing outside of one.
+
+    In a reader's own notebook the names may mean something else: of what is not declared with a type, as our parameters
+    are, only plain values count.
+    """
     from IPython import get_ipython
 
     shell = get_ipython()
-    return shell.user_ns if shell else {}
+    variables = shell.user_ns if shell else {}
+    declared = variables.get("__annotations__", {})
+    return {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}

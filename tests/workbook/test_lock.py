@@ -46,6 +46,14 @@ def test_a_notebook_opened_by_hand_does_not_write_meanwhile(tmp_path, holder):
     assert not (tmp_path / "results").exists()
 
 
+def test_who_only_looks_disturbs_nobody_else_who_does(tmp_path):
+    with lock.hold(tmp_path):
+        assert lock.is_held(tmp_path)
+    with (tmp_path / lock.NAME).open("rb") as other:
+        assert lock._try_shared(other.fileno())  # another `status` at this moment
+        assert not lock.is_held(tmp_path)
+
+
 def test_a_killed_holder_frees_the_lock(tmp_path, holder):
     holder.kill()  # not waited for: it stays a zombie
     with lock.hold(tmp_path):

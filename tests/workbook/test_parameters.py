@@ -74,8 +74,10 @@ def test_a_default_may_hold_whatever_python_reads(tmp_path, line, default):
 
 
 @pytest.mark.parametrize(
-    "line", ["k: int = 2 * 5  # ten", "k: int | None = None  # or not", "k: set[int] = []", "k: int ="]
-)
+    "line",
+    ["k: int = 2 * 5  # ten", "k: int | None = None  # or not", "k: set[int] = []", "k: int =", "k: float = 1e400",
+     "k: list[float] = [1.0, -1e400]"],
+)  # fmt: skip
 def test_a_line_that_is_no_plain_value_names_the_notebook_and_the_line(tmp_path, line):
     with pytest.raises(ParameterError, match=r"RK-305 parameter (k|line 1) in 01_made\.ipynb cannot be read"):
         read_parameters(notebook_with(tmp_path, line))
@@ -225,6 +227,7 @@ def test_every_number_among_the_parameters_has_a_range(chapter):
         ("04_evaluation", "models: list[str] = []", {"models": "item_knn"}, "RK-303 .*'item_knn'; expected list"),
         ("03_finetuning", "epochs: int = 2", {"epochs": math.nan}, "RK-303 .*is nan; expected int"),
         ("03_finetuning", "epochs: int = 2000", {}, "RK-307 .*from 1 to 1000"),
+        ("04_evaluation", "models: list[str] = []\nmodels = ('ease',)", {}, "RK-303 .*'ease'.*; expected list"),
     ],
 )
 def test_a_notebook_that_runs_without_our_command_checks_its_own_parameters(tmp_path, chapter, line, setting, words):
@@ -238,3 +241,16 @@ def test_a_notebook_that_runs_without_our_command_checks_its_own_parameters(tmp_
     nbformat.write(notebook, path)
     with pytest.raises(PapermillExecutionError, match=words):
         papermill.execute_notebook(path, tmp_path / "made.ipynb", parameters=setting, progress_bar=False)
+
+
+def test_a_readers_own_notebook_may_call_other_things_by_the_names_of_parameters(tmp_path):
+    """Each kernel costs seconds: one has all of them."""
+    path = tmp_path / "mine.ipynb"
+    mine = (
+        "from recsys_kit import EASE\nfrom recsys_kit.workbook.runs import open_run\n"
+        "models = {'mine': EASE()}\nshares = (1, 2)\nk = range(3)\nepochs = print\n"
+        f"run = open_run({str(tmp_path / 'run')!r}, chapter='04_evaluation', seed=7)"
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(mine)]), path)
+    papermill.execute_notebook(path, tmp_path / "made.ipynb", progress_bar=False, kernel_name="python3")
+    assert (tmp_path / "run" / "run.json").exists()
