@@ -383,7 +383,7 @@ def recommend(
         list[str] | None,
         typer.Option(
             metavar="ID,ID",
-            help="What the list leaves out. Default: what the shopper had.",
+            help="What the list leaves out. Default: the shopper's seen items, as in the evaluation.",
             rich_help_panel=FOR_A_SHOPPER,
         ),
     ] = None,

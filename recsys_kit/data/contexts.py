@@ -68,7 +68,7 @@ def context_of(context: Any, users: Any) -> pd.DataFrame:
 
 
 def in_utc(values: pd.Series) -> pd.Series:
-    """Times in UTC; RK-344 where one cannot be read."""
+    """Times in UTC, missing ones stay missing; RK-344 where one cannot be read."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
     read = read_times(values)

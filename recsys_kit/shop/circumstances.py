@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from recsys_kit.data.contexts import in_utc
 from recsys_kit.data.splitting import is_context
-from recsys_kit.data.times import read_times
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 
@@ -92,27 +92,12 @@ def frame_of(context: Mapping[str, Any] | pd.DataFrame, n_queries: int) -> pd.Da
     _once([str(name) for name in frame])
     frame = frame.rename(columns=lambda name: column_of(str(name)))
     if "timestamp" in frame:
-        frame["timestamp"] = _times(frame["timestamp"])
+        frame["timestamp"] = in_utc(frame["timestamp"])
     return frame
 
 
 def _is_scalar(value: Any) -> bool:
     return value is None or pd.api.types.is_scalar(value)
-
-
-def _times(values: pd.Series) -> pd.Series:
-    """Times in UTC; a missing one stays missing."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
-    read = read_times(values)
-    wrong = values[values.notna() & read.values.isna()]
-    if len(wrong) or read.ambiguous:
-        raise ParameterError(
-            "RK-344",
-            f"the timestamp of the context is {(wrong if len(wrong) else values).iloc[0]!r}; expected one time.",
-            "Write it as 2025-12-24T18:00, in UTC.",
-        )
-    return read.values
 
 
 def known_context(model: Recommender) -> dict[str, list[str]]:
