@@ -78,7 +78,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _after_fork() -> None:
-    """In a forked process only the thread that forked exists: nobody else is inside, and no pool would answer."""
+    """In a forked process only the thread that forked exists: no other thread is inside, and no pool would answer."""
     global _inside
     _inside = _Inside()
     if "torch" in sys.modules:

@@ -46,7 +46,8 @@ def compare(
         difference comes first.
 
     Raises:
-        ParameterError: RK-363 for a model that was not judged, RK-364 for such a metric, RK-365 for an unknown slice.
+        ParameterError: RK-363 for a model that was not evaluated, RK-364 for such a metric, RK-365 for an unknown
+            slice.
     """
     chosen = evaluation.per_user["model"].unique().tolist() if models is None else list(listed(models))
     check_judged(evaluation, ([] if against is None else [against]) + chosen, metric)

@@ -59,7 +59,7 @@ class Evaluation:
                 if line.metric not in OF_ALL_LISTS:
                     row |= {f"{line.metric}@{k}_low": line.low, f"{line.metric}@{k}_high": line.high}
             rows.append(row | {"n_users": int(of_model["n_users"].iloc[0])})
-        if not rows:  # no shopper of this kind was judged
+        if not rows:  # no shopper of this kind was evaluated
             return pd.DataFrame(columns=["model", f"ndcg@{k}", "n_users"])
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
@@ -160,10 +160,12 @@ def checked_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
 
 
 def check_judged(evaluation: Evaluation, models: Sequence[str], metric: str) -> None:
-    """Raises `ParameterError`: RK-363 for a model that was not judged, RK-364 for such a metric."""
-    judged = evaluation.per_user["model"].unique().tolist()
-    if unknown := [name for name in models if name not in judged]:
-        raise ParameterError("RK-363", f"there is no model {unknown[0]!r}; judged are {judged}.", "Pass one of these.")
+    """Raises `ParameterError`: RK-363 for a model that was not evaluated, RK-364 for such a metric."""
+    evaluated = evaluation.per_user["model"].unique().tolist()
+    if unknown := [name for name in models if name not in evaluated]:
+        raise ParameterError(
+            "RK-363", f"there is no model {unknown[0]!r}; evaluated are {evaluated}.", "Pass one of these."
+        )
     measured = [column for column in evaluation.per_user if "@" in column]
     if metric not in measured:
         raise ParameterError("RK-364", f"{metric!r} was not measured by shopper.", f"Pass one of {measured}.")
@@ -310,7 +312,7 @@ def _grouped(values: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
 def disagreements(evaluation: Evaluation, first: str, second: str, metric: str = "ndcg@10", n: int = 5) -> pd.DataFrame:
     """The n shoppers on whom two models differ most: user_id, both values, the difference, the largest first.
 
-    Raises `ParameterError`: RK-363 for a model that was not judged, RK-364 for such a metric.
+    Raises `ParameterError`: RK-363 for a model that was not evaluated, RK-364 for such a metric.
     """
     check_judged(evaluation, [first, second], metric)
     values = evaluation.per_user.pivot(index="user_id", columns="model", values=metric)

@@ -267,7 +267,7 @@ def pick_device(device: str = "") -> str:
         there = False
     if not there:
         raise ArtifactError("RK-205", f"device {device!r} is not there.", "Pass device='' to take what is.")
-    if kind.type == "cuda":  # cuDNN plans its attention anew for every shape of a batch: 50 to 100 ms each
+    if kind.type == "cuda":  # cuDNN plans its attention again for every shape of a batch: 50 to 100 ms each
         torch.backends.cuda.enable_cudnn_sdp(False)
     return str(kind)
 

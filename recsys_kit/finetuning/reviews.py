@@ -108,7 +108,7 @@ def as_labels(labels: Iterable[Any]) -> list[str]:
 
 
 def as_pairs(texts: Iterable[str], labels: Iterable[Any], what: str = "training") -> tuple[list[str], list[str]]:
-    """Texts and their labels; RK-377 where there are none, or not as many of one as of the other."""
+    """Texts and their labels; RK-377 where they are missing or their numbers differ."""
     texts, labels = as_texts(texts), as_labels(labels)
     if len(texts) != len(labels) or not texts:
         problem = f"{what} has {len(texts)} texts and {len(labels)} labels; expected as many of both, at least one."

@@ -75,8 +75,8 @@ class Validation:
         histories = model.encode(model.known_histories(users))
         if seen is not None:
             check_by_user(seen)
-            told = as_ids([user for user, _ in seen.items()], "user_id of seen")
-            lists = dict(zip(told, (items for _, items in seen.items()), strict=True))
+            ids = as_ids([user for user, _ in seen.items()], "user_id of seen")
+            lists = dict(zip(ids, (items for _, items in seen.items()), strict=True))
             histories = replace(histories, seen=model.encode([lists.get(user, []) for user in users]))
         had = histories.masked.matrix(len(model.item_ids)).tocoo()
         events = valid[valid["user_id"].isin(users)]

@@ -49,9 +49,9 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
             raise ParameterError(
                 "RK-343", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
             )
-    told = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
-    _once([name for name, _ in told])
-    return dict(told)
+    named = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
+    _once([name for name, _ in named])
+    return dict(named)
 
 
 def _once(names: Sequence[str]) -> None:
@@ -147,8 +147,8 @@ def context_notes(
         column for column in known if context is None or column not in context or bool(context[column].isna().any())
     ]
     if missing:
-        told = [_with_values(column, known[column]) for column in missing]
-        yield f"{name} uses the context and was not told {', '.join(told)}: what is missing says nothing."
+        without = ", ".join(_with_values(column, known[column]) for column in missing)
+        yield f"{name} uses the context, but this is missing: {without}. The list is made without it."
     for column, values in known.items():
         if values and context is not None and column in context:
             given = context[column].dropna().astype("str").drop_duplicates().tolist()
@@ -173,9 +173,9 @@ def in_words(context: pd.DataFrame | Mapping[str, Any] | None) -> str:
     if isinstance(context, pd.DataFrame):
         distinct = context.drop_duplicates()
         context = distinct.iloc[0].to_dict() if len(distinct) == 1 else None
-    told = {column_of(name): value for name, value in (context or {}).items() if not pd.isna(value)}
-    told = dict(sorted(told.items(), key=lambda pair: pair[0] != "timestamp"))
+    shown = {column_of(name): value for name, value in (context or {}).items() if not pd.isna(value)}
+    shown = dict(sorted(shown.items(), key=lambda pair: pair[0] != "timestamp"))
     return ", ".join(
         f"{pd.Timestamp(value):%Y-%m-%d %H:%M} UTC" if name == "timestamp" else f"{name.removeprefix(PREFIX)} {value}"
-        for name, value in told.items()
+        for name, value in shown.items()
     )

@@ -56,10 +56,10 @@ def strongest_kinds(events: pd.DataFrame) -> dict[str, dict[str, str]]:
     {'a': {'x': 'purchase'}}
     """
     kinds = kinds_of(events)
-    told = events[["user_id", "item_id"]].assign(kind=kinds, strength=kinds.map(STRENGTH))
-    told = told.sort_values("strength", kind="stable").drop_duplicates(["user_id", "item_id"], keep="last")
+    pairs = events[["user_id", "item_id"]].assign(kind=kinds, strength=kinds.map(STRENGTH))
+    pairs = pairs.sort_values("strength", kind="stable").drop_duplicates(["user_id", "item_id"], keep="last")
     return {
-        user: dict(zip(of_user["item_id"], of_user["kind"], strict=True)) for user, of_user in told.groupby("user_id")
+        user: dict(zip(of_user["item_id"], of_user["kind"], strict=True)) for user, of_user in pairs.groupby("user_id")
     }
 
 

@@ -71,7 +71,7 @@ def recommend(
         history: item ids, oldest first, of a shopper the run need not know.
         text: what a shopper says they want.
         seen: item ids to leave out, a list of them per query where several are asked. Unless given, as in the
-            evaluation: of a `user` all that they had, or where the run was evaluated with `seen_events` the products
+            evaluation: of a `user` their whole history, or where the run was evaluated with `seen_events` the products
             of these events; of a `history`, which does not say what happened to its products, the whole.
         candidates: ids of the only products that may be listed, such as those on promotion; all unless given.
         context: when and where the shopper asks, for models that use it: {"device": "phone", "timestamp":
@@ -94,8 +94,8 @@ def recommend(
         ArtifactError: RK-402 no run, RK-401 without chapter 04, RK-334 where that chapter found nothing to do.
         IntegrityError: RK-412 where a file of the run is not what was written.
 
-    Ids that the run does not know are left out, with a warning that names them. So is said what a model that uses the
-    context was not told.
+    Ids that the run does not know are left out, with a warning that names them. Another
+    warning names what a model that uses the context is missing.
     """
     asked = {"user": user, "history": history, "text": text, "seen": seen, "candidates": candidates}
     found = answer(run, **asked, context=context, model=model, k=k)

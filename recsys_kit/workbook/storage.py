@@ -108,7 +108,7 @@ def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
             save(new)
             for file in (file for file in new.rglob("*") if file.is_file()):
                 _flush(file)
-            if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made anew
+            if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made again
                 path.rename(Path(temporary) / "old")
             new.rename(path)
         flush_folder(path.parent)

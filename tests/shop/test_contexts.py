@@ -129,7 +129,7 @@ def test_the_circumstances_reach_a_member_of_an_ensemble(run, split, name):
     ]
     assert lists[0]["item_id"].tolist() != lists[1]["item_id"].tolist()
     (note,) = answer(run.folder, user=users[0], context={"device": "phone"}, model=name).notes
-    assert note.startswith(f"{name} uses the context and was not told daypart (")
+    assert note.startswith(f"{name} uses the context, but this is missing: daypart (")
 
 
 def test_what_is_hidden_from_the_models_is_refused(run):

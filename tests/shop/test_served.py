@@ -86,7 +86,7 @@ def test_a_model_that_uses_the_context_says_what_it_was_not_told(run, evaluated)
         return answer(run, user=user, **options).notes
 
     (missing,) = notes(model="context_aware")
-    assert "was not told device (laptop, phone, tablet), daypart (" in missing
+    assert "this is missing: device (laptop, phone, tablet), daypart (" in missing
     (missing,) = notes(model="context_aware", context=None)
     assert "timestamp" in missing
     whole = {"device": "phone", "daypart": "evening"}
