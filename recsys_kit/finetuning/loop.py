@@ -167,6 +167,7 @@ def fit_model(
     model.load_state_dict(state.best_weights)
     model.eval()
     state.remove()
+    accelerator.wait_for_everyone()  # no process returns before the main process has removed the checkpoint
     return state.history
 
 
