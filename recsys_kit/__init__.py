@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from recsys_kit.threads import limit_spinning
+from recsys_kit.core.threads import limit_spinning
 
 limit_spinning()  # before PyTorch is loaded
 
@@ -18,7 +18,7 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "split_interactions": "recsys_kit.data",
     "Dataset": "recsys_kit.data",
     "Split": "recsys_kit.data",
-    "Vectors": "recsys_kit.features.vectors",
+    "Vectors": "recsys_kit.core.vectors",
     "MODELS": "recsys_kit.recommenders",
     "Popularity": "recsys_kit.recommenders",
     "ItemKNN": "recsys_kit.recommenders",
@@ -54,7 +54,7 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "popular": "recsys_kit.shop",
     "promotions": "recsys_kit.shop",
     "shoppers_for": "recsys_kit.shop",
-    "open_run": "recsys_kit.workbook.runs",
+    "open_run": "recsys_kit.workbook.runner.runs",
 }
 __all__ = sorted(PUBLIC)
 

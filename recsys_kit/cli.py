@@ -78,7 +78,7 @@ def run(
     command goes on where it stopped.
     """
     from recsys_kit.data.sources import name_of, stem_of
-    from recsys_kit.workbook.parameters import list_chapters, plan_parameters, refuse_paths, select_chapters
+    from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, refuse_paths, select_chapters
 
     refuse_paths(settings or [])
     everything = list_chapters()
@@ -97,9 +97,11 @@ def run(
     given = [f"{name}={value}" for name, value in chosen.items() if value]
     parameters = plan_parameters(chapters, [*given, *(settings or [])])
 
-    from recsys_kit.workbook.execute import execute  # papermill and nbconvert: after the parameters have been refused
-    from recsys_kit.workbook.report import write_report
-    from recsys_kit.workbook.runs import check_folder, resolve, shared_name
+    from recsys_kit.workbook.report.page import write_report
+    from recsys_kit.workbook.runner.execute import (
+        execute,  # papermill and nbconvert: after the parameters have been refused
+    )
+    from recsys_kit.workbook.runner.runs import check_folder, resolve, shared_name
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
     folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
@@ -195,10 +197,10 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.manifest import read_manifest
-    from recsys_kit.workbook.parameters import list_chapters
-    from recsys_kit.workbook.reuse import forecast, last_end
-    from recsys_kit.workbook.runs import run_folder, shared_name
+    from recsys_kit.workbook.runner.manifest import read_manifest
+    from recsys_kit.workbook.runner.parameters import list_chapters
+    from recsys_kit.workbook.runner.reuse import forecast, last_end
+    from recsys_kit.workbook.runner.runs import run_folder, shared_name
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
@@ -239,7 +241,7 @@ def parameters(
 ) -> None:
     """The parameters of every chapter, from the notebooks' own cells."""
     if markdown:
-        from recsys_kit.workbook.parameters import list_chapters, markdown_table
+        from recsys_kit.workbook.runner.parameters import list_chapters, markdown_table
 
         print(markdown_table(list_chapters()))
     else:
@@ -252,7 +254,7 @@ def show_parameters() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.parameters import describe, list_chapters
+    from recsys_kit.workbook.runner.parameters import describe, list_chapters
 
     table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
     for row in describe(list_chapters()):
@@ -267,8 +269,8 @@ def show_results(folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.pages import interval, short
-    from recsys_kit.workbook.report import summary
+    from recsys_kit.workbook.report.page import summary
+    from recsys_kit.workbook.report.pages import interval, short
 
     found = summary(folder)
     console = Console(highlight=False, soft_wrap=True)
@@ -309,8 +311,8 @@ def report(
 
     The comparison is written into the folder of B, as compare.html.
     """
-    from recsys_kit.workbook.report import write_report
-    from recsys_kit.workbook.runs import run_folder
+    from recsys_kit.workbook.report.page import write_report
+    from recsys_kit.workbook.runner.runs import run_folder
 
     if compare and len(folders) != 2:
         raise ParameterError(
@@ -330,8 +332,8 @@ def show_comparison(before: Path, after: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.compare import sentences, terminal_tables, write_comparison
-    from recsys_kit.workbook.differences import compare
+    from recsys_kit.workbook.report.compare import sentences, terminal_tables, write_comparison
+    from recsys_kit.workbook.report.differences import compare
 
     found = compare(before, after)
     console = Console(highlight=False, soft_wrap=True)
@@ -353,8 +355,8 @@ def published(
     ],
 ) -> None:
     """Our leaderboard beside published numbers of the same protocol, as Markdown."""
-    from recsys_kit.evaluation.published import of_run
     from recsys_kit.shop.serving import visit
+    from recsys_kit.workbook.published import of_run
 
     print("\n\n".join(of_run(visit(folder)) for folder in folders))
 
@@ -592,7 +594,7 @@ def lab(
     options: Annotated[list[str] | None, typer.Argument(help="After `--`: passed on to JupyterLab.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks, with this Python as their kernel."""
-    from recsys_kit.workbook.runs import INLINE, project_root
+    from recsys_kit.workbook.runner.runs import INLINE, project_root
 
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}
     command = [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks"), *(options or [])]

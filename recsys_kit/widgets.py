@@ -17,11 +17,12 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.axes import Axes
 
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.describe import cold_counts, density
 from recsys_kit.data.splitting import split_interactions
 from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
-from recsys_kit.features.vectors import Vectors, nearest_items
+from recsys_kit.features.similarity import nearest_items
 from recsys_kit.finetuning.occlusion import word_shares
 from recsys_kit.plots import plot_leaderboard, plot_review, plot_split, shorten
 from recsys_kit.shop.circumstances import in_words, known_context

@@ -15,9 +15,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker; read by the l
         os.environ.setdefault(name, "1")
 os.environ.setdefault("PYTHONWARNINGS", "error::RuntimeWarning")  # for kernels; in pyproject.toml for the tests
 
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import Chapter, list_chapters, plan_parameters
-from recsys_kit.workbook.report import write_report
+from recsys_kit.workbook.report.page import write_report
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import Chapter, list_chapters, plan_parameters
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # a slow example is no failure
 hypothesis.settings.load_profile("shared machine")

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from recsys_kit import cli
-from recsys_kit.workbook import execute, parameters, runs
+from recsys_kit.workbook.runner import execute, parameters, runs
 from tests.conftest import ROOT
 from tests.workbook.test_execute import BROKEN
 

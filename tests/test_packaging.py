@@ -87,7 +87,7 @@ def test_another_python_reads_every_file_and_imports_what_needs_no_library(numbe
 import compileall, warnings
 from importlib import import_module
 warnings.simplefilter("error")
-for name in ("recsys_kit", "recsys_kit.errors", "recsys_kit.threads", "recsys_kit.workbook.signals"):
+for name in ("recsys_kit", "recsys_kit.errors", "recsys_kit.core.threads", "recsys_kit.workbook.runner.signals"):
     import_module(name)
 ok = all(compileall.compile_dir(folder, quiet=1, force=True) for folder in ("recsys_kit", "tests", "benchmarks"))
 raise SystemExit(not ok)

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from recsys_kit import plots
-from recsys_kit.workbook.parameters import list_chapters
+from recsys_kit.workbook.runner.parameters import list_chapters
 
 METRICS = pd.DataFrame(columns=["model", "slice", "metric", "k", "value", "low", "high", "n_users"])
 GROUPED = pd.DataFrame(columns=["model", "group", "value", "low", "high", "n_users"])

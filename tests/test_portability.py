@@ -25,7 +25,7 @@ for module, names in {
 OPENS = """
 from pathlib import Path
 from recsys_kit import open_run, recommend
-from recsys_kit.workbook.signals import Signals
+from recsys_kit.workbook.runner.signals import Signals
 run = open_run(sys.argv[1], chapter="04_evaluation", seed=7)
 run.write("results/protocol.json", {"k": 10})
 assert run.read("results/protocol.json") == {"k": 10}
@@ -57,8 +57,8 @@ import sys
 from pathlib import Path
 from recsys_kit.workbook import lock
 lock.CAN_INHERIT = False  # before the engine takes it: Windows hands no descriptor down
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters
 (outcome,) = execute(list_chapters(Path(sys.argv[2]))[:1], Path(sys.argv[1]), parameters={"01_preprocessing": {
     "source": sys.argv[2] + "/source.txt"}})
 print(outcome.status, outcome.failure)
@@ -114,6 +114,6 @@ def test_a_kernel_that_cannot_inherit_the_lock_knows_its_command_by_the_pid(tmp_
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
 def test_the_signals_that_stop_a_run_are_those_of_the_system():
-    from recsys_kit.workbook.signals import STOPS
+    from recsys_kit.workbook.runner.signals import STOPS
 
     assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} == set(STOPS)

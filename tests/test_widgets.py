@@ -12,7 +12,7 @@ from recsys_kit.evaluation.leaderboard import Evaluation
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, ContextAware
 from recsys_kit.shop import Showcase
-from tests.recommenders.planted import fitted, planted_shop
+from recsys_kit.testing.planted import fitted, planted_shop
 
 SHOP = planted_shop()
 

@@ -1,5 +1,7 @@
 """Chapter 1: raw files -> clean tables -> a split without leaks."""
 
+from recsys_kit.core.events import order_events
+from recsys_kit.core.ids import item_hash
 from recsys_kit.data.audit import audit_split
 from recsys_kit.data.checking import FileCheck, check_files
 from recsys_kit.data.cleaning import clean, clean_text, k_core, repeated_ratings, sample_users
@@ -14,7 +16,7 @@ from recsys_kit.data.describe import (
 )
 from recsys_kit.data.sources import DATASETS, load_dataset, name_of, source_files
 from recsys_kit.data.splitting import Split, assign_parts, read_split, split_at_random, split_interactions
-from recsys_kit.data.tables import Dataset, RawTables, item_hash, item_texts, order_events, review_texts
+from recsys_kit.data.tables import Dataset, RawTables, item_texts, review_texts
 from recsys_kit.data.validation import validate
 
 __all__ = [

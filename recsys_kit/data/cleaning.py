@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, item_hash, report_entry
+from recsys_kit.core.ids import item_hash
+from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, report_entry
 from recsys_kit.errors import ParameterError
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from recsys_kit.core.ids import item_hash
 from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.splitting import PARTS, Split
-from recsys_kit.data.tables import Dataset, item_hash, item_texts
+from recsys_kit.data.tables import Dataset, item_texts
 
 
 def density(interactions: pd.DataFrame) -> float:

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.contexts import is_context
+from recsys_kit.core.events import order_events
+from recsys_kit.core.ids import item_hash, listed, with_text_ids
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
-from recsys_kit.data.tables import item_hash, listed, order_events, with_text_ids
 from recsys_kit.errors import DataError, ParameterError
 
 METHODS = ("time", "leave_last_out", "stratified")
@@ -151,15 +153,6 @@ def kinds_of(events: Any) -> list[Any]:
     (['purchase'], [])
     """
     return [] if events is None else list(listed(events))
-
-
-def is_context(column: str) -> bool:
-    """Whether a column of the interactions says when or where, not who or what.
-
-    >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
-    ['timestamp', 'ctx_device']
-    """
-    return column == "timestamp" or str(column).startswith("ctx_")
 
 
 def _judged(part: str) -> str:

@@ -1,17 +1,12 @@
 """The contract of the four tables: their columns, their rules, and the orders and texts that every chapter shares."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from numbers import Integral, Number
 from typing import Any
-from uuid import UUID
 
-import numpy as np
 import pandas as pd
 
 from recsys_kit.data.times import EARLIEST
-from recsys_kit.errors import DataError
 
 RATINGS = (1.0, 5.0)
 HALF_STARS = (0.5, 5.0)
@@ -159,188 +154,8 @@ def report_entry(table: str, rule: str, action: str, rows: int, example: Any = "
 
 # -- ids, whatever they come as ----------------------------------------------------------------------------------------
 
-IDS = ("user_id", "item_id")
-EXACT = 2**53  # from here on a float of 64 bits has lost digits of a whole number; a shorter one earlier
-SHOWN = 5  # rows and values that an error names
-
-
-def as_ids(values: Any, name: str) -> pd.Series:
-    """Ids as text, whatever they come as; a column that is text already is handed through.
-
-    Whole numbers lose their `.0`, bytes are read as UTF-8, of categories the values count. A single id is a list of
-    one; a set, which has no order, is sorted as text.
-
-    Args:
-        values: a Series (its index stays), an array, any iterable, or one id.
-        name: what an error calls them.
-
-    Raises:
-        DataError: RK-153 where ids are missing, RK-154 where values cannot be ids: fractions, dates, lists, True.
-
-    >>> [as_ids(ids, "ids").tolist() for ids in ([7, 8], [7.0], "s1", {"b", "a"}, [b"x"], pd.Categorical(["y"]))]
-    [['7', '8'], ['7'], ['s1'], ['a', 'b'], ['x'], ['y']]
-    """
-    if not isinstance(values, pd.Series):
-        values = _series_of(values, name)
-    if values.hasnans:
-        rows = np.flatnonzero(values.isna())
-        raise DataError(
-            "RK-153",
-            f"{name} is missing in {len(rows):,} of {len(values):,} rows (the first: {rows[:SHOWN].tolist()}, counted "
-            "from 0); expected an id in each.",
-            "Leave these rows out or say who or what they are.",
-        )
-    if isinstance(values.dtype, pd.StringDtype) or (
-        values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) == "string"
-    ):
-        return values.astype("str")
-    try:
-        codes, different = pd.factorize(values)
-    except TypeError:  # lists and the like
-        raise _no_ids(name, values.tolist()) from None
-    kind = values.dtype if isinstance(values.dtype, np.dtype) else np.asarray(different).dtype  # of 16 bits first
-    exact = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else EXACT
-    texts = [_id_text(value, exact) for value in different.tolist()]
-    if None in texts:
-        raise _no_ids(name, [value for value, text in zip(different.tolist(), texts, strict=True) if text is None])
-    return pd.Series(pd.array(texts, dtype="str").take(codes), index=values.index, name=values.name)
-
-
-def _series_of(values: Any, name: str) -> pd.Series:
-    if isinstance(values, pd.DataFrame):
-        raise _no_ids(name, [values], "a table")
-    array = isinstance(values, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray))
-    values = values if array and np.ndim(values) == 1 else listed(values)
-    return pd.Series(values, dtype=None if len(values) else "str")
-
-
-def listed(values: Any) -> Sequence[Any]:
-    """Values one can count: a single one is a list of one, a set is sorted as text, an iterator is read.
-
-    >>> listed("s1"), listed({3, 1}), listed(iter("ab"))
-    (['s1'], [1, 3], ['a', 'b'])
-    """
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        return [values]
-    if isinstance(values, np.ndarray) and not values.ndim:
-        return [values.item()]
-    if isinstance(values, (set, frozenset)):
-        return sorted(values, key=str)
-    return values if isinstance(values, (list, tuple)) else list(values)
-
-
-def _id_text(value: Any, exact: int) -> str | None:
-    """One id as text; None where it cannot be one, such as a float from `exact` on, which may be another id."""
-    if isinstance(value, (str, UUID)):
-        return str(value)
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, Number) or isinstance(value, complex):
-        return None
-    if isinstance(value, Integral):
-        return str(int(value))
-    if isinstance(value, np.floating):
-        exact = min(exact, 2 ** (np.finfo(type(value)).nmant + 1))
-    return str(int(value)) if abs(value) < exact and value == int(value) else None
-
-
-def _no_ids(name: str, values: Sequence[Any], kind: str = "") -> DataError:
-    shown = ", ".join(repr(value)[:40] for value in values[:SHOWN])
-    return DataError(
-        "RK-154",
-        f"{name} holds {kind or shown}, which cannot be an id; expected text, whole numbers (in a float only those "
-        "that it holds exactly, of 64 bits below 2^53) or UTF-8 bytes.",
-        "Pass the ids as text.",
-    )
-
-
-def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS) -> pd.DataFrame:
-    """The frame with its id columns as text; the very frame where they are. Raises as `as_ids`, RK-104 without them."""
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError("RK-104", f"{table} is a {type(frame).__name__}; expected a table.", "Pass a pandas DataFrame.")
-    fixed = {}
-    for column in columns:
-        if column not in frame:
-            raise missing_column(table, column, frame)
-        ids = as_ids(frame[column], f"{column} of {table}")
-        if frame[column].dtype != ids.dtype:
-            fixed[column] = ids
-    return frame.assign(**fixed) if fixed else frame
-
-
-def missing_column(table: str, column: str, frame: pd.DataFrame) -> DataError:
-    """The error (RK-104) that a table lacks a column."""
-    return DataError(
-        "RK-104",
-        f"{table} is missing column {column!r}; found {sorted(map(str, frame))}.",
-        f"Rename yours: {table}.rename(columns={{<its name>: {column.split()[0]!r}}}).",
-    )
-
-
-def check_times(events: pd.DataFrame, table: str) -> str:
-    """Which column orders the events, "timestamp" or "position".
-
-    Raises:
-        DataError: RK-104 where there is neither, RK-156 where its values are missing, or not times (numbers).
-    """
-    when = "timestamp" if "timestamp" in events else "position"
-    if when not in events:
-        raise missing_column(table, "timestamp or position", events)
-    values = events[when]
-    is_time = pd.api.types.is_datetime64_any_dtype if when == "timestamp" else pd.api.types.is_numeric_dtype
-    expected, fix = {
-        "timestamp": ("times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."),
-        "position": ("numbers", f"Number the events: {table}.groupby('user_id').cumcount()."),
-    }[when]
-    if len(events) and not is_time(values.dtype):
-        example = repr(values.iloc[0])[:40]
-        raise DataError("RK-156", f"{when} of {table} is {values.dtype} such as {example}; expected {expected}.", fix)
-    if values.hasnans:
-        raise DataError(
-            "RK-156",
-            f"{when} of {table} is missing in {values.isna().sum():,} of {len(values):,} rows; expected {expected}.",
-            "Leave these rows out.",
-        )
-    return when
-
 
 # -- orders and texts that every chapter shares ------------------------------------------------------------------------
-
-
-def item_hash(item_ids: Iterable[str]) -> np.ndarray:
-    """`(N,)` uint64, a fixed number for each id: ties broken by it favour neither row order nor the alphabet.
-
-    >>> item_hash(["007", "7"])
-    array([13655456112802015817,  9407870976149377255], dtype=uint64)
-    """
-    digests = [blake2b(str(item).encode(), digest_size=8).digest() for item in item_ids]
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
-
-
-def order_events(interactions: pd.DataFrame, table: str = "interactions") -> pd.DataFrame:
-    """A copy in canonical order: by shopper, then time (or position), ties by a hash of the item, then of the row.
-
-    So the order of the rows given does not matter. Ids become text. Raises as `with_text_ids` and `check_times`; an
-    error calls the frame `table`.
-
-    >>> events = pd.DataFrame({"user_id": ["b", "a", "a"], "item_id": ["x", "y", "z"], "position": [1, 2, 1]})
-    >>> order_events(events)["item_id"].tolist()
-    ['z', 'y', 'x']
-    """
-    interactions, when = with_text_ids(interactions, table), check_times(interactions, table)
-    users, times = (pd.factorize(interactions[column], sort=True)[0] for column in ("user_id", when))
-    order = np.lexsort((times, users))
-    equal = (np.diff(users[order]) == 0) & (np.diff(times[order]) == 0)
-    if equal.any():
-        tied = np.r_[equal, False] | np.r_[False, equal]
-        rows = interactions.iloc[order[tied]]
-        codes, items = pd.factorize(rows["item_id"])
-        hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy(), item_hash(items)[codes]
-        order[tied] = order[tied][np.lexsort((*hashes, times[order[tied]], users[order[tied]]))]
-    return interactions.iloc[order].reset_index(drop=True)
 
 
 def _joined(frame: pd.DataFrame, key: str, columns: Iterable[str], separator: str) -> pd.Series:

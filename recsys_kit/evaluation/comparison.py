@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import listed
+from recsys_kit.core.ids import listed
 from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation.judging import max_novelty
 from recsys_kit.evaluation.leaderboard import BASELINE, Evaluation, check_judged, shopper_slices

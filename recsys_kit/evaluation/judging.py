@@ -8,9 +8,9 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit import metrics
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.splitting import Split, kinds_of
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender, check_models
 
 OF_ALL_LISTS = ("coverage", "gini", "popularity_lift")

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from recsys_kit.data.contexts import context_of
+from recsys_kit.core.contexts import context_of
+from recsys_kit.core.ids import as_ids, listed, with_text_ids
+from recsys_kit.core.ranking import check_k
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.splitting import Split
-from recsys_kit.data.tables import as_ids, listed, with_text_ids
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation.judging import (
     OF_ALL_LISTS,
@@ -21,9 +23,8 @@ from recsys_kit.evaluation.judging import (
     bins_of,
     set_task,
 )
-from recsys_kit.features.vectors import Vectors
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender, check_k, text_ids_of
+from recsys_kit.recommenders.base import Recommender, text_ids_of
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit import metrics
-from recsys_kit.data.contexts import context_of
+from recsys_kit.core.contexts import context_of
+from recsys_kit.core.ranking import BLOCK_CELLS, top_k
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation.judging import Task, set_task
 from recsys_kit.evaluation.leaderboard import CUTOFFS, LONG_COLUMNS, checked_cutoffs
 from recsys_kit.intervals import bootstrap_means
-from recsys_kit.recommenders.base import BLOCK_CELLS, Recommender, top_k
-from recsys_kit.recommenders.validation import score, visible
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.holdout import score, visible
 
 
 def evaluate_sampled(

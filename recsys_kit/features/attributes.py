@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.vectors import Vectors
 
 
 def has_attributes(items: pd.DataFrame | None) -> bool:

@@ -253,37 +253,3 @@ def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[lis
         return []
     rows = tokenizer(list(texts), truncation=True, max_length=max_length, verbose=False)["input_ids"]
     return [row or [tokenizer.pad_token_id] for row in rows]
-
-
-def pick_device(device: str = "") -> str:
-    """`device` as given; else "cuda" where there is a GPU, else "cpu". RK-205 where the one asked for is not there."""
-    import torch
-
-    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    try:
-        kind = torch.device(device or ("cuda" if n_gpus else "cpu"))
-        there = (kind.index or 0) < n_gpus if kind.type == "cuda" else torch.empty(0, device=kind) is not None
-    except (RuntimeError, AssertionError, NotImplementedError):  # no such name, or not in this build of torch
-        there = False
-    if not there:
-        raise ArtifactError("RK-205", f"device {device!r} is not there.", "Pass device='' to take what is.")
-    if kind.type == "cuda":  # cuDNN plans its attention again for every shape of a batch: 50 to 100 ms each
-        torch.backends.cuda.enable_cudnn_sdp(False)
-    return str(kind)
-
-
-def pick_dtype(device: str) -> str:
-    """ "bfloat16" where the processor computes in it (half the time of float32 on AVX-512 and AMX), else "float32".
-
-    Vectors and trained networks differ a little between the two: the same seed gives the same bytes on one kind of
-    processor, not on all. `Vectors.how` and results/text_features.json record the choice.
-
-    >>> pick_dtype("cpu") in ("bfloat16", "float32")
-    True
-    """
-    import torch
-
-    if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    able = torch.cpu.get_capabilities()
-    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"

@@ -17,18 +17,13 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from recsys_kit.core.hardware import pick_device, pick_dtype
+from recsys_kit.core.vectors import Encoder, Vectors
 from recsys_kit.errors import ArtifactError, DataError
 from recsys_kit.features.batches import fixed_shape_batches
 from recsys_kit.features.cache import VectorCache
-from recsys_kit.features.pretrained import (
-    DEFAULT_MODEL,
-    files_of,
-    find_model,
-    load_sentence_model,
-    pick_device,
-    pick_dtype,
-)
-from recsys_kit.features.vectors import Encoder, Vectors, nearest_items, nearest_neighbour_accuracy
+from recsys_kit.features.pretrained import DEFAULT_MODEL, files_of, find_model, load_sentence_model
+from recsys_kit.features.similarity import nearest_items, nearest_neighbour_accuracy
 from recsys_kit.features.words import CHARACTERS, WORDS, analyzer_of, words_and_characters
 
 __all__ = [

@@ -21,6 +21,7 @@ from transformers import AutoModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.data.splitting import PARTS
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape, rounded_length
@@ -31,14 +32,12 @@ from recsys_kit.features.pretrained import (
     how_texts_are_read,
     load_pretrained,
     load_tokenizer,
-    pick_device,
-    pick_dtype,
     quiet,
     token_ids,
 )
 from recsys_kit.features.text import fit_tfidf
-from recsys_kit.finetuning.loop import TrainingPlan, fit_model
 from recsys_kit.finetuning.scores import confusion_counts, macro_f1
+from recsys_kit.training.loop import TrainingPlan, fit_model
 
 MAX_CLASSES = 100  # more different labels than this are no classes
 HEAD_FILE = "head.safetensors"

@@ -2,7 +2,7 @@
 
 from recsys_kit.recommenders.base import MODELS, Recommender, load
 from recsys_kit.recommenders.content import Attributes, Content
-from recsys_kit.recommenders.context import ContextAware
+from recsys_kit.recommenders.ensembles.hybrid import Hybrid, ReciprocalRankFusion, Switching, refit_all
 from recsys_kit.recommenders.factorization import ALS, BPR
 from recsys_kit.recommenders.formulas import (
     FormulaCollaborative,
@@ -11,17 +11,17 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
-from recsys_kit.recommenders.hybrid import Hybrid, ReciprocalRankFusion, Switching, refit_all
+from recsys_kit.recommenders.holdout import validation_ndcg
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
+from recsys_kit.recommenders.rerankers.context import ContextAware
+from recsys_kit.recommenders.rerankers.stack import Stack
 from recsys_kit.recommenders.rules import AssociationRules
 from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSequence
-from recsys_kit.recommenders.stacking import Stack
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
 from recsys_kit.recommenders.tuning import tune
-from recsys_kit.recommenders.validation import validation_ndcg
 
 __all__ = [
     "ALS",

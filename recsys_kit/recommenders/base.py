@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,113 +14,18 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from tqdm.auto import tqdm
 
-from recsys_kit.data.contexts import check_context, in_utc
-from recsys_kit.data.tables import as_ids, item_hash, listed, order_events, with_text_ids
+from recsys_kit.core import ranking
+from recsys_kit.core.contexts import check_context, in_utc
+from recsys_kit.core.events import order_events
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.ids import as_ids, item_hash, listed, with_text_ids
+from recsys_kit.core.ranges import Range, check_parameters
+from recsys_kit.core.ranking import check_k, top_k
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.ranges import Range, check_parameters
-from recsys_kit.threads import one_torch_thread
 
 MODELS: dict[str, type["Recommender"]] = {}  # every model registers itself by its `name`
 NEVER_TOLD = object()  # of item vectors: not even that the shop has none
-BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
-TOP_K_CELLS = 2**21  # of these, ranked by NumPy; more are worth PyTorch, so many at once where scores are equal
-
-
-@dataclass(frozen=True)
-class Histories:
-    """What B shoppers had, as item indices, oldest first: history b is `items[starts[b]:starts[b + 1]]`."""
-
-    items: np.ndarray
-    starts: np.ndarray
-    seen: "Histories | None" = None
-    """What is left out of the lists; None: the histories."""
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column, in a `(B, N)` array, of each event."""
-        return np.repeat(np.arange(len(self)), np.diff(self.starts)), self.items
-
-    @property
-    def masked(self) -> "Histories":
-        """What is left out of the lists of these shoppers."""
-        return self if self.seen is None else self.seen
-
-    def block(self, start: int, stop: int) -> "Histories":
-        """The histories `start` to `stop`."""
-        starts, seen = self.starts[start : stop + 1], None if self.seen is None else self.seen.block(start, stop)
-        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0], seen)
-
-    def matrix(self, n_items: int, decay: float = 0.0) -> sparse.csr_array:
-        """`(B, N)` weights: an item that is `back` events from the end of its history weighs (1 + back)^-decay.
-
-        An item that was had repeatedly weighs as its latest event.
-        """
-        rows = self.cells[0]
-        back = self.starts[1:][rows] - np.arange(len(self.items)) - 1
-        latest = ~pd.DataFrame({"row": rows, "item": self.items}).duplicated(keep="last").to_numpy()
-        weights = (1.0 + back[latest]) ** -decay
-        return sparse.csr_array(
-            (weights.astype(np.float32), (rows[latest], self.items[latest])), shape=(len(self), n_items)
-        )
-
-
-def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """The columns of the k best scores of each row, best first; -1 where the scores end (`-inf`).
-
-    Equal scores are won by the lower column. `scores` is `(B, N)` float32 without NaN; the result `(B, min(k, N))`.
-
-    >>> top_k(np.array([[0.0, 2.0, 2.0, -np.inf]], dtype=np.float32), k=4)
-    array([[ 1,  2,  0, -1]])
-    """
-    scores, k = np.ascontiguousarray(scores, np.float32), min(k, scores.shape[1])
-    best = np.full((len(scores), k), -1, np.int64)
-    many = scores.size > TOP_K_CELLS and k > 0  # for a few rows PyTorch is not worth the second that loading it takes
-    unsure = _fill_untied(best, scores) if many else np.arange(len(scores))
-    size = max(1, TOP_K_CELLS // max(1, scores.shape[1]))
-    for start in range(0, len(unsure) if k else 0, size):
-        rows = unsure[start : start + size]
-        best[rows] = _best_of(scores[rows], k, many)
-    return best
-
-
-@one_torch_thread()
-def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Fill in the rows whose k-th score no further one equals; the numbers of the others."""
-    import torch
-
-    k = best.shape[1]
-    values, columns = (found.numpy() for found in torch.topk(torch.from_numpy(scores), min(k + 1, scores.shape[1])))
-    order = np.lexsort((columns[:, :k], -values[:, :k]))
-    shown = np.take_along_axis(values, order, axis=1) > -np.inf
-    best[:] = np.where(shown, np.take_along_axis(columns, order, axis=1), -1)
-    tied = (values[:, k - 1] == values[:, -1]) & (values[:, -1] > -np.inf)
-    return np.flatnonzero(tied & (values.shape[1] > k))
-
-
-def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
-    """As `top_k`, by whole numbers that no two columns share: the bits of a score, then the column."""
-    bits = (scores + np.float32(0)).view(np.int32)  # + 0: -0.0 becomes 0.0
-    rising = bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the scores, negative ones as well
-    keys = (~rising << 32) | np.arange(scores.shape[1])
-    if many:
-        import torch
-
-        with one_torch_thread():
-            first = torch.topk(torch.from_numpy(keys), k, largest=False).values.numpy()
-    else:
-        first = np.sort(np.partition(keys, k - 1)[:, :k])
-    columns = first & 0xFFFFFFFF
-    return np.where(np.take_along_axis(scores, columns, axis=1) > -np.inf, columns, -1)
-
-
-def check_k(k: Any) -> None:
-    """Raises `ParameterError` (RK-312) where `k` is no length of a list."""
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ParameterError("RK-312", f"k is {k!r}; expected a whole number from 1.", "Pass k=10.")
 
 
 def check_models(models: Any) -> None:
@@ -406,7 +311,7 @@ class Recommender(ABC):
         if candidates is not None:
             barred = ~self._item_index.isin(as_ids(candidates, "candidates"))
         frames = []
-        size = max(1, BLOCK_CELLS // len(self.item_ids))
+        size = max(1, ranking.BLOCK_CELLS // len(self.item_ids))
         for start in tqdm(
             range(0, max(len(queries), 1), size), desc=self.name, disable=not progress or size >= len(queries)
         ):

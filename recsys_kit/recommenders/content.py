@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.attributes import attribute_vectors
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.recommenders.base import Recommender
 
 
 @dataclass

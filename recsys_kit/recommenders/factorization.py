@@ -9,9 +9,10 @@ import pandas as pd
 from scipy import sparse
 from scipy.special import expit
 
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.threads import one_blas_thread
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix
-from recsys_kit.threads import one_blas_thread
 
 
 @dataclass

@@ -28,11 +28,12 @@ import pandas as pd
 from scipy import sparse
 from tqdm.auto import tqdm
 
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.threads import one_torch_thread
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import reduced, unit_rows
 from recsys_kit.recommenders.interactions import interaction_matrix
-from recsys_kit.threads import one_torch_thread
 
 if TYPE_CHECKING:  # torch takes a second to load: only when a formula is fitted or asked
     from torch import Tensor

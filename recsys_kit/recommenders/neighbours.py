@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.core.histories import Histories
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_kit.data.tables import as_ids
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.ids import as_ids
+from recsys_kit.core.ranges import Range
+from recsys_kit.core.ranking import check_k
 from recsys_kit.errors import ParameterError
-from recsys_kit.recommenders.base import Histories, Recommender, check_k
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix
-from recsys_kit.recommenders.ranges import Range
 
 MEASURES = ("support", "confidence", "lift")
 

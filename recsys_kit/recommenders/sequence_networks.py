@@ -11,11 +11,11 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from tqdm.auto import tqdm
 
+from recsys_kit.core.hardware import pick_device, pick_dtype
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.errors import DataError
-from recsys_kit.features.pretrained import pick_device, pick_dtype
-from recsys_kit.recommenders.base import Histories
-from recsys_kit.recommenders.validation import Validation
-from recsys_kit.threads import one_torch_thread
+from recsys_kit.recommenders.holdout import Validation
 
 if TYPE_CHECKING:
     from recsys_kit.recommenders.sequential import SequenceModel

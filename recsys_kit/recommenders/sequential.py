@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.features.attributes import attribute_incidence, has_attributes
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Histories, Recommender
-from recsys_kit.recommenders.validation import Validation
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.holdout import Validation
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.threads import one_torch_thread
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import reduced
-from recsys_kit.threads import one_torch_thread
 
 if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitted
     from torch import Tensor

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recsys_kit.recommenders.base import Histories, Recommender
+from recsys_kit.core.histories import Histories
+from recsys_kit.recommenders.base import Recommender
 
 
 def transition_counts(histories: Histories, n_items: int, window: int, decay: float) -> sparse.csr_array:

@@ -10,9 +10,9 @@ import pandas as pd
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.factorization import ALS
+from recsys_kit.recommenders.holdout import MAX_USERS, Validation
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
-from recsys_kit.recommenders.validation import MAX_USERS, Validation
 
 DECAYS = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
 OPTIONS: dict[type[Recommender], Mapping[str, Sequence[Any]]] = {  # what is worth trying, by model

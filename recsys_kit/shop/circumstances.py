@@ -5,8 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.contexts import in_utc
-from recsys_kit.data.splitting import is_context
+from recsys_kit.core.contexts import in_utc, is_context
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 

@@ -7,8 +7,8 @@ import pandas as pd
 from recsys_kit.errors import ParameterError
 from recsys_kit.shop.serving import RunModels, visit
 from recsys_kit.shop.showcase import check_model, shelf
-from recsys_kit.workbook.runs import Run
-from recsys_kit.workbook.storage import write_whole
+from recsys_kit.workbook.runner.runs import Run
+from recsys_kit.workbook.runner.storage import write_whole
 
 # What a spreadsheet may take for a formula when a text starts with it; it reads full-width signs as well.
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")

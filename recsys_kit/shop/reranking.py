@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit import metrics
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.vectors import Vectors
 
 
 def rerank_mmr(candidates: pd.DataFrame, vectors: Vectors, *, diversity: float, k: int = 10) -> pd.DataFrame:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from recsys_kit.data.tables import order_events
+from recsys_kit.core.events import order_events
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender, class_of, load, understands_text
 from recsys_kit.recommenders.content import Content
 from recsys_kit.shop.circumstances import (
@@ -28,7 +28,7 @@ from recsys_kit.shop.circumstances import (
 )
 from recsys_kit.shop.events import strongest_kinds
 from recsys_kit.shop.showcase import Showcase, check_model
-from recsys_kit.workbook.runs import Run, run_folder
+from recsys_kit.workbook.runner.runs import Run, run_folder
 
 NAMED = 5  # unknown ids that a note names
 READINGS = ("words", "meaning", "ensemble")  # how a model reads a text

@@ -13,10 +13,11 @@ from warnings import warn
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import item_hash
+from recsys_kit.core.ids import item_hash
+from recsys_kit.core.ranking import check_k
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.vectors import Vectors
-from recsys_kit.recommenders.base import Recommender, check_k
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Content
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
@@ -26,7 +27,7 @@ from recsys_kit.shop.events import VERBS, common_verb, strongest_kinds
 from recsys_kit.shop.explanations import shared_words
 from recsys_kit.shop.serving import Note, RunModels, as_list, named, read_columns, recommend, unread, visit
 from recsys_kit.shop.showcase import shelf, titles_of
-from recsys_kit.workbook.runs import Run
+from recsys_kit.workbook.runner.runs import Run
 
 BOTH = 2  # one shopper of both products may be chance
 ALIKE = 3  # so many products of a shopper speak for a new one: found more of its buyers than the mean of a history

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_kit.workbook.report import write_report
+from recsys_kit.workbook.report.page import write_report
 from tests.browser.test_lab import CHROMIUM, QUIET, sync_api
 from tests.workbook.test_report import folder  # noqa: F401  the run whose every word is hostile
 

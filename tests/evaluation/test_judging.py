@@ -217,7 +217,7 @@ def test_a_model_without_a_list_for_a_shopper_scores_0_there_and_keeps_the_denom
 
 
 def test_neither_the_order_of_rows_nor_the_size_of_blocks_matters(evaluation, monkeypatch):
-    monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", 7 * N_ITEMS)
+    monkeypatch.setattr("recsys_kit.core.ranking.BLOCK_CELLS", 7 * N_ITEMS)
     frames = [frame.sample(frac=1, random_state=3).reset_index(drop=True) for frame in SPLIT.parts.values()]
     again = judged(Split(*frames))
     pd.testing.assert_frame_equal(again.per_user, evaluation.per_user)

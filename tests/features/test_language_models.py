@@ -24,6 +24,7 @@ from transformers import (
     T5Model,
 )
 
+from recsys_kit.core.hardware import pick_device
 from recsys_kit.errors import ArtifactError
 from recsys_kit.features.batches import rounded_length
 from recsys_kit.features.pretrained import (
@@ -31,7 +32,6 @@ from recsys_kit.features.pretrained import (
     fit_tokenizer,
     load_pretrained,
     load_tokenizer,
-    pick_device,
     token_ids,
     usable_positions,
 )

@@ -10,8 +10,8 @@ import pytest
 from recsys_kit.errors import ArtifactError, DataError
 from recsys_kit.features import text as text_module
 from recsys_kit.features.pretrained import find_model, load_pretrained
+from recsys_kit.features.similarity import nearest_items, nearest_neighbour_accuracy, shared_weight
 from recsys_kit.features.text import LanguageModel, TfidfEncoder, Vectors, fit_tfidf, has_words, load_encoder
-from recsys_kit.features.vectors import nearest_items, nearest_neighbour_accuracy, shared_weight
 from recsys_kit.features.words import words_and_characters
 
 TEXTS = pd.Series(

@@ -6,8 +6,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters, plan_parameters
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
 from tests.conftest import CELL_TIMEOUT_S
 from tests.notebooks.test_any_data import as_chapter_01_leaves_it
 

@@ -28,7 +28,6 @@ from transformers import (
 from recsys_kit.errors import ArtifactError, DataError, ParameterError
 from recsys_kit.features.pretrained import find_model
 from recsys_kit.finetuning import reviews, scores
-from recsys_kit.finetuning.loop import TrainingPlan
 from recsys_kit.finetuning.occlusion import word_shares
 from recsys_kit.finetuning.reviews import (
     LengthGroupedBySeed,
@@ -44,6 +43,7 @@ from recsys_kit.finetuning.reviews import (
     labels_of,
     names_its_label,
 )
+from recsys_kit.training.loop import TrainingPlan
 
 GOOD = ("I love this mug", "a wonderful lamp", "perfect, thank you", "the best gift ever")
 BAD = ("it broke at once", "a terrible lamp", "I want a refund", "the worst gift ever")

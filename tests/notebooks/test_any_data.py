@@ -12,9 +12,9 @@ import pytest
 import recsys_kit
 from recsys_kit import data
 from recsys_kit.recommenders import load
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters, plan_parameters
-from recsys_kit.workbook.runs import open_run
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
+from recsys_kit.workbook.runner.runs import open_run
 from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow
@@ -223,7 +223,7 @@ def test_a_till_recommends_by_titles_and_answers_a_sentence(till):
 
 
 def test_the_cap_of_products_is_printed_and_holds_for_the_language_model_alone(till):
-    from recsys_kit.features.vectors import Vectors
+    from recsys_kit.core.vectors import Vectors
 
     assert "20 of 24 products are read" in till.text("02")
     sizes = {name: len(Vectors.load(till.folder / f"features/items_{name}").ids) for name in ("tfidf", "minilm")}

@@ -6,8 +6,8 @@ from dataclasses import replace
 import nbformat
 import pytest
 
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters
 from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters, plan_parameters
-from recsys_kit.workbook.runs import open_run
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
+from recsys_kit.workbook.runner.runs import open_run
 from tests.conftest import CELL_TIMEOUT_S
 from tests.notebooks.test_any_data import Made
 

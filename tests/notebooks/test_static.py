@@ -9,8 +9,8 @@ import pytest
 from nbconvert import ScriptExporter
 
 from recsys_kit.workbook.exercises import KEYS
-from recsys_kit.workbook.parameters import kind_of, list_chapters
-from recsys_kit.workbook.runs import maker_of, project_root
+from recsys_kit.workbook.runner.parameters import kind_of, list_chapters
+from recsys_kit.workbook.runner.runs import maker_of, project_root
 
 CHAPTERS = list_chapters()
 FIRST_PARAMETERS = ["run_dir", "seed", "profile"]

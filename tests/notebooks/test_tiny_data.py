@@ -6,9 +6,9 @@ import nbformat
 import pandas as pd
 import pytest
 
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters, plan_parameters
-from recsys_kit.workbook.report import write_report
+from recsys_kit.workbook.report.page import write_report
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
 from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow

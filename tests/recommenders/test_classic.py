@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy import sparse
 
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders import (
     ALS,
     BPR,
@@ -29,7 +29,7 @@ from recsys_kit.recommenders import (
     towers,
 )
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
-from tests.recommenders.planted import planted_shop
+from recsys_kit.testing.planted import planted_shop
 
 SHOP = planted_shop()
 

@@ -8,7 +8,7 @@ from recsys_kit import evaluate
 from recsys_kit.data import Split
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.recommenders import ContextAware, Popularity, validation_ndcg
-from tests.recommenders.planted import planted_shop
+from recsys_kit.testing.planted import planted_shop
 
 SHOP = planted_shop()
 USERS = list(SHOP.withheld)[:4]

@@ -10,9 +10,9 @@ from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import MODELS, load
 from recsys_kit.recommenders.base import understands_text
-from recsys_kit.recommenders.hybrid import Ensemble
-from recsys_kit.recommenders.validation import uses_context
-from tests.recommenders.planted import ITEMS_EACH, fitted, fitted_once, planted_shop, unfitted
+from recsys_kit.recommenders.ensembles.hybrid import Ensemble
+from recsys_kit.recommenders.holdout import uses_context
+from recsys_kit.testing.planted import ITEMS_EACH, fitted, fitted_once, planted_shop, unfitted
 
 pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
 SHOP = planted_shop()
@@ -68,7 +68,7 @@ def test_one_shopper_alone_gets_the_list_of_the_batch(model):
 
 def test_the_block_size_does_not_matter(model, monkeypatch):
     whole = model.recommend(list(SHOP.withheld), k=5)
-    monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", 7 * len(model.item_ids))
+    monkeypatch.setattr("recsys_kit.core.ranking.BLOCK_CELLS", 7 * len(model.item_ids))
     pd.testing.assert_frame_equal(
         whole.drop(columns="score"), model.recommend(list(SHOP.withheld), k=5).drop(columns="score")
     )
@@ -121,7 +121,7 @@ def test_a_context_is_used_or_changes_nothing(model, monkeypatch):
     assert asked.equals(plain) != uses_context(model)
     alone = [model.recommend([user], context=context.iloc[[row]], k=5) for row, user in enumerate(users)]
     pd.testing.assert_frame_equal(asked, pd.concat(alone, ignore_index=True), check_exact=False, rtol=1e-5)
-    monkeypatch.setattr("recsys_kit.recommenders.base.BLOCK_CELLS", len(model.item_ids))
+    monkeypatch.setattr("recsys_kit.core.ranking.BLOCK_CELLS", len(model.item_ids))
     in_blocks = model.recommend(users, context=context, k=5)
     pd.testing.assert_frame_equal(asked, in_blocks, check_exact=False, rtol=1e-5)
 

@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 
 from recsys_kit import evaluate, split_interactions
+from recsys_kit.core.events import order_events
+from recsys_kit.core.ids import as_ids, with_text_ids
+from recsys_kit.core.ranges import RANGES, Range
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.data import Split, split_at_random
-from recsys_kit.data.tables import as_ids, order_events, with_text_ids
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError, ParameterError
 from recsys_kit.evaluation import by_product, compare, evaluate_sampled
 from recsys_kit.evaluation.leaderboard import disagreements
-from recsys_kit.features.vectors import Vectors, nearest_items
+from recsys_kit.features.similarity import nearest_items
 from recsys_kit.recommenders import (
     EASE,
     MODELS,
@@ -29,8 +32,7 @@ from recsys_kit.recommenders import (
     load,
     validation_ndcg,
 )
-from recsys_kit.recommenders.ranges import RANGES, Range
-from tests.recommenders.planted import fitted_once, unfitted
+from recsys_kit.testing.planted import fitted_once, unfitted
 
 N_USERS, N_ITEMS = 60, 30
 

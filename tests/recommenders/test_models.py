@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core import ranking
+from recsys_kit.core.ranking import top_k
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.text import Vectors, fit_tfidf
-from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity, base
-from recsys_kit.recommenders.base import top_k
-from recsys_kit.recommenders.validation import validation_ndcg
-from tests.recommenders.planted import fitted, planted_shop
+from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
+from recsys_kit.recommenders.holdout import validation_ndcg
+from recsys_kit.testing.planted import fitted, planted_shop
 
 SHOP = planted_shop()
 
@@ -25,7 +26,7 @@ def frame(events):
 
 
 @pytest.mark.parametrize("levels", [4, 10**6])
-@pytest.mark.parametrize("rows", [200, base.TOP_K_CELLS // 50 + 1])
+@pytest.mark.parametrize("rows", [200, ranking.TOP_K_CELLS // 50 + 1])
 def test_top_k_agrees_with_a_stable_sort_on_scores_full_of_ties(rows, levels):
     rng = np.random.default_rng(0)
     scores = rng.integers(1 - levels, levels, (rows, 50)).astype(np.float32) / 2

@@ -9,13 +9,13 @@ import torch
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.vectors import Vectors
 from recsys_kit.recommenders import ShallowSequence, TransformerSequence, load, sequence_networks, towers
-from recsys_kit.recommenders.base import Histories
 from recsys_kit.recommenders.sequence_networks import CHUNK, CatalogueCrossEntropy, bucketed_batches, padded, windows
 from recsys_kit.recommenders.sequential import side_information
-from tests.recommenders.planted import planted_shop, unfitted
+from recsys_kit.testing.planted import planted_shop, unfitted
 
 SHOP = planted_shop()
 SMALL = {"embedding_dim": 8, "epochs": 4, "learning_rate": 0.02}
@@ -148,7 +148,7 @@ def test_side_information_is_aligned_to_the_items_sparse_or_dense():
 @both
 def test_the_best_epoch_on_validation_is_kept(kind):
     model = kind(**SMALL | {"epochs": 8}, patience=2).fit(SHOP.train, valid=SHOP.valid)
-    from recsys_kit.recommenders.validation import Validation
+    from recsys_kit.recommenders.holdout import Validation
 
     validation = Validation.of(model, SHOP.valid, max_users=1000, seed=0)
     assert np.nanmean(validation.of_model(model, 10)) == pytest.approx(max(model.validation), abs=1e-6)

@@ -13,8 +13,8 @@ import pytest
 from recsys_kit.data import load_dataset, split_interactions
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import ALS, EASE, Hybrid, ItemKNN, ItemKNNBM25, Popularity, refit_all, tune
+from recsys_kit.recommenders.holdout import Validation
 from recsys_kit.recommenders.tuning import OPTIONS
-from recsys_kit.recommenders.validation import Validation
 
 TRIED = {"l2": (0.1, 1.0, 10.0, 1e4), "history_decay": (0.0, 0.3)}
 

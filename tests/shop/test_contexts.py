@@ -23,8 +23,8 @@ from recsys_kit.recommenders import (
 from recsys_kit.shop import Showcase, last_event, reasons_tested
 from recsys_kit.shop.circumstances import parse_context
 from recsys_kit.shop.serving import RunModels, answer, visit
-from recsys_kit.workbook.parameters import list_chapters
-from recsys_kit.workbook.runs import open_run
+from recsys_kit.workbook.runner.parameters import list_chapters
+from recsys_kit.workbook.runner.runs import open_run
 
 HIDDEN = ["ctx_promotion"]
 NAMES = ["popularity", "item_knn", "context_aware", "hybrid", "stack", "rank_fusion", "switching"]

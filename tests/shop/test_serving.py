@@ -22,10 +22,10 @@ from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.shop.export import export_lists, write_csv
 from recsys_kit.shop.serving import RunModels, answer, events_of, histories_of, split_ids, visit
 from recsys_kit.shop.showcase import Showcase
-from recsys_kit.workbook.manifest import edit_manifest
-from recsys_kit.workbook.pages import write_page
-from recsys_kit.workbook.runs import open_run
-from tests.recommenders.planted import planted_shop
+from recsys_kit.testing.planted import planted_shop
+from recsys_kit.workbook.report.pages import write_page
+from recsys_kit.workbook.runner.manifest import edit_manifest
+from recsys_kit.workbook.runner.runs import open_run
 
 SHOP = planted_shop()
 WORDS = ("tea", "jazz", "garden")  # of the three circles of taste
@@ -100,7 +100,7 @@ def test_the_showcase_of_the_notebook_gives_the_same_list(run):
 
 
 def answer_tfidf(run):
-    from recsys_kit.features.vectors import Vectors
+    from recsys_kit.core.vectors import Vectors
 
     return run.read("features/items_tfidf", Vectors.load)
 

@@ -17,7 +17,7 @@ from recsys_kit.shop import bought_together, on_promotion, popular, promotions, 
 from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.serving import RunModels, visit
 from recsys_kit.shop.shelves import PROMOTION_DAYS
-from recsys_kit.workbook.runs import open_run
+from recsys_kit.workbook.runner.runs import open_run
 from tests.shop.test_serving import command
 
 pytestmark = pytest.mark.filterwarnings("error::recsys_kit.shop.serving.Note")

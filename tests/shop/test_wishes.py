@@ -7,7 +7,7 @@ from recsys_kit import recommend, shoppers_for
 from recsys_kit.features.text import LanguageModel, fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid
 from recsys_kit.shop.serving import Note, RunModels, answer, visit
-from recsys_kit.workbook.runs import open_run
+from recsys_kit.workbook.runner.runs import open_run
 
 ENGLISH = ("jazz piano", "oak bird feeder", "red tea cup", "notebook", "花束 bouquet")
 CHINESE = ("钢笔", "背包", "陶瓷茶壶", "台灯", "铅笔")

@@ -9,7 +9,7 @@ HEAD = """run_dir: str = "runs/x"
 seed: int = 7
 profile: str = "quick"
 """
-OPEN = """from recsys_kit.workbook.runs import open_run
+OPEN = """from recsys_kit.workbook.runner.runs import open_run
 import pandas as pd
 run = open_run(run_dir, chapter={chapter!r}, seed=seed, profile=profile)
 """

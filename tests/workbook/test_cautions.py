@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys_kit.workbook.cautions import Caution, cautions
-from recsys_kit.workbook.storage import sha256_of
+from recsys_kit.workbook.report.cautions import Caution, cautions
+from recsys_kit.workbook.runner.storage import sha256_of
 from tests.workbook.test_report import write
 
 REPORT = "results/data_report.json"

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from recsys_kit import cli
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.workbook.compare import metric_row, render, sentences
-from recsys_kit.workbook.differences import compare
+from recsys_kit.workbook.report.compare import metric_row, render, sentences
+from recsys_kit.workbook.report.differences import compare
 from tests.workbook.test_report import EVIL, METRICS, check_safe, table, write
 
 HASHES = {"data/train.parquet": "a" * 64, "data/valid.parquet": "b" * 64, "data/test.parquet": "c" * 64}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_kit.workbook.data_figures import data_figures
+from recsys_kit.workbook.report.data_figures import data_figures
 
 COUNTS = {"n_users": 200, "n_items": 800, "n_items_met": 600, "density": 0.013, "n_train": 80, "n_valid": 10,
           "n_test": 10, "n_set_aside": 0, "first_day": "2025-01-01", "last_day": "2025-12-31"}  # fmt: skip

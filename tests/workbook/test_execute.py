@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from recsys_kit.errors import ParameterError
-from recsys_kit.workbook import engine
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters, select_chapters
-from recsys_kit.workbook.signals import Signals
+from recsys_kit.workbook.runner import engine
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters, select_chapters
+from recsys_kit.workbook.runner.signals import Signals
 
 BROKEN = Path(__file__).parents[1] / "notebooks" / "broken"
 

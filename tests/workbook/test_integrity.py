@@ -13,9 +13,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from recsys_kit.errors import IntegrityError
-from recsys_kit.workbook.manifest import edit_manifest, read_manifest, start_over
-from recsys_kit.workbook.runs import open_run
-from recsys_kit.workbook.storage import write_json, write_parquet
+from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest, start_over
+from recsys_kit.workbook.runner.runs import open_run
+from recsys_kit.workbook.runner.storage import write_json, write_parquet
 
 N_FLIPS = int(os.environ.get("RECSYS_KIT_FLIPS", "120"))
 N_CUTS = N_FLIPS // 10
@@ -153,7 +153,7 @@ def test_an_older_artifact_put_back_is_named(run):
 
 
 def test_parquet_pages_carry_checksums_of_their_own(tmp_path):
-    from recsys_kit.workbook.storage import read_parquet
+    from recsys_kit.workbook.runner.storage import read_parquet
 
     path = tmp_path / "a.parquet"
     write_parquet(pd.DataFrame({"x": np.arange(50_000)}), path)
@@ -172,7 +172,7 @@ def test_a_pickle_is_never_run(run):
     for name in ("data/train.parquet", "models/ease/model.safetensors"):
         run.path(name).write_bytes(pickle.dumps(Trap()))
         with edit_manifest(run.folder) as manifest:  # even where the hash agrees
-            from recsys_kit.workbook.storage import sha256_of
+            from recsys_kit.workbook.runner.storage import sha256_of
 
             manifest["artifacts"][name] = sha256_of(run.path(name))
         with pytest.raises(Exception):  # noqa: B017 (each library has an error of its own)
@@ -195,7 +195,7 @@ def test_a_manifest_of_another_version_is_refused_and_a_lost_one_is_a_new_run(ru
 
 @pytest.mark.parametrize("moment", ["before the manifest", "after the manifest"])
 def test_a_kill_between_the_manifest_and_its_checksum_leaves_a_pair_that_agrees(run, monkeypatch, moment):
-    from recsys_kit.workbook import manifest as module
+    from recsys_kit.workbook.runner import manifest as module
 
     real, calls = module._write_checksums, []
 

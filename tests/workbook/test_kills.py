@@ -16,17 +16,17 @@ import nbformat
 import psutil
 import pytest
 
-from recsys_kit.workbook import lock
-from recsys_kit.workbook.runs import project_root
-from recsys_kit.workbook.storage import hashes_of
+from recsys_kit.workbook.runner import lock
+from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.storage import hashes_of
 from tests.workbook.chain import write_chain
 
 VICTIMS = ("command", "kernel", "papermill by hand")
 CHAIN = """
 import sys
 from pathlib import Path
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters, plan_parameters
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
 chapters = list_chapters(Path(sys.argv[1]))
 outcomes = execute(chapters, Path(sys.argv[2]), parameters=plan_parameters(chapters, sys.argv[3:]))
 sys.exit(outcomes[-1].failure.exit_code if outcomes[-1].failure else 0)

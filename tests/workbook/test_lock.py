@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from recsys_kit.errors import BusyError
-from recsys_kit.workbook import lock
-from recsys_kit.workbook.execute import execute
-from recsys_kit.workbook.parameters import list_chapters
-from recsys_kit.workbook.runs import Run, open_run
+from recsys_kit.workbook.runner import lock
+from recsys_kit.workbook.runner.execute import execute
+from recsys_kit.workbook.runner.parameters import list_chapters
+from recsys_kit.workbook.runner.runs import Run, open_run
 from tests.workbook.test_execute import BROKEN
 
 HOLDS = "import sys, time; from pathlib import Path; from recsys_kit.workbook import lock\n"

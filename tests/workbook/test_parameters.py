@@ -10,7 +10,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from recsys_kit.errors import ParameterError
-from recsys_kit.workbook.parameters import (
+from recsys_kit.workbook.runner.parameters import (
     Chapter,
     Parameter,
     check_parameters,
@@ -22,7 +22,7 @@ from recsys_kit.workbook.parameters import (
     read_parameters,
     select_chapters,
 )
-from recsys_kit.workbook.runs import project_root
+from recsys_kit.workbook.runner.runs import project_root
 
 
 def chapter(name: str, **parameters: tuple) -> Chapter:
@@ -232,7 +232,7 @@ def test_every_number_among_the_parameters_has_a_range(chapter):
 )
 def test_a_notebook_that_runs_without_our_command_checks_its_own_parameters(tmp_path, chapter, line, setting, words):
     open_it = (
-        "from recsys_kit.workbook.runs import open_run\n"
+        "from recsys_kit.workbook.runner.runs import open_run\n"
         f"run = open_run({str(tmp_path / 'run')!r}, chapter={chapter!r}, seed=7)"
     )
     path = notebook_with(tmp_path, line)
@@ -247,7 +247,7 @@ def test_a_readers_own_notebook_may_call_other_things_by_the_names_of_parameters
     """Each kernel costs seconds: one has all of them."""
     path = tmp_path / "mine.ipynb"
     mine = (
-        "from recsys_kit import EASE\nfrom recsys_kit.workbook.runs import open_run\n"
+        "from recsys_kit import EASE\nfrom recsys_kit.workbook.runner.runs import open_run\n"
         "models = {'mine': EASE()}\nshares = (1, 2)\nk = range(3)\nepochs = print\n"
         f"run = open_run({str(tmp_path / 'run')!r}, chapter='04_evaluation', seed=7)"
     )

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from recsys_kit.workbook.parameters import list_chapters
-from recsys_kit.workbook.progress import Progress, expected_seconds
-from recsys_kit.workbook.storage import write_json
+from recsys_kit.workbook.runner.parameters import list_chapters
+from recsys_kit.workbook.runner.progress import Progress, expected_seconds
+from recsys_kit.workbook.runner.storage import write_json
 
 
 def shown(progress: Progress) -> str:

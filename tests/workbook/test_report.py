@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError
-from recsys_kit.workbook.headlines import against_baseline, headline, review_headline
-from recsys_kit.workbook.pages import short, slices_of
-from recsys_kit.workbook.report import (
+from recsys_kit.workbook.report.headlines import against_baseline, headline, review_headline
+from recsys_kit.workbook.report.page import (
     clear_best,
     render,
     summary,
     write_report,
 )
-from recsys_kit.workbook.storage import sha256_of
+from recsys_kit.workbook.report.pages import short, slices_of
+from recsys_kit.workbook.runner.storage import sha256_of
 
 EVIL = (
     "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>"

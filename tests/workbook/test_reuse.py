@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from recsys_kit.workbook import reuse
-from recsys_kit.workbook.execute import Outcome, execute
-from recsys_kit.workbook.manifest import edit_manifest, read_manifest
-from recsys_kit.workbook.parameters import list_chapters, plan_parameters, select_chapters
-from recsys_kit.workbook.reuse import forecast, hash_package
-from recsys_kit.workbook.storage import hashes_of
+from recsys_kit.workbook.runner import reuse
+from recsys_kit.workbook.runner.execute import Outcome, execute
+from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
+from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, select_chapters
+from recsys_kit.workbook.runner.reuse import forecast, hash_package
+from recsys_kit.workbook.runner.storage import hashes_of
 from tests.workbook.chain import edit_cell, write_chain
 
 WRITTEN = ("data", "features", "models", "results")
@@ -192,7 +192,7 @@ def test_after_a_failure_the_same_command_goes_on_at_the_chapter_that_failed(cha
 
 
 def test_a_chapter_opened_by_hand_runs_again(chain, monkeypatch):
-    from recsys_kit.workbook.runs import open_run
+    from recsys_kit.workbook.runner.runs import open_run
 
     monkeypatch.delenv("RECSYS_KIT_LOCK", raising=False)
     open_run(chain.folder, chapter="04_evaluation", seed=7)

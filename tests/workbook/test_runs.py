@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.workbook.manifest import edit_manifest, read_manifest
-from recsys_kit.workbook.runs import INLINE, LIBRARIES, maker_of, open_run, project_root, remove_stale, resolve
-from recsys_kit.workbook.storage import read_json, sha256_of, write_atomically, write_json
+from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
+from recsys_kit.workbook.runner.runs import INLINE, LIBRARIES, maker_of, open_run, project_root, remove_stale, resolve
+from recsys_kit.workbook.runner.storage import read_json, sha256_of, write_atomically, write_json
 from tests.conftest import ROOT
 from tests.workbook.chain import write_chain
 

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from recsys_kit.workbook.saved_page import write_page
+from recsys_kit.workbook.report.saved_page import write_page
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from recsys_kit.data import load_dataset, split_interactions
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import Dataset
-from recsys_kit.workbook import sentences
+from recsys_kit.workbook.report import sentences
 
 pytestmark = pytest.mark.filterwarnings("error")
 

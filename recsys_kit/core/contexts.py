@@ -1,0 +1,89 @@
+"""When and where a query is asked: the context that callers bring, checked once for every door."""
+
+from typing import Any
+
+import pandas as pd
+
+from recsys_kit.core.ids import as_ids
+from recsys_kit.errors import ParameterError
+
+
+def is_context(column: str) -> bool:
+    """Whether a column of the interactions says when or where, not who or what.
+
+    >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
+    ['timestamp', 'ctx_device']
+    """
+    return column == "timestamp" or str(column).startswith("ctx_")
+
+
+def check_context(context: Any) -> pd.DataFrame:
+    """The context as models read it: `timestamp`, in UTC, and `ctx_*` columns; what a model does not use may be there.
+
+    Times may be text or in another zone; without a zone they are taken as UTC. A missing one stays missing.
+
+    Raises:
+        ParameterError: RK-343 a column that is no circumstance, RK-344 no table, a column twice, a time that cannot be
+            read.
+
+    >>> check_context(pd.DataFrame({"timestamp": ["2025-12-24T18:00+01:00"]}))["timestamp"].tolist()
+    [Timestamp('2025-12-24 17:00:00+0000', tz='UTC')]
+    """
+    if not isinstance(context, pd.DataFrame):
+        raise ParameterError(
+            "RK-344",
+            f"context is {context!r:.60}; expected a table of timestamp and ctx_* columns.",
+            "Pass pd.DataFrame({'ctx_device': ['phone']}).",
+        )
+    if wrong := [column for column in context if not is_context(column)]:
+        tip = f"Rename it to 'ctx_{wrong[0]}', or drop it."
+        raise ParameterError(
+            "RK-343",
+            f"context has a column {wrong[0]!r}; expected timestamp, or names that begin with ctx_.",
+            "Make it the index: context.set_index('user_id')." if wrong[0] == "user_id" else tip,
+        )
+    if not context.columns.is_unique:
+        twice = context.columns[context.columns.duplicated()][0]
+        raise ParameterError("RK-344", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
+    if "timestamp" not in context:
+        return context
+    return context.assign(timestamp=in_utc(context["timestamp"]))
+
+
+def context_of(context: Any, users: Any) -> pd.DataFrame:
+    """The rows of these users, checked, from a context by user_id; who is not there has missing values.
+
+    Raises:
+        DataError: RK-153 and RK-154 as `as_ids`, for the index.
+        ParameterError: as `check_context`; RK-340 a user twice, or none of these users.
+    """
+    context = check_context(context)
+    context = context.set_axis(as_ids(context.index, "user_id of context"))
+    if not context.index.is_unique:
+        twice = context.index[context.index.duplicated()][0]
+        raise ParameterError(
+            "RK-340", f"context has several rows of user {twice!r}; expected one.", "Keep one row per user_id."
+        )
+    if not context.index.isin(users).any():
+        raise ParameterError(
+            "RK-340",
+            f"context has {len(context):,} rows (the first: {context.index[:3].tolist()}), and none is of the users "
+            f"asked (such as {list(users[:3])}).",
+            "Give it their user_id as index, as Split.circumstances does.",
+        )
+    return context.reindex(users)
+
+
+def in_utc(values: pd.Series) -> pd.Series:
+    """Times in UTC, missing ones stay missing; RK-344 where one cannot be read."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
+    read = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
+    wrong = values[values.notna() & read.isna()]
+    if len(wrong):
+        raise ParameterError(
+            "RK-344",
+            f"the timestamp of the context is {wrong.iloc[0]!r}; expected a time.",
+            "Write it as 2025-12-24T18:00, in UTC.",
+        )
+    return read

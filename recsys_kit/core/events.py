@@ -1,0 +1,57 @@
+"""Interactions in their canonical order: by user, then time, ties by fixed hashes."""
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.core.ids import item_hash, missing_column, with_text_ids
+from recsys_kit.errors import DataError
+
+
+def check_times(events: pd.DataFrame, table: str) -> str:
+    """Which column orders the events, "timestamp" or "position".
+
+    Raises:
+        DataError: RK-104 where there is neither, RK-156 where its values are missing, or not times (numbers).
+    """
+    when = "timestamp" if "timestamp" in events else "position"
+    if when not in events:
+        raise missing_column(table, "timestamp or position", events)
+    values = events[when]
+    is_time = pd.api.types.is_datetime64_any_dtype if when == "timestamp" else pd.api.types.is_numeric_dtype
+    expected, fix = {
+        "timestamp": ("times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."),
+        "position": ("numbers", f"Number the events: {table}.groupby('user_id').cumcount()."),
+    }[when]
+    if len(events) and not is_time(values.dtype):
+        example = repr(values.iloc[0])[:40]
+        raise DataError("RK-156", f"{when} of {table} is {values.dtype} such as {example}; expected {expected}.", fix)
+    if values.hasnans:
+        raise DataError(
+            "RK-156",
+            f"{when} of {table} is missing in {values.isna().sum():,} of {len(values):,} rows; expected {expected}.",
+            "Leave these rows out.",
+        )
+    return when
+
+
+def order_events(interactions: pd.DataFrame, table: str = "interactions") -> pd.DataFrame:
+    """A copy in canonical order: by shopper, then time (or position), ties by a hash of the item, then of the row.
+
+    So the order of the rows given does not matter. Ids become text. Raises as `with_text_ids` and `check_times`; an
+    error calls the frame `table`.
+
+    >>> events = pd.DataFrame({"user_id": ["b", "a", "a"], "item_id": ["x", "y", "z"], "position": [1, 2, 1]})
+    >>> order_events(events)["item_id"].tolist()
+    ['z', 'y', 'x']
+    """
+    interactions, when = with_text_ids(interactions, table), check_times(interactions, table)
+    users, times = (pd.factorize(interactions[column], sort=True)[0] for column in ("user_id", when))
+    order = np.lexsort((times, users))
+    equal = (np.diff(users[order]) == 0) & (np.diff(times[order]) == 0)
+    if equal.any():
+        tied = np.r_[equal, False] | np.r_[False, equal]
+        rows = interactions.iloc[order[tied]]
+        codes, items = pd.factorize(rows["item_id"])
+        hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy(), item_hash(items)[codes]
+        order[tied] = order[tied][np.lexsort((*hashes, times[order[tied]], users[order[tied]]))]
+    return interactions.iloc[order].reset_index(drop=True)

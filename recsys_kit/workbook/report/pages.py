@@ -1,0 +1,218 @@
+"""What the pages of a run share: how a file of the run is read, a number written, a template filled, a plot drawn."""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+
+from recsys_kit.errors import ArtifactError
+from recsys_kit.intervals import Interval
+from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.storage import READERS, read_json, sha256_of, write_whole
+
+METRIC = "ndcg"
+LONGEST_NAME = 24  # of a model beside a plot
+COLUMNS = {  # what the tables show of the metrics, how it is called, what it says
+    "ndcg": ("NDCG", "how near the top of the list the right products stand"),
+    "recall": ("recall", "share of a shopper's next products that are in the list"),
+    "map": ("MAP", "precision averaged over the places of the right products"),
+    "hit_rate": ("hit rate", "share of shoppers with at least one right product"),
+    "coverage": ("coverage", "share of the catalogue that is shown to at least one shopper"),
+    "diversity": ("diversity", "how little the products of one list resemble each other"),
+    "novelty": ("novelty (bits)", "how little known the products of a list are"),
+}
+SLICES = {  # several, and one
+    "all": ("all {n} evaluated shoppers", "the one evaluated shopper"),
+    "warm": ("the {n} warm shoppers, those seen in training", "the one warm shopper, seen in training"),
+}
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write one page, whole or not at all, and return its path; RK-333 where it cannot be written."""
+    try:
+        write_whole(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    except OSError as problem:
+        raise ArtifactError(
+            "RK-333", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."
+        ) from None
+    return path
+
+
+def fill(template: str, **values: Any) -> str:
+    """The template's HTML; everything that comes from data is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("recsys_kit.workbook.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(short=short, pathless=pathless, told=told, zip=zip)
+    return environment.get_template(template).render(**values)
+
+
+def read(folder: Path, name: str) -> Any:
+    """One file of the run; None where it is absent, cannot be read, or is not what was written.
+
+    So the page of a failed or damaged run still appears, and shows nothing that nobody found.
+    """
+    path = folder / name
+    try:
+        wanted = read_json(folder / "run.json")["artifacts"].get(name)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # no manifest to hold the file against
+        wanted = None
+    try:
+        whole = path.exists() and wanted in (None, sha256_of(path))
+        return READERS[path.suffix](path) if whole else None
+    except (ValueError, OSError):  # JSON and Parquet errors are kinds of these
+        return None
+
+
+def read_dict(folder: Path, name: str) -> dict[str, Any]:
+    """One JSON file of the run that holds named values; empty where it is absent, cannot be read or holds others."""
+    found = read(folder, name)
+    return found if isinstance(found, dict) else {}
+
+
+def short(value: Any) -> str:
+    """A number in three significant digits, thousands set apart; anything else as it is.
+
+    >>> short(0.08291), short(1234567), short(None), short("tea")
+    ('0.0829', '1,234,567', '–', 'tea')
+    """
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def share(part: float, whole: float) -> str:
+    """A share in percent, never rounded to nothing.
+
+    >>> share(1, 3), share(1, 100_000), share(0, 5)
+    ('33 %', '< 0.1 %', '0 %')
+    """
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence.
+
+    >>> listed(["ease"]), listed(["a", "b", "c"])
+    ('ease', 'a, b and c')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def sentence(text: str) -> str:
+    """Words as a sentence: with a capital, and a full stop where none closes them.
+
+    >>> sentence("no such file"), sentence("Why?"), sentence("")
+    ('No such file.', 'Why?', '')
+    """
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("." if text and text[-1] not in ".!?" else "")
+
+
+def pathless(value: Any) -> Any:
+    """The value of a parameter without the folders of this machine: the page travels.
+
+    >>> pathless("/home/ada/shop/events.csv"), pathless(["a", 2]), pathless("either/or")
+    ('…/events.csv', ['a', 2], 'either/or')
+    """
+    if isinstance(value, list):
+        return [pathless(one) for one in value]
+    return f"…/{Path(value).name}" if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def told(value: Any) -> str:
+    """A value in a table of differences: exact enough to see one, and absent and empty are two things.
+
+    >>> told(None), told(""), told(0.00012345), told(12345), told("/a/b.csv")
+    ('–', 'empty', '0.00012345', '12,345', '…/b.csv')
+    """
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "empty" if value == "" else short(pathless(value))
+
+
+def without_folders(text: Any, folder: Path) -> str:
+    """A sentence, such as an error's, without the folders of this machine; `folder` is the run's."""
+    text = str(text or "")
+    for here, instead in ((f"{folder}", folder.name), (f"{project_root()}/", ""), (f"{Path.home()}/", "~/")):
+        text = text.replace(here, instead)
+    return text
+
+
+def report_k(*tables: pd.DataFrame | None) -> int:
+    """The list length that the page reports: 10, or the longest that all tables have."""
+    lengths = set.intersection(*(set() if table is None else set(table["k"]) for table in tables))
+    return 10 if not lengths or 10 in lengths else int(max(lengths))
+
+
+def rows_of(table: pd.DataFrame, slice_name: str, metric: str, k: int) -> pd.DataFrame:
+    """One row per model, best first."""
+    chosen = table[(table["slice"] == slice_name) & (table["metric"] == metric) & (table["k"] == k)]
+    return chosen.sort_values("value", ascending=False, kind="stable")
+
+
+def shoppers_in(slice_name: str, n: int) -> str:
+    """Who a slice is, in words.
+
+    >>> shoppers_in("all", 1200), shoppers_in("warm", 1)
+    ('all 1,200 evaluated shoppers', 'the one warm shopper, seen in training')
+    """
+    return SLICES[slice_name][n == 1].format(n=short(n))
+
+
+def slices_of(metrics: pd.DataFrame | None, k: int) -> dict[str, pd.DataFrame]:
+    """The rows of each slice that is shown, best first; one with the same shoppers as an earlier one is not."""
+    shown: dict[str, pd.DataFrame] = {}
+    for name in SLICES if metrics is not None else ():
+        rows = rows_of(metrics, name, METRIC, k)
+        if len(rows) and all(rows["n_users"].iloc[0] != other["n_users"].iloc[0] for other in shown.values()):
+            shown[name] = rows
+    return shown
+
+
+def interval(row: Any) -> Interval:
+    """The interval of a row with value, low and high."""
+    return Interval(float(row.value), float(row.low), float(row.high))
+
+
+def draw(plot: Callable[[Axes], None], *, lines: int, salt: str) -> str:
+    """What `plot` draws, as inline SVG half a page wide with a line of text per row; `salt` sets its ids apart."""
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "sans-serif", "font.size": 10}):
+        figure = mpl.figure.Figure(figsize=(4.8, 0.5 + 0.29 * lines), layout="constrained")
+        ax = figure.subplots()
+        plot(ax)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x", alpha=0.25)
+        ax.locator_params(axis="x", nbins=6)
+        ax.set_ylim(-0.6, lines - 0.4)
+        buffer = io.StringIO()
+        nameless = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nameless, transparent=True)
+    svg = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    return re.sub(r' id="[\w.]+_\d+"', "", svg)  # names of parts that nothing refers to, the same in every plot

@@ -1,0 +1,315 @@
+"""Chapters one after another: reused where nothing changed, run where something did, resumed where a run died.
+
+papermill calls every cell completed after a kill, a timeout or an interrupt; the truth is in `run.json`.
+"""
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from recsys_kit import errors
+from recsys_kit.workbook.report.saved_page import write_page
+from recsys_kit.workbook.runner import lock
+from recsys_kit.workbook.runner.engine import Watch, run_notebook
+from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest, start_over
+from recsys_kit.workbook.runner.parameters import Chapter
+from recsys_kit.workbook.runner.progress import Progress, expected_seconds, read_timings
+from recsys_kit.workbook.runner.reuse import last_end, made_with, reasons_to_run
+from recsys_kit.workbook.runner.runs import FILE_OPTIONS, remove_stale, shared_name
+from recsys_kit.workbook.runner.signals import Interrupted, Signals
+from recsys_kit.workbook.runner.storage import TEMPORARY, write_atomically, write_json
+
+FAILED = errors.RecsysKitError.exit_code  # of a run that can be resumed; input errors bring their own
+CODED = re.compile(r"RK-\d{3} ")
+NO_MEMORY = re.compile(r"MemoryError|OutOfMemory|can't allocate memory|out of memory", re.IGNORECASE)
+AGAIN = "the same command goes on at {chapter}"
+NEXT = {  # what to do about each cause
+    "error": f"Mend what the message names; then {AGAIN}.",
+    "killed": f"Nothing is lost: {AGAIN}.",
+    "interrupted": f"Nothing is lost: {AGAIN}.",
+    "timeout": f"Pass a longer --timeout, or see what the cell waits for; then {AGAIN}.",
+    "memory": "Make the work smaller (--profile quick, --set n_users=..., --set batch_size=...) or the memory larger; "
+    f"then {AGAIN}.",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a chapter ended early; `cause` is error, memory, killed, timeout or interrupted."""
+
+    cause: str
+    message: str
+    cell: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One chapter of this command: `status` as in run.json, seconds, the kernel's peak memory in MB, code cells run."""
+
+    chapter: str
+    status: str
+    seconds: float
+    peak_mb: float
+    cells: int
+    failure: Failure | None
+    page: Path
+    reused: bool = False
+    reason: str = ""
+
+
+def execute(
+    chapters: Sequence[Chapter],
+    folder: Path,
+    *,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    others: Sequence[Chapter] = (),
+    timeout_s: int | None = None,
+    force: bool = False,
+    command: Sequence[str] = (),
+) -> list[Outcome]:
+    """Run the chapters into `folder` until one fails; what has not changed is reused.
+
+    Args:
+        chapters: in order.
+        folder: of the run; its lock is held meanwhile (`BusyError` RK-501 where another command has it).
+        parameters: by chapter, those that differ from the notebook's own.
+        others: the workbook's chapters that nobody asked for.
+        timeout_s: the longest that one cell may take.
+        force: run what has not changed, too; a damaged `run.json` is started over.
+        command: the options that make this run, for messages that say how to make something anew.
+
+    Returns:
+        The outcomes of the chapters that were reached. Executed notebooks and pages are kept for failed ones too.
+    """
+    _make_folder(chapters, folder)
+    outcomes: list[Outcome] = []
+    with lock.hold(folder) as held, Signals() as signals:
+        prepare(chapters, folder, others, force=force, command=command)
+        with Progress(expected_seconds(chapters, folder)) as progress:
+            for chapter in chapters:
+                session = _Session(folder, held, timeout_s, signals, progress)
+                outcomes.append(session.reuse_or_run(chapter, dict((parameters or {}).get(chapter.name, {})), force))
+                if outcomes[-1].failure:
+                    break
+    for outcome in outcomes:
+        _explain(outcome)
+    return outcomes
+
+
+def _make_folder(chapters: Sequence[Chapter], folder: Path) -> None:
+    if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
+        raise errors.ParameterError(
+            "RK-306",
+            f"out {folder} holds the notebooks themselves.",
+            "Pass another folder, such as --out runs/toyshop.",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / lock.NAME).touch()
+    except OSError as problem:
+        raise errors.ParameterError(
+            "RK-306", f"out {folder} cannot be written: {problem.strerror}.", "Pass another folder with --out."
+        ) from None
+
+
+def prepare(
+    chapters: Sequence[Chapter],
+    folder: Path,
+    others: Sequence[Chapter] = (),
+    *,
+    force: bool = False,
+    command: Sequence[str] = (),
+) -> None:
+    """Clear what a killed command left half-written, and mark the chapters: none is `done` before it was looked at.
+
+    What a chapter was before is kept beside the mark, so that it can be reused.
+    """
+    for path in folder.rglob(f"{TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    if force:
+        try:
+            read_manifest(folder)
+        except errors.IntegrityError as problem:
+            print(f"{problem} Started over.", file=sys.stderr)
+            start_over(folder)
+    with edit_manifest(folder) as manifest:
+        if command:
+            manifest["command"] = list(command)
+        manifest["selected"] = [chapter.name for chapter in chapters]
+        for chapter in others:
+            manifest["chapters"].setdefault(chapter.name, {}).setdefault("status", "not_requested")
+        for chapter in chapters:
+            earlier = last_end(manifest["chapters"].get(chapter.name, {}))
+            manifest["chapters"][chapter.name] = {"status": "not_reached"} | ({"earlier": earlier} if earlier else {})
+
+
+@dataclass(frozen=True)
+class _Session:
+    """What stays the same for all chapters of one command."""
+
+    folder: Path
+    lock: int
+    timeout_s: int | None
+    signals: Signals
+    progress: Progress
+
+    def reuse_or_run(self, chapter: Chapter, values: dict[str, Any], force: bool) -> Outcome:
+        """Look at what the chapter depends on; run it if anything is another by now."""
+        settings = {name: parameter.default for name, parameter in chapter.parameters.items()} | values
+        now = made_with(chapter, settings)
+        manifest = read_manifest(self.folder)
+        reasons = ["--force"] if force else list(reasons_to_run(self.folder, manifest, chapter, now))
+        return self.run(chapter, values, now, reasons) if reasons else self.reuse(chapter)
+
+    def reuse(self, chapter: Chapter) -> Outcome:
+        """Nothing has changed: the chapter is what it was."""
+        with edit_manifest(self.folder) as manifest:
+            state = manifest["chapters"][chapter.name] = {
+                **last_end(manifest["chapters"][chapter.name]), "reused": True
+            }  # fmt: skip
+        self.progress.end(chapter.name, "reused", 0.0, "nothing has changed")
+        page = self.folder / "notebooks" / f"{chapter.name}.html"
+        return Outcome(chapter.name, state["status"], 0.0, 0.0, 0, None, page, True, state.get("reason", ""))
+
+    def run(self, chapter: Chapter, values: dict[str, Any], now: dict[str, Any], reasons: list[str]) -> Outcome:
+        """Execute the notebook and record how it ended."""
+        if "run_dir" in chapter.parameters:
+            values["run_dir"] = shared_name(self.folder)
+        _record_start(self.folder, chapter.name, now["parameters"])
+        notebook = nbformat.read(chapter.path, as_version=4)
+        saved = self.folder / "notebooks" / f"{chapter.name}.ipynb"
+        watch = Watch(
+            on_start=lambda watch: self.progress.cell(chapter.name, watch.cell.get("id", ""), watch.index),
+            on_cell=lambda watch: _save(watch.notebook, saved),
+            notebook=notebook,
+        )
+        started, clock, failure = datetime.now(UTC), time.monotonic(), None
+        self.progress.start(chapter.name, len(notebook.cells), "; ".join(reasons[:3]))
+        try:
+            with self.signals.listening():
+                run_notebook(
+                    notebook, values, watch, folder=chapter.path.parent, timeout_s=self.timeout_s, lock=self.lock
+                )
+        except (Exception, Interrupted) as problem:  # whatever it was, the executed part is kept, the cause recorded
+            failure = diagnose(problem, watch, self.timeout_s)
+        if skipped := failure is not None and failure.cause == "nothing to do":
+            failure = None
+            _show_as_skipped(watch.notebook)
+        elif failure:
+            _mark_stop(watch.cell, failure)
+        _save(watch.notebook, saved)
+        write_page(watch.notebook, saved.with_suffix(".html"), title=chapter.name)
+        status = "skipped" if skipped else _status(failure)
+        seconds, peak = round(time.monotonic() - clock, 2), round(watch.peak_bytes / 1e6, 1)
+        _record_times(self.folder, chapter.name, seconds, peak, watch.code_cells, started)
+        reason = _record_end(self.folder, chapter.name, status, failure, now)
+        note = reason or f"{watch.code_cells} code cells in {seconds:.1f} s, {peak:.0f} MB at most"
+        self.progress.end(chapter.name, status, seconds, f"{failure.cause} in {failure.cell}" if failure else note)
+        page = saved.with_suffix(".html")
+        return Outcome(chapter.name, status, seconds, peak, watch.code_cells, failure, page, False, reason)
+
+
+def _status(failure: Failure | None) -> str:
+    if failure is None:
+        return "done"
+    return "interrupted" if failure.cause == "interrupted" else "failed"
+
+
+def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Failure:
+    """What ended a chapter early, in one sentence, and the command's exit code.
+
+    >>> diagnose(DeadKernelError("Kernel died"), Watch(), None).cause
+    'killed'
+    """
+    cell = watch.cell.get("id", "none: the kernel did not start")
+    if isinstance(problem, Interrupted):
+        return Failure("interrupted", f"{problem} reached the command.", cell, problem.exit_code)
+    if isinstance(problem, PapermillExecutionError):
+        if problem.ename == "NothingToDo":
+            return Failure("nothing to do", problem.evalue, cell, 0)
+        cause = "memory" if NO_MEMORY.search(f"{problem.ename}: {problem.evalue}") else "error"
+        known = getattr(errors, problem.ename, None) if CODED.match(problem.evalue) else None
+        message = problem.evalue if known else f"{problem.ename}: {problem.evalue}"
+        return Failure("error" if known else cause, message, cell, getattr(known, "exit_code", FAILED))
+    if isinstance(problem, CellTimeoutError):
+        return Failure("timeout", f"The cell took longer than {timeout_s} s (--timeout).", cell, FAILED)
+    if isinstance(problem, DeadKernelError):
+        if watch.ran_out_of_memory():
+            message = f"The system killed the kernel for want of memory; it held {watch.peak_bytes / 1e9:.1f} GB."
+            return Failure("memory", message, cell, FAILED)
+        return Failure("killed", f"The kernel {watch.how_it_ended()}. {watch.last_words}".strip(), cell, FAILED)
+    return Failure("error", f"{type(problem).__name__}: {problem} {watch.last_words}".strip(), cell, FAILED)
+
+
+def _mark_stop(cell: nbformat.NotebookNode, failure: Failure) -> None:
+    """Where there is no traceback, the reader of the executed notebook still sees why it stops here."""
+    if cell.get("cell_type") == "code" and failure.cause in ("killed", "timeout", "interrupted", "memory"):
+        text = f"Stopped here ({failure.cause}): {failure.message}\n"
+        cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
+
+
+def _show_as_skipped(notebook: nbformat.NotebookNode) -> None:
+    """A chapter with nothing to do has not failed: papermill's error marks go, the reason stays."""
+    notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        for place, output in enumerate(cell.get("outputs", [])):
+            if output.output_type == "error":
+                reason = {"text/markdown": f"**{output.evalue}**", "text/plain": output.evalue}
+                cell.outputs[place] = nbformat.v4.new_output("display_data", data=reason)
+
+
+def _save(notebook: nbformat.NotebookNode, path: Path) -> None:
+    write_atomically(path, lambda temporary: nbformat.write(notebook, temporary))
+
+
+def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
+    with edit_manifest(folder) as manifest:
+        manifest["chapters"][name] = {"status": "running"}
+        manifest.setdefault("parameters", {})[name] = settings
+
+
+def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells: int, started: datetime) -> None:
+    timings = read_timings(folder)
+    timings[name] = {
+        "seconds": seconds,
+        "peak_memory_mb": peak_mb,
+        "code_cells": cells,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(folder / "timings.json", timings)
+
+
+def _record_end(folder: Path, name: str, status: str, failure: Failure | None, now: dict[str, Any]) -> str:
+    """The last word on a chapter; returns the reason of one that was skipped."""
+    with edit_manifest(folder) as manifest:
+        chapter = manifest["chapters"].setdefault(name, {})
+        chapter["status"] = status
+        if failure:
+            chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell)
+            chapter["next"] = NEXT[failure.cause].format(chapter=name)
+        else:
+            chapter["made_with"] = now
+            remove_stale(folder, manifest, name)
+            if "dataset" in (settings := now["parameters"]):
+                files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
+                manifest["source"] = {"dataset": settings["dataset"], **files}
+        return chapter.get("reason", "")
+
+
+def _explain(outcome: Outcome) -> None:
+    if failure := outcome.failure:
+        print(f"{outcome.chapter}: {failure.cause} in cell {failure.cell}: {failure.message}", file=sys.stderr)
+        print(f"  {NEXT[failure.cause].format(chapter=outcome.chapter)}", file=sys.stderr)
+        print(f"  What was executed: {outcome.page}", file=sys.stderr, flush=True)

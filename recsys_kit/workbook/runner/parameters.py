@@ -1,0 +1,360 @@
+"""The chapters and their parameters, read from the notebooks' own cells and checked before a kernel starts.
+
+A parameter is one line of the cell tagged `parameters`, its range in brackets at the end of the help:
+`epochs: int = 2  # passes over the training reviews [1..100]`.
+A notebook may also run without our command, so `open_run` checks the values that the kernel holds.
+"""
+
+import ast
+import difflib
+import io
+import json
+import math
+import re
+import tokenize
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from recsys_kit.data.sources import DATASETS
+from recsys_kit.data.splitting import METHODS
+from recsys_kit.errors import ParameterError
+from recsys_kit.workbook.runner.runs import FILE_OPTIONS, PROFILES, project_root
+
+CHOICES = {"profile": PROFILES, "dataset": tuple(DATASETS), "split": METHODS}
+INSTEAD = {"run_dir": "--out"} | {name: f"--{name}" for name in FILE_OPTIONS}  # these are found before the chapters
+RANGE = re.compile(r"\s*\[(?P<low>[-+.e\d]*)\.\.(?P<high>[-+.e\d]*)\]\s*$")  # at the end of the help: [1..100], [0..]
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell; `kind` is `int`, `float`, `str`, `bool` or `list[...]` of these."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value allowed.
+
+        >>> Parameter("epochs", "int", 2, "passes over the reviews [1..]").bounds
+        (1.0, inf)
+        """
+        found = RANGE.search(self.help)
+        return (float(found["low"] or "-inf"), float(found["high"] or "inf")) if found else (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook: `name` is the file's stem, `number` its first part."""
+
+    name: str
+    path: Path
+    parameters: Mapping[str, Parameter]
+
+    @property
+    def number(self) -> str:
+        """What `--only` and `--set 03.epochs=2` call it.
+
+        >>> Chapter("03_finetuning", Path("03_finetuning.ipynb"), {}).number
+        '03'
+        """
+        return self.name.split("_")[0]
+
+
+def list_chapters(folder: Path | None = None) -> list[Chapter]:
+    """The notebooks `NN_*.ipynb` of a folder (the workbook's own by default), in order."""
+    folder = folder or project_root() / "notebooks"
+    return [Chapter(path.stem, path, read_parameters(path)) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+
+
+def read_parameters(path: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook by name, read from its cell tagged `parameters`.
+
+    Raises:
+        ParameterError: RK-305 where a line is not `name: type = value  # help` with one plain value.
+    """
+    cells = nbformat.read(path, as_version=4).cells
+    source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
+    try:
+        body = ast.parse(source).body
+    except SyntaxError as problem:
+        raise _unreadable(path, f"line {problem.lineno}", problem.msg) from None
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    return {
+        parameter.name: parameter
+        for line in body
+        if isinstance(line, ast.Assign | ast.AnnAssign)
+        for parameter in [_parameter(path, line, comments.get(line.end_lineno, "").strip())]
+    }
+
+
+def _parameter(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Parameter:
+    annotated = isinstance(line, ast.AnnAssign)
+    name = ast.unparse(line.target if annotated else line.targets[0])
+    kind = ast.unparse(line.annotation).strip("'").replace(" ", "") if annotated else ""
+    try:
+        parameter = Parameter(name, kind, ast.literal_eval(line.value), meaning)
+        if not _finite(parameter.default):
+            raise ValueError("no number is that large")
+        READ[kind_of(parameter).removeprefix("list").strip("[]") or "str"]
+    except (ValueError, KeyError, AttributeError):
+        raise _unreadable(path, name, ast.unparse(line)) from None
+    return parameter
+
+
+def _finite(value: Any) -> bool:
+    """Whether every number is one: 1e400 is read as infinite."""
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _unreadable(path: Path, where: str, what: str) -> ParameterError:
+    return ParameterError(
+        "RK-305",
+        f"parameter {where} in {path.name} cannot be read ({what}); expected one plain value of a plain type.",
+        "Write name: type = value  # help; the type is int, float, str, bool or a list of one of them.",
+    )
+
+
+def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: str = "") -> list[Chapter]:
+    """The chapters named by number or stem, in the order of the workbook; all of them, or all from `first` on."""
+    known = {key: place for place, chapter in enumerate(chapters) for key in (chapter.number, chapter.name)}
+    for key in [*only, *filter(None, [first])]:
+        if key not in known:
+            raise ParameterError(
+                "RK-304",
+                f"chapter {key!r} is unknown; expected one of {', '.join(c.number for c in chapters) or 'none'}.",
+                _nearest(key, known, "Pass numbers, such as --only 01,04."),
+            )
+    chosen = {known[key] for key in only} or set(range(len(chapters)))
+    selected = [chapter for place, chapter in enumerate(chapters) if place in chosen and place >= known.get(first, 0)]
+    if chapters and not selected:
+        problem = f"no chapter is left of --only {','.join(only)} from {first} on; expected at least one."
+        raise ParameterError("RK-304", problem, "Leave one of the two options out.")
+    return selected
+
+
+def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The values each chapter gets from settings `name=value` and `03.name=value`; what nobody set is left out.
+
+    A setting without a number reaches every chapter that declares the name; the one with a number wins over it.
+
+    Raises:
+        ParameterError: RK-302 where no selected chapter declares the name, RK-303 where the value has another type.
+
+    >>> epochs = Parameter("epochs", "int", 1, "passes over the reviews")
+    >>> chapter = Chapter("03_finetuning", Path("03_finetuning.ipynb"), {"epochs": epochs})
+    >>> plan_parameters([chapter], ["epochs=3", "03.epochs=2"])
+    {'03_finetuning': {'epochs': 2}}
+    """
+    plan: dict[str, dict[str, Any]] = {chapter.name: {} for chapter in chapters}
+    for setting in sorted(settings, key=lambda s: "." in s.split("=")[0]):  # the special ones last
+        target, equals, text = setting.partition("=")
+        if not equals:
+            raise ParameterError(
+                "RK-302", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
+            )
+        number, _, name = target.strip().rpartition(".")
+        takers = [c for c in chapters if name in c.parameters and number in ("", c.number, c.name)]
+        if not takers:
+            raise _unknown(chapters, number, name)
+        for chapter in takers:
+            plan[chapter.name][name] = convert(text, chapter.parameters[name], chapter.name)
+    return plan
+
+
+def refuse_paths(settings: Sequence[str]) -> None:
+    """RK-309 for settings that have an option of their own: a folder or file counts from where the user is.
+
+    >>> refuse_paths(["epochs=2"])
+    """
+    for setting in settings:
+        name = setting.partition("=")[0].strip().rpartition(".")[2]
+        if option := INSTEAD.get(name):
+            problem = f"--set {setting} would go past the front door; expected the option."
+            raise ParameterError("RK-309", problem, f"Use {option} instead.")
+
+
+def convert(text: str, parameter: Parameter, chapter: str) -> Any:
+    """The value that `text` means for this parameter.
+
+    >>> convert("0.7,0.2,0.1", Parameter("shares", "list[float]", [], ""), "01_preprocessing")
+    [0.7, 0.2, 0.1]
+    >>> convert("no", Parameter("tfidf", "bool", True, ""), "02_feature_extraction")
+    False
+    """
+    kind = kind_of(parameter)
+    try:
+        if kind.startswith("list"):
+            value = [READ[kind[5:-1] or "str"](part) for part in _parts(text)]
+        else:
+            value = READ[kind](text)
+    except (ValueError, KeyError):
+        raise _wrong_type(parameter, text, chapter) from None
+    check_value(parameter, value, chapter)
+    return value
+
+
+def check_parameters(chapter: str, values: Mapping[str, Any]) -> None:
+    """Refuse values of another type or out of range, however they came into the notebook.
+
+    Args:
+        chapter: its name, such as "03_finetuning"; a notebook of another name is not checked.
+        values: by name, such as the variables of a kernel; what is not a parameter is ignored.
+
+    Raises:
+        ParameterError: RK-303 where a value has another type, RK-307 where it is out of range.
+
+    >>> check_parameters("03_finetuning", {"epochs": 2, "other": None})
+    """
+    path = project_root() / "notebooks" / f"{chapter}.ipynb"
+    for name, parameter in (read_parameters(path) if path.exists() else {}).items():
+        if name in values:
+            check_value(parameter, values[name], chapter)
+
+
+def check_value(parameter: Parameter, value: Any, chapter: str) -> None:
+    """Refuse a value of another type (RK-303) or out of range (RK-307).
+
+    >>> check_value(Parameter("models", "list[str]", [], "single models"), "ease", "04")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    recsys_kit.errors.ParameterError: RK-303 parameter models of 04 is 'ease'; expected list[str], such as []. ...
+    """
+    kind = kind_of(parameter)
+    if not _has_kind(value, kind):
+        tip = f" With papermill write -r {parameter.name} {value}." if kind == "str" else ""
+        if kind.startswith("list") and isinstance(value, str):
+            tip = f" With papermill write -y '{parameter.name}: [{value}]'."
+        raise _wrong_type(parameter, value, chapter, tip)
+    for one in value if isinstance(value, list) else [value]:
+        _check_range(parameter, one, chapter)
+
+
+def _has_kind(value: Any, kind: str) -> bool:
+    if kind.startswith("list"):
+        return isinstance(value, list) and all(_has_kind(one, kind[5:-1] or "str") for one in value)
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value).__name__ == kind
+
+
+def _wrong_type(parameter: Parameter, value: Any, chapter: str, tip: str = "") -> ParameterError:
+    return ParameterError(
+        "RK-303",
+        f"parameter {parameter.name} of {chapter} is {value!r}; expected {kind_of(parameter)}, such as "
+        f"{parameter.default!r}.",
+        f"It means: {parameter.help or 'see the notebook'}.{tip}",
+    )
+
+
+def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
+    name, meaning = parameter.name, f"It means: {parameter.help or 'see the notebook'}."
+    if name in CHOICES and value not in CHOICES[name]:
+        near = _nearest(str(value), dict.fromkeys(map(str, CHOICES[name])), "Choose one of them.")
+        expected = f"one of {', '.join(map(str, CHOICES[name]))}"
+        raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", near)
+    low, high = parameter.bounds
+    if isinstance(value, int | float) and not low <= value <= high:
+        expected = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", meaning)
+
+
+def kind_of(parameter: Parameter) -> str:
+    """The declared type, or the default's where the line declares none.
+
+    >>> kind_of(Parameter("k", "", 10, ""))
+    'int'
+    """
+    if not parameter.kind:
+        return "list[str]" if isinstance(parameter.default, list) else type(parameter.default).__name__
+    return parameter.kind
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+READ: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": _number,
+    "str": str,
+    "bool": lambda text: TRUTH[text.strip().lower()],
+}
+
+
+def _parts(text: str) -> list[str]:
+    if text.strip().startswith("["):
+        return [part if isinstance(part, str) else json.dumps(part) for part in json.loads(text)]
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _unknown(chapters: Sequence[Chapter], number: str, name: str) -> ParameterError:
+    numbers = {key for c in chapters for key in (c.number, c.name)}
+    if number and number not in numbers:
+        return ParameterError(
+            "RK-302",
+            f"chapter {number!r} of {number}.{name} is not selected.",
+            f"Selected: {', '.join(sorted(numbers))}.",
+        )
+    where = [c for c in chapters if number in ("", c.number, c.name)]
+    known = {parameter: parameter for c in where for parameter in c.parameters}
+    return ParameterError(
+        "RK-302",
+        f"parameter {name!r} is unknown to {', '.join(c.name for c in where) or 'an empty selection'}.",
+        _nearest(name, known, f"Known: {', '.join(sorted(known))}."),
+    )
+
+
+def _nearest(word: str, known: Mapping[str, Any], otherwise: str) -> str:
+    near = difflib.get_close_matches(word, known, n=3)
+    return f"Did you mean {' or '.join(near)}?" if near else otherwise
+
+
+# -- for people ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Description:
+    """One parameter for a table: chapters that have it with this default and meaning, name, type, default, help."""
+
+    chapters: tuple[str, ...]
+    name: str
+    kind: str
+    default: str
+    help: str
+
+
+def describe(chapters: Sequence[Chapter]) -> list[Description]:
+    """Every parameter once, with the chapters that share it; those of all chapters first."""
+    found: dict[str, list[tuple[Chapter, Parameter]]] = {}
+    for chapter in chapters:
+        for name, parameter in chapter.parameters.items():
+            found.setdefault(name, []).append((chapter, parameter))
+    rows = []
+    for name, uses in found.items():
+        texts = list(dict.fromkeys(parameter.help for _, parameter in uses))
+        numbers = ("all",) if len(uses) == len(chapters) > 1 else tuple(chapter.number for chapter, _ in uses)
+        default = json.dumps(uses[0][1].default, ensure_ascii=False)
+        rows.append(Description(numbers, name, kind_of(uses[0][1]), default, " / ".join(texts)))
+    return sorted(rows, key=lambda row: row.chapters != ("all",))
+
+
+def markdown_table(chapters: Sequence[Chapter]) -> str:
+    """The same as a Markdown table."""
+    lines = ["| chapter | parameter | type | default | meaning and range |", "|---|---|---|---|---|"]
+    for row in describe(chapters):
+        cells = [", ".join(row.chapters), f"`{row.name}`", row.kind, f"`{row.default}`", row.help]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
