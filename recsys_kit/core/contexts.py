@@ -7,6 +7,8 @@ import pandas as pd
 from recsys_kit.core.ids import as_ids
 from recsys_kit.errors import ParameterError
 
+UNIT_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17}  # numbers below are times since 1970 in this unit; above, in ns
+
 
 def is_context(column: str) -> bool:
     """Whether a column of the interactions says when or where, not who or what.
@@ -75,10 +77,16 @@ def context_of(context: Any, users: Any) -> pd.DataFrame:
 
 
 def in_utc(values: pd.Series) -> pd.Series:
-    """Times in UTC, missing ones stay missing; RK-344 where one cannot be read."""
+    """Return times in UTC: datetimes, ISO 8601 text, or numbers since 1970. RK-344 for a value that cannot be read."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
-    read = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
+    numbers = pd.to_numeric(values, errors="coerce").dropna()
+    if len(numbers) and len(numbers) == values.notna().sum():
+        size = numbers.abs().max()
+        unit = next((unit for unit, limit in UNIT_LIMITS.items() if size < limit), "ns")
+        read = pd.to_datetime(numbers, utc=True, errors="coerce", unit=unit).reindex(values.index)
+    else:
+        read = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
     wrong = values[values.notna() & read.isna()]
     if len(wrong):
         raise ParameterError(
