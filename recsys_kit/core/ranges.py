@@ -40,10 +40,10 @@ RANGES: Mapping[str, Range] = {
     **dict.fromkeys(("max_validation_users",), COUNT),
     **dict.fromkeys(("seed", "stop_after", "fold_steps", "dense_up_to", "full_softmax_up_to", "min_shoppers"), AMOUNT),
     **dict.fromkeys(("history_decay", "decay", "backward", "row_power", "column_power"), AMOUNT),
-    **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant"), AMOUNT),
-    **dict.fromkeys(("learning_rate", "l2", "confidence", "half_life"), POSITIVE),
+    **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant", "weight_decay"), AMOUNT),
+    **dict.fromkeys(("learning_rate", "max_grad_norm", "l2", "confidence", "half_life"), POSITIVE),
     **dict.fromkeys(("dropout", "attention_dropout"), DROPOUT),
-    **dict.fromkeys(("b", "fixed_power"), SHARE),
+    **dict.fromkeys(("b", "fixed_power", "warmup_share"), SHARE),
     "leaves": Range(2),
 }
 """A parameter that is not named here must be finite and of its kind."""
@@ -59,7 +59,7 @@ def check_parameters(model: Any) -> None:
         value = getattr(model, one.name)
         if isinstance(value, np.generic):
             value = value.item()
-            setattr(model, one.name, value)
+            object.__setattr__(model, one.name, value)  # a plan is frozen
         kinds = get_args(one.type) if isinstance(one.type, UnionType) else (one.type,)
         if not {int, float} & set(kinds) or (value is None and type(None) in kinds):
             continue
