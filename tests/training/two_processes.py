@@ -20,9 +20,12 @@ from tests.finetuning.test_reviews import LABELS, TEXTS
 STOP_AT = 10  # steps: in the second epoch of seven
 
 
-def train(plan: TrainingPlan, checkpoint: Path | None = None) -> ReviewClassifier:
+def train(plan: TrainingPlan, checkpoint: Path | None = None, *, wrong: int = 0) -> ReviewClassifier:
+    """Trained on 35 reviews; the label of every `wrong`th is wrong."""
     model = ReviewClassifier(plan=plan, max_length=16, device="cpu")
     texts, labels = [*TEXTS, "good", "bad", "so so"], [*LABELS, "5", "1", "1"]
+    if wrong:
+        labels = [{"1": "5", "5": "1"}[label] if row % wrong == 0 else label for row, label in enumerate(labels)]
     return model.fit(texts, labels, valid_texts=TEXTS[:7], valid_labels=LABELS[:7], checkpoint=checkpoint)
 
 
@@ -58,7 +61,8 @@ def main(what: str, results: Path, *checkpoint: str) -> None:
     if what == "interrupted":
         record = interrupted(Path(*checkpoint))
     else:
-        record = {"history": train(TrainingPlan(learning_rate=5e-5, batch_size=8)).history.to_dict("list")}
+        model = train(TrainingPlan(learning_rate=5e-5, batch_size=8), wrong=3)  # else the loss is 0 after a few steps
+        record = {"history": model.history.to_dict("list")}
     processes = Processes("cpu", together=True)
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{processes.rank}.json").write_text(json.dumps({**record, "processes": processes.count}))
