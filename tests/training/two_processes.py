@@ -1,17 +1,19 @@
 """Started by torchrun, once in each process; or alone, for comparison.
 
-Arguments: "interrupted" or "whole", the folder for the results, the checkpoint's folder.
+Arguments: "interrupted" or "whole", the folder for the results, the folder of the checkpoint or language model.
 """
 
 import json
 import sys
 from pathlib import Path
 
+import torch
 from torch import distributed
 
 from recsys_kit.finetuning import classifier
 from recsys_kit.finetuning.classifier import ReviewClassifier
 from recsys_kit.training import trainer
+from recsys_kit.training.batches import cut
 from recsys_kit.training.checkpoints import Checkpoints
 from recsys_kit.training.plan import TrainingPlan
 from recsys_kit.training.processes import Processes
@@ -20,13 +22,39 @@ from tests.finetuning.test_reviews import LABELS, TEXTS
 STOP_AT = 10  # steps: in the second epoch of seven
 
 
-def train(plan: TrainingPlan, checkpoint: Path | None = None, *, wrong: int = 0) -> ReviewClassifier:
-    """Trained on 35 reviews; the label of every `wrong`th is wrong."""
+def train(plan: TrainingPlan, checkpoint: Path | None = None) -> ReviewClassifier:
     model = ReviewClassifier(plan=plan, max_length=16, device="cpu")
     texts, labels = [*TEXTS, "good", "bad", "so so"], [*LABELS, "5", "1", "1"]
-    if wrong:
-        labels = [{"1": "5", "5": "1"}[label] if row % wrong == 0 else label for row, label in enumerate(labels)]
     return model.fit(texts, labels, valid_texts=TEXTS[:7], valid_labels=LABELS[:7], checkpoint=checkpoint)
+
+
+def whole(language_model: str) -> dict:
+    """Trained without an interruption; every third label is wrong, so that the loss does not fall to 0."""
+    model = ReviewClassifier(language_model, plan=TrainingPlan(epochs=2, batch_size=16), max_length=16, device="cpu")
+    texts = [
+        f"{text} {word}" for word in ("", "today", "again", "really", "then", "so", "now", "here") for text in TEXTS
+    ]
+    labels = [label if row % 3 else {"1": "5", "5": "1"}[label] for row, label in enumerate(LABELS * 8)]
+    model.fit(texts, labels, valid_texts=texts[:40], valid_labels=labels[:40])
+    return {"history": model.history.to_dict("list"), "steps": steps_without_dropout()}
+
+
+def steps_without_dropout() -> list[float]:
+    """The weights of a small network that sees the same rows, whatever the number of processes."""
+    torch.manual_seed(0)
+    network, x = torch.nn.Linear(4, 2), torch.randn(32, 4)
+    processes = Processes("cpu", together=True)
+
+    def batches(epoch):
+        for rows in cut(range(32), 8):
+            yield list(rows), x[list(processes.share(rows))]
+
+    def objective(module, inputs):
+        return torch.nn.functional.cross_entropy(module(inputs), (inputs[:, 0] > 0).long())
+
+    plan = TrainingPlan(epochs=3, learning_rate=0.1)
+    trainer.Trainer(network, objective, plan, processes=processes).fit(batches, n_batches=4)
+    return network.weight.flatten().tolist()
 
 
 def interrupted(checkpoint: Path) -> dict:
@@ -57,12 +85,8 @@ def interrupted(checkpoint: Path) -> dict:
     }  # fmt: skip
 
 
-def main(what: str, results: Path, *checkpoint: str) -> None:
-    if what == "interrupted":
-        record = interrupted(Path(*checkpoint))
-    else:
-        model = train(TrainingPlan(learning_rate=5e-5, batch_size=8), wrong=3)  # else the loss is 0 after a few steps
-        record = {"history": model.history.to_dict("list")}
+def main(what: str, results: Path, given: str) -> None:
+    record = interrupted(Path(given)) if what == "interrupted" else whole(given)
     processes = Processes("cpu", together=True)
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{processes.rank}.json").write_text(json.dumps({**record, "processes": processes.count}))
@@ -71,4 +95,4 @@ def main(what: str, results: Path, *checkpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
