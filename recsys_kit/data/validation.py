@@ -247,12 +247,16 @@ def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]
             yield report_entry(table, f"{column} read as {how}", "noted", rows, example)
 
 
+def _visible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(INVISIBLE)
+
+
 def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
     """Count ids that may be mistakes; they are kept, since they may be right."""
     entries = []
     for column in [column for column in ("user_id", "item_id") if column in typed]:
         ids = pd.Series(typed[column].dropna().unique(), dtype="str")
-        visible = ids.map(lambda id: id if id.isascii() else unicodedata.normalize("NFKC", id).translate(INVISIBLE))
+        visible = ids.map(lambda text: text if text.isascii() else _visible(text))
         found = {
             f"{column} looks like another: kept apart": ids[visible.str.strip().duplicated(keep=False)],
             f"{column} written with .0, as a spreadsheet or pandas leaves it: kept so": ids[
