@@ -76,7 +76,7 @@ def read_atomic(path: Path, columns: str | Mapping[str, str] | None = None, *, e
     files = find_files(path)
     read, sequences = {}, {}
     for table, file in files.items():
-        read[table], sequences[table] = _without_types(file, read_table(file, encoding=encoding))
+        read[table], sequences[table] = _split_header(file, read_table(file, encoding=encoding))
     tables = [Table(table, files[table].name, rows.frame) for table, rows in read.items()]
     meant = suggest_columns(tables, columns)
     if "items" in read:
@@ -84,13 +84,13 @@ def read_atomic(path: Path, columns: str | Mapping[str, str] | None = None, *, e
         also = {ours: theirs for theirs, ours in ITEM_MEANINGS.items() if theirs in items}
         meant |= {f"items.{ours}": theirs for ours, theirs in also.items() if not {ours, f"items.{ours}"} & set(meant)}
         meanings = {ours: meant.get(f"items.{ours}", meant.get(ours, ours)) for ours in ITEM_MEANINGS.values()}
-        items = _with_attributes(_dated(items, meanings["created_at"]), meanings["category"], sequences["items"])
+        items = _split_categories(_date_years(items, meanings["created_at"]), meanings["category"], sequences["items"])
         read["items"] = replace(read["items"], frame=items)
         tables = [replace(table, frame=read[table.table].frame) for table in tables]
     return AtomicFiles(tables, read, meant)
 
 
-def _without_types(file: Path, rows: FileRows) -> tuple[FileRows, set[str]]:
+def _split_header(file: Path, rows: FileRows) -> tuple[FileRows, set[str]]:
     """Remove the types from the column names; return the rows and the names of the columns of sequences."""
     named = [str(column).strip().rpartition(":") for column in rows.frame]
     wrong = [f"{name}:{kind}".strip(":") for name, _, kind in named if not name or kind not in TYPES]
@@ -109,7 +109,7 @@ def _without_types(file: Path, rows: FileRows) -> tuple[FileRows, set[str]]:
     return replace(rows, frame=rows.frame.set_axis(names, axis=1)), sequences
 
 
-def _dated(items: pd.DataFrame, column: str) -> pd.DataFrame:
+def _date_years(items: pd.DataFrame, column: str) -> pd.DataFrame:
     """Turn a year into its first day; as a number it would be read as seconds."""
     if column not in items:
         return items
@@ -117,7 +117,7 @@ def _dated(items: pd.DataFrame, column: str) -> pd.DataFrame:
     return items.assign(**{column: items[column].mask(is_year, items[column] + "-01-01")})
 
 
-def _with_attributes(items: pd.DataFrame, column: str, sequences: set[str]) -> pd.DataFrame:
+def _split_categories(items: pd.DataFrame, column: str, sequences: set[str]) -> pd.DataFrame:
     """Turn a sequence of categories into attributes; the first is the category."""
     if column not in sequences or "attributes" in items:
         return items

@@ -89,10 +89,10 @@ def clean(dataset: Dataset) -> Dataset:
             tables[name] = frame
             entries += dropped + cleaned
     if "interactions" in tables:
-        entries += _repeated_ratings(tables["interactions"])
-    report = _less_kept(dataset.report, entries)
+        entries += _note_repeated_ratings(tables["interactions"])
+    report = _subtract_deduplicated(dataset.report, entries)
     report = pd.concat([report, pd.DataFrame(entries, columns=report.columns)], ignore_index=True)
-    return replace(dataset, **tables, report=_in_order(report))
+    return replace(dataset, **tables, report=_sort_report(report))
 
 
 def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -143,7 +143,7 @@ def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
     return pd.Series(rows.index.isin(again), index=interactions.index)
 
 
-def _repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
+def _note_repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
     again = repeated_ratings(interactions)
     if not again.any():
         return []
@@ -154,7 +154,7 @@ def _repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
+def _subtract_deduplicated(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
     """Return the report with deduplicated rows subtracted from the kept ones."""
     report = report.copy()
     for entry in entries:
@@ -163,7 +163,7 @@ def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFr
     return report
 
 
-def _in_order(report: pd.DataFrame) -> pd.DataFrame:
+def _sort_report(report: pd.DataFrame) -> pd.DataFrame:
     """Sort the report by table and action, the largest count first."""
     tables = list(TABLES)
     keys = report.assign(
@@ -199,13 +199,13 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
     chosen = shoppers.iloc[np.argsort(item_hash(f"{seed}:{user}" for user in shoppers), kind="stable")[:n_users]]
     return replace(
         dataset,
-        interactions=_of_users(dataset.interactions, chosen),
-        users=None if dataset.users is None else _of_users(dataset.users, chosen),
-        reviews=None if dataset.reviews is None else _of_users(dataset.reviews, chosen),
+        interactions=_keep_users(dataset.interactions, chosen),
+        users=None if dataset.users is None else _keep_users(dataset.users, chosen),
+        reviews=None if dataset.reviews is None else _keep_users(dataset.reviews, chosen),
     )
 
 
-def _of_users(frame: pd.DataFrame, users: pd.Series) -> pd.DataFrame:
+def _keep_users(frame: pd.DataFrame, users: pd.Series) -> pd.DataFrame:
     if "user_id" not in frame:
         return frame
     return frame[frame["user_id"].isin(users) | frame["user_id"].isna()].reset_index(drop=True)

@@ -224,7 +224,7 @@ def _refuse_sequences(path: Path, encoding: str) -> None:
 def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], columns: Columns) -> RawTables:
     """Name the columns of files already read, and derive the tables that have no file of their own."""
     named = name_columns(tables, columns)
-    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _notes(table, rows)]
+    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _file_notes(table, rows)]
     notes += named.notes
     rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
     origin = {table: table for table in frames}
@@ -234,12 +234,12 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
         {**entry, "table": table} for table, file in origin.items() if table != file and table != "items"
         for entry in rejected if entry["table"] == file
     ]  # fmt: skip
-    frames = {table: _own_columns(table, frames[table], frames) for table in TABLES if table in frames}
+    frames = {table: _drop_other_columns(table, frames[table], frames) for table in TABLES if table in frames}
     readings = {table: named.readings.get(origin.get(table, table), {}) for table in frames}
     return RawTables(name, frames, rejected, notes, readings)
 
 
-def _notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
+def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
     entries = [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
     try:
         n_again = rows.frame.duplicated().sum()
@@ -315,7 +315,7 @@ def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[st
     return usual, counts["key"][counts["key"].duplicated()].unique().tolist()
 
 
-def _own_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _drop_other_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Drop the columns that belong to another table."""
     if table == "interactions":
         gone = [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]

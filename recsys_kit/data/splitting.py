@@ -87,7 +87,7 @@ class Split:
         Raises:
             DataError, ParameterError: as `ground_truth`.
         """
-        events = self._of_kinds(self._before(part), "seen_events", seen_events)
+        events = self._select_kinds(self._before(part), "seen_events", seen_events)
         return order_events(events).groupby("user_id", sort=True)["item_id"].agg(list)
 
     def ground_truth(
@@ -122,9 +122,9 @@ class Split:
             raise ParameterError("RK-158", f"min_rating is {min_rating!r}; expected a number or None.", "Pass 4.0.")
         if min_rating is not None and "rating" in events:
             events = events[~(events["rating"] < min_rating)]
-        events = self._of_kinds(events, "target_events", target_events)
+        events = self._select_kinds(events, "target_events", target_events)
         pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()
-        earlier = self._of_kinds(self._before(part), "seen_events", seen_events)
+        earlier = self._select_kinds(self._before(part), "seen_events", seen_events)
         seen = pd.MultiIndex.from_frame(earlier[["user_id", "item_id"]])
         return pairs[~pd.MultiIndex.from_frame(pairs).isin(seen)].reset_index(drop=True)
 
@@ -133,7 +133,7 @@ class Split:
         frames = [self.train, self.set_aside] + ([self.valid] if _held_out(part) == "test" else [])
         return pd.concat(frames, ignore_index=True)
 
-    def _of_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
+    def _select_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
         """Return the events of these kinds, or all events if `kinds` is empty."""
         kinds = kinds_of(kinds)
         if not kinds:
@@ -239,11 +239,11 @@ def split_interactions(
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
     if method == "time":
-        part, how = _by_time(events, SHARES if shares is None else shares)
+        part, how = _cut_by_time(events, SHARES if shares is None else shares)
     elif method == "leave_last_out":
-        part = _leave_last_out(events)
+        part = _cut_last_items(events)
     else:
-        events, part = _stratified(interactions)
+        events, part = _draw_stratified(interactions)
         how = {"protocol": STRATIFIED_PROTOCOL}
     period = events[part == 0]
     again = repeated_ratings(period)
@@ -285,7 +285,7 @@ def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[floa
     return Split(*parts, set_aside=events.iloc[:0])
 
 
-def _by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
+def _cut_by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the part (0, 1, 2) of each event, and the cuts."""
     if "timestamp" not in events:
         raise DataError(
@@ -314,7 +314,7 @@ def _check_shares(shares: Any) -> list[float]:
     return given
 
 
-def _leave_last_out(events: pd.DataFrame) -> np.ndarray:
+def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
     """Return the part (0, 1, 2) of each event; `events` are in canonical order."""
     new = ~events.duplicated(["user_id", "item_id"])
     nth = new.groupby(events["user_id"]).cumsum()  # number of different items up to this event
@@ -323,7 +323,7 @@ def _leave_last_out(events: pd.DataFrame) -> np.ndarray:
     return part.where(n_items >= 3, 0).to_numpy()
 
 
-def _stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+def _draw_stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the events in canonical order and the part (0, 1, 2) of each; the draw follows the order of the rows."""
     draws = np.random.RandomState(STRATIFIED_SEED).rand(len(interactions))
     by_item = pd.Series(draws).groupby(interactions["item_id"].to_numpy())

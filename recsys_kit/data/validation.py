@@ -86,7 +86,7 @@ def validate(raw: RawTables) -> Dataset:
         if found.refusals:
             raise found.refusals[0]
         quarantine.append(found.bad)
-        tables[table], entries = _first_of_each_id(table, found.typed)
+        tables[table], entries = _drop_repeated_ids(table, found.typed)
         report += found.entries + entries
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables)
@@ -125,15 +125,15 @@ def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] |
     entries = list(_notes_on_times(table, frame, times))
     scale = RATING_SCALE
     if "rating" in read:
-        read["rating"], scale, notes = _on_our_scale(table, read["rating"], readings.get("rating", ""))
+        read["rating"], scale, notes = _convert_ratings(table, read["rating"], readings.get("rating", ""))
         entries += notes
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
     broken = {rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in rules if rule.column in frame}
-    bad = _failures(table, frame, broken)
-    typed = _typed(frame, read).drop(index=bad["row"])
+    bad = _find_invalid_rows(table, frame, broken)
+    typed = _convert_types(frame, read).drop(index=bad["row"])
     typed, repairs = _repair_prices(table, typed, frame)
-    whole = {rule.name: _rows(frame[rule.column], mask) for rule, mask in broken.items()}
+    whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
     refusals = [*_refuse_times(table, frame, times, whole), *_refuse_ratings(table, frame, whole, scale)]
     if not refusals and (table == "interactions" or (table == "reviews" and len(frame))):
         refusals = _refuse_nothing_left(table, typed, bad)
@@ -153,7 +153,7 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _on_our_scale(
+def _convert_ratings(
     table: str, ratings: pd.Series, reading: str
 ) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
     """Return the ratings, their scale and report entries.
@@ -177,12 +177,12 @@ def _day_first(readings: dict[str, str], column: str) -> bool | None:
     return {"day-first": True, "month-first": False}.get(readings.get(column, ""))
 
 
-def _failures(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
+def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
     """Return the invalid rows, each with the first rule that it breaks: rows of the quarantine."""
     valid = pd.Series(True, index=frame.index)
     parts = []
     for rule, mask in broken.items():
-        parts.append(_rows(frame[rule.column], valid & mask).assign(column=rule.column, rule=rule.name))
+        parts.append(_select_rows(frame[rule.column], valid & mask).assign(column=rule.column, rule=rule.name))
         valid &= ~mask
     if not (parts := [part for part in parts if len(part)]):
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
@@ -190,13 +190,13 @@ def _failures(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) ->
     return bad[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
 
 
-def _rows(values: pd.Series, mask: pd.Series) -> pd.DataFrame:
+def _select_rows(values: pd.Series, mask: pd.Series) -> pd.DataFrame:
     """Return number and value of the rows in the mask."""
     shown = values[mask].astype("str").fillna("")
     return pd.DataFrame({"row": shown.index, "value": shown.to_numpy()})
 
 
-def _typed(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
+def _convert_types(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
     """Convert ids and texts to strings exactly as written, numbers to floats, times to UTC, attributes to lists."""
     columns: dict[str, pd.Series] = {}
     for name, values in frame.items():
@@ -273,10 +273,10 @@ def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
 # -- reasons to refuse a table -----------------------------------------------------------------------------------------
 
 
-def _examples(rows: pd.DataFrame) -> str:
+def _show_examples(rows: pd.DataFrame) -> str:
     """Show the first rows, with their numbers.
 
-    >>> _examples(pd.DataFrame({"row": [2, 9], "value": ["soon", "never"]}))
+    >>> _show_examples(pd.DataFrame({"row": [2, 9], "value": ["soon", "never"]}))
     "row 2 'soon', row 9 'never'"
     """
     shown = rows.head(N_EXAMPLES)
@@ -310,14 +310,14 @@ def _refuse_times(
         yield DataError(
             "RK-144",
             f"{table}: {len(outside):,} of {n_given:,} times, read as {how}, lie outside {EARLIEST:%Y}..tomorrow "
-            f"({_examples(outside)}); {seems}.",
+            f"({_show_examples(outside)}); {seems}.",
             "Write the column as seconds since 1970 or as 2024-12-31; if it only gives an order, name it position: "
             '--columns "position=<your column>".',
         )
     if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
         yield DataError(
             "RK-146",
-            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_examples(unreadable)}); "
+            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_show_examples(unreadable)}); "
             "expected times such as 2024-12-31 10:00, 12/31/2024, 31.12.2024 or seconds since 1970.",
             "Name the column of times with --columns, or rewrite it.",
         )
@@ -342,7 +342,7 @@ def _refuse_ratings(
     yield DataError(
         "RK-147",
         f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {scale[0]:g}..{scale[1]:g} "
-        f"({_examples(wrong)}); {found}.",
+        f"({_show_examples(wrong)}); {found}.",
         f'{as_scale.capitalize()}{"i" if as_scale else "I"}f they are classes: --columns "label=<your column>".',
     )
 
@@ -350,7 +350,7 @@ def _refuse_ratings(
 def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> list[DataError]:
     if len(typed):
         return []
-    why = "; ".join(f"{rule}: {len(rows):,} ({_examples(rows)})" for rule, rows in bad.groupby("rule", sort=False))
+    why = "; ".join(f"{rule}: {len(rows):,} ({_show_examples(rows)})" for rule, rows in bad.groupby("rule", sort=False))
     return [
         DataError(
             "RK-106",
@@ -363,7 +363,7 @@ def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> 
 # -- rules across rows and tables --------------------------------------------------------------------------------------
 
 
-def _first_of_each_id(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Keep the first of items (users) with the same id; repeated interactions and reviews are left to cleaning."""
     if table not in ("items", "users"):
         return typed.reset_index(drop=True), []
