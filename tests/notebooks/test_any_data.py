@@ -12,6 +12,7 @@ import pytest
 import recsys_kit
 from recsys_kit import data
 from recsys_kit.recommenders import load
+from recsys_kit.workbook import story
 from recsys_kit.workbook.runner.execute import execute
 from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
 from recsys_kit.workbook.runner.runs import open_run
@@ -49,8 +50,8 @@ def as_chapter_01_leaves_it(
     report = {"dataset": "files"}
     if events is not None:
         split = data.split_interactions(events, method=method)
-        shopper = data.choose_shopper(split)
-        report |= {"shopper": shopper, "product": data.choose_product(split, items, shopper)}
+        shopper = story.choose_shopper(split)
+        report |= {"shopper": shopper, "product": story.choose_product(split, items, shopper)}
         run.write("data/interactions.parquet", events)
         for name, frame in split.parts.items():
             run.write(f"data/{name}.parquet", frame)

@@ -20,8 +20,8 @@ from typing import Any
 
 from recsys_kit import data
 from recsys_kit.core.hardware import usable_cores
-from recsys_kit.data.tables import TABLES
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
+from recsys_kit.schema import TABLES
 from recsys_kit.workbook.runner import lock
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
 from recsys_kit.workbook.runner.storage import (
