@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recsys_kit.data.tables import TABLES
+from recsys_kit.schema import TABLES
 from recsys_kit.errors import ArtifactError
 
 PROFILES = ("quick", "full")
