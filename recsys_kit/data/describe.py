@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from recsys_kit.core.ids import item_hash
 from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.splitting import PARTS, Split
-from recsys_kit.data.tables import Dataset, item_texts
+from recsys_kit.data.tables import Dataset
 
 
 def density(interactions: pd.DataFrame) -> float:
@@ -117,28 +116,3 @@ def leak_counts(split: Split) -> dict[str, float]:
         "training ends after the event": 100 * (train[when].max() > moment).mean(),
         "training has no event of the shopper": 100 * seen["max"].isna().mean(),
     }
-
-
-# -- whom the reader meets again in every chapter ----------------------------------------------------------------------
-
-
-def choose_shopper(split: Split) -> str:
-    """A shopper with something new in test and a history in train a little longer than most (the upper quartile).
-
-    Where no such shopper is warm, the one with the longest history. Equal candidates are told apart by a hash.
-    """
-    lengths = split.train.drop_duplicates(["user_id", "item_id"])["user_id"].value_counts()
-    tested = lengths[lengths.index.isin(split.ground_truth("test")["user_id"])]
-    distance = -lengths if tested.empty else (tested - tested.quantile(0.75)).abs()
-    candidates = pd.DataFrame({"distance": distance, "hash": item_hash(distance.index)}, index=distance.index)
-    return str(candidates.sort_values(["distance", "hash"]).index[0])
-
-
-def choose_product(split: Split, items: pd.DataFrame, shopper: str) -> str:
-    """The best known product of the shopper's history, of those with most written about them."""
-    history = split.train.loc[split.train["user_id"] == shopper, "item_id"].unique()
-    known = split.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts()
-    lengths = item_texts(items).str.len().reindex(history).fillna(0)
-    wordy = lengths >= lengths.median()
-    candidates = pd.DataFrame({"known": -known.reindex(history), "hash": item_hash(history)}, index=history)[wordy]
-    return str(candidates.sort_values(["known", "hash"]).index[0])
