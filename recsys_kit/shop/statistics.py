@@ -103,7 +103,9 @@ class ItemStatistics:
         """
         if not days:
             return self.users
-        if self.daily is None or not (isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()):
+        if self.daily is None or not (
+            isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()
+        ):
             untimed = ", and these events have no time" if self.daily is None else ""
             raise ParameterError(
                 "RK-337",
@@ -117,7 +119,11 @@ class ItemStatistics:
         start, stop = self.similarity.indptr[self.items.index.get_loc(item) :][:2]
         scores, columns = self.similarity.data[start:stop], self.similarity.indices[start:stop]
         order = np.lexsort((columns, -scores))
-        found = {"item_id": self.items.ids[columns], "score": scores, "common_users": self.common_users.data[start:stop]}
+        found = {
+            "item_id": self.items.ids[columns],
+            "score": scores,
+            "common_users": self.common_users.data[start:stop],
+        }
         return pd.DataFrame(found).iloc[order].reset_index(drop=True)
 
     def find_together(self, item: str) -> pd.DataFrame:
@@ -150,7 +156,9 @@ class ItemStatistics:
         matrices = {"similarity": self.similarity, "common_users": self.common_users, "together": self.together}
         for name, matrix in matrices.items() if self.daily is None else {**matrices, "daily": self.daily}.items():
             arrays |= {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "statistics.safetensors")
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "statistics.safetensors"
+        )
         plain = {name: getattr(self, name) for name in ("n_baskets", "by_session", "kinds", "promoted")}
         (folder / "statistics.json").write_text(json.dumps(plain, sort_keys=True, ensure_ascii=False), encoding="utf-8")
 
@@ -209,9 +217,7 @@ def _gram_blocks(incidence: sparse.csr_array) -> Any:
         yield start, block
 
 
-def _count_common(
-    by_user: sparse.csr_array, similarity: sparse.csr_array
-) -> tuple[sparse.csr_array, sparse.csr_array]:
+def _count_common(by_user: sparse.csr_array, similarity: sparse.csr_array) -> tuple[sparse.csr_array, sparse.csr_array]:
     """The common users of similar items, and their similarity, for pairs with at least `MIN_COMMON_USERS` of them."""
     counts, cosines = [], []
     for start, gram in _gram_blocks(by_user):
