@@ -101,7 +101,8 @@ def run(
     from recsys_kit.workbook.runner.execute import (
         execute,  # papermill and nbconvert: after the parameters have been refused
     )
-    from recsys_kit.workbook.runner.runs import check_folder, resolve, shared_name
+    from recsys_kit.workbook.runner.places import resolve, shared_name
+    from recsys_kit.workbook.runner.runs import check_folder
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
     folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
@@ -199,8 +200,8 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
 
     from recsys_kit.workbook.runner.manifest import read_manifest
     from recsys_kit.workbook.runner.parameters import list_chapters
+    from recsys_kit.workbook.runner.places import run_folder, shared_name
     from recsys_kit.workbook.runner.reuse import forecast, last_end
-    from recsys_kit.workbook.runner.runs import run_folder, shared_name
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
@@ -312,7 +313,7 @@ def report(
     The comparison is written into the folder of B, as compare.html.
     """
     from recsys_kit.workbook.report.page import write_report
-    from recsys_kit.workbook.runner.runs import run_folder
+    from recsys_kit.workbook.runner.places import run_folder
 
     if compare and len(folders) != 2:
         raise ParameterError(
@@ -355,10 +356,10 @@ def published(
     ],
 ) -> None:
     """Our leaderboard beside published numbers of the same protocol, as Markdown."""
-    from recsys_kit.shop.serving import visit
-    from recsys_kit.workbook.published import of_run
+    from recsys_kit.workbook.published import show_published
+    from recsys_kit.workbook.runner.runs import open_for_reading
 
-    print("\n\n".join(of_run(visit(folder)) for folder in folders))
+    print("\n\n".join(show_published(open_for_reading(folder)) for folder in folders))
 
 
 FOR_A_SHOPPER, OTHER_LISTS = "For a shopper", "Other lists"
@@ -594,7 +595,7 @@ def lab(
     options: Annotated[list[str] | None, typer.Argument(help="After `--`: passed on to JupyterLab.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks, with this Python as their kernel."""
-    from recsys_kit.workbook.runner.runs import INLINE, project_root
+    from recsys_kit.workbook.runner.places import INLINE, project_root
 
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}
     command = [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks"), *(options or [])]

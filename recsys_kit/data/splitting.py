@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -379,18 +379,3 @@ def _draw_parts(reviews: pd.DataFrame, seed: int) -> pd.Series:
     stratum = reviews[column].astype("str").fillna("") if column else pd.Series("", index=reviews.index)
     order = pd.Series(draw, index=reviews.index).groupby(stratum).rank(method="first").astype(int) % 10
     return order.map({0: "valid", 1: "test"}).fillna("train").astype("str")
-
-
-# -- the split of a run ------------------------------------------------------------------------------------------------
-
-
-class Reader(Protocol):
-    """Anything that reads an artifact by name: a run."""
-
-    def read(self, name: str, *, required: bool = True) -> Any:
-        """Return the artifact, or None if it is missing and not required."""
-
-
-def read_split(run: Reader) -> Split:
-    """Read the split of a run."""
-    return Split(**{name: run.read(f"data/{name}.parquet") for name in FRAMES}, how=run.read("data/split.json"))

@@ -406,4 +406,4 @@ def quarantine_entries(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
     if quarantine.empty:
         return []
     groups = quarantine.groupby(["table", "rule"], sort=False)["value"]
-    return [report_entry(*key, "quarantined", len(values), values.iloc[0]) for key, values in groups]
+    return [report_entry(table, rule, "quarantined", len(values), values.iloc[0]) for (table, rule), values in groups]

@@ -1,4 +1,4 @@
-"""The user and the item that the notebooks follow from chapter to chapter."""
+"""Choose the shopper and the product that the story of the notebooks follows through all chapters."""
 
 import pandas as pd
 
@@ -8,10 +8,9 @@ from recsys_kit.features.texts import item_texts
 
 
 def choose_shopper(split: Split) -> str:
-    """Choose a user with new items in the test set and a training history at the upper quartile of lengths.
+    """Return a user with ground truth in the test set and a training history near the upper quartile of length.
 
-    If no user of the test set has a training history, the user with the longest history is chosen. Ties are broken by
-    a fixed hash of the id.
+    If no warm user has ground truth, the user with the longest history. Ties are broken by a hash of the id.
     """
     lengths = split.train.drop_duplicates(["user_id", "item_id"])["user_id"].value_counts()
     tested = lengths[lengths.index.isin(split.ground_truth("test")["user_id"])]
@@ -21,9 +20,10 @@ def choose_shopper(split: Split) -> str:
 
 
 def choose_product(split: Split, items: pd.DataFrame, shopper: str) -> str:
-    """Choose the most popular item of the user's history among the half with the longest texts."""
+    """Return the most popular item of a user's training history, among the half with the longest texts."""
     history = split.train.loc[split.train["user_id"] == shopper, "item_id"].unique()
     n_users = split.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts()
     lengths = item_texts(items).str.len().reindex(history).fillna(0)
-    candidates = pd.DataFrame({"popularity": -n_users.reindex(history), "hash": item_hash(history)}, index=history)
-    return str(candidates[lengths >= lengths.median()].sort_values(["popularity", "hash"]).index[0])
+    long = lengths >= lengths.median()
+    candidates = pd.DataFrame({"n_users": -n_users.reindex(history), "hash": item_hash(history)}, index=history)[long]
+    return str(candidates.sort_values(["n_users", "hash"]).index[0])

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from recsys_kit import recommend
-from recsys_kit.data import read_split
 from recsys_kit.shop.circumstances import known_context
 from recsys_kit.shop.serving import RunModels, answer, visit
+from recsys_kit.workbook.runner.runs import read_split
 from tests.shop.test_serving import command
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 
 from recsys_kit.workbook.report.data_figures import cold_in_test, rows_read
 from recsys_kit.workbook.report.pages import counted, listed, read, read_dict, sentence, share, short, without_folders
-from recsys_kit.workbook.runner.runs import maker_of
+from recsys_kit.workbook.runner.places import maker_of
 from recsys_kit.workbook.runner.storage import sha256_of
 
 MANY_COLD = 0.2  # a fifth of new shoppers moves the mean over all of them

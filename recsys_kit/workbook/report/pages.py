@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from recsys_kit.errors import ArtifactError
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.places import project_root
 from recsys_kit.workbook.runner.storage import READERS, read_json, sha256_of, write_whole
 
 METRIC = "ndcg"

@@ -15,7 +15,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from recsys_kit.workbook.runner.runs import write_atomically
+from recsys_kit.workbook.runner.storage import write_atomically
 
 PLAIN_TAGS = "details|summary|br|hr|sub|sup|kbd|b|i|em|strong|small|code|pre|p"
 MARKUP = re.compile(rf"<(?!/?(?:{PLAIN_TAGS})\s*/?>)")

@@ -21,7 +21,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 from recsys_kit.workbook.runner.lock import CAN_INHERIT, INHERITED, for_kernel
-from recsys_kit.workbook.runner.runs import INLINE
+from recsys_kit.workbook.runner.places import INLINE
 
 HEADLESS = {  # what a kernel gets unless the user has set it
     "HF_HUB_OFFLINE": "1",

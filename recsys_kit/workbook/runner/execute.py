@@ -23,9 +23,10 @@ from recsys_kit.workbook.runner import lock
 from recsys_kit.workbook.runner.engine import Watch, run_notebook
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest, start_over
 from recsys_kit.workbook.runner.parameters import Chapter
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, shared_name
 from recsys_kit.workbook.runner.progress import Progress, expected_seconds, read_timings
 from recsys_kit.workbook.runner.reuse import last_end, made_with, reasons_to_run
-from recsys_kit.workbook.runner.runs import FILE_OPTIONS, remove_stale, shared_name
+from recsys_kit.workbook.runner.runs import remove_stale
 from recsys_kit.workbook.runner.signals import Interrupted, Signals
 from recsys_kit.workbook.runner.storage import TEMPORARY, write_atomically, write_json
 

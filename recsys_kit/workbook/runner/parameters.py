@@ -22,7 +22,7 @@ import nbformat
 from recsys_kit.data.sources import DATASETS
 from recsys_kit.data.splitting import METHODS
 from recsys_kit.errors import ParameterError
-from recsys_kit.workbook.runner.runs import FILE_OPTIONS, PROFILES, project_root
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, PROFILES, project_root
 
 CHOICES = {"profile": PROFILES, "dataset": tuple(DATASETS), "split": METHODS}
 INSTEAD = {"run_dir": "--out"} | {name: f"--{name}" for name in FILE_OPTIONS}  # these are found before the chapters
