@@ -277,12 +277,11 @@ def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[floa
     Raises:
         ParameterError: RK-325 invalid shares.
     """
-    shares = _check_shares(shares)
-    events = order_events(interactions)
+    events, bounds = order_events(interactions), np.cumsum(_check_shares(shares))[:2]
     draws = np.random.default_rng(seed).random(len(events))
-    part = np.searchsorted(np.cumsum(shares)[:2], draws, side="right")
-    parts = [events[part == number].reset_index(drop=True) for number in range(3)]
-    return Split(*parts, set_aside=events.iloc[:0])
+    part = np.searchsorted(bounds, draws, side="right")
+    train, valid, test = (events[part == number].reset_index(drop=True) for number in range(3))
+    return Split(train, valid, test, set_aside=events.iloc[:0])
 
 
 def _cut_by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -293,18 +292,18 @@ def _cut_by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tu
             "interactions have a position but no timestamp; split='time' needs one.",
             "Pass split='leave_last_out'.",
         )
-    shares = _check_shares(shares)
+    checked = _check_shares(shares)
     when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
     times = np.sort(when)
-    places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
+    places = np.round(np.cumsum(checked)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
     part = np.searchsorted(times[places], when, side="right")
     cuts = [pd.Timestamp(cut, tz="UTC").isoformat() for cut in times[places]]
-    return part, {"shares": shares, "cuts": cuts}
+    return part, {"shares": checked, "cuts": cuts}
 
 
 def _check_shares(shares: Any) -> list[float]:
     given = list(listed(shares))
-    numbers = len(given) == 3 and all(isinstance(share, Real) and share > 0 for share in given)
+    numbers = len(given) == 3 and all(isinstance(share, Real) and float(share) > 0 for share in given)
     if not numbers or abs(sum(given) - 1) > 1e-9:
         raise ParameterError(
             "RK-325",

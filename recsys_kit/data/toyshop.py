@@ -238,15 +238,16 @@ def _make_visits(
     base = STRENGTH * affinity + products.log_popularity + 0.15 * products.quality
     owner = np.repeat(np.arange(len(n_visits)), n_visits)
     chosen = np.empty(len(days), dtype=int)
-    last_owner, log_odds, last = -1, None, -1
+    last_owner, log_odds, last = -1, base[0], -1
     for visit, user in enumerate(owner):
         if user != last_owner:
-            last_owner, log_odds, last = user, base[user].copy(), -1
+            last_owner, log_odds, last = int(user), base[user].copy(), -1
         now = log_odds + season[month[visit]] + PROMOTION * on_promotion[week[visit]]
         if last >= 0:
             now = now + COMPLEMENT * (products.kind == next_kind[last])
         now[products.launch_day > days[visit]] = -np.inf
-        last = chosen[visit] = np.argmax(now + rng.gumbel(size=len(now)))
+        last = int(np.argmax(now + rng.gumbel(size=len(now))))
+        chosen[visit] = last
         log_odds[last] += OWNED
     return _Visits(owner, chosen, days, on_promotion[week, chosen])
 
@@ -290,7 +291,8 @@ def _events_frame(
     ratings = ratings[rated & (late < DAYS * 86_400)]
     events = pd.concat([views, carts, purchases[bought], ratings], ignore_index=True)
     events = events.sort_values(["seconds", "visit"], kind="stable", ignore_index=True)
-    events["review_id"] = np.where(events["event"] == "rating", [f"r{row:05d}" for row in events.index], None)
+    ids = [f"r{row:05d}" if event == "rating" else None for row, event in enumerate(events["event"])]
+    events["review_id"] = np.array(ids, dtype=object)
     return events
 
 

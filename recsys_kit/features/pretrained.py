@@ -249,7 +249,7 @@ def usable_positions(model: Any) -> int:
         return NO_LIMIT
     for module in model.modules():
         table, padding = getattr(module, "position_embeddings", None), getattr(module, "padding_idx", None)
-        if hasattr(table, "num_embeddings") and isinstance(padding, int):
+        if table is not None and hasattr(table, "num_embeddings") and isinstance(padding, int):
             return min(positions, table.num_embeddings) - padding - 1
     return positions
 

@@ -1,5 +1,7 @@
 """Nearest items by their vectors, and the words behind a similarity."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, issparse
@@ -54,7 +56,7 @@ def explain_similarity(vectors: Vectors, item_id: str, other_id: str) -> pd.Seri
     >>> explain_similarity(vectors, "a", "b").round(2).to_dict()
     {'bowl': 0.6}
     """
-    first, second = (vectors.values[[vectors.row_of(each)]] for each in (item_id, other_id))
+    first, second = (csr_matrix(vectors.values[[vectors.row_of(each)]]) for each in (item_id, other_id))
     product = first.multiply(second).tocsr()
     words = np.asarray(vectors.how["vocabulary"], dtype=object)[product.indices]
     return pd.Series(product.data, index=words, dtype=float).sort_values(ascending=False, kind="stable")
@@ -92,5 +94,5 @@ def nearest_neighbour_accuracy(vectors: Vectors, labels: pd.Series) -> pd.Series
     return pd.Series(hits, index=ids)
 
 
-def _dense(values: np.ndarray | csr_matrix) -> np.ndarray:
+def _dense(values: Any) -> np.ndarray:
     return np.asarray(values.toarray() if issparse(values) else values)
