@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from recsys_kit import plots
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.report.cautions import cautions, chapter_title
+from recsys_kit.workbook.report.compare import compare_runs
 from recsys_kit.workbook.report.data_figures import data_figures
 from recsys_kit.workbook.report.headlines import headline, review_headline
 from recsys_kit.workbook.report.pages import (
@@ -39,13 +40,13 @@ ENDINGS = {".html": "page", ".ipynb": "notebook"}
 FEWEST = ("no", "one", "two", "three", "four", "five")
 
 
-def write_report(folder: Path) -> Path:
-    """Write `index.html` of the run in `folder` and return its path."""
-    return write_page(folder / "index.html", render(folder))
+def write_report(folder: Path, other: Path | None = None) -> Path:
+    """Write `index.html` of the run in `folder`, compared with the `other` run if there is one; return its path."""
+    return write_page(folder / "index.html", render(folder, other))
 
 
-def render(folder: Path) -> str:
-    """The page's HTML."""
+def render(folder: Path, other: Path | None = None) -> str:
+    """Return the page's HTML."""
     run, timings = read_dict(folder, "run.json"), read_dict(folder, "timings.json")
     metrics = read(folder, "results/metrics.parquet")
     classification = read_dict(folder, "results/review_classification.json")
@@ -67,6 +68,7 @@ def render(folder: Path) -> str:
         "shoppers": shoppers(read_dict(folder, "results/shoppers.json")),
         "chapters": chapters(run, timings, folder),
         "making": {chapter_title(name): values for name, values in run.get("parameters", {}).items()},
+        "comparison": compare_runs(folder, other) if other else {},
     }
     titles = {
         "findings": "What was found",
@@ -77,6 +79,7 @@ def render(folder: Path) -> str:
         "shoppers": "Whom it serves",
         "chapters": "The chapters",
         "making": "How it was made",
+        "comparison": f"Compared with {other.name}" if other else "",
     }
     return fill(
         "report.html.j2",

@@ -52,7 +52,7 @@ def fill(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(short=short, pathless=pathless, told=told, zip=zip)
+    environment.filters.update(short=short, pathless=pathless, zip=zip)
     return environment.get_template(template).render(**values)
 
 
@@ -143,17 +143,6 @@ def pathless(value: Any) -> Any:
     if isinstance(value, list):
         return [pathless(one) for one in value]
     return f"…/{Path(value).name}" if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def told(value: Any) -> str:
-    """A value in a table of differences: exact enough to see one, and absent and empty are two things.
-
-    >>> told(None), told(""), told(0.00012345), told(12345), told("/a/b.csv")
-    ('–', 'empty', '0.00012345', '12,345', '…/b.csv')
-    """
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "empty" if value == "" else short(pathless(value))
 
 
 def without_folders(text: Any, folder: Path) -> str:
