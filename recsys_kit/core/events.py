@@ -1,8 +1,11 @@
-"""Interactions in their canonical order: by user, then time, ties by fixed hashes."""
+"""Interactions in their canonical order (by user, then time, ties by fixed hashes), and as arrays."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import item_hash, missing_column, with_text_ids
 from recsys_kit.errors import DataError
 
@@ -55,3 +58,27 @@ def order_events(interactions: pd.DataFrame, table: str = "interactions") -> pd.
         hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy(), item_hash(items)[codes]
         order[tied] = order[tied][np.lexsort((*hashes, times[order[tied]], users[order[tied]]))]
     return interactions.iloc[order].reset_index(drop=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """E interactions as arrays; what is known of each beside who and what stands in `columns`."""
+
+    user: np.ndarray
+    """(E,) int64 index of the user; -1 for a user without a training event."""
+    item: np.ndarray
+    """(E,) int64 index of the item; -1 for an item that is not in the catalogue."""
+    columns: pd.DataFrame
+    """E rows, in the same order: `timestamp` (UTC) or `position`, `rating`, `event`, `session_id`, `ctx_*` ..."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def keep(self, rows: np.ndarray) -> "Events":
+        """Return the events where `rows`, (E,) bool, is True."""
+        return Events(self.user[rows], self.item[rows], self.columns[rows].reset_index(drop=True))
+
+    def histories(self, n_users: int) -> Histories:
+        """Return the history of each of the users 0 to `n_users` - 1; the events are in the order of their users."""
+        bounds = np.r_[0, np.bincount(self.user, minlength=n_users).cumsum()]
+        return Histories(self.item, bounds)

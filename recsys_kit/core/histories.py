@@ -34,6 +34,13 @@ class Histories:
         starts, seen = self.starts[start : stop + 1], None if self.seen is None else self.seen.block(start, stop)
         return Histories(self.items[starts[0] : starts[-1]], starts - starts[0], seen)
 
+    def take(self, rows: np.ndarray) -> "Histories":
+        """The histories of these rows, in this order."""
+        lengths = np.diff(self.starts)[rows]
+        bounds = np.r_[0, lengths.cumsum()]
+        places = np.arange(bounds[-1]) + np.repeat(self.starts[rows] - bounds[:-1], lengths)
+        return Histories(self.items[places], bounds, None if self.seen is None else self.seen.take(rows))
+
     def matrix(self, n_items: int, decay: float = 0.0) -> sparse.csr_array:
         """`(B, N)` weights: an item that is `back` events from the end of its history weighs (1 + back)^-decay.
 

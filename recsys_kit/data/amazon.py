@@ -15,8 +15,9 @@ import pandas as pd
 
 from recsys_kit.data import files
 from recsys_kit.data.files import Records
-from recsys_kit.data.tables import QUARANTINE_COLUMNS, RawTables, report_entry
+from recsys_kit.data.tables import RawTables, report_entry
 from recsys_kit.errors import DataError
+from recsys_kit.schema import QUARANTINE_COLUMNS
 
 NEEDED = ("reviewerID", "asin", "overall", "unixReviewTime")
 ENDINGS = (".json", ".json.gz")

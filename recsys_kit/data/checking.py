@@ -12,9 +12,10 @@ from recsys_kit.data.columns import Table, check_wanted, guess_table, name_colum
 from recsys_kit.data.files import FileRows, read_table
 from recsys_kit.data.sequences import looks_like_sequences
 from recsys_kit.data.sources import Columns, build_tables
-from recsys_kit.data.tables import REPORT_COLUMNS, TABLES, RawTables
+from recsys_kit.data.tables import RawTables
 from recsys_kit.data.validation import EXAMPLES, inspect_table, quarantine_entries, validate
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.schema import REPORT_COLUMNS, TABLES
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.core.ids import item_hash
-from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, report_entry
+from recsys_kit.data.tables import Dataset, report_entry
 from recsys_kit.errors import ParameterError
+from recsys_kit.schema import ACTIONS, TABLES, TEXT_COLUMNS
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _ELEMENTS = (  # of HTML; by any other name it is a tag only where more tells, so "<M>" stays a size
@@ -94,7 +95,7 @@ def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, lis
 
 def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     columns, entries = {}, []
-    for column in [column for column in TEXTS if column in frame]:
+    for column in [column for column in TEXT_COLUMNS if column in frame]:
         cleaned = frame[column].map(clean_text, na_action="ignore").astype("str")
         cleaned = cleaned.mask(cleaned == "")
         changed = frame[column].notna() & (cleaned.fillna("") != frame[column])

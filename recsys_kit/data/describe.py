@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from recsys_kit.data.cleaning import k_core
-from recsys_kit.data.splitting import PARTS, Split
+from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import Dataset
+from recsys_kit.schema import PARTS
 
 
 def density(interactions: pd.DataFrame) -> float:

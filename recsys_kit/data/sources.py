@@ -17,13 +17,14 @@ import pandas as pd
 
 from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.columns import PRODUCT, Table, name_columns
+from recsys_kit.data.columns import Table, name_columns
 from recsys_kit.data.files import FileRows, read_table, split_member
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
-from recsys_kit.data.tables import TABLES, Dataset, RawTables, is_present, report_entry
+from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.schema import ITEM_COLUMNS, TABLES
 
 DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
@@ -256,7 +257,7 @@ def _derive_items(frames: dict[str, pd.DataFrame], origin: dict[str, str]) -> li
         return []
     table = "interactions" if origin.get("interactions") == "interactions" else "reviews"
     events = frames.get(table, pd.DataFrame())
-    described = [column for column in PRODUCT if column in events and not (table == "reviews" and column == "title")]
+    described = [column for column in ITEM_COLUMNS if column in events and (table, column) != ("reviews", "title")]
     if "item_id" not in events or not described:
         return []
     events = events[is_present(events["item_id"])]
@@ -290,7 +291,7 @@ def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[st
 def _own_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Without the columns that went into another table."""
     if table == "interactions":
-        gone = [*PRODUCT, *(("text", "label") if "reviews" in frames else ())]
+        gone = [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]
     else:
         gone = ["category", "brand"] if table == "reviews" else []
     return frame.drop(columns=gone, errors="ignore")

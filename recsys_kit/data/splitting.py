@@ -14,9 +14,9 @@ from recsys_kit.core.ids import item_hash, listed, with_text_ids
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.schema import PARTS
 
 METHODS = ("time", "leave_last_out", "stratified")
-PARTS = ("train", "valid", "test")
 FRAMES = (*PARTS, "set_aside")
 SHARES = (0.8, 0.1, 0.1)
 STRATIFIED_CUTS = (
@@ -136,11 +136,20 @@ class Split:
             )
         return events[events["event"].isin(kinds)]
 
-    def circumstances(self, part: str) -> pd.DataFrame:
-        """When and where each shopper came in `part`: one row per user_id, the columns of `is_context`.
+    def request_context(self, part: str) -> pd.DataFrame:
+        """Return the context columns of each user's first event in `part`.
 
-        These are of the shopper's first event there. Drop what only the event itself tells, such as whether the product
-        was on promotion: a model that is asked with it would be told the answer.
+        Drop columns that are known only with the event, such as whether the item was on promotion: they would give a
+        model the answer.
+
+        Args:
+            part: "valid" or "test".
+
+        Returns:
+            One row per user_id, with `timestamp` and `ctx_*` columns as far as the interactions have them.
+
+        Raises:
+            ParameterError: RK-323 another part.
         """
         events = order_events(getattr(self, _judged(part))).drop_duplicates("user_id").set_index("user_id")
         return events[[column for column in events if is_context(column)]]

@@ -39,14 +39,6 @@ class ToyShop:
     user_ids: pd.Index
     item_ids: pd.Index
 
-    def true_affinity(self, user_ids: list[str], item_ids: list[str]) -> np.ndarray:
-        """How well product i suits shopper i, for pairs of ids: the taste alone, before popularity, season or chance.
-
-        NaN where an id is not of the shop.
-        """
-        rows, columns = self.user_ids.get_indexer(list(user_ids)), self.item_ids.get_indexer(list(item_ids))
-        return np.where((rows < 0) | (columns < 0), np.nan, self.affinity[rows, columns])
-
 
 @dataclass(frozen=True)
 class _Products:

@@ -14,16 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.tables import (
-    HALF_STARS,
-    KEYS,
-    NUMBERS,
-    QUARANTINE_COLUMNS,
-    RATINGS,
-    REPORT_COLUMNS,
-    REQUIRED,
     RULES,
-    TABLES,
-    TIMES,
     Dataset,
     RawTables,
     Rule,
@@ -35,6 +26,17 @@ from recsys_kit.data.tables import (
 )
 from recsys_kit.data.times import EARLIEST, ReadTimes, guess_clock, read_times
 from recsys_kit.errors import DataError
+from recsys_kit.schema import (
+    HALF_STAR_SCALE,
+    KEYS,
+    NUMBER_COLUMNS,
+    QUARANTINE_COLUMNS,
+    RATING_SCALE,
+    REPORT_COLUMNS,
+    REQUIRED,
+    TABLES,
+    TIME_COLUMNS,
+)
 
 NEARLY_ALL = 0.9  # share of times that are wrong from which the column, not the rows, is at fault
 TOO_MANY = 0.02  # the same of ratings: another scale shares most of its values with ours
@@ -99,11 +101,12 @@ def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] |
     """Hold one table against its rules. Raises `DataError` (RK-104) where a required column is missing."""
     _check_columns(table, frame)
     readings = dict(readings or {})
-    times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in TIMES if name in frame}
+    with_times = [name for name in TIME_COLUMNS if name in frame]
+    times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in with_times}
     read = {name: times[name].values for name in times}
-    read |= {name: to_number(frame[name]) for name in (*NUMBERS, "position") if name in frame}
+    read |= {name: to_number(frame[name]) for name in (*NUMBER_COLUMNS, "position") if name in frame}
     entries = list(_notes_on_times(table, frame, times))
-    scale = RATINGS
+    scale = RATING_SCALE
     if "rating" in read:
         read["rating"], scale, notes = _on_our_scale(table, read["rating"], readings.get("rating", ""))
         entries += notes
@@ -136,21 +139,21 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
 def _on_our_scale(
     table: str, ratings: pd.Series, reading: str
 ) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
-    """The ratings with the scale that they lie on, and a note where it is not `RATINGS` from the start.
+    """The ratings with the scale that they lie on, and a note where it is not `RATING_SCALE` from the start.
 
-    Half stars stay as they are, declared or found; a scale that is declared otherwise is brought to `RATINGS`.
+    Half stars stay as they are, declared or found; a scale that is declared otherwise is brought to `RATING_SCALE`.
     """
     low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
     n_rated = ratings.notna().sum()
-    if (low, high) == HALF_STARS:
+    if (low, high) == HALF_STAR_SCALE:
         by = "as declared" if reading else 'if they are not: --columns "rating=<your column>:1..5"'
         rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are; {by}"
-        return ratings, HALF_STARS, [report_entry(table, rule, "noted", n_rated)]
+        return ratings, HALF_STAR_SCALE, [report_entry(table, rule, "noted", n_rated)]
     if not reading:
-        return ratings, RATINGS, []
-    ratings = RATINGS[0] + (RATINGS[1] - RATINGS[0]) * (ratings - low) / (high - low)
-    rule = f"rating of {reading} brought to {RATINGS[0]:g}..{RATINGS[1]:g}"
-    return ratings, RATINGS, [report_entry(table, rule, "repaired", n_rated)]
+        return ratings, RATING_SCALE, []
+    ratings = RATING_SCALE[0] + (RATING_SCALE[1] - RATING_SCALE[0]) * (ratings - low) / (high - low)
+    rule = f"rating of {reading} brought to {RATING_SCALE[0]:g}..{RATING_SCALE[1]:g}"
+    return ratings, RATING_SCALE, [report_entry(table, rule, "repaired", n_rated)]
 
 
 def _day_first(readings: dict[str, str], column: str) -> bool | None:
@@ -382,4 +385,4 @@ def quarantine_entries(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
     if quarantine.empty:
         return []
     groups = quarantine.groupby(["table", "rule"], sort=False)["value"]
-    return [report_entry(*key, "quarantined", len(values), values.iloc[0]) for key, values in groups]
+    return [report_entry(table, rule, "quarantined", len(values), values.iloc[0]) for (table, rule), values in groups]

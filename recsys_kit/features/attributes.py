@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.preprocessing import MultiLabelBinarizer
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
@@ -23,7 +21,9 @@ def attribute_incidence(items: pd.DataFrame | None) -> Vectors:
     Raises:
         ParameterError: RK-350 where the items have no attributes.
     """
-    if not has_attributes(items):
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    if items is None or not has_attributes(items):
         found = None if items is None else list(items)
         raise ParameterError(
             "RK-350",
@@ -46,6 +46,8 @@ def attribute_vectors(items: pd.DataFrame | None) -> Vectors:
     >>> attribute_vectors(items).values.toarray().astype(float).round(2).tolist()
     [[0.61, 0.8], [1.0, 0.0], [0.0, 0.0]]
     """
+    from sklearn.feature_extraction.text import TfidfTransformer
+
     incidence = attribute_incidence(items)
     values = csr_matrix(TfidfTransformer().fit_transform(incidence.values), dtype=np.float32)
     return Vectors(incidence.ids, values, incidence.how)

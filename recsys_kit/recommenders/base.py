@@ -54,6 +54,7 @@ class Recommender(ABC):
     is broken the same way whatever the order of rows or the alphabet.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # every recommender is a dataclass
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]] = ()  # fitted attributes to save: arrays or CSR matrices
     learned: ClassVar[tuple[str, ...]] = ()  # likewise: plain values

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from recsys_kit.core.events import order_events
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import Recommender, class_of, load, understands_text
 from recsys_kit.recommenders.content import Content
 from recsys_kit.shop.circumstances import (
@@ -467,7 +468,7 @@ class RunModels(Mapping[str, Recommender]):
         if self.unread_products():
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if self[name]._vectors.encoder().encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name]._vectors.how).encode([text]).nnz]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def unread_products(self) -> float:
@@ -479,7 +480,7 @@ class RunModels(Mapping[str, Recommender]):
         """Of the texts that this model's language model cannot read, the share of the tokens that it does not know."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = self[name]._vectors.encoder().unknown_shares(texts)
+        shares = load_encoder(self[name]._vectors.how).unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def best(self, *, for_text: bool = False, text: str = "") -> str:

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from recsys_kit.features.text import Vectors
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Stack
 from recsys_kit.recommenders.ensembles.hybrid import Ensemble
 from recsys_kit.recommenders.sequential import SequenceModel

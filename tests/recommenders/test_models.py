@@ -8,8 +8,9 @@ import pytest
 
 from recsys_kit.core import ranking
 from recsys_kit.core.ranking import top_k
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.text import Vectors, fit_tfidf
+from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.recommenders.holdout import validation_ndcg
 from recsys_kit.testing.planted import fitted, planted_shop

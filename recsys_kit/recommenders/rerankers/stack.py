@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from recsys_kit.core.histories import Histories
@@ -144,6 +143,8 @@ class _Facts:
     """What a fitted blend and its training histories say of items, whoever asks."""
 
     def __init__(self, blend: Hybrid) -> None:
+        from sklearn.preprocessing import normalize
+
         histories, n_items = blend._train_histories, len(blend.item_ids)
         self.followed = transition_counts(histories, n_items, window=1, decay=0.0)
         self.items = _item_facts(histories, n_items)

@@ -1,0 +1,238 @@
+"""The encoded split: everything after the split works on this one object, which is made once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.core.contexts import in_utc
+from recsys_kit.core.events import Events, order_events
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.ids import as_ids, listed, with_text_ids
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
+from recsys_kit.errors import DataError, ParameterError
+
+IDS = ("user_id", "item_id")
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """B users, what is known of each before a part of the split, and the items that are relevant in it."""
+
+    users: np.ndarray
+    """(B,) str, sorted: their ids."""
+    histories: Histories
+    """B histories before the part, with what is masked in the lists."""
+    rows: np.ndarray
+    """(W,) int64, ascending: the user of each relevant item."""
+    items: np.ndarray
+    """(W,) int64: its index; N and above for an item that is not in the catalogue, which every model misses."""
+
+    def draw(self, max_users: int, seed: int) -> "Targets":
+        """Return at most `max_users` of the users, drawn by `seed`."""
+        if len(self.users) <= max_users:
+            return self
+        chosen = np.sort(np.random.default_rng(seed).choice(len(self.users), max_users, replace=False))
+        place = np.full(len(self.users), -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = place[self.rows] >= 0
+        return Targets(
+            self.users[chosen], self.histories.take(chosen), place[self.rows[kept]].astype(np.int64), self.items[kept]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSplit:
+    """Vocabularies, interactions, histories, targets, features and contexts of one split, as indices and arrays.
+
+    Models are fitted on it (`model.fit(split)`) and evaluated on it; a table is encoded at the door of `fit`.
+
+    >>> events = pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "position": [0, 1, 0]})
+    >>> split = EncodedSplit.of(events)
+    >>> split.users.ids.tolist(), split.items.ids[split.train.item].tolist()
+    (['a', 'b'], ['x', 'y', 'x'])
+    """
+
+    items: Vocabulary
+    """The catalogue: the items that are ranked, N of them."""
+    users: Vocabulary
+    """The users with a training event, U of them, sorted."""
+    interactions: Mapping[str, Events]
+    """"train" in canonical order; "valid", where given, by user and item."""
+    targets: Mapping[str, Targets] = field(default_factory=dict)
+    """"valid" (users with a training event) and "test" (all users with a relevant item), where given."""
+    item_table: pd.DataFrame | None = None
+    """The items table as it was given: `item_id` and what is known of each item."""
+    item_features: Mapping[str, Vectors] = field(default_factory=dict)
+    """By name ("tfidf", "minilm", "image" ...): one row per item of `items`, in order; zeros for a missing one."""
+    user_features: Mapping[str, Vectors] = field(default_factory=dict)
+    """Likewise, one row per user of `users`."""
+    contexts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """By part, the context of each user of its targets: `timestamp` and `ctx_*`."""
+
+    @classmethod
+    def of(
+        cls,
+        train: pd.DataFrame,
+        *,
+        items: pd.DataFrame | None = None,
+        valid: pd.DataFrame | None = None,
+        item_features: Mapping[str, Vectors] | None = None,
+        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
+    ) -> "EncodedSplit":
+        """Encode tables. Ids may be numbers or categories; they become text.
+
+        Args:
+            train: interactions to learn from, in any order: user_id, item_id, timestamp or position.
+            items: the items table; its items and those of `train` are the catalogue.
+            valid: interactions after `train`, or `user_id, item_id` of the relevant ones (`Split.ground_truth`).
+            item_features: vectors of items by name; they may have other items, or miss some.
+            seen: by user_id, the items that are masked in validation lists (`Split.seen_items`); the training
+                histories unless given.
+
+        Raises:
+            DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
+                cannot be ids, RK-156 times that are missing or cannot be times.
+            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 features that are no `Vectors`.
+        """
+        items = None if items is None else with_text_ids(items, "items", ["item_id"])
+        train = order_events(train, "train")
+        if train.empty:
+            raise DataError(
+                "RK-108", "train has no event; expected at least one.", "Fit on the interactions of a shop."
+            )
+        if "timestamp" in train:
+            train["timestamp"] = in_utc(train["timestamp"])
+        named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
+        vocabulary, users = Vocabulary.of_items(named), Vocabulary.of_users(train["user_id"])
+        split = cls(
+            items=vocabulary,
+            users=users,
+            interactions={"train": _events(train, users, vocabulary)},
+            item_table=items,
+            item_features={name: _aligned(name, one, vocabulary) for name, one in (item_features or {}).items()},
+        )
+        return split if valid is None else split.with_targets("valid", valid, seen=seen)
+
+    @property
+    def train(self) -> Events:
+        """The training interactions, in canonical order."""
+        return self.interactions["train"]
+
+    @cached_property
+    def train_histories(self) -> Histories:
+        """The training history of each user of `users`."""
+        return self.train.histories(len(self.users))
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """(N,) float32: the number of users with a training interaction with each item."""
+        pairs = pd.DataFrame({"user": self.train.user, "item": self.train.item}).drop_duplicates()
+        return np.bincount(pairs["item"], minlength=len(self.items)).astype(np.float32)
+
+    def with_targets(
+        self, part: str, relevant: pd.DataFrame, *, seen: Mapping[str, Sequence[str]] | pd.Series | None = None
+    ) -> "EncodedSplit":
+        """Return the split with the targets of `part`, for validation; users without a training event are left out.
+
+        Args:
+            part: "valid".
+            relevant: user_id and item_id of the interactions of the part.
+            seen: as for `of`.
+        """
+        relevant = with_text_ids(relevant, part)
+        ordered = relevant.sort_values(list(IDS), kind="stable").reset_index(drop=True)
+        events = _events(ordered, self.users, self.items)
+        users = np.unique(events.user[events.user >= 0])
+        histories = self.train_histories.take(users)
+        if seen is not None:
+            check_by_user(seen)
+            ids = as_ids([user for user, _ in seen.items()], "user_id of seen")
+            lists = dict(zip(ids, (some for _, some in seen.items()), strict=True))
+            histories = replace(histories, seen=self.encode([lists.get(user, []) for user in self.users.ids[users]]))
+        n_items = len(self.items)
+        known = (events.user >= 0) & (events.item >= 0)
+        pairs = np.unique(np.searchsorted(users, events.user[known]) * n_items + events.item[known])
+        rows, cells = histories.masked.cells
+        pairs = np.setdiff1d(pairs, rows * n_items + cells, assume_unique=False)
+        targets = Targets(self.users.ids[users], histories, pairs // n_items, pairs % n_items)
+        return replace(self, interactions={**self.interactions, part: events}, targets={**self.targets, part: targets})
+
+    def validation(self, max_users: int, seed: int) -> Targets | None:
+        """Return the targets of at most `max_users` validation users; None where nothing is relevant to any of them."""
+        targets = self.targets["valid"].draw(max_users, seed) if "valid" in self.targets else None
+        return targets if targets is not None and len(targets.rows) else None
+
+    def keep(self, rows: np.ndarray) -> "EncodedSplit":
+        """Return the split with the training events where `rows`, (E,) bool, is True; vocabularies stay.
+
+        Validation targets are left out: who learns from a part of train must not be tuned by what came later.
+        """
+        return replace(self, interactions={"train": self.train.keep(rows)}, targets={})
+
+    def with_features(self, **item_features: Vectors) -> "EncodedSplit":
+        """Return the split with more item features, aligned to its items."""
+        aligned = {name: _aligned(name, one, self.items) for name, one in item_features.items()}
+        return replace(self, item_features={**self.item_features, **aligned})
+
+    def encode(self, histories: Any) -> Histories:
+        """Return histories of item ids as indices; unknown items are left out."""
+        return encode_histories(histories, self.items)
+
+
+def encode_histories(histories: Any, items: Vocabulary, name: str = "histories") -> Histories:
+    """Item ids, oldest first, one list per query, as indices; unknown items are left out, a set is sorted as text.
+
+    Raises:
+        ParameterError: RK-313 where there is no list of ids per query.
+        DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
+    """
+    histories = [listed(history) for history in lists_of_ids(histories, name)]
+    flat = [item for history in histories for item in history]
+    index = items.encode(flat, f"item ids of the {name}")
+    rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    lengths = np.bincount(rows[index >= 0], minlength=len(histories))
+    return Histories(index[index >= 0], np.r_[0, lengths.cumsum()])
+
+
+def lists_of_ids(lists: Any, name: str) -> list[Any]:
+    """The lists, one per query; RK-313 where they are ids or missing."""
+    lists = list(listed(lists))
+    for row, ids in enumerate(lists):
+        if isinstance(ids, (str, bytes)) or not np.iterable(ids):
+            raise ParameterError(
+                "RK-313",
+                f"{name} holds {ids!r:.40} in place {row}; expected one list of ids per query.",
+                f"Pass {name}=[['i1', 'i2']].",
+            )
+    return lists
+
+
+def check_by_user(seen: Any) -> None:
+    """Raise `ParameterError` (RK-313) unless `seen` holds lists by user_id."""
+    if not isinstance(seen, Mapping | pd.Series):
+        raise ParameterError(
+            "RK-313",
+            f"seen is {seen!r:.60}; expected a list of item ids by user_id.",
+            "Pass Split.seen_items('valid', ...).",
+        )
+
+
+def _events(frame: pd.DataFrame, users: Vocabulary, items: Vocabulary) -> Events:
+    rest = frame.drop(columns=list(IDS)).reset_index(drop=True)
+    return Events(users.encode(frame["user_id"]), items.encode(frame["item_id"]), rest)
+
+
+def _aligned(name: str, vectors: Any, items: Vocabulary) -> Vectors:
+    """The vectors with one row per item of the vocabulary."""
+    if not isinstance(vectors, Vectors):
+        raise ParameterError(
+            "RK-314",
+            f"item feature {name!r} is a {type(vectors).__name__}; expected Vectors, which know their items.",
+            "Pass Vectors(ids, values, {}).",
+        )
+    return vectors.align(items.ids.tolist())
