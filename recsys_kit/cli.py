@@ -303,49 +303,37 @@ def datasets() -> None:
 
 @app.command()
 def report(
-    folders: Annotated[
-        list[str], typer.Argument(metavar="DIR", help=f"Folder of a run, or of two to compare {PROJECT}.")
-    ],
-    compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help=f"Folders of runs {PROJECT}.")],
+    compare: Annotated[
+        str, typer.Option("--compare", metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")
+    ] = "",
 ) -> None:
-    """Write a run's index.html again from what lies in its folder; with --compare, what changed from run A to run B.
-
-    The comparison is written into the folder of B, as compare.html.
-    """
+    """Rebuild the report of a run (index.html); with --compare, also show how it differs from another run."""
     from recsys_kit.workbook.report.page import write_report
     from recsys_kit.workbook.runner.places import run_folder
 
-    if compare and len(folders) != 2:
-        raise ParameterError(
-            "RK-404", f"--compare got {len(folders)} folders; expected two.", "Name two runs: report A B --compare."
-        )
     paths = [run_folder(folder) for folder in folders]
-    if compare:
-        show_comparison(*paths)
-    else:
-        for path in paths:
-            print(write_report(path))
+    other = run_folder(compare) if compare else None
+    for path in paths:
+        if other:
+            show_comparison(path, other)
+        print(write_report(path, other))
 
 
-def show_comparison(before: Path, after: Path) -> None:
-    """What changed from one run to another in a few lines, and the path of the page that has all of it."""
+def show_comparison(run: Path, other: Path) -> None:
+    """Print the parameters that differ and both leaderboards."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.report.compare import sentences, terminal_tables, write_comparison
-    from recsys_kit.workbook.report.differences import compare
+    from recsys_kit.workbook.report.compare import compare_runs
 
-    found = compare(before, after)
     console = Console(highlight=False, soft_wrap=True)
-    for sentence in sentences(found):
-        console.print(escape(sentence))
-    for title, header, rows in terminal_tables(found):
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
+    for title, frame in compare_runs(run, other).items():
+        table = Table(*map(escape, frame.columns), title=escape(title), title_justify="left")
+        for row in frame.itertuples(index=False):
             table.add_row(*map(escape, row))
-        console.print(table)
-    print(write_comparison(found))
+        console.print(table if len(frame) else escape(title))
 
 
 @app.command()
