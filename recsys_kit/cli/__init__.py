@@ -65,8 +65,8 @@ def run(
 ) -> None:
     """Run the chapters one after another, then print the results and the path of the report.
 
-    A chapter is rerun only if its cells, parameters, inputs or code have changed. After a failure or an interruption,
-    the same command continues where it stopped.
+    A chapter is rerun only if its cells, parameters, inputs or code have changed.
+    After a failure or an interruption, the same command continues where it stopped.
     """
     from recsys_kit.data.sources import name_of, stem_of
     from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, refuse_paths, select_chapters
@@ -127,7 +127,7 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
 def check(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help=f"Files {HERE}: CSV, JSON lines or Parquet; also as gzip or zip."),
+        typer.Argument(metavar="FILE", help=f"Files {HERE}: CSV, JSON lines or Parquet; also as gzip or zip."),
     ],
     table: Annotated[
         str,
@@ -347,7 +347,7 @@ def show_comparison(before: Path, after: Path) -> None:
 def published(
     folders: Annotated[
         list[str],
-        typer.Argument(metavar="DIR...", help=f"Folders of runs on data that papers share {PROJECT}."),
+        typer.Argument(metavar="DIR", help=f"Folders of runs on data sets with published results {PROJECT}."),
     ],
 ) -> None:
     """Our leaderboard beside published numbers of the same protocol, as Markdown."""
@@ -373,7 +373,9 @@ def export(
 
 @app.command()
 def lab(
-    options: Annotated[list[str] | None, typer.Argument(help="Options of JupyterLab, after `--`.")] = None,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
+    ] = None,
 ) -> None:
     """Open JupyterLab on the notebooks, with this Python as the kernel."""
     from recsys_kit.workbook.runner.runs import INLINE, project_root
