@@ -89,9 +89,10 @@ def recommend(
         answered in one frame with a column `query` before these: the user id, or the place in the list given.
 
     Raises:
-        ParameterError: RK-330 not exactly one query, RK-331 ids that are no strings, RK-332 no model understands text,
-            RK-318 unknown model, RK-312 a wrong k, RK-343 a circumstance that the run does not know, RK-344 one that
-            cannot be read, RK-340 a frame with another number of rows.
+        ParameterError: RK-330 not exactly one query, RK-331 a query that is no text, RK-313 ids that are no list,
+            RK-332 no model understands text, RK-318 unknown model, RK-312 a wrong k, RK-343 a circumstance that the
+            run does not know, RK-344, RK-346 and RK-347 one that cannot be read, RK-340 a frame with
+            another number of rows.
         ArtifactError: RK-402 no run, RK-401 without chapter 04, RK-334 where that chapter found nothing to do.
         IntegrityError: RK-412 where a file of the run is not what was written.
 
@@ -292,7 +293,7 @@ def exactly_one(**queries: Any) -> tuple[str, Any]:
 def _ids(name: str, given: Any) -> list[str]:
     ids = as_list(given)
     if ids is None or not all(map(_is_text, ids)):
-        raise ParameterError("RK-331", f"{name} is {given!r}; expected a list of ids.", f"Pass {name}=['7', '12'].")
+        raise ParameterError("RK-313", f"{name} is {given!r}; expected a list of ids.", f"Pass {name}=['7', '12'].")
     return ids
 
 
