@@ -47,14 +47,14 @@ def name_of(name: str, **files: str | Path) -> str:
         files: the paths given, by option (`source` or a table); "" for none.
 
     Raises:
-        ParameterError: RK-307 an unknown name, RK-143 a file that the data set does not read.
+        ParameterError: RK-320 an unknown name, RK-143 a file that the data set does not read.
 
     >>> name_of("toyshop", interactions="events.csv")
     'files'
     """
     if name not in DATASETS:
         raise ParameterError(
-            "RK-307", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
+            "RK-320", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
     given = [option for option, path in files.items() if str(path)]
     if name == "toyshop" and given and "source" not in given:
@@ -114,8 +114,8 @@ def read_source(
         The raw tables: values as in the files, with the rows that could not be parsed and notes.
 
     Raises:
-        DataError: RK-101 no file, or a file that does not exist; RK-104 lines of sequences instead of a table; and as
-            the readers of the files.
+        DataError: RK-101 no file, RK-111 a file that does not exist, RK-120 lines of sequences instead of a table; and
+            as the readers of the files.
         ParameterError: as `name_of`.
     """
     given = {option: path for option, path in (files or {}).items() if str(path)}
@@ -194,7 +194,7 @@ def _source(name: str, source: str | Path) -> Path:
     path = Path(source).expanduser()
     if not split_member(path)[0].exists():
         raise DataError(
-            "RK-101",
+            "RK-111",
             f"source {str(source)!r} does not exist.",
             "Check the path; a relative one counts from the current folder.",
         )
@@ -215,7 +215,7 @@ def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str) 
 def _refuse_sequences(path: Path, encoding: str) -> None:
     if looks_like_sequences(path, encoding=encoding):
         raise DataError(
-            "RK-104",
+            "RK-120",
             f"interactions has no columns: the lines of {path.name} look like `user item item ...`; expected a table.",
             "Pass --dataset sequences --source FILE (in Python name='sequences', source='path/to/file').",
         )

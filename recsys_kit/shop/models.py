@@ -20,7 +20,7 @@ def reads(model: Recommender) -> str:
         return ""
     if not isinstance(model, Content):
         return "ensemble"
-    return "meaning" if model._vectors.how.get("method") == "language_model" else "words"
+    return "meaning" if model.vectors.how.get("method") == "language_model" else "words"
 
 
 def check_model(name: str, known: Iterable[str]) -> None:
@@ -101,7 +101,7 @@ class ShopModels(Mapping[str, Recommender]):
         if self.unread_share:
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if load_encoder(self[name]._vectors.how).encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).nnz]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def best_reader(self, text: str = "") -> str:
@@ -124,7 +124,7 @@ class ShopModels(Mapping[str, Recommender]):
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = load_encoder(self[name]._vectors.how).unknown_shares(texts)
+        shares = load_encoder(self[name].vectors.how).unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def refuse_text(self, name: str = "") -> ParameterError:
