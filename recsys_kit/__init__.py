@@ -48,12 +48,12 @@ PUBLIC = {  # name -> where it lives; a new public name is one more line
     "Switching": "recsys_kit.recommenders",
     "evaluate": "recsys_kit.evaluation",
     "bootstrap": "recsys_kit.intervals",
-    "recommend": "recsys_kit.shop",
-    "related": "recsys_kit.shop",
-    "bought_together": "recsys_kit.shop",
-    "popular": "recsys_kit.shop",
-    "promotions": "recsys_kit.shop",
-    "shoppers_for": "recsys_kit.shop",
+    "recommend": "recsys_kit.workbook.serving",
+    "related": "recsys_kit.workbook.serving",
+    "bought_together": "recsys_kit.workbook.serving",
+    "popular": "recsys_kit.workbook.serving",
+    "promotions": "recsys_kit.workbook.serving",
+    "shoppers_for": "recsys_kit.workbook.serving",
     "open_run": "recsys_kit.workbook.runner.runs",
 }
 __all__ = sorted(PUBLIC)

@@ -1,7 +1,7 @@
 """The shop as a shopper sees it: lists with titles, prices and a reason, for whoever walks in."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
 from recsys_kit.shop.circumstances import frame_of
 from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
 from recsys_kit.shop.explanations import UNKNOWN, reasons
+from recsys_kit.shop.models import check_model, reads
 from recsys_kit.shop.reranking import rerank_mmr
 
 SHOWN = ("title", "category", "brand", "price")
@@ -56,18 +56,6 @@ def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[d
     """
     kept = frame if columns is None else frame[[column for column in columns if column in frame]]
     return json.loads(kept.to_json(orient="records", double_precision=6))
-
-
-def reads(model: Recommender) -> str:
-    """How a model reads a text: by "meaning" (its vectors are a language model's), by "words" (TF-IDF), or "" ."""
-    how = getattr(getattr(model, "_vectors", None), "how", {}) if model.understands_text else {}
-    return {"language_model": "meaning", "tfidf": "words"}.get(how.get("method"), "")
-
-
-def check_model(name: str, known: Iterable[str]) -> None:
-    """Refuse a model that is not there (RK-318), naming those that are."""
-    if name not in known:
-        raise ParameterError("RK-318", f"model is {name!r}; expected one of {', '.join(known)}.", "Name one of these.")
 
 
 @dataclass(frozen=True)
