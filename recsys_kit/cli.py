@@ -317,7 +317,7 @@ def report(
 
     if compare and len(folders) != 2:
         raise ParameterError(
-            "RK-404", f"--compare got {len(folders)} folders; expected two.", "Name two runs: report A B --compare."
+            "RK-371", f"--compare got {len(folders)} folders; expected two.", "Name two runs: report A B --compare."
         )
     paths = [run_folder(folder) for folder in folders]
     if compare:

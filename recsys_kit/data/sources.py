@@ -49,7 +49,7 @@ def name_of(name: str, **files: str | Path) -> str:
     """
     if name not in DATASETS:
         raise ParameterError(
-            "RK-307", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
+            "RK-320", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
     given = [option for option, path in files.items() if str(path)]
     if name == "toyshop" and given and "source" not in given:
@@ -166,7 +166,7 @@ def _source(name: str, source: str | Path) -> Path:
     path = Path(source).expanduser()
     if not split_member(path)[0].exists():
         raise DataError(
-            "RK-101",
+            "RK-111",
             f"source {str(source)!r} does not exist.",
             "Check the path; a relative one counts from the current folder.",
         )
@@ -187,7 +187,7 @@ def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str) 
 def _refuse_sequences(path: Path, encoding: str) -> None:
     if looks_like_sequences(path, encoding=encoding):
         raise DataError(
-            "RK-104",
+            "RK-120",
             f"interactions has no columns: the lines of {path.name} look like `user item item ...`; expected a table.",
             "Pass --dataset sequences --source FILE (in Python name='sequences', source='path/to/file').",
         )

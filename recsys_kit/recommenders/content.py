@@ -33,7 +33,7 @@ class Content(Recommender):
     def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:
         if item_vectors is None:
             raise ParameterError(
-                "RK-314", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
+                "RK-345", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
             )
         self._vectors = item_vectors.align(self.item_ids.tolist())
         self._set_rows()

@@ -135,7 +135,7 @@ def test_interactions_alone_are_enough_where_no_text_is_needed(name):
     try:
         model = unfitted(name).fit(SHOP.train)
     except ParameterError as error:
-        assert error.code in ("RK-314", "RK-315", "RK-350")  # content, hybrids, attributes say what they need
+        assert error.code in ("RK-345", "RK-315", "RK-350")  # content, hybrids, attributes say what they need
         return
     assert len(model.recommend(["u000"], k=3)) == 3
 
@@ -265,5 +265,5 @@ def test_lists_that_do_not_fit_the_queries_are_refused(model, asked):
 
 
 def test_a_folder_without_a_model_is_named(name, tmp_path):
-    with pytest.raises(ArtifactError, match="RK-402"):
+    with pytest.raises(ArtifactError, match="RK-408"):
         load(tmp_path)

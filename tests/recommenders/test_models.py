@@ -110,7 +110,7 @@ def test_content_refuses_vectors_that_are_not_finite():
 
 
 def test_content_without_vectors_says_what_is_missing():
-    with pytest.raises(ParameterError, match="RK-314"):
+    with pytest.raises(ParameterError, match="RK-345"):
         Content().fit(SHOP.train)
 
 

@@ -233,7 +233,7 @@ def test_a_frame_of_contexts_has_one_row_per_query(run):
         ({"text": "tea", "model": "item_knn"}, "RK-332 model 'item_knn'.*content_tfidf, hybrid"),
         ({"user": "u000", "context": {"device": "phone"}}, "RK-343 context names 'device'; expected no context"),
         ({"user": "u000", "context": {"device": ["phone"]}}, r"RK-344 context has \['phone'\] for 'device'"),
-        ({"user": "u000", "context": {"timestamp": "when?"}}, "RK-344 the timestamp of the context is 'when\\?'"),
+        ({"user": "u000", "context": {"timestamp": "when?"}}, "RK-347 the timestamp of the context is 'when\\?'"),
         ({"user": "u000", "context": "yesterday"}, "RK-344 context is 'yesterday'; expected 'now', 'last event'"),
     ],
 )
@@ -332,10 +332,10 @@ def test_the_command_prints_a_table_and_its_notes(run):
     ("options", "code"),
     [
         (["--user", "u000", "--text", "tea"], "RK-330"),
-        (["--user", "u000", "--context", "phone"], "RK-343"),
-        (["--user", "u000", "--context", "=phone"], "RK-343"),
+        (["--user", "u000", "--context", "phone"], "RK-310"),
+        (["--user", "u000", "--context", "=phone"], "RK-310"),
         (["--user", "u000", "--context", "device=phone"], "RK-343"),
-        (["--user", "u000", "--context", "timestamp=soon"], "RK-344"),
+        (["--user", "u000", "--context", "timestamp=soon"], "RK-347"),
         (["--popular", "--context", "device=phone"], "RK-339"),
         (["--popular", "-k", "0"], "RK-312"),
     ],
@@ -404,7 +404,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         ParameterError, match=r"RK-333 .*No space left on device. Pass another file with --out or --csv"
     ):
         write_csv(pd.DataFrame({"a": [1]}), tmp_path / "a.csv")
-    with pytest.raises(ArtifactError, match=r"RK-333 .*No space left on device. Make its folder writable"):
+    with pytest.raises(ArtifactError, match=r"RK-505 .*No space left on device. Make its folder writable"):
         write_page(tmp_path / "index.html", "")
 
 

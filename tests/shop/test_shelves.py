@@ -267,7 +267,7 @@ def test_who_had_the_product_already_is_not_told_of_it(run):
         (lambda run: popular(run, days=float("nan")), "RK-337 days is nan;"),
         (lambda run: popular(run, days=float("inf")), "RK-337 days is inf;"),
         (lambda run: popular(run, days="7"), "RK-337 days is '7';"),
-        (lambda run: promotions(run, user="s1011", items="0001"), "RK-331 candidates is '0001'"),
+        (lambda run: promotions(run, user="s1011", items="0001"), "RK-313 candidates is '0001'"),
         (lambda run: promotions(run, items=["0001"]), "RK-330"),
         (lambda run: shoppers_for(run), "RK-330"),
         (lambda run: shoppers_for(run, text="tea", item=KNOWN), "RK-330"),

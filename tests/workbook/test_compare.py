@@ -172,7 +172,7 @@ def test_without_compare_each_run_gets_its_page(runs):
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--compare", "a"], "RK-404"), (["--compare", "a", "b", "a"], "RK-404"),
+    [(["--compare", "a"], "RK-371"), (["--compare", "a", "b", "a"], "RK-371"),
      (["--compare", "a", "nothing"], "RK-402"), (["a", "nothing"], "RK-402")],
 )  # fmt: skip
 def test_a_folder_that_is_no_run_is_refused_before_a_page_is_written(runs, arguments, code):
@@ -185,7 +185,7 @@ def test_a_folder_that_is_no_run_is_refused_before_a_page_is_written(runs, argum
 
 
 def test_a_run_is_not_compared_with_itself(runs):
-    with pytest.raises(ParameterError, match="RK-404"):
+    with pytest.raises(ParameterError, match="RK-371"):
         compare(runs[0], runs[0])
 
 

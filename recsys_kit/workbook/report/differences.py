@@ -58,12 +58,12 @@ def compare(before: Path, after: Path) -> Comparison:
     """All that differs between two runs.
 
     Raises:
-        ParameterError: RK-404 where both are the same folder.
+        ParameterError: RK-371 where both are the same folder.
         ArtifactError: RK-404 where a run.json records nothing or cannot be read.
     """
     if before == after:
         raise ParameterError(
-            "RK-404",
+            "RK-371",
             f"{before} is compared with itself; expected two runs.",
             "Name another folder: report A B --compare.",
         )
