@@ -74,7 +74,7 @@ class Question:
 
     @property
     def kind(self) -> str:
-        """"text", "user" or "history"."""
+        """ "text", "user" or "history"."""
         return "text" if self.texts is not None else "history" if self.users is None else "user"
 
     def one(self, place: int) -> "Question":

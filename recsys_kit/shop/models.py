@@ -1,8 +1,7 @@
 """The models of a shop: which one answers, and which of them read texts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import MODELS, Recommender
@@ -24,7 +23,7 @@ def reads(model: Recommender) -> str:
 
 def needs_histories(model: Recommender) -> bool:
     """Whether the state of a model, or of a member that answers, holds the histories of users."""
-    return "histories" in model.uses or any(map(needs_histories, model.answering_members().values()))
+    return "histories" in model.uses
 
 
 def check_model(name: str, known: Iterable[str]) -> None:
@@ -52,10 +51,6 @@ class ModelCard:
     def of(cls, name: str, model: Recommender) -> "ModelCard":
         """Describe a fitted model."""
         return cls(name, model.name, reads(model), known_context(model), needs_histories(model))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,8 +45,9 @@ def make_bundle(
         board: one row per model, columns `model` and `validation` (NDCG on the validation set).
         protocol: of the evaluation: `context`, `seen_events` and `best_on_validation`.
     """
-    names = board.sort_values("validation", ascending=False, kind="stable")["model"] if "validation" in board else board["model"]
-    names = sorted(names, key=lambda name: name != protocol.get("best_on_validation", ""))
+    if "validation" in board:
+        board = board.sort_values("validation", ascending=False, kind="stable")
+    names = sorted(board["model"], key=lambda name: name != protocol.get("best_on_validation", ""))
     texts = run.read("results/text_features.json", required=False) or {}
     return Bundle.of(
         {name: models[name] for name in names},
@@ -80,28 +81,29 @@ class RunShop:
         k: int = 10,
     ) -> Answer:
         """Answer as `recommend`."""
-        given = {name: value for name, value in (("user", user), ("history", history), ("text", text)) if value is not None}
+        queries = {"user": user, "history": history, "text": text}
+        given = {kind: value for kind, value in queries.items() if value is not None}
         if len(given) != 1:
             raise ParameterError(
                 "RK-330",
-                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of user, history, text.",
-                "Pass a shopper (user), the item ids of a history, or what somebody wants (text).",
+                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(queries)}.",
+                "Pass a user id, the item ids of a history, or a text.",
             )
         ((kind, value),) = given.items()
         values = listed(value)
         single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
-        queries = [value] if single else values
+        values = [values] if single and kind == "history" else values
         if seen is not None:
             seen = [seen] if single else seen
         asked = {"seen": seen, "candidates": candidates, "context": context, "model": model, "k": k}
         if kind == "text":
             if not self.bundle.models.readers():
                 raise self._refuse_text()
-            found = self.bundle.recommend(texts=queries, **asked)
+            found = self.bundle.recommend(texts=values, **asked)
         elif kind == "history":
-            found = self.bundle.recommend(histories=queries, **asked)
+            found = self.bundle.recommend(histories=values, **asked)
         else:
-            found = self._recommend_users(queries, **asked)
+            found = self._recommend_users(values, **asked)
         return replace(found, lists=found.lists.drop(columns="query")) if single else found
 
     def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
