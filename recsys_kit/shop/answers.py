@@ -54,8 +54,9 @@ class Question:
                 RK-331 a text that is empty or no text.
             DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
         """
-        if (users is None and histories is None) == (texts is None):
-            given = [name for name, value in (("histories", histories), ("texts", texts)) if value is not None]
+        queries = {"users": users, "histories": histories, "texts": texts}
+        given = [name for name, value in queries.items() if value is not None]
+        if not given or ("texts" in given and len(given) > 1):
             raise ParameterError(
                 "RK-330",
                 f"the query is {' and '.join(given) or 'empty'}; expected users, histories or texts.",

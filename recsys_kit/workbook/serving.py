@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -24,6 +25,7 @@ from recsys_kit.shop.shelves import find_known
 from recsys_kit.shop.showcase import titles_of
 from recsys_kit.workbook.runner.runs import Run, open_for_reading
 
+SETTINGS = "bundle/bundle.json"
 N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
 
 
@@ -182,7 +184,29 @@ def open_shop(run: Run | str | Path) -> RunShop:
         IntegrityError: RK-412 a file of the bundle is not the one that was written.
     """
     run = run if isinstance(run, Run) else open_for_reading(run)
-    return RunShop(run, run.read("bundle", Bundle.load))
+    return RunShop(run, run.read(SETTINGS, lambda path: _load_bundle(run.folder, run.inputs[SETTINGS])))
+
+
+@lru_cache(maxsize=1)
+def _load_bundle(folder: Path, digest: str) -> Bundle:
+    """Load the bundle of a run; the one opened last is kept, with the models that were read.
+
+    Args:
+        folder: the folder of the run.
+        digest: of the settings, which hold the checksums of all other files: another bundle has another digest.
+    """
+    run = open_for_reading(folder)
+
+    def complete(model: Recommender) -> None:
+        """Fit a model that needs histories to the training set of the run, which holds them."""
+        train = run.read("data/train.parquet")
+        if (run.read("results/protocol.json", required=False) or {}).get("refit"):
+            train = pd.concat([train, run.read("data/valid.parquet")], ignore_index=True)
+        fitted = model.unfitted().fit(train, items=pd.DataFrame({"item_id": model.item_ids}))
+        for attribute in model.state:
+            setattr(model, attribute, getattr(fitted, attribute))
+
+    return Bundle.load(folder / "bundle", complete=complete)
 
 
 # -- the public functions ----------------------------------------------------------------------------------------------
