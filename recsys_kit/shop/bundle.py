@@ -327,12 +327,12 @@ class Bundle:
             models=ShopModels(fitted, cards, **options),
             items=pd.read_parquet(folder / ITEMS),
             statistics=ItemStatistics.from_tensors(
-                load_file(folder / STATISTICS), settings["statistics"], fitted.items
+                load_file(folder / STATISTICS), settings["statistics"], fitted.vocabulary
             ),
             tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
             last={name: pd.Timestamp(value) for name, value in settings["last_event"].items()},
             left_out=settings["left_out"],
-            histories=StoredHistories(fitted.items, salt, **load_file(folder / HISTORIES)) if salt else None,
+            histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
         )
         return bundle if salt or complete else bundle.without_histories()
 

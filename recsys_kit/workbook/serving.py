@@ -17,7 +17,7 @@ from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.shop.answers import Answer, Context, check_texts, note_unread
+from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
 from recsys_kit.shop.bundle import Bundle
 from recsys_kit.shop.circumstances import NOW, last_event
 from recsys_kit.shop.events import VERBS, strongest_kinds
@@ -110,7 +110,7 @@ class RunShop:
 
     def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
         """Answer by all interactions of these users, whichever part of the split they are in."""
-        users = check_texts("user", as_ids(users, "user").tolist())
+        users = read_ids("user", users)
         events = read_events(self.run, users)
         kinds = strongest_kinds(events)
         if seen is None and self.bundle.models.seen_events:
