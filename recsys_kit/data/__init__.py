@@ -14,13 +14,12 @@ from recsys_kit.data.describe import (
 )
 from recsys_kit.data.sources import DATASETS, load_dataset, name_of, source_files
 from recsys_kit.data.splitting import Split, assign_parts, split_at_random, split_interactions
-from recsys_kit.data.tables import Dataset, RawTables, item_texts, review_texts
+from recsys_kit.data.tables import Dataset, RawTables
 from recsys_kit.data.validation import validate
 
 __all__ = [
-    "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
-    "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts",
-    "k_core", "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events",
-    "repeated_ratings", "review_texts", "sample_users", "source_files", "split_at_random", "split_interactions",
-    "validate", "waterfall",
+    "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files", "clean",
+    "clean_text", "cold_counts", "facts", "item_hash", "k_core", "k_core_price", "leak_counts", "load_dataset",
+    "name_of", "order_events", "repeated_ratings", "sample_users", "source_files", "split_at_random",
+    "split_interactions", "validate", "waterfall",
 ]  # fmt: skip

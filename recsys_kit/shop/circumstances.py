@@ -8,9 +8,9 @@ import pandas as pd
 from recsys_kit.core.contexts import in_utc, is_context
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
+from recsys_kit.schema import CONTEXT_PREFIX as PREFIX
 
 NOW, LAST_EVENT = "now", "last event"
-PREFIX = "ctx_"
 
 
 def last_event(*events: pd.DataFrame) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation.published import BENCHMARKS, beside_published
-from recsys_kit.workbook.lineup import LINEUP, NO_VECTORS
+from recsys_kit.workbook.lineup import LINEUP
 from recsys_kit.workbook.runner.runs import Run
 
-NO_ATTRIBUTES = {"", "timestamp", "context"}  # needs of a model that are no attributes or texts of items
+FAMILIES = ("content", "networks", "formulas", "ensembles")  # they use attributes or texts of items
+WITH, WITHOUT = ("popular_in_category",), ("shallow_no_text",)  # unlike the rest of their families
 
 
 def show_published(run: Run) -> str:
@@ -42,9 +43,7 @@ def find_attribute_models(models: Iterable[str]) -> list[str]:
     >>> find_attribute_models(["ease", "content_tfidf", "popular_in_category", "shallow", "shallow_no_text", "hybrid"])
     ['content_tfidf', 'popular_in_category', 'shallow', 'hybrid']
     """
-    found = []
-    for model in models:
-        entry = LINEUP.get(model)
-        if entry is None or (entry.vectors != NO_VECTORS and not {entry.needs, entry.vectors} <= NO_ATTRIBUTES):
-            found.append(model)
-    return found
+    families = {model: LINEUP[model].family if model in LINEUP else "ensembles" for model in models}
+    return [
+        model for model, family in families.items() if (family in FAMILIES or model in WITH) and model not in WITHOUT
+    ]

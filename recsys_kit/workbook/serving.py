@@ -15,7 +15,7 @@ from recsys_kit.core.events import order_events
 from recsys_kit.core.ids import as_ids, item_hash, listed
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.errors import ParameterError
+from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
 from recsys_kit.shop.bundle import Bundle
@@ -24,6 +24,7 @@ from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.shelves import find_known
 from recsys_kit.shop.showcase import titles_of
 from recsys_kit.workbook.runner.runs import Run, open_for_reading
+from recsys_kit.workbook.runner.storage import write_folder
 
 SETTINGS = "bundle/bundle.json"
 N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
@@ -185,6 +186,29 @@ def open_shop(run: Run | str | Path) -> RunShop:
     """
     run = run if isinstance(run, Run) else open_for_reading(run)
     return RunShop(run, run.read(SETTINGS, lambda path: _load_bundle(run.folder, run.inputs[SETTINGS])))
+
+
+def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool = False) -> Bundle:
+    """Write the bundle of a run into a new folder, and return it.
+
+    Args:
+        run: the run, or its folder.
+        out: the new folder; a relative one counts from the current folder.
+        with_histories: store all interactions of the run, under a salted hash of the user id (see `StoredHistories`
+            for what that protects). Without them, models that need the histories of users are left out.
+    """
+    shop = open_shop(run)
+    if with_histories:
+        taken = shop.bundle.with_histories(shop.run.read("data/interactions.parquet"))
+    else:
+        taken = shop.bundle.without_histories()
+    folder = Path(out).expanduser().absolute()
+    if folder.exists():
+        raise ArtifactError(
+            "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
+        )
+    write_folder(folder, taken.save)
+    return taken
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from recsys_kit.core.ids import item_hash
 from recsys_kit.data.splitting import Split
-from recsys_kit.data.tables import item_texts
+from recsys_kit.features.texts import item_texts
 
 
 def choose_shopper(split: Split) -> str:

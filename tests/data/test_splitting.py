@@ -292,12 +292,12 @@ def test_an_empty_validation_part_can_be_audited():
     assert failed(split_interactions(frame), frame) == set()
 
 
-def test_circumstances_are_those_of_the_first_event_of_the_part():
+def test_the_request_context_is_that_of_the_first_event_in_the_part():
     times = pd.date_range("2025-01-01", periods=10, tz="UTC")
     events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"), "timestamp": times, "rating": 5.0,
                            "ctx_device": list("0123456789")})  # fmt: skip
     split = split_interactions(events, shares=(0.5, 0.1, 0.4))
-    rows = split.circumstances("test")
+    rows = split.request_context("test")
     assert rows.index.tolist() == ["a"]
     assert rows.loc["a"].to_dict() == {"timestamp": times[6], "ctx_device": "6"}
 

@@ -59,7 +59,7 @@ def fitted(shop, split):
 
 def leave_behind(folder, shop, split, models, **successes):
     """What chapters 01 and 04 leave in a run."""
-    asked = split.circumstances("test").drop(columns=HIDDEN)
+    asked = split.request_context("test").drop(columns=HIDDEN)
     found = evaluate(models, split, context=asked, **successes)
     run = open_run(folder, chapter="04_evaluation", seed=0)
     run.write("data/interactions.parquet", shop.interactions)
@@ -99,7 +99,7 @@ def test_the_evaluated_lists_are_served_where_only_purchases_are_left_out(of_pur
 def check_served(run, split, name, seen=lambda users: None):
     expected = run.read("results/recommendations.parquet").query("model == @name").reset_index(drop=True)
     users, histories = expected["user_id"].unique().tolist(), split.histories("test")
-    context = split.circumstances("test").drop(columns=HIDDEN).reindex(users)
+    context = split.request_context("test").drop(columns=HIDDEN).reindex(users)
     asked = {"history": [histories.get(user, []) for user in users], "seen": seen(users), "context": context}
     served = recommend(run.folder, **asked, model=name, k=20)
     served = served.assign(user_id=[users[place] for place in served["query"]])

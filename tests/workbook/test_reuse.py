@@ -196,7 +196,11 @@ def package(tmp_path_factory) -> Path:
         ("workbook/report/page.py", []),
         ("workbook/runner/execute.py", []),
         ("recommenders/linear.py", ["04", "05"]),  # 05 asks the models that 04 has saved
-        ("recommenders/neighbours.py", ["01", "02", "03", "04", "05"]),
+        ("recommenders/neighbours.py", ["01", "04", "05"]),
+        ("shop/explanations.py", ["04", "05"]),
+        ("finetuning/occlusion.py", ["03"]),
+        ("widgets/neighbours.py", ["02"]),
+        ("evaluation/published.csv", ["04"]),
         ("recommenders/__init__.py", ["04", "05"]),
         ("workbook/lineup.py", ["04"]),
         ("workbook/report/sentences.py", ["01"]),

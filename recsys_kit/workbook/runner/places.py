@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from recsys_kit.data.tables import TABLES
 from recsys_kit.errors import ArtifactError
+from recsys_kit.schema import TABLES
 
 PROFILES = ("quick", "full")
 FILE_OPTIONS = ("source", *TABLES)  # parameters that hold the path of a file or folder
