@@ -21,7 +21,7 @@ As tests of their own, one per check:
 import tempfile
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -341,15 +341,16 @@ def understands_text_or_refuses_it(subject: Subject) -> None:
 def refuses_what_is_no_question(subject: Subject) -> None:
     """A wrong k, lists that do not fit the queries and a context of another length raise `ParameterError`."""
     model = subject.model
-    for k in (0, -1, 1.5, "10", True, float("nan")):
-        _require_refused(ParameterError, "RK-312", lambda k=k: model.recommend(["u000"], k=k), f"k={k!r} is accepted")
+    wrong: list[Any] = [0, -1, 1.5, "10", True, float("nan")]
+    for k in wrong:
+        _require_refused(ParameterError, "RK-312", partial(model.recommend, ["u000"], k=k), f"k={k!r} is accepted")
     for asked in (
         {"users": ["u000", "u001"], "histories": [["i00"]]},
         {"users": ["u000"], "histories": [["i00"], ["i01"]]},
         {"users": ["u000", "u001"], "seen": [["i00"]]},
         {"histories": ["i00", "i01"]},
     ):
-        _require_refused(ParameterError, "RK-313", lambda asked=asked: model.recommend(**asked), f"{asked} is accepted")
+        _require_refused(ParameterError, "RK-313", partial(model.recommend, **asked), f"{asked} is accepted")
     context = pd.DataFrame({"ctx_device": ["phone"]})
     _require_refused(
         ParameterError, "RK-340", lambda: model.recommend(["u000", "u001"], context=context), "a context is accepted"
