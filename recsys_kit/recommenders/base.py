@@ -277,20 +277,20 @@ class Recommender(ABC):
             1) and `fallback` (True where nothing is known of the shopper and the list is the most popular items).
 
         Raises:
-            ParameterError: RK-311 texts for a model that understands none, RK-312 a wrong k, RK-313 none or too many of
-                users, histories and texts, or no list of ids per query, RK-340 a context of another length, RK-343 and
-                RK-344 as `check_context`.
+            ParameterError: RK-311 texts for a model that understands none, RK-312 a wrong k, RK-330 no query, RK-331
+                texts that are no text, RK-313 no list of ids per query, RK-340 a context of another length, RK-343,
+                RK-344, RK-346 and RK-347 as `check_context`.
             DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
             NotFittedError: RK-369 before `fit`.
         """
         check_k(k)
         given = [x for x in (users, histories, texts) if x is not None]
         if not given or (texts is not None and len(given) > 1):
-            raise ParameterError("RK-313", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
+            raise ParameterError("RK-330", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
         users = None if users is None else as_ids(users, "users")
         texts = None if texts is None else listed(texts)
         if wrong := [text for text in texts or () if not isinstance(text, str)]:
-            raise ParameterError("RK-313", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
+            raise ParameterError("RK-331", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
         if histories is None:
             histories = self.known_histories(users) if texts is None else [[] for _ in texts]
         histories = _lists_of_ids(histories, "histories")
@@ -474,7 +474,7 @@ def _read_meta(folder: str | Path) -> dict[str, Any]:
         meta = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(
-            "RK-402",
+            "RK-408",
             f"{folder} holds no model.json; expected a folder written by save().",
             "Run notebook 04_evaluation.",
         ) from None

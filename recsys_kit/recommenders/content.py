@@ -13,6 +13,7 @@ from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.attributes import attribute_vectors
+from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import Recommender
 
 
@@ -33,7 +34,7 @@ class Content(Recommender):
     def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:
         if item_vectors is None:
             raise ParameterError(
-                "RK-314", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
+                "RK-345", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
             )
         self._vectors = item_vectors.align(self.item_ids.tolist())
         self._set_rows()
@@ -52,7 +53,7 @@ class Content(Recommender):
         return self._similarity(histories.matrix(len(self.item_ids), self.history_decay) @ self._vectors.values)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self._similarity(self._vectors.encoder().encode(list(texts)))
+        return self._similarity(load_encoder(self._vectors.how).encode(list(texts)))
 
     def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
         """Cosine of `(B, D)` profiles with all items, `(B, N)` float32; 0 for an empty profile."""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from recsys_kit.core.events import order_events
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import Recommender, class_of, load, understands_text
 from recsys_kit.recommenders.content import Content
 from recsys_kit.shop.circumstances import (
@@ -88,9 +89,10 @@ def recommend(
         answered in one frame with a column `query` before these: the user id, or the place in the list given.
 
     Raises:
-        ParameterError: RK-330 not exactly one query, RK-331 ids that are no strings, RK-332 no model understands text,
-            RK-318 unknown model, RK-312 a wrong k, RK-343 a circumstance that the run does not know, RK-344 one that
-            cannot be read, RK-340 a frame with another number of rows.
+        ParameterError: RK-330 not exactly one query, RK-331 a query that is no text, RK-313 ids that are no list,
+            RK-332 no model understands text, RK-318 unknown model, RK-312 a wrong k, RK-343 a circumstance that the
+            run does not know, RK-344, RK-346 and RK-347 one that cannot be read, RK-340 a frame with
+            another number of rows.
         ArtifactError: RK-402 no run, RK-401 without chapter 04, RK-334 where that chapter found nothing to do.
         IntegrityError: RK-412 where a file of the run is not what was written.
 
@@ -291,7 +293,7 @@ def exactly_one(**queries: Any) -> tuple[str, Any]:
 def _ids(name: str, given: Any) -> list[str]:
     ids = as_list(given)
     if ids is None or not all(map(_is_text, ids)):
-        raise ParameterError("RK-331", f"{name} is {given!r}; expected a list of ids.", f"Pass {name}=['7', '12'].")
+        raise ParameterError("RK-313", f"{name} is {given!r}; expected a list of ids.", f"Pass {name}=['7', '12'].")
     return ids
 
 
@@ -467,7 +469,7 @@ class RunModels(Mapping[str, Recommender]):
         if self.unread_products():
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if self[name]._vectors.encoder().encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name]._vectors.how).encode([text]).nnz]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def unread_products(self) -> float:
@@ -479,7 +481,7 @@ class RunModels(Mapping[str, Recommender]):
         """Of the texts that this model's language model cannot read, the share of the tokens that it does not know."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = self[name]._vectors.encoder().unknown_shares(texts)
+        shares = load_encoder(self[name]._vectors.how).unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def best(self, *, for_text: bool = False, text: str = "") -> str:

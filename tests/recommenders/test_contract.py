@@ -70,5 +70,5 @@ def test_a_saved_model_gives_the_same_lists(model, tmp_path):
 
 
 def test_a_folder_without_a_model_is_named(name, tmp_path):
-    with pytest.raises(ArtifactError, match="RK-402"):
+    with pytest.raises(ArtifactError, match="RK-408"):
         load(tmp_path)

@@ -60,7 +60,7 @@ def fitted(shop, split):
 
 def leave_behind(folder, shop, split, models, **successes):
     """What chapters 01 and 04 leave in a run."""
-    asked = split.circumstances("test").drop(columns=HIDDEN)
+    asked = split.request_context("test").drop(columns=HIDDEN)
     found = evaluate(models, split, context=asked, **successes)
     run = open_run(folder, chapter="04_evaluation", seed=0)
     run.write("data/interactions.parquet", shop.interactions)
@@ -102,7 +102,7 @@ def test_the_evaluated_lists_are_served_where_only_purchases_are_left_out(of_pur
 def check_served(run, split, name, seen=lambda users: None):
     expected = run.read("results/recommendations.parquet").query("model == @name").reset_index(drop=True)
     users, histories = expected["user_id"].unique().tolist(), split.histories("test")
-    context = split.circumstances("test").drop(columns=HIDDEN).reindex(users)
+    context = split.request_context("test").drop(columns=HIDDEN).reindex(users)
     asked = {"history": [histories.get(user, []) for user in users], "seen": seen(users), "context": context}
     served = recommend(run.folder, **asked, model=name, k=20)
     served = served.assign(user_id=[users[place] for place in served["query"]])
@@ -142,14 +142,14 @@ def test_what_is_hidden_from_the_models_is_refused(run):
 )
 def test_a_circumstance_is_told_once(run, context):
     with pytest.raises(
-        ParameterError, match=r"RK-344 context has 'device' and '(ctx_)?device'; expected every name once"
+        ParameterError, match=r"RK-346 context has 'device' and '(ctx_)?device'; expected every name once"
     ):
         recommend(run.folder, user="s0001", context=context)
 
 
 def test_a_command_line_names_a_circumstance_once():
     for pairs in (["device=phone", "device=laptop"], ["device=phone", " ctx_device=phone"]):
-        with pytest.raises(ParameterError, match="RK-344"):
+        with pytest.raises(ParameterError, match="RK-346"):
             parse_context(pairs)
 
 
@@ -185,7 +185,7 @@ def test_a_history_does_not_say_what_was_bought_and_is_left_out_as_a_whole_with_
 
 @pytest.mark.parametrize("seen", ["s0001", ["s0001"], [[3.5]], 7])
 def test_what_is_left_out_is_a_list_of_ids_for_each_query(run, seen):
-    with pytest.raises(ParameterError, match="RK-331 seen is "):
+    with pytest.raises(ParameterError, match="RK-313 seen is "):
         recommend(run.folder, user=["s0001"], seen=seen)
     with pytest.raises(ParameterError, match="RK-313 seen has 2 lists for 1 queries"):
         recommend(run.folder, user=["s0001"], seen=[[], []])
