@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Recommender, Stack
-from recsys_kit.recommenders.ensembles.hybrid import Ensemble
+from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN, Recommender, Stack
+from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.recommenders.sequential import SequenceModel
 
 N_GROUPS, ITEMS_PER_GROUP, USERS_PER_GROUP, EVENTS_PER_USER = 3, 10, 30, 6
@@ -30,6 +32,11 @@ class PlantedShop:
     """(31, 4) float32, unit rows: the direction of the group with noise of 0.05; "blank" has none."""
     withheld: dict[str, str]
     """By user, the next item of the own group, which is not in `train`."""
+
+    def encode(self, **tables: Any) -> EncodedSplit:
+        """Return the encoded split, with the vectors as item features "content"; `tables` as for `EncodedSplit.of`."""
+        given = {"items": self.items, "valid": self.valid, "item_features": {"content": self.vectors}} | tables
+        return EncodedSplit.of(given.pop("train", self.train), **given)
 
 
 def planted_shop(seed: int = 0) -> PlantedShop:
@@ -74,11 +81,13 @@ def planted_shop(seed: int = 0) -> PlantedShop:
 
 
 def unfitted(name: str) -> Recommender:
-    """Return an unfitted model by its registered name, with settings for a small shop; ensembles get three members."""
+    """A model by its registered name; an ensemble has members of three families, a network few and quick steps."""
     model = MODELS[name]
+    members = {"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}
     if issubclass(model, Ensemble):
-        few = {"trees": 10, "rankers": 1} if issubclass(model, Stack) else {}
-        return model({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}, **few)
+        return model(members)
+    if issubclass(model, Stack):
+        return model(Hybrid(members), n_trees=10, n_rankers=1)
     if issubclass(model, SequenceModel):
         return model(embedding_dim=16, learning_rate=0.01)
     return model()
