@@ -57,7 +57,7 @@ class Recommender(ABC):
     __dataclass_fields__: ClassVar[dict[str, Any]]  # every recommender is a dataclass
     name: ClassVar[str]
     """The registered name."""
-    uses: Mapping[str, bool] = {}
+    uses: ClassVar[Mapping[str, bool]] = {}
     """What the model reads beside who interacted with what; True for an input that it cannot do without.
 
     Names: item_features, attributes, category, timestamp, context, histories (its state holds those of training).
