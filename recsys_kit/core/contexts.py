@@ -26,8 +26,8 @@ def check_context(context: Any) -> pd.DataFrame:
     Times may be text or in another zone; without a zone they are taken as UTC. A missing one stays missing.
 
     Raises:
-        ParameterError: RK-343 a column that is no circumstance, RK-344 no table, a column twice, a time that cannot be
-            read.
+        ParameterError: RK-343 a column that is no circumstance, RK-344 no table, RK-346 a column twice, RK-347 a time
+            that cannot be read.
 
     >>> check_context(pd.DataFrame({"timestamp": ["2025-12-24T18:00+01:00"]}))["timestamp"].tolist()
     [Timestamp('2025-12-24 17:00:00+0000', tz='UTC')]
@@ -47,7 +47,7 @@ def check_context(context: Any) -> pd.DataFrame:
         )
     if not context.columns.is_unique:
         twice = context.columns[context.columns.duplicated()][0]
-        raise ParameterError("RK-344", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
+        raise ParameterError("RK-346", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
     if "timestamp" not in context:
         return context
     return context.assign(timestamp=in_utc(context["timestamp"]))
@@ -78,7 +78,7 @@ def context_of(context: Any, users: Any) -> pd.DataFrame:
 
 
 def in_utc(values: pd.Series) -> pd.Series:
-    """Return times in UTC: datetimes, ISO 8601 text, or numbers since 1970. RK-344 for a value that cannot be read."""
+    """Return times in UTC: datetimes, ISO 8601 text, or numbers since 1970. RK-347 for a value that cannot be read."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
     numbers = pd.to_numeric(values, errors="coerce").dropna()
@@ -91,7 +91,7 @@ def in_utc(values: pd.Series) -> pd.Series:
     wrong = values[values.notna() & read.isna()]
     if len(wrong):
         raise ParameterError(
-            "RK-344",
+            "RK-347",
             f"the timestamp of the context is {wrong.iloc[0]!r}; expected a time.",
             "Write it as 2025-12-24T18:00, in UTC.",
         )

@@ -82,11 +82,11 @@ def is_present(values: pd.Series) -> pd.Series:
     return values.notna() & values.astype("str").str.strip().fillna("").ne("")
 
 
-def _needed(column: str, name: str | None = None) -> Rule:
+def _require(column: str, name: str | None = None) -> Rule:
     return Rule(column, name or f"missing {column}", lambda values, parsed: ~is_present(values))
 
 
-def _unreadable(column: str, name: str) -> Rule:
+def _require_parsed(column: str, name: str) -> Rule:
     return Rule(column, name, lambda values, parsed: is_present(values) & parsed.isna())
 
 
@@ -98,7 +98,7 @@ def _outside_years(values: pd.Series, parsed: pd.Series) -> pd.Series:
 def rating_rules(scale: tuple[float, float] = RATING_SCALE) -> list[Rule]:
     """Return the rules for ratings on this scale."""
     return [
-        _unreadable("rating", "rating is not a number"),
+        _require_parsed("rating", "rating is not a number"),
         Rule("rating", "rating out of range", lambda values, parsed: parsed.notna() & ~parsed.between(*scale)),
     ]
 
@@ -115,22 +115,25 @@ def rating_scale(ratings: pd.Series) -> tuple[float, float]:
     return HALF_STAR_SCALE if in_half_steps and inside.lt(1).any() else RATING_SCALE
 
 
-TIME_RULES = [_unreadable("timestamp", "time cannot be read"), Rule("timestamp", "time out of range", _outside_years)]
+TIME_RULES = [
+    _require_parsed("timestamp", "time cannot be read"),
+    Rule("timestamp", "time out of range", _outside_years),
+]
 RULES = {
     "interactions": [
-        _needed("user_id"),
-        _needed("item_id"),
-        _needed("timestamp"),
+        _require("user_id"),
+        _require("item_id"),
+        _require("timestamp"),
         *TIME_RULES,
-        _needed("position"),
+        _require("position"),
         Rule("position", "position is not a whole number", lambda values, parsed: parsed.mod(1).ne(0)),
         *rating_rules(),
-        _unreadable("quantity", "quantity is not a number"),
+        _require_parsed("quantity", "quantity is not a number"),
         Rule("quantity", "quantity not above zero: cancelled", lambda values, parsed: parsed.le(0)),
     ],
-    "items": [_needed("item_id")],
-    "users": [_needed("user_id")],
-    "reviews": [_needed("review_id"), _needed("text", "empty review text"), *TIME_RULES, *rating_rules()],
+    "items": [_require("item_id")],
+    "users": [_require("user_id")],
+    "reviews": [_require("review_id"), _require("text", "empty review text"), *TIME_RULES, *rating_rules()],
 }
 
 

@@ -38,7 +38,7 @@ def column_of(name: str) -> str:
 
 
 def parse_context(pairs: Sequence[str]) -> dict[str, str]:
-    """`name=value` pairs of a command line; RK-343 where one is not, RK-344 where a name comes twice.
+    """`name=value` pairs of a command line; RK-310 where one is not, RK-346 where a name comes twice.
 
     >>> parse_context(["device=phone", "timestamp=2025-12-24T18:00"])
     {'device': 'phone', 'timestamp': '2025-12-24T18:00'}
@@ -46,7 +46,7 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         if not all(part.strip() for part in pair.partition("=")[::2]):
             raise ParameterError(
-                "RK-343", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
+                "RK-310", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
             )
     named = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
     _once([name for name, _ in named])
@@ -54,11 +54,11 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _once(names: Sequence[str]) -> None:
-    """RK-344 where two names mean the same column."""
+    """RK-346 where two names mean the same column."""
     columns = [column_of(name) for name in names]
     if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
         raise ParameterError(
-            "RK-344",
+            "RK-346",
             f"context has {' and '.join(map(repr, twice[:2]))}; expected every name once, with or without {PREFIX}.",
             f"Leave one of them out: {twice[0]!r} and {column_of(twice[0])!r} are the same.",
         )
@@ -67,7 +67,7 @@ def _once(names: Sequence[str]) -> None:
 def frame_of(context: Mapping[str, Any] | pd.DataFrame, n_queries: int) -> pd.DataFrame:
     """One row per query with the columns of the interactions: a mapping is the same for all, a frame has its rows.
 
-    RK-344 for a value that cannot be one, such as a time that cannot be read, or a name that comes twice.
+    RK-344 for a value that cannot be one, RK-346 for a name that comes twice, RK-347 for a time that cannot be read.
 
     >>> frame_of({"device": "phone"}, 2)["ctx_device"].tolist()
     ['phone', 'phone']
@@ -107,9 +107,8 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
     own = getattr(model, "known_context", None)
     if own is not None:
         return own()
-    parts = getattr(model, "parts", {})
-    needed = [parts[name] for name in model._needed()] if hasattr(model, "_needed") else []
-    return {column: values for part in needed for column, values in known_context(part).items()}
+    members = model.answering_members().values()
+    return {column: values for member in members for column, values in known_context(member).items()}
 
 
 def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:

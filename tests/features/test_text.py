@@ -12,7 +12,7 @@ from recsys_kit.errors import ArtifactError, DataError
 from recsys_kit.features import text as text_module
 from recsys_kit.features.pretrained import find_model, load_pretrained
 from recsys_kit.features.registry import load_encoder
-from recsys_kit.features.similarity import nearest_items, nearest_neighbour_accuracy, shared_weight
+from recsys_kit.features.similarity import explain_similarity, nearest_items, nearest_neighbour_accuracy
 from recsys_kit.features.text import LanguageModel, TfidfEncoder, fit_tfidf, has_words
 from recsys_kit.features.words import words_and_characters
 
@@ -261,13 +261,13 @@ def test_a_text_without_a_known_word_has_no_weights_and_no_neighbour():
     assert encoder.weights("zanzibar").empty
     vectors = encoder.vectors(pd.Series({"a": "zanzibar", "b": "mug"}))
     assert nearest_items(vectors, "a").empty
-    assert shared_weight(vectors, "a", "b").empty
+    assert explain_similarity(vectors, "a", "b").empty
 
 
 def test_what_words_add_to_a_cosine_sums_to_it():
     vectors = fit_tfidf(TEXTS).vectors(TEXTS)
     (near,) = nearest_items(vectors, "a", k=1).itertuples()
-    shared = shared_weight(vectors, "a", near.item_id)
+    shared = explain_similarity(vectors, "a", near.item_id)
     assert shared.sum() == pytest.approx(near.score)
     assert "blue" in shared.index
 

@@ -116,13 +116,13 @@ def test_the_same_answer_every_day_where_the_time_is_that_of_the_last_event(run,
 def test_the_command_takes_a_context_as_python_does(run, evaluated):
     user, context = evaluated["user_id"].iloc[0], {"device": "phone", "timestamp": "2025-12-24T18:00"}
     options = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
-    done = command(run, "recommend", "--user", user, "--model", "context_aware", *options, "-k", "20", "--json")
+    done = command(run, "recommend", "user", user, "--model", "context_aware", *options, "-k", "20", "--json")
     assert done.returncode == 0, done.stderr
     told, expected = json.loads(done.stdout), answer(run, user=user, model="context_aware", context=context, k=20)
     assert [row["item_id"] for row in told["items"]] == expected.lists["item_id"].tolist()
     assert told["asked_at"] == "2025-12-24 18:00 UTC, device phone"
     assert told["notes"] == expected.notes != []
-    done = command(run, "recommend", "--user", user, "--model", "context_aware", *options)
+    done = command(run, "recommend", "user", user, "--model", "context_aware", *options)
     assert f"for the shopper {user}, asked at 2025-12-24 18:00 UTC, device phone" in done.stdout
 
 

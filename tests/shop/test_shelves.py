@@ -268,7 +268,7 @@ def test_who_had_the_product_already_is_not_told_of_it(run):
         (lambda run: popular(run, days=float("nan")), "RK-337 days is nan;"),
         (lambda run: popular(run, days=float("inf")), "RK-337 days is inf;"),
         (lambda run: popular(run, days="7"), "RK-337 days is '7';"),
-        (lambda run: promotions(run, user="s1011", items="0001"), "RK-331 candidates is '0001'"),
+        (lambda run: promotions(run, user="s1011", items="0001"), "RK-313 candidates is '0001'"),
         (lambda run: promotions(run, items=["0001"]), "RK-330"),
         (lambda run: shoppers_for(run), "RK-330"),
         (lambda run: shoppers_for(run, text="tea", item=KNOWN), "RK-330"),
@@ -302,17 +302,18 @@ def test_what_sequences_cannot_tell_is_refused_with_the_remedy(tmp_path):
 @pytest.mark.parametrize(
     ("options", "ask"),
     [
-        (["--related", KNOWN], lambda run: related(run, KNOWN, k=3)),
-        (["--together", ",".join(PAIR)], lambda run: bought_together(run, PAIR, k=3)),
-        (["--popular"], lambda run: popular(run, k=3)),
-        (["--category", "Garden", "--days", "60"], lambda run: popular(run, category="Garden", days=60, k=3)),
-        (["--user", "s1011", "--promotions"], lambda run: promotions(run, user="s1011", k=3)),
+        (["related", KNOWN], lambda run: related(run, KNOWN, k=3)),
+        (["together", ",".join(PAIR)], lambda run: bought_together(run, PAIR, k=3)),
+        (["popular"], lambda run: popular(run, k=3)),
+        (["popular", "--category", "Garden", "--days", "60"],
+         lambda run: popular(run, category="Garden", days=60, k=3)),
+        (["promotions", "--user", "s1011"], lambda run: promotions(run, user="s1011", k=3)),
         (
-            ["--history", KNOWN, "--candidates", "0001,0002,0003"],
+            ["history", KNOWN, "--candidates", "0001,0002,0003"],
             lambda run: promotions(run, history=[KNOWN], items=["0001", "0002", "0003"], k=3),
         ),
-        (["--shoppers-for", UNMET[0]], lambda run: shoppers_for(run, item=UNMET[0], k=3)),
-        (["--new-item", "a funny teapot"], lambda run: shoppers_for(run, text="a funny teapot", k=3)),
+        (["shoppers-for", UNMET[0]], lambda run: shoppers_for(run, item=UNMET[0], k=3)),
+        (["new-item", "a funny teapot"], lambda run: shoppers_for(run, text="a funny teapot", k=3)),
     ],
 )  # fmt: skip
 def test_the_command_answers_as_python_does(run, tmp_path, options, ask):
@@ -327,20 +328,18 @@ def test_the_command_answers_as_python_does(run, tmp_path, options, ask):
     assert [row[key] for row in rows] == expected[key].tolist() != []
     assert [row["reason"] for row in rows] == expected["reason"].tolist()
     assert pd.read_csv(tmp_path / "list.csv", dtype={key: str})[key].tolist() == expected[key].tolist()
-    if "--new-item" in options:
+    if "new-item" in options:
         nearest = recommend(run, text="a funny teapot", model="content_tfidf", k=3)
         assert [row["item_id"] for row in found["items"]] == nearest["item_id"].tolist()
 
 
 def test_the_command_shows_a_table_and_its_notes_and_refuses_in_one_line(run):
-    done = command(run, "recommend", "--together", f"{KNOWN},x", "-k", "2")
+    done = command(run, "recommend", "together", f"{KNOWN},x", "-k", "2")
     assert TITLES[bought_together(run, KNOWN, k=1)["item_id"].iloc[0]] in done.stdout
     assert "note: product 'x' is unknown" in done.stdout and done.stderr == ""
-    wrong = [(["--related", KNOWN, "--popular"], "RK-330"), (["--popular", "--promotions"], "RK-339")]
-    wrong += [(["--popular", "--days", days], "RK-337") for days in ("nan", "inf", "-3")]
-    for options, code in wrong:
-        refused = command(run, "recommend", *options)
-        assert (refused.returncode, refused.stdout, refused.stderr[:6]) == (2, "", code)
+    for days in ("nan", "inf", "-3"):
+        refused = command(run, "recommend", "popular", "--days", days)
+        assert (refused.returncode, refused.stdout, refused.stderr[:6]) == (2, "", "RK-337")
 
 
 def test_each_list_is_a_public_name():

@@ -436,5 +436,5 @@ def test_the_page_says_what_the_lists_leave_out(folder):
 def test_a_page_that_cannot_be_written_is_named(folder):
     (folder / "index.html").mkdir()
     (folder / "index.html/a").touch()
-    with pytest.raises(ArtifactError, match=r"RK-333 .*index.html cannot be written"):
+    with pytest.raises(ArtifactError, match=r"RK-505 .*index.html cannot be written"):
         write_report(folder)

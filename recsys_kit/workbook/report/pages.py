@@ -34,16 +34,12 @@ SLICES = {  # slice -> its description for several users, for one
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write a page, as a whole or not at all, and return its path.
-
-    Raises:
-        ArtifactError: it cannot be written.
-    """
+    """Write one page, whole or not at all, and return its path; RK-505 where it cannot be written."""
     try:
         write_whole(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     except OSError as problem:
         raise ArtifactError(
-            "RK-333", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."
+            "RK-505", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."
         ) from None
     return path
 

@@ -153,7 +153,8 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
     A setting without a number applies to every chapter that declares the name; one with a number takes precedence.
 
     Raises:
-        ParameterError: RK-302 no selected chapter declares the name, RK-303 the value has another type.
+        ParameterError: RK-302 where no selected chapter declares the name, RK-310 without a value, RK-326 for
+            another chapter, RK-303 where the value has another type.
 
     >>> epochs = Parameter("epochs", "int", 1, "passes over the reviews")
     >>> chapter = Chapter("03_finetuning", Path("03_finetuning.ipynb"), {"epochs": epochs})
@@ -165,7 +166,7 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
         target, equals, text = setting.partition("=")
         if not equals:
             raise ParameterError(
-                "RK-302", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
+                "RK-310", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
             )
         number, _, name = target.strip().rpartition(".")
         owners = [c for c in chapters if name in c.parameters and number in ("", c.number, c.name)]
@@ -308,7 +309,7 @@ def _unknown(chapters: Sequence[Chapter], number: str, name: str) -> ParameterEr
     numbers = {key for c in chapters for key in (c.number, c.name)}
     if number and number not in numbers:
         return ParameterError(
-            "RK-302",
+            "RK-326",
             f"chapter {number!r} of {number}.{name} is not selected.",
             f"Selected: {', '.join(sorted(numbers))}.",
         )
