@@ -353,11 +353,30 @@ def export(
     model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
 ) -> None:
     """Write the recommendation lists that chapter 04 evaluated as CSV for a spreadsheet."""
-    from recsys_kit.shop.export import export_lists
+    from recsys_kit.workbook.export import export_lists
 
     lists = export_lists(folder, out, model=model)
     names, n_shoppers = ", ".join(lists["model"].unique()), lists["user_id"].nunique()
     print(f"{len(lists):,} rows for {n_shoppers:,} shoppers, lists of {names}: {out}")
+
+
+@app.command()
+def bundle(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
+    with_histories: Annotated[
+        bool,
+        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
+    ] = False,
+) -> None:
+    """Write what answers questions about a shop into a folder that needs no run: models, product cards, statistics."""
+    from recsys_kit.workbook.serving import take_bundle
+
+    taken = take_bundle(folder, out, with_histories=with_histories)
+    kept = f"the histories of {len(taken.histories.users):,} shoppers" if taken.histories else "no histories"
+    print(f"{len(taken.models)} models, {len(taken.items):,} products, {kept}: {out}")
+    for name, reason in taken.left_out.items():
+        print(f"left out: {name}: {reason}")
 
 
 @app.command()
