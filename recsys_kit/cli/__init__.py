@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 
 from recsys_kit.cli import recommend
 from recsys_kit.cli.help import HERE, PROJECT, RUN_HELP
-from recsys_kit.errors import ParameterError, RecsysKitError
+from recsys_kit.errors import RecsysKitError
 
 COLUMNS_HELP = 'Your names of the columns: "user_id=CustomerID,text=Review Text".'
 
@@ -92,7 +92,8 @@ def run(
     from recsys_kit.workbook.runner.execute import (
         execute,  # papermill and nbconvert: after the parameters have been refused
     )
-    from recsys_kit.workbook.runner.runs import check_folder, resolve, shared_name
+    from recsys_kit.workbook.runner.places import resolve, shared_name
+    from recsys_kit.workbook.runner.runs import check_folder
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
     folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
@@ -195,8 +196,8 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
 
     from recsys_kit.workbook.runner.manifest import read_manifest
     from recsys_kit.workbook.runner.parameters import list_chapters
+    from recsys_kit.workbook.runner.places import run_folder, shared_name
     from recsys_kit.workbook.runner.reuse import forecast, last_end
-    from recsys_kit.workbook.runner.runs import run_folder, shared_name
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
@@ -298,49 +299,37 @@ def datasets() -> None:
 
 @app.command()
 def report(
-    folders: Annotated[
-        list[str], typer.Argument(metavar="DIR", help=f"Folder of a run, or of two to compare {PROJECT}.")
-    ],
-    compare: Annotated[bool, typer.Option("--compare", help="What changed from run A to run B.")] = False,
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help=f"Folders of runs {PROJECT}.")],
+    compare: Annotated[
+        str, typer.Option("--compare", metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")
+    ] = "",
 ) -> None:
-    """Write a run's index.html again from what lies in its folder; with --compare, what changed from run A to run B.
-
-    The comparison is written into the folder of B, as compare.html.
-    """
+    """Rebuild the report of a run (index.html); with --compare, also show how it differs from another run."""
     from recsys_kit.workbook.report.page import write_report
-    from recsys_kit.workbook.runner.runs import run_folder
+    from recsys_kit.workbook.runner.places import run_folder
 
-    if compare and len(folders) != 2:
-        raise ParameterError(
-            "RK-371", f"--compare got {len(folders)} folders; expected two.", "Name two runs: report A B --compare."
-        )
     paths = [run_folder(folder) for folder in folders]
-    if compare:
-        show_comparison(*paths)
-    else:
-        for path in paths:
-            print(write_report(path))
+    other = run_folder(compare) if compare else None
+    for path in paths:
+        if other:
+            show_comparison(path, other)
+        print(write_report(path, other))
 
 
-def show_comparison(before: Path, after: Path) -> None:
-    """What changed from one run to another in a few lines, and the path of the page that has all of it."""
+def show_comparison(run: Path, other: Path) -> None:
+    """Print the parameters that differ and both leaderboards."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from recsys_kit.workbook.report.compare import sentences, terminal_tables, write_comparison
-    from recsys_kit.workbook.report.differences import compare
+    from recsys_kit.workbook.report.compare import compare_runs
 
-    found = compare(before, after)
     console = Console(highlight=False, soft_wrap=True)
-    for sentence in sentences(found):
-        console.print(escape(sentence))
-    for title, header, rows in terminal_tables(found):
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
+    for title, frame in compare_runs(run, other).items():
+        table = Table(*map(escape, frame.columns), title=escape(title), title_justify="left")
+        for row in frame.itertuples(index=False):
             table.add_row(*map(escape, row))
-        console.print(table)
-    print(write_comparison(found))
+        console.print(table if len(frame) else escape(title))
 
 
 @app.command()
@@ -351,10 +340,10 @@ def published(
     ],
 ) -> None:
     """Our leaderboard beside published numbers of the same protocol, as Markdown."""
-    from recsys_kit.shop.serving import visit
-    from recsys_kit.workbook.published import of_run
+    from recsys_kit.workbook.published import show_published
+    from recsys_kit.workbook.runner.runs import open_for_reading
 
-    print("\n\n".join(of_run(visit(folder)) for folder in folders))
+    print("\n\n".join(show_published(open_for_reading(folder)) for folder in folders))
 
 
 @app.command()
@@ -377,8 +366,8 @@ def lab(
         list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
     ] = None,
 ) -> None:
-    """Open JupyterLab on the notebooks, with this Python as the kernel."""
-    from recsys_kit.workbook.runner.runs import INLINE, project_root
+    """Open JupyterLab on the notebooks, with this Python as their kernel."""
+    from recsys_kit.workbook.runner.places import INLINE, project_root
 
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}
     command = [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks"), *(options or [])]

@@ -6,6 +6,7 @@ import pandas as pd
 
 from recsys_kit.core.ids import as_ids
 from recsys_kit.errors import ParameterError
+from recsys_kit.schema import CONTEXT_PREFIX
 
 UNIT_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17}  # numbers below are times since 1970 in this unit; above, in ns
 
@@ -16,7 +17,7 @@ def is_context(column: str) -> bool:
     >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
     ['timestamp', 'ctx_device']
     """
-    return column == "timestamp" or str(column).startswith("ctx_")
+    return column == "timestamp" or str(column).startswith(CONTEXT_PREFIX)
 
 
 def check_context(context: Any) -> pd.DataFrame:
@@ -71,7 +72,7 @@ def context_of(context: Any, users: Any) -> pd.DataFrame:
             "RK-340",
             f"context has {len(context):,} rows (the first: {context.index[:3].tolist()}), and none is of the users "
             f"asked (such as {list(users[:3])}).",
-            "Give it their user_id as index, as Split.circumstances does.",
+            "Give it their user_id as index, as Split.request_context does.",
         )
     return context.reindex(users)
 

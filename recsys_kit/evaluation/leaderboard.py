@@ -10,7 +10,7 @@ from pandas.api.types import is_numeric_dtype
 from recsys_kit.core.contexts import context_of
 from recsys_kit.core.ids import as_ids, listed, with_text_ids
 from recsys_kit.core.ranking import check_k
-from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vectors import Vectors, check_vectors
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation.judging import (
@@ -24,7 +24,7 @@ from recsys_kit.evaluation.judging import (
     set_task,
 )
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender, text_ids_of
+from recsys_kit.recommenders.base import Recommender
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
@@ -131,7 +131,7 @@ def evaluate(
         first.encode(task.histories).matrix(len(task.catalogue)),
         split.train,
         cutoffs,
-        vectors=None if item_vectors is None else text_ids_of(item_vectors),
+        vectors=None if item_vectors is None else check_vectors(item_vectors),
         categories=_categories(items),
         grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
     )

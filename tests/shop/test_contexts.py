@@ -50,9 +50,7 @@ def fitted(shop, split):
     members = {"item_knn": ItemKNN().fit(train, **options), "context_aware": ContextAware().fit(train, **options)}
     models = {"popularity": Popularity().fit(train, **options), **members}
     models["hybrid"] = Hybrid(members, fixed={"item_knn": 1.0, "context_aware": 1.0}).fit(train, **options)
-    models["stack"] = Stack(members, trees=10, rankers=1, fixed={"item_knn": 1.0, "context_aware": 1.0}).fit(
-        train, **options
-    )
+    models["stack"] = Stack(models["hybrid"], n_trees=10, n_rankers=1).fit(train, **options)
     models["rank_fusion"] = ReciprocalRankFusion(members).fit(train, **options)
     models["switching"] = Switching(members).fit(train, **options)
     return models
@@ -60,7 +58,7 @@ def fitted(shop, split):
 
 def leave_behind(folder, shop, split, models, **successes):
     """What chapters 01 and 04 leave in a run."""
-    asked = split.circumstances("test").drop(columns=HIDDEN)
+    asked = split.request_context("test").drop(columns=HIDDEN)
     found = evaluate(models, split, context=asked, **successes)
     run = open_run(folder, chapter="04_evaluation", seed=0)
     run.write("data/interactions.parquet", shop.interactions)
@@ -102,7 +100,7 @@ def test_the_evaluated_lists_are_served_where_only_purchases_are_left_out(of_pur
 def check_served(run, split, name, seen=lambda users: None):
     expected = run.read("results/recommendations.parquet").query("model == @name").reset_index(drop=True)
     users, histories = expected["user_id"].unique().tolist(), split.histories("test")
-    context = split.circumstances("test").drop(columns=HIDDEN).reindex(users)
+    context = split.request_context("test").drop(columns=HIDDEN).reindex(users)
     asked = {"history": [histories.get(user, []) for user in users], "seen": seen(users), "context": context}
     served = recommend(run.folder, **asked, model=name, k=20)
     served = served.assign(user_id=[users[place] for place in served["query"]])

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from recsys_kit import recommend
-from recsys_kit.data import read_split
 from recsys_kit.shop.circumstances import known_context
 from recsys_kit.shop.serving import RunModels, answer, visit
+from recsys_kit.workbook.runner.runs import read_split
 from tests.shop.test_serving import command
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def serve(run, name, users, k=20):
     """The lists of these shoppers as chapter 04 asked for them, user by user."""
     split, hidden = read_split(run), ["ctx_promotion"]
     histories = split.histories("test")
-    context = split.circumstances("test").drop(columns=hidden).reindex(users)
+    context = split.request_context("test").drop(columns=hidden).reindex(users)
     served = recommend(run, history=[histories.get(user, []) for user in users], context=context, model=name, k=k)
     return served.assign(user_id=[users[place] for place in served["query"]])
 

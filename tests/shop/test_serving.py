@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recsys_kit.shop.export import export_lists, write_csv
 
 import recsys_kit
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity
-from recsys_kit.shop.export import export_lists, write_csv
 from recsys_kit.shop.serving import RunModels, answer, events_of, histories_of, split_ids, visit
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.testing.planted import planted_shop
@@ -51,7 +51,7 @@ def run(tmp_path_factory):
         model.fit(SHOP.train, items=items, item_vectors=tfidf)
     hybrid = Hybrid({"item_knn": models["item_knn"], "content_tfidf": models["content_tfidf"]})
     models["hybrid"] = hybrid.fit(SHOP.train, items=items, valid=SHOP.valid)
-    hybrid.weights = dict.fromkeys(hybrid.parts, 1.0)  # validation needs no words in this shop
+    hybrid.weights = dict.fromkeys(hybrid.members, 1.0)  # validation needs no words in this shop
     run.write("data/interactions.parquet", pd.concat([SHOP.valid, SHOP.train]))
     run.write("data/items.parquet", items)
     run.write("features/items_tfidf", tfidf)

@@ -18,6 +18,7 @@ from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.serving import RunModels, visit
 from recsys_kit.shop.shelves import PROMOTION_DAYS
 from recsys_kit.workbook.runner.runs import open_run
+from tests.data.affinity import true_affinity
 from tests.shop.test_serving import command
 
 pytestmark = pytest.mark.filterwarnings("error::recsys_kit.shop.serving.Note")
@@ -240,7 +241,7 @@ def test_tastes_that_were_planted_are_found(run):
     for item in UNMET:
         shown = shoppers_for(run, item=item, k=20)["user_id"].tolist()
         if shown:
-            chosen, anyone = (SHOP.truth.true_affinity(who, [item] * len(who)) for who in (shown, users))
+            chosen, anyone = (true_affinity(SHOP.truth, who, [item] * len(who)) for who in (shown, users))
             gains.append(np.nanmean(chosen) - np.nanmean(anyone))
     assert len(gains) > 5
     assert np.mean(gains) > 1  # of the log-odds of a choice

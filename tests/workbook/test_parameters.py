@@ -22,7 +22,7 @@ from recsys_kit.workbook.runner.parameters import (
     read_parameters,
     select_chapters,
 )
-from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.places import project_root
 
 
 def chapter(name: str, **parameters: tuple) -> Chapter:
