@@ -255,13 +255,12 @@ def all_commands(group=None, names=()):
 
 
 def test_every_path_of_the_help_says_where_it_counts_from():
-    paths = {"source", "interactions", "items", "users", "reviews", "out", "paths", "folder", "folders", "csv"}
+    paths = {"source", "interactions", "items", "users", "reviews", "out", "paths", "folder", "folders", "csv", "run"}
     for names, sub in all_commands():
         for option in sub.params:
             help_of = getattr(option, "help", None) or ""
             where = PROJECT in help_of or HERE in help_of
-            is_path = option.name in paths or (names[0] == "recommend" and option.name == "run")
-            assert where == is_path, (names, option.name)
+            assert where == (option.name in paths), (names, option.name)
             assert "[" not in help_of, "it would be taken for a style and not be shown"
 
 

@@ -353,7 +353,7 @@ def export(
     model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
 ) -> None:
     """Write the recommendation lists that chapter 04 evaluated as CSV for a spreadsheet."""
-    from recsys_kit.shop.export import export_lists
+    from recsys_kit.workbook.export import export_lists
 
     lists = export_lists(folder, out, model=model)
     names, n_shoppers = ", ".join(lists["model"].unique()), lists["user_id"].nunique()

@@ -67,7 +67,7 @@ def load_models(folder: str | Path) -> "StoredModels":
     """Return the models of a folder by name; each is read when it is first asked for.
 
     Raises:
-        ArtifactError: RK-402 the folder holds no models, RK-406 it was written by another version or is damaged.
+        ArtifactError: RK-408 the folder holds no models, RK-406 it was written by another version or is damaged.
     """
     return StoredModels(Path(folder))
 
@@ -252,7 +252,7 @@ class StoredModels(Mapping[str, Recommender]):
             if (self.folder / "model.json").exists():
                 raise self._other_version("model.json") from None
             raise ArtifactError(
-                "RK-402", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
+                "RK-408", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
             ) from None
         except ValueError as problem:
             raise self._other_version(problem) from problem
