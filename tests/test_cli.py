@@ -255,7 +255,20 @@ def all_commands(group=None, names=()):
 
 
 def test_every_path_of_the_help_says_where_it_counts_from():
-    paths = {"source", "interactions", "items", "users", "reviews", "out", "paths", "folder", "folders", "csv", "run"}
+    paths = {
+        "source",
+        "interactions",
+        "items",
+        "users",
+        "reviews",
+        "out",
+        "paths",
+        "folder",
+        "folders",
+        "csv",
+        "run",
+        "compare",
+    }
     for names, sub in all_commands():
         for option in sub.params:
             help_of = getattr(option, "help", None) or ""

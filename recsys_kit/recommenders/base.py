@@ -181,7 +181,8 @@ class Recommender(ABC):
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
             ParameterError: RK-313 `seen` holds no lists by user_id, RK-345 an input that the model needs is missing,
-                RK-314 it has the wrong type, RK-371 keywords beside a split, RK-372 item features that are unknown or ambiguous.
+                RK-314 it has the wrong type, RK-371 keywords beside a split, RK-372 item features that are unknown
+                or ambiguous.
         """
         split = encode_tables(self, train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
         check_inputs(self, split)
