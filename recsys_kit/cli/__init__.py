@@ -361,6 +361,25 @@ def export(
 
 
 @app.command()
+def bundle(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
+    with_histories: Annotated[
+        bool,
+        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
+    ] = False,
+) -> None:
+    """Write what answers questions about a shop into a folder that needs no run: models, product cards, statistics."""
+    from recsys_kit.workbook.serving import take_bundle
+
+    taken = take_bundle(folder, out, with_histories=with_histories)
+    kept = f"the histories of {len(taken.histories.users):,} shoppers" if taken.histories else "no histories"
+    print(f"{len(taken.models)} models, {len(taken.items):,} products, {kept}: {out}")
+    for name, reason in taken.left_out.items():
+        print(f"left out: {name}: {reason}")
+
+
+@app.command()
 def lab(
     options: Annotated[
         list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
