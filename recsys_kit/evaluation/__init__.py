@@ -10,9 +10,9 @@ from recsys_kit.evaluation.leaderboard import (
     evaluate,
     table_of,
 )
+from recsys_kit.evaluation.published import BENCHMARKS, benchmark_of, beside_published
 from recsys_kit.evaluation.sampled import evaluate_sampled
 from recsys_kit.intervals import Interval, bootstrap, bootstrap_means
-from recsys_kit.workbook.published import BENCHMARKS, benchmark_of, beside_published
 
 __all__ = [
     "BENCHMARKS",

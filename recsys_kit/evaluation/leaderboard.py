@@ -120,7 +120,7 @@ def evaluate(
         grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
             `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
         context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care. Who has no
-            row there is asked without; RK-340 where no shopper has one, RK-343 and RK-344 for what is no context.
+            row there is asked without; RK-340 where no shopper has one, RK-343 to RK-347 for what is no context.
         seed: draws the bootstrap.
     """
     cutoffs = checked_cutoffs(cutoffs)
