@@ -21,7 +21,7 @@ from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.describe import cold_counts, density
 from recsys_kit.data.splitting import split_interactions
-from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
+from recsys_kit.evaluation import Evaluation, disagreements
 from recsys_kit.features.similarity import nearest_items
 from recsys_kit.finetuning.occlusion import word_shares
 from recsys_kit.plots import plot_leaderboard, plot_review, plot_split, shorten
@@ -125,7 +125,7 @@ def explore_disagreements(
     evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, metric: str = "ndcg@10"
 ) -> ipywidgets.Widget:
     """Choose the two models."""
-    names = evaluation.per_user["model"].unique().tolist()
+    names = evaluation.models
     return _explore(
         lambda first, second: view_disagreements(evaluation, histories, items, first, second, metric),
         first=ipywidgets.Dropdown(options=names, value=names[-1], description="model"),

@@ -256,7 +256,7 @@ def _check_targets(models: Mapping[str, Recommender], split: EncodedSplit) -> Ta
     if not n_with_history or not n_known:
         raise DataError(
             "RK-155",
-            f"{n_with_history:,} of {len(targets.users):,} test users have a history of known items, and {n_known:,} "
+            f"{n_with_history:,} of {len(targets.users):,} users have a history of known items, and {n_known:,} "
             f"of {len(targets.rows):,} relevant items are in the catalogue of the models; expected some of both.",
             "Check that all parts of the split, and the models, write users and items alike.",
         )
