@@ -102,9 +102,8 @@ class Split:
         encoded = EncodedSplit.of(
             self.train.drop(columns=hidden, errors="ignore"), items=items, item_features=item_features
         )
-        if len(self.valid):
-            seen = self.seen_items("valid", seen_events) if seen_events else None
-            encoded = encoded.with_targets("valid", self.ground_truth("valid", **asked), seen=seen)
+        seen = self.seen_items("valid", seen_events) if seen_events else None
+        encoded = encoded.with_targets("valid", self.ground_truth("valid", **asked), seen=seen)
         relevant, before = self.ground_truth("test", **asked), self._before("test")
         encoded = encoded.with_test(
             relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant,

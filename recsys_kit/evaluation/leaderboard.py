@@ -165,7 +165,8 @@ def evaluate(
     Raises:
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
         ParameterError: RK-157 there is no model, RK-312 a wrong cutoff, RK-314 wrong item vectors, RK-316 models or a
-            split of different catalogues; for a `Split` as `Split.encode`, RK-340, RK-343 and RK-344 for the context.
+            split of different catalogues, RK-371 options beside an encoded split, RK-372 unknown item features; for a
+            `Split` as `Split.encode`, and RK-340, RK-343 and RK-344 for the context.
 
     >>> from recsys_kit.data import make_toyshop, split_interactions
     >>> from recsys_kit.recommenders import Popularity
@@ -180,10 +181,9 @@ def evaluate(
         split = _encode(next(iter(models.values())), split, **options)
     elif options:
         raise ParameterError(
-            "RK-379",
-            f"an encoded split takes no {next(iter(options))!r}; expected it in Split.encode.",
-            "Encode again.",
-        )
+            "RK-371", f"evaluate() got an encoded split and {', '.join(options)}; expected the split alone.",
+            "Encode them with it.",
+        )  # fmt: skip
     targets = _check_targets(models, split)
     measures = Measures(split, cutoffs, vectors=_vectors(split, item_vectors), categories=_categories(split.item_table))
     context = split.contexts.get("test")
@@ -265,9 +265,17 @@ def _check_targets(models: Mapping[str, Recommender], split: EncodedSplit) -> Ta
 
 def _vectors(split: EncodedSplit, item_vectors: str | Vectors | None) -> Vectors | None:
     """Return vectors with one row per item of the catalogue."""
-    if item_vectors is None or isinstance(item_vectors, str):
-        return split.item_features[item_vectors] if item_vectors else None
-    return split.with_features(item_vectors=item_vectors).item_features["item_vectors"]
+    if item_vectors is None:
+        return None
+    if not isinstance(item_vectors, str):
+        split, item_vectors = split.with_features(item_vectors=item_vectors), "item_vectors"
+    if item_vectors not in split.item_features:
+        raise ParameterError(
+            "RK-372",
+            f"there are no item features {item_vectors!r}; the split has {list(split.item_features)}.",
+            "Name these.",
+        )
+    return split.item_features[item_vectors]
 
 
 def _categories(items: pd.DataFrame | None) -> pd.Series | None:

@@ -9,7 +9,7 @@ from recsys_kit.data import Split
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation import by_product, compare, disagreements, evaluate
 from recsys_kit.recommenders import EASE, Popularity
-from tests.evaluation.test_measures import ITEMS, K, SPLIT, with_kinds_of_event
+from tests.evaluation.test_measures import ITEMS, SPLIT, K, with_kinds_of_event
 
 KNOWN = ITEMS.head(38)
 SUCCESSES = {"target_events": ["purchase"], "seen_events": ["purchase"], "min_rating": 2.0}
@@ -73,7 +73,7 @@ def test_the_order_of_rows_does_not_matter_and_the_tables_stay_as_they_are():
 def test_with_validation_there_is_more_to_learn_from_and_nothing_to_choose_by():
     both = SPLIT.with_validation().encode()
     assert len(both.train) == len(SPLIT.train) + len(SPLIT.valid)
-    assert list(both.targets) == ["test"]
+    assert both.validation(max_users=99, seed=0) is None
     assert both.targets["test"].users.tolist() == SPLIT.encode().targets["test"].users.tolist()
 
 
@@ -120,8 +120,10 @@ def test_the_lists_of_one_user_and_of_one_model_are_those_of_the_table(encoded, 
 
 
 def test_what_belongs_to_the_encoding_is_refused_by_the_evaluation_of_an_encoded_split(encoded, models):
-    with pytest.raises(ParameterError, match="RK-379 .*'min_rating'"):
+    with pytest.raises(ParameterError, match=r"RK-371 .*min_rating"):
         evaluate(models, encoded, min_rating=4.0)
+    with pytest.raises(ParameterError, match=r"RK-372 .*'minilm'"):
+        evaluate(models, encoded, item_vectors="minilm")
     with pytest.raises(ParameterError, match="RK-316"):
         evaluate(models, SPLIT.encode())
     with pytest.raises(DataError, match="RK-152"):
