@@ -20,6 +20,7 @@ import pandas as pd
 from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.recommenders import ALS, EASE, ItemKNN, Recommender
 
 ROUNDS = 3
@@ -131,10 +132,10 @@ def main() -> None:
     print(f"{matrix.shape[0]:,} shoppers, {matrix.shape[1]:,} items, {matrix.nnz:,} pairs; the best of {ROUNDS} rounds")
     for name, call in CALLS:
         model = MODELS[name].fit(train)
-        prepared = model._meet(train, None)
+        prepared = EncodedSplit.of(train)
         times = []
         for _ in range(ROUNDS):
-            ours, own = seconds(lambda m=model: m.fit(train)), seconds(lambda m=model, p=prepared: m._fit(p))
+            ours, own = seconds(lambda m=model: m.fit(train)), seconds(lambda m=model, p=prepared: m.fit(p))
             times.append((ours, seconds(lambda c=call: c(as_matrix(train))), own, seconds(lambda c=call: c(matrix))))
         ours, theirs, own, alone = np.min(times, axis=0)
         print(

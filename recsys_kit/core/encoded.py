@@ -12,10 +12,12 @@ from recsys_kit.core.contexts import in_utc
 from recsys_kit.core.events import Events, order_events
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import as_ids, listed, with_text_ids
-from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vectors import Vectors, check_vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.metrics import discounts
 
+PAIRS_AT_ONCE = 256  # relevant items whose rank is counted at once, each in a row of N scores
 IDS = ("user_id", "item_id")
 
 
@@ -54,6 +56,51 @@ class Targets:
             items=self.items[kept],
             grades=None if self.grades is None else self.grades[kept],
         )
+
+    @property
+    def n_relevant(self) -> np.ndarray:
+        """(B,) int64: the number of relevant items of each user."""
+        return np.bincount(self.rows, minlength=len(self.histories))
+
+    def rank_relevant(self, place: slice, scores: np.ndarray) -> np.ndarray:
+        """Return the ranks, from 1, of the relevant items of the users at `place` among all unseen items.
+
+        Args:
+            place: rows of the users.
+            scores: (b, N) float32 of these users, -inf for an item that must not be recommended; the seen items are
+                masked in place.
+
+        Returns:
+            (w,) int64, one per relevant item of these users; 0 for an item that is not ranked. Of equal scores the
+            lower column ranks first.
+        """
+        here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
+        rows, items = self.rows[here] - place.start, self.items[here]
+        scores[self.histories.block(place.start, place.stop).masked.cells] = -np.inf
+        relevant = scores[rows, items]
+        ranks = np.empty(len(rows), np.int64)
+        for start in range(0, len(rows), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            row_scores, own = scores[rows[part]], relevant[part, None]
+            tied = (row_scores == own) & (np.arange(scores.shape[1]) < items[part, None])
+            ranks[part] = ((row_scores > own) | tied).sum(axis=1) + 1
+        return np.where(np.isneginf(relevant), 0, ranks)
+
+    def ndcg(self, ranks: np.ndarray, k: int) -> np.ndarray:
+        """Return the NDCG@k of each user, (B,) float64; NaN for a user without a relevant item.
+
+        Args:
+            ranks: (W,) the rank of each relevant item, from 1; 0 for an item that is not ranked.
+            k: length of the lists.
+
+        >>> history = Histories(np.array([4]), np.array([0, 1]))
+        >>> targets = Targets(np.array(["a"]), history, rows=np.array([0]), items=np.array([7]))
+        >>> targets.ndcg(np.array([2]), k=10).round(4)
+        array([0.6309])
+        """
+        gains = np.r_[0.0, discounts(k)][np.where(ranks <= k, ranks, 0)]
+        ideal = np.r_[np.nan, discounts(k).cumsum()][np.minimum(self.n_relevant, k)]
+        return np.bincount(self.rows, weights=gains, minlength=len(self.histories)) / ideal
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +204,12 @@ class EncodedSplit:
         """
         relevant = with_text_ids(relevant, part)
         ordered = relevant.sort_values(list(IDS), kind="stable").reset_index(drop=True)
-        events = _events(ordered, self.users, self.items)
+        return self.with_events(part, _events(ordered, self.users, self.items), seen=seen)
+
+    def with_events(
+        self, part: str, events: Events, *, seen: Mapping[str, Sequence[str]] | pd.Series | None = None
+    ) -> "EncodedSplit":
+        """Return the split with encoded interactions as the targets of `part`; as `with_targets`."""
         users = np.unique(events.user[events.user >= 0])
         histories = self.train_histories.take(users)
         if seen is not None:
@@ -279,11 +331,5 @@ def _events(frame: pd.DataFrame, users: Vocabulary, items: Vocabulary) -> Events
 
 
 def _aligned(name: str, vectors: Any, items: Vocabulary) -> Vectors:
-    """The vectors with one row per item of the vocabulary."""
-    if not isinstance(vectors, Vectors):
-        raise ParameterError(
-            "RK-314",
-            f"item feature {name!r} is a {type(vectors).__name__}; expected Vectors, which know their items.",
-            "Pass Vectors(ids, values, {}).",
-        )
-    return vectors.align(items.ids.tolist())
+    """Return the vectors with one row per item of the vocabulary."""
+    return check_vectors(vectors, f"item features {name!r}").align(items.ids.tolist())

@@ -35,16 +35,16 @@ COUNT, AMOUNT, POSITIVE = Range(1), Range(0), Range(0, open_low=True)
 SHARE, DROPOUT = Range(0, 1), Range(0, 1, open_high=True)
 RANGES: Mapping[str, Range] = {
     **dict.fromkeys(("embedding_dim", "dimension", "factors", "max_length", "layers", "heads", "window"), COUNT),
-    **dict.fromkeys(("epochs", "iterations", "rounds", "trees", "rankers", "batch_size", "patience"), COUNT),
-    **dict.fromkeys(("neighbours", "negatives", "sampled", "candidates", "depth", "min_count", "k"), COUNT),
+    **dict.fromkeys(("epochs", "iterations", "n_trees", "n_rankers", "batch_size", "patience"), COUNT),
+    **dict.fromkeys(("neighbours", "negatives", "sampled", "n_candidates", "depth", "min_count", "k"), COUNT),
     **dict.fromkeys(("max_validation_users",), COUNT),
-    **dict.fromkeys(("seed", "stop_after", "fold_steps", "dense_up_to", "full_softmax_up_to", "min_shoppers"), AMOUNT),
+    **dict.fromkeys(("seed", "stop_after", "fold_steps", "dense_up_to", "full_softmax_up_to", "min_users"), AMOUNT),
     **dict.fromkeys(("history_decay", "decay", "backward", "row_power", "column_power"), AMOUNT),
     **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant"), AMOUNT),
     **dict.fromkeys(("learning_rate", "l2", "confidence", "half_life"), POSITIVE),
     **dict.fromkeys(("dropout", "attention_dropout"), DROPOUT),
     **dict.fromkeys(("b", "fixed_power"), SHARE),
-    "leaves": Range(2),
+    "n_leaves": Range(2),
 }
 """A parameter that is not named here must be finite and of its kind."""
 

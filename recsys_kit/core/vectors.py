@@ -16,6 +16,17 @@ from recsys_kit.core.ids import as_ids
 from recsys_kit.errors import ParameterError
 
 
+def check_vectors(vectors: Any, name: str = "item_vectors") -> "Vectors":
+    """Return the vectors; raise `ParameterError` (RK-314) where they are none."""
+    if not isinstance(vectors, Vectors):
+        raise ParameterError(
+            "RK-314",
+            f"{name} is a {type(vectors).__name__}; expected Vectors, which know their items.",
+            "Pass Vectors(ids, values, {}).",
+        )
+    return vectors
+
+
 class Encoder(Protocol):
     """Anything that turns texts into rows of unit length."""
 

@@ -10,16 +10,16 @@ import pandas as pd
 
 from recsys_kit.core.contexts import context_of
 from recsys_kit.core.encoded import EncodedSplit, Targets
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import listed, with_text_ids
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation.lists import RankedLists, rank_lists
 from recsys_kit.evaluation.measures import OF_ALL_LISTS, POPULARITY, Measures, count_train_events, slice_users
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender, check_models
+from recsys_kit.recommenders.base import Ranked, Recommender, check_models
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
@@ -36,8 +36,8 @@ class Evaluation:
     """The U evaluated users, their histories and their relevant items."""
     train_events: np.ndarray
     """(U,) int64: the number of training events of each user."""
-    lists: Mapping[str, RankedLists]
-    """The evaluated lists, by model."""
+    lists: Mapping[str, Ranked]
+    """By model, the evaluated lists: (U, K) int32 items, -1 after the end of a list, (U, K) scores, (U,) fallback."""
     columns: Sequence[str]
     """The Q metrics that have a value per user, `ndcg@10` and so on."""
     values: np.ndarray
@@ -66,9 +66,7 @@ class Evaluation:
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
         for name, lists in self.lists.items():
-            rows = lists.to_frame(self.targets.users, self.items)
-            rows.insert(0, "model", pd.Series(name, rows.index, dtype="str"))
-            yield rows
+            yield _to_frame(name, lists, self.targets.users, self.items)
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -80,9 +78,9 @@ class Evaluation:
         at = np.flatnonzero(self.targets.users == user_id)
         frames = []
         for name, lists in self.lists.items():
-            own = RankedLists(lists.items[at], lists.scores[at], lists.fallback[at])
-            frames.append(own.to_frame(self.targets.users[at], self.items).assign(model=name))
-        return pd.concat(frames, ignore_index=True)[["model", "item_id", "score", "rank", "fallback"]]
+            own = Ranked(lists.items[at], lists.scores[at], lists.fallback[at])
+            frames.append(_to_frame(name, own, self.targets.users[at], self.items))
+        return pd.concat(frames, ignore_index=True).drop(columns="user_id")
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -168,12 +166,13 @@ def evaluate(
             split of different catalogues, RK-371 options beside an encoded split, RK-372 unknown item features; for a
             `Split` as `Split.encode`, and RK-340, RK-343 and RK-344 for the context.
 
-    >>> from recsys_kit.data import make_toyshop, split_interactions
+    >>> from recsys_kit.data import split_interactions
     >>> from recsys_kit.recommenders import Popularity
-    >>> encoded = split_interactions(make_toyshop(n_users=50, n_items=30, seed=1).interactions).encode()
-    >>> evaluation = evaluate({"popularity": Popularity().fit(encoded)}, encoded, cutoffs=[5])
-    >>> evaluation.recommendations.columns.tolist()
-    ['model', 'user_id', 'item_id', 'score', 'rank', 'fallback']
+    >>> events = pd.DataFrame({"user_id": list("aaabbbb"), "item_id": list("xyzzxyx"), "position": range(7)})
+    >>> encoded = split_interactions(events, method="leave_last_out").encode()
+    >>> evaluation = evaluate({"popularity": Popularity().fit(encoded)}, encoded, cutoffs=[2])
+    >>> evaluation.recommendations[["user_id", "item_id", "rank"]].values.tolist()
+    [['a', 'z', 1]]
     """
     check_models(models)
     cutoffs = check_cutoffs(cutoffs)
@@ -187,7 +186,7 @@ def evaluate(
     targets = _check_targets(models, split)
     measures = Measures(split, cutoffs, vectors=_vectors(split, item_vectors), categories=_categories(split.item_table))
     context = split.contexts.get("test")
-    lists = {name: rank_lists(model, targets.histories, max(cutoffs), context) for name, model in models.items()}
+    lists = {name: _rank(model, targets.histories, max(cutoffs), context) for name, model in models.items()}
     columns, values = _measure(measures, lists)
     train_events = count_train_events(split, targets.users)
     slices = slice_users(train_events)
@@ -285,7 +284,28 @@ def _categories(items: pd.DataFrame | None) -> pd.Series | None:
     return items.drop_duplicates("item_id").set_index("item_id")["category"]
 
 
-def _measure(measures: Measures, lists: Mapping[str, RankedLists]) -> tuple[list[str], np.ndarray]:
+def _rank(model: Recommender, histories: Histories, k: int, context: pd.DataFrame | None) -> Ranked:
+    """Return the lists of a model, k places wide also in a smaller catalogue."""
+    ranked = model.rank(histories, k=k, context=context, progress=True)
+    missing = [(0, 0), (0, k - ranked.items.shape[1])]
+    items = np.pad(ranked.items.astype(np.int32), missing, constant_values=-1)
+    return Ranked(items, np.pad(ranked.scores, missing, constant_values=-np.inf), ranked.fallback)
+
+
+def _to_frame(model: str, lists: Ranked, users: np.ndarray, items: Vocabulary) -> pd.DataFrame:
+    """Return one row per place of the lists: model, user_id, item_id, score, rank, fallback."""
+    row, place = np.nonzero(lists.items >= 0)
+    return pd.DataFrame({
+        "model": pd.Series(model, range(len(row)), dtype="str"),
+        "user_id": users[row],
+        "item_id": items.ids[lists.items[row, place]],
+        "score": lists.scores[row, place],
+        "rank": place + 1,
+        "fallback": lists.fallback[row],
+    })  # fmt: skip
+
+
+def _measure(measures: Measures, lists: Mapping[str, Ranked]) -> tuple[list[str], np.ndarray]:
     """Return the names of the Q metrics and the values (U, M, Q)."""
     baseline, columns, values = lists.get(BASELINE), [], np.empty((0, 0, 0))
     for at, one in enumerate(lists.values()):
@@ -298,7 +318,7 @@ def _measure(measures: Measures, lists: Mapping[str, RankedLists]) -> tuple[list
 
 def _summarize(
     measures: Measures,
-    lists: Mapping[str, RankedLists],
+    lists: Mapping[str, Ranked],
     columns: Sequence[str],
     values: np.ndarray,
     slices: Mapping[str, np.ndarray],

@@ -1,8 +1,11 @@
 """Chapters 3 to 5: every recommender, one contract; `MODELS` has them by name."""
 
-from recsys_kit.recommenders.base import MODELS, Recommender, load
+from recsys_kit.recommenders.base import MODELS, Recommender
 from recsys_kit.recommenders.content import Attributes, Content
-from recsys_kit.recommenders.ensembles.hybrid import Hybrid, ReciprocalRankFusion, Switching, refit_all
+from recsys_kit.recommenders.ensembles.base import refit_all
+from recsys_kit.recommenders.ensembles.blend import Hybrid
+from recsys_kit.recommenders.ensembles.fusion import ReciprocalRankFusion
+from recsys_kit.recommenders.ensembles.switching import Switching
 from recsys_kit.recommenders.factorization import ALS, BPR
 from recsys_kit.recommenders.formulas import (
     FormulaCollaborative,
@@ -19,6 +22,8 @@ from recsys_kit.recommenders.rerankers.context import ContextAware
 from recsys_kit.recommenders.rerankers.stack import Stack
 from recsys_kit.recommenders.rules import AssociationRules
 from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSequence
+from recsys_kit.recommenders.store import load_model as load
+from recsys_kit.recommenders.store import load_models, save_models
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
 from recsys_kit.recommenders.tuning import tune
@@ -53,7 +58,9 @@ __all__ = [
     "TwoTowers",
     "UserKNN",
     "load",
+    "load_models",
     "refit_all",
+    "save_models",
     "tune",
     "validation_ndcg",
 ]

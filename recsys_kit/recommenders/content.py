@@ -1,17 +1,16 @@
 """Recommend what resembles what the shopper had: the only family that can sell a product nobody has bought."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.errors import DataError
 from recsys_kit.features.attributes import attribute_vectors
 from recsys_kit.recommenders.base import Recommender
 
@@ -27,19 +26,18 @@ class Content(Recommender):
     history_decay: float = 0.5
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
+    features: str = ""
+    """Name of the item features; "" takes the only ones."""
+
     name = "content"
+    uses: ClassVar[Mapping[str, bool]] = {"item_features": True}
     understands_text = True
 
-    def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:
-        if item_vectors is None:
-            raise ParameterError(
-                "RK-314", "content needs item_vectors; got None.", "Pass the vectors that 02_feature_extraction made."
-            )
-        self._vectors = item_vectors.align(self.item_ids.tolist())
-        self._set_rows()
+    def _fit(self, split: EncodedSplit) -> None:
+        self._set_vectors(self.choose_features(split))
 
-    def _set_rows(self) -> None:
-        values = self._vectors.values
+    def _set_vectors(self, vectors: Vectors) -> None:
+        self.vectors, values = vectors, vectors.values
         lengths = sparse.linalg.norm(values, axis=1) if sparse.issparse(values) else np.linalg.norm(values, axis=1)
         if not np.isfinite(lengths).all():
             bad = self.item_ids[~np.isfinite(lengths)]
@@ -49,14 +47,14 @@ class Content(Recommender):
         self.can_score = lengths > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return self._similarity(histories.matrix(len(self.item_ids), self.history_decay) @ self._vectors.values)
+        return self._similarity(histories.matrix(len(self.items), self.history_decay) @ self.vectors.values)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self._similarity(self._vectors.encoder().encode(list(texts)))
+        return self._similarity(self.vectors.encoder().encode(list(texts)))
 
     def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
         """Cosine of `(B, D)` profiles with all items, `(B, N)` float32; 0 for an empty profile."""
-        product = profiles @ self._vectors.values.T
+        product = profiles @ self.vectors.values.T
         if sparse.issparse(product):
             product, lengths = product.toarray(), sparse.linalg.norm(profiles, axis=1)
         else:
@@ -65,14 +63,7 @@ class Content(Recommender):
 
     def item_space(self) -> np.ndarray | sparse.csr_matrix:
         """`(N, D)`: how alike two items are to this model."""
-        return self._vectors.values
-
-    def _save_extra(self, folder: Path) -> None:
-        self._vectors.save(folder / "vectors")
-
-    def _load_state(self, folder: Path, meta: Any) -> None:
-        super()._load_state(folder, meta)
-        self._own_vectors = self._vectors = Vectors.load(folder / "vectors")
+        return self.vectors.values
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:
@@ -99,10 +90,11 @@ class Attributes(Content):
     """Content over the attributes of the items (brand, categories, tags), the rare ones weighing more."""
 
     name = "attributes"
+    uses: ClassVar[Mapping[str, bool]] = {"attributes": True}
     understands_text = False
 
-    def _fit(self, train: pd.DataFrame, *, items: pd.DataFrame | None = None, **inputs: Any) -> None:
-        super()._fit(train, item_vectors=attribute_vectors(items))
+    def _fit(self, split: EncodedSplit) -> None:
+        self._set_vectors(attribute_vectors(split.item_table).align(self.item_ids.tolist()))
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         return Recommender._score_texts(self, texts)

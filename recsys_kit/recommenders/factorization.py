@@ -1,14 +1,15 @@
 """Shoppers and items as vectors whose product is a taste; a new history gets its vector without retraining."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from scipy.special import expit
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_blas_thread
 from recsys_kit.recommenders.base import Recommender
@@ -35,9 +36,13 @@ class ALS(Recommender):
     seed: int = 0
 
     name = "als"
+    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "history_decay": (0.0, 0.1, 0.3), "factors": (32, 64, 96, 128), "regularization": (5.0, 10.0, 20.0, 40.0, 80.0),
+        "confidence": (2.0, 3.0, 5.0, 10.0, 30.0),
+    }  # fmt: skip
     state = ("item_factors",)  # (N, factors) float32
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         from implicit.cpu.als import AlternatingLeastSquares
 
         self.can_score = self.item_counts > 0
@@ -49,11 +54,11 @@ class ALS(Recommender):
                 iterations=self.iterations,
                 random_state=self.seed,
             )
-            model.fit(sparse.csr_matrix(interaction_matrix(train, len(self.item_ids))))
+            model.fit(sparse.csr_matrix(interaction_matrix(split)))
         self.item_factors = model.item_factors
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.item_ids), self.history_decay)
+        had = histories.matrix(len(self.items), self.history_decay)
         with one_blas_thread():
             users = self._user_factors(had)
         # in double precision, or what BLAS adds in another order in a larger batch would decide between near ties
@@ -98,7 +103,7 @@ class BPR(Recommender):
     name = "bpr"
     state = ("item_factors",)  # (N, factors + 1) float32, the last column the bias
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         self.can_score = self.item_counts > 0
@@ -111,11 +116,11 @@ class BPR(Recommender):
                 num_threads=1,
                 random_state=self.seed,
             )
-            model.fit(sparse.csr_matrix(interaction_matrix(train, len(self.item_ids))))
+            model.fit(sparse.csr_matrix(interaction_matrix(split)))
         self.item_factors = model.item_factors
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.item_ids), self.history_decay)
+        had = histories.matrix(len(self.items), self.history_decay)
         vectors, bias = self.item_factors[:, :-1], self.item_factors[:, -1]
         return self._user_factors(had, vectors, bias) @ vectors.T + bias
 

@@ -19,18 +19,17 @@ becomes a score for a shopper by its mean over the history.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from tqdm.auto import tqdm
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
-from recsys_kit.core.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import reduced, unit_rows
 from recsys_kit.recommenders.interactions import interaction_matrix
@@ -56,20 +55,24 @@ class _Formula(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
     seed: int = 0
 
+    features: str = ""
+    """Name of the item features; "" takes the only ones, "none" takes none."""
+
+    uses: ClassVar[Mapping[str, bool]] = {"item_features": False}
     state = ("behaviour", "content", "parameters")  # (N, D1) x1, (N, D) x3, (P,) the parameters one after the other
 
-    def _fit(self, train: pd.DataFrame, *, item_vectors: Vectors | None = None, **inputs: Any) -> None:
-        matrix = interaction_matrix(train, len(self.item_ids))
+    def _fit(self, split: EncodedSplit) -> None:
+        matrix = interaction_matrix(split)
         per_item = matrix.T.multiply(1 / np.sqrt(np.maximum(self.item_counts, 1))[:, None])
         self.behaviour = reduced(sparse.csr_matrix(per_item), self.dimension, self.seed)
         self.content = self.behaviour
-        if item_vectors is not None:
-            self.content = reduced(item_vectors.align(self.item_ids.tolist()).values, self.dimension, self.seed)
+        if (vectors := self.choose_features(split)) is not None:
+            self.content = reduced(vectors.values, self.dimension, self.seed)
         self.can_score = self.content.any(axis=1) | (self.item_counts > 0)
         self.parameters = np.concatenate([value.ravel() for value in self._initial().values()] or [np.zeros(1)])
         self.parameters = self.parameters.astype(np.float32)
         if self._initial():
-            self._learn(train)
+            self._learn()
 
     @abstractmethod
     def _initial(self) -> dict[str, np.ndarray]:
@@ -88,7 +91,7 @@ class _Formula(Recommender):
         return symbols
 
     @one_torch_thread()
-    def _learn(self, train: pd.DataFrame) -> None:
+    def _learn(self) -> None:
         import torch
 
         learned = torch.tensor(self.parameters, requires_grad=True)
@@ -103,7 +106,7 @@ class _Formula(Recommender):
         """Every event of a shopper with two or more items, in a new order each epoch."""
         import torch
 
-        had = self._train_histories.matrix(len(self.item_ids), self.history_decay)
+        had = self.train_histories.matrix(len(self.items), self.history_decay)
         profiles = had @ self.content  # (U, D)
         rows = np.repeat(np.arange(had.shape[0]), np.diff(had.indptr))
         several = np.flatnonzero(np.diff(had.indptr)[rows] > 1)
@@ -122,10 +125,10 @@ class _Formula(Recommender):
 
     def _knows(self, histories: Histories) -> np.ndarray:
         described = self.content.any(axis=1)
-        return np.asarray(histories.matrix(len(self.item_ids))[:, described].sum(axis=1)).ravel() > 0
+        return np.asarray(histories.matrix(len(self.items))[:, described].sum(axis=1)).ravel() > 0
 
     def _weights(self, histories: Histories) -> sparse.csr_array:
-        return histories.matrix(len(self.item_ids), self.history_decay)
+        return histories.matrix(len(self.items), self.history_decay)
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,8 @@ class FormulaContent(_ShopperFormula):
 
     name = "formula_content"
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        super()._fit(train, **inputs)
+    def _fit(self, split: EncodedSplit) -> None:
+        super()._fit(split)
         self.can_score = self.content.any(axis=1)
 
     def _initial(self) -> dict[str, np.ndarray]:
@@ -210,8 +213,8 @@ class FormulaDeep(_Formula):
 
     name = "formula_deep"
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        super()._fit(train, **inputs)
+    def _fit(self, split: EncodedSplit) -> None:
+        super()._fit(split)
         self.can_score = self.item_counts > 0
 
     def _initial(self) -> dict[str, np.ndarray]:
@@ -231,7 +234,7 @@ class FormulaDeep(_Formula):
 
         theta = self._symbols(torch.from_numpy(self.parameters))["theta"]
         x2 = torch.from_numpy(unit_rows(self._weights(histories) @ self.content))
-        scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
+        scores = np.zeros((len(histories), len(self.items)), np.float32)
         scores[:, self.item_counts > 0] = (x2 @ theta).log_softmax(dim=1).numpy()
         return scores
 
@@ -239,8 +242,8 @@ class FormulaDeep(_Formula):
 class _PairFormula(_Formula):
     """A value for an item of the history and a candidate; a shopper gets its weighted mean over the history (R2)."""
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        super()._fit(train, **inputs)
+    def _fit(self, split: EncodedSplit) -> None:
+        super()._fit(split)
         self.can_score = self.content.any(axis=1)
 
     @abstractmethod

@@ -1,34 +1,43 @@
-"""Events as arrays: how old each is, and who had what."""
+"""The training interactions as a sparse matrix, and the age of each event."""
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
+from recsys_kit.core.events import Events
 
-def event_ages(train: pd.DataFrame) -> np.ndarray:
-    """`(E,)` age of each event: 0 for the newest of train, 1 for the oldest; all 0 where events have no time.
 
-    Measured in training periods, so that a shop of months and one of decades are treated alike.
+def event_ages(events: Events) -> np.ndarray:
+    """Return `(E,)` the age of each event, from 0 (the newest) to 1 (the oldest); 0 where events have no time.
+
+    Ages are measured in training periods, so that data of months and of decades are treated alike.
     """
-    if "timestamp" not in train:
-        return np.zeros(len(train))
-    newest = train["timestamp"].max()
-    period = max(newest - train["timestamp"].min(), pd.Timedelta(1, "s"))
-    return ((newest - train["timestamp"]) / period).to_numpy(float)
+    if "timestamp" not in events.columns:
+        return np.zeros(len(events))
+    times = events.columns["timestamp"]
+    period = max(times.max() - times.min(), pd.Timedelta(1, "s"))
+    return ((times.max() - times) / period).to_numpy(float)
 
 
-def interaction_matrix(train: pd.DataFrame, n_items: int, half_life: float | None = None) -> sparse.csr_array:
-    """`(U, N)`: 1 for what a shopper had, or 0.5^(age / half_life) by the age of the latest event of the pair."""
-    latest = ~train.duplicated(["user_index", "item_index"], keep="last").to_numpy()
+def latest_of_pairs(events: Events) -> np.ndarray:
+    """Return `(E,)` bool: the latest event of each user with each item."""
+    return ~pd.DataFrame({"user": events.user, "item": events.item}).duplicated(keep="last").to_numpy()
+
+
+def interaction_matrix(split: EncodedSplit, half_life: float | None = None) -> sparse.csr_array:
+    """Return `(U, N)` training interactions: 1, or 0.5^(age / half_life) by the age of the latest event of a pair."""
+    events = split.train
+    latest = latest_of_pairs(events)
     weights = np.ones(latest.sum(), np.float32)
     if half_life is not None:
-        weights = np.power(0.5, event_ages(train)[latest] / half_life).astype(np.float32)
-    users, items = (train[index].to_numpy(np.int32)[latest] for index in ("user_index", "item_index"))  # for `implicit`
-    return sparse.csr_array((weights, (users, items)), shape=(users.max(initial=-1) + 1, n_items))
+        weights = np.power(0.5, event_ages(events)[latest] / half_life).astype(np.float32)
+    cells = tuple(index[latest].astype(np.int32) for index in (events.user, events.item))  # as `implicit` wants them
+    return sparse.csr_array((weights, cells), shape=(len(split.users), len(split.items)))
 
 
 def keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
-    """The n largest values of each row; equal values are won by the lower column.
+    """Return the n largest values of each row; of equal values those of the lower columns.
 
     >>> keep_largest(sparse.csr_array([[1.0, 3.0, 3.0, 0.0], [0.0, 0.0, 0.0, 5.0]]), 2).toarray()
     array([[0., 3., 3., 0.],

@@ -1,14 +1,15 @@
 """Linear models of items by items, solved in closed form."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from scipy.linalg import lapack
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_blas_thread
 from recsys_kit.recommenders.base import Recommender
@@ -38,12 +39,15 @@ class EASE(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay; 0 is the published model."""
 
     name = "ease"
+    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "history_decay": (0.0, 0.1, 0.3), "l2": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
+    }  # fmt: skip
     state = ("members", "weights")  # (n,) columns of item_ids; (n, n) dense or CSR: row = item had, column = scored
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
         self.members = np.flatnonzero(self.can_score)
-        matrix = interaction_matrix(train, len(self.item_ids))[:, self.members]
+        matrix = interaction_matrix(split)[:, self.members]
         gram = sparse.csr_array(matrix.T @ matrix)
         if len(self.members) <= self.dense_up_to:
             self.weights = _all_on_all(gram, self.l2)
@@ -52,9 +56,9 @@ class EASE(Recommender):
                 self.weights = _each_on_its_neighbours(gram, self.l2, self.neighbours)
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.item_ids), self.history_decay)[:, self.members]
+        had = histories.matrix(len(self.items), self.history_decay)[:, self.members]
         product = had @ self.weights
-        scores = np.zeros((len(histories), len(self.item_ids)), np.float32)
+        scores = np.zeros((len(histories), len(self.items)), np.float32)
         scores[:, self.members] = product.toarray() if sparse.issparse(product) else product
         return scores
 

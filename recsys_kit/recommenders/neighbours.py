@@ -1,16 +1,19 @@
 """Shoppers who had this also had that: neighbourhoods of items, and of shoppers."""
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
+
+DECAYS = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
 
 
 @dataclass
@@ -26,16 +29,16 @@ class _ItemNeighbours(Recommender):
 
     state = ("similarity",)  # (N, N) CSR: row = item had, column = item scored
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         from implicit.nearest_neighbours import all_pairs_knn
 
         self.can_score = self.item_counts > 0
-        weighted = self._weighted(interaction_matrix(train, len(self.item_ids), self.half_life))
+        weighted = self._weighted(interaction_matrix(split, self.half_life))
         # one more than asked for: every item is found to be its own neighbour
         weighted = sparse.csr_matrix(weighted, dtype=np.float64)
         found = all_pairs_knn(weighted, self.neighbours + 1, num_threads=0, show_progress=False)
         kept = (found.row != found.col) & (found.data != 0)
-        ends = np.r_[0, np.bincount(found.row[kept], minlength=len(self.item_ids)).cumsum()]  # found row by row
+        ends = np.r_[0, np.bincount(found.row[kept], minlength=len(self.items)).cumsum()]  # found row by row
         entries = found.data[kept].astype(np.float32), found.col[kept], ends
         self.similarity = sparse.csr_array(entries, shape=found.shape)
 
@@ -44,7 +47,7 @@ class _ItemNeighbours(Recommender):
         """`(U, N)` weights from what each shopper had: similarities are `W' W`."""
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return (histories.matrix(len(self.item_ids), self.history_decay) @ self.similarity).toarray()
+        return (histories.matrix(len(self.items), self.history_decay) @ self.similarity).toarray()
 
 
 @dataclass
@@ -60,6 +63,9 @@ class ItemKNN(_ItemNeighbours):
     """Added to both squared norms: items that few shoppers had are trusted less."""
 
     name = "item_knn"
+    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **DECAYS, "neighbours": (50, 200, 500), "shrink": (0.0, 10.0, 50.0),
+    }  # fmt: skip
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         squares = np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()
@@ -81,6 +87,9 @@ class ItemKNNBM25(_ItemNeighbours):
     """How much popular items are held back, from 0 to 1."""
 
     name = "item_knn_bm25"
+    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **DECAYS, "neighbours": (50, 200, 500), "b": (0.25, 0.5, 0.75),
+    }  # fmt: skip
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         from implicit.nearest_neighbours import bm25_weight
@@ -109,15 +118,19 @@ class UserKNN(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
     name = "user_knn"
+    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **DECAYS, "neighbours": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
+    }  # fmt: skip
+    uses: ClassVar[Mapping[str, bool]] = {"histories": True}
     state = ("matrix",)  # (U, N) CSR: the weights of what the shoppers of train had
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
-        self.matrix = interaction_matrix(train, len(self.item_ids), self.half_life)
+        self.matrix = interaction_matrix(split, self.half_life)
 
     def _score(self, histories: Histories) -> np.ndarray:
         """The length of the history is left out of the cosine: it does not change the order of a row."""
         squares = np.asarray(self.matrix.multiply(self.matrix).sum(axis=1)).ravel()
-        had = histories.matrix(len(self.item_ids), self.history_decay)
+        had = histories.matrix(len(self.items), self.history_decay)
         product = (had @ self.matrix.T @ sparse.diags_array(1 / np.sqrt(squares + self.shrink))).tocsr()
         return (keep_largest(product, self.neighbours) @ self.matrix).toarray().astype(np.float32)

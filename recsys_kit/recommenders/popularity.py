@@ -1,15 +1,17 @@
 """The baselines of everything: what most shoppers had, of late, or in the categories that this one shops in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.interactions import event_ages
+from recsys_kit.recommenders.interactions import event_ages, latest_of_pairs
 
 
 @dataclass
@@ -19,7 +21,7 @@ class Popularity(Recommender):
     name = "popularity"
     personal = False
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
@@ -38,14 +40,15 @@ class PopularLately(Recommender):
     """An event this many training periods old counts half."""
 
     name = "popular_lately"
+    uses: ClassVar[Mapping[str, bool]] = {"timestamp": True}
     state = ("trend",)  # (N,) float32
     personal = False
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
-        latest = ~train.duplicated(["user_index", "item_index"], keep="last").to_numpy()
-        weights = np.power(0.5, event_ages(train)[latest] / self.half_life)
-        indices = train["item_index"].to_numpy()[latest]
-        self.trend = np.bincount(indices, weights=weights, minlength=len(self.item_ids)).astype(np.float32)
+    def _fit(self, split: EncodedSplit) -> None:
+        latest = latest_of_pairs(split.train)
+        weights = np.power(0.5, event_ages(split.train)[latest] / self.half_life)
+        counts = np.bincount(split.train.item[latest], weights=weights, minlength=len(self.items))
+        self.trend = counts.astype(np.float32)
         self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
@@ -67,20 +70,19 @@ class PopularInCategory(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
     name = "popular_in_category"
+    uses: ClassVar[Mapping[str, bool]] = {"category": True}
     state = ("category",)  # (N,) int64: the number of each item's category, from 0
 
-    def _fit(self, train: pd.DataFrame, *, items: pd.DataFrame | None = None, **inputs: Any) -> None:
-        labels = pd.Series("", index=self.item_ids)
-        if items is not None and "category" in items:
-            of_item = items.drop_duplicates("item_id").set_index("item_id")["category"]
-            labels = of_item.astype("str").reindex(self.item_ids).fillna("")
+    def _fit(self, split: EncodedSplit) -> None:
+        known = split.item_table.drop_duplicates("item_id").set_index("item_id")["category"]
+        labels = known.astype("str").reindex(self.item_ids).fillna("")
         self.category = pd.factorize(labels, sort=True)[0].astype(np.int64)
         self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
         sold = np.bincount(self.category, weights=self.item_counts)  # (C,)
         one_hot = sparse.csr_array((np.ones(len(self.category)), (np.arange(len(self.category)), self.category)))
-        shares = (histories.matrix(len(self.item_ids), self.history_decay) @ one_hot).toarray()  # (B, C)
+        shares = (histories.matrix(len(self.items), self.history_decay) @ one_hot).toarray()  # (B, C)
         shares += self.prior * sold / max(sold.sum(), 1)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
         of_category = self.item_counts / np.maximum(sold, 1)[self.category]  # (N,)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import as_ids
 from recsys_kit.core.ranges import Range
@@ -42,14 +43,15 @@ class AssociationRules(Recommender):
     name = "association_rules"
     ranges: ClassVar[Mapping[str, Range]] = {"max_length": Range(2)}
     state = ("antecedents", "consequents", "support", "confidence", "lift")
+    learned = ("n_users",)
     # (R, N) CSR of ones; (R,) int64 columns of item_ids; (R,) float32 each
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         if self.measure not in MEASURES:
             raise ParameterError(
                 "RK-341", f"measure is {self.measure!r}; expected one of {MEASURES}.", "Pass measure='confidence'."
             )
-        matrix = interaction_matrix(train, len(self.item_ids))
+        matrix = interaction_matrix(split)
         mined = _pairs(matrix, self.min_count) if self.max_length == 2 else self._longer(matrix)
         expected = mined.left * self.item_counts[mined.consequents]  # times n; whole numbers: chance is exactly 1
         lift = mined.both * matrix.shape[0] / expected
@@ -58,7 +60,8 @@ class AssociationRules(Recommender):
         self.support = (mined.both[kept] / matrix.shape[0]).astype(np.float32)
         self.confidence = (mined.both[kept] / mined.left[kept]).astype(np.float32)
         self.lift = lift[kept].astype(np.float32)
-        self.can_score = np.isin(np.arange(len(self.item_ids)), self.consequents)
+        self.n_users = len(split.users)
+        self.can_score = np.isin(np.arange(len(self.items)), self.consequents)
 
     def _longer(self, matrix: sparse.csr_array) -> "_Mined":
         """Rules of any length by FP-growth, in an order that depends on nothing but the rules."""
@@ -86,7 +89,7 @@ class AssociationRules(Recommender):
         )
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.item_ids))
+        had = histories.matrix(len(self.items))
         pairs, lengths = self._lengths == 1, self._lengths
         ends = np.arange(len(lengths) + 1)
         worth = sparse.csr_array(
@@ -94,7 +97,7 @@ class AssociationRules(Recommender):
         )
         scores = had @ (self.antecedents[pairs].T @ worth[pairs])  # the rules of one item add up without being fired
         scores = (scores + self._longer_fired(had) @ worth[lengths > 1]).toarray().astype(np.float32)
-        share = self.item_counts / np.float32(max(1, len(self.user_ids)))
+        share = self.item_counts / np.float32(max(1, self.n_users))
         return np.where(scores > 0, scores, share - 1)  # from -1 to 0: behind whatever a rule fires for
 
     @property
@@ -111,7 +114,7 @@ class AssociationRules(Recommender):
 
     def _knows(self, histories: Histories) -> np.ndarray:
         """Whether any rule fires, be it towards what the shopper has already."""
-        had, alone = histories.matrix(len(self.item_ids)), np.zeros(len(self.item_ids), np.float32)
+        had, alone = histories.matrix(len(self.items)), np.zeros(len(self.items), np.float32)
         alone[self.antecedents[self._lengths == 1].indices] = 1
         return (had @ alone > 0) | (np.asarray(self._longer_fired(had).sum(axis=1)).ravel() > 0)
 
@@ -129,12 +132,12 @@ class AssociationRules(Recommender):
             raise ParameterError("RK-341", f"by is {by!r}; expected one of {MEASURES}.", "Pass by='lift'.")
         check_k(k)
         item_id = as_ids(item_id, "item_id")[0]
-        if item_id not in self._item_index:
+        if item_id not in self.items:
             raise ParameterError("RK-342", f"item {item_id!r} is not in the catalogue.", "Pass an id of item_ids.")
         single = self._lengths == 1
-        column = self._item_index.get_loc(item_id)
+        column = int(self.items.encode(item_id)[0])
         chosen = np.flatnonzero(single & (self.antecedents[:, [column]].toarray().ravel() > 0))
-        both = self.support[chosen] * np.float64(len(self.user_ids))
+        both = self.support[chosen] * np.float64(self.n_users)
         table = pd.DataFrame({
             "item_id": self.item_ids[self.consequents[chosen]],
             "count": np.rint(both).astype(int),

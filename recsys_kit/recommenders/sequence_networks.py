@@ -11,11 +11,12 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from tqdm.auto import tqdm
 
+from recsys_kit.core.encoded import Targets
 from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.errors import DataError
-from recsys_kit.recommenders.holdout import Validation
+from recsys_kit.recommenders.holdout import measure_ndcg
 
 if TYPE_CHECKING:
     from recsys_kit.recommenders.sequential import SequenceModel
@@ -197,11 +198,11 @@ def padded(items: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[
 
 @one_torch_thread()
 def train_network(
-    model: "SequenceModel", known: list[np.ndarray | sparse.csr_matrix], validation: Validation | None
+    model: "SequenceModel", known: list[np.ndarray | sparse.csr_matrix], validation: Targets | None
 ) -> list[float]:
     """Leave the best epoch in `item_matrix` and `body_parameters` of the model; NDCG on validation by epoch."""
     device = pick_device(model.device)
-    histories = model._member_histories(model._train_histories)
+    histories = model._member_histories(model.train_histories)
     reached: list[float] = []
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(model.seed)
@@ -213,7 +214,7 @@ def train_network(
                 trainer.epoch()
                 model.item_matrix, model.body_parameters = arrays = trainer.arrays()
                 if validation is not None:
-                    reached.append(float(np.nanmean(validation.of_model(model, VALIDATION_K))))
+                    reached.append(float(np.nanmean(measure_ndcg(model, validation, VALIDATION_K))))
                 bar.update()
                 if validation is None or reached[-1] >= max(reached):
                     best = arrays

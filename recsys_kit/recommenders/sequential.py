@@ -1,18 +1,17 @@
 """Models that read a history in order, trained to tell the next item from the whole catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.vectors import Vectors
 from recsys_kit.features.attributes import attribute_incidence, has_attributes
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.holdout import Validation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +52,10 @@ class SequenceModel(Recommender):
     device: str = ""
     """"" takes a GPU where there is one."""
 
+    features: str = ""
+    """Name of the item features; "" takes the only ones, "none" takes none."""
+
+    uses: ClassVar[Mapping[str, bool]] = {"item_features": False, "attributes": False}
     state = ("item_matrix", "body_parameters")  # (n, D) of the bought items; all numbers of the body in one row
     learned = ("validation",)  # NDCG by epoch; empty where none was measured
 
@@ -62,22 +65,14 @@ class SequenceModel(Recommender):
 
     # -- training --------------------------------------------------------------------------------------------------
 
-    def _fit(
-        self,
-        train: pd.DataFrame,
-        *,
-        items: pd.DataFrame | None = None,
-        valid: pd.DataFrame | None = None,
-        item_vectors: Vectors | None = None,
-        **inputs: Any,
-    ) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         from recsys_kit.recommenders.sequence_networks import train_network
 
         self.can_score = self.item_counts > 0
-        drawn = {"max_users": self.max_validation_users, "seed": self.seed, "seen": inputs.get("seen")}
-        validation = None if valid is None else Validation.of(self, valid, **drawn)
-        known = side_information(self.item_ids[self.can_score], items, item_vectors)
-        self.validation = train_network(self, known, validation)
+        vectors = self.choose_features(split)
+        values = None if vectors is None else vectors.values[np.flatnonzero(self.can_score)]
+        known = side_information(self.item_ids[self.can_score], split.item_table, values)
+        self.validation = train_network(self, known, split.validation(self.max_validation_users, self.seed))
 
     def _chosen(self) -> dict[str, Any]:
         """It ends after the epoch that was best, of equal ones the last."""
@@ -104,7 +99,7 @@ class SequenceModel(Recommender):
 
     def item_space(self) -> np.ndarray:
         """`(N, D)` rows of E, zeros for items without an event: how alike two items are to this model."""
-        space = np.zeros((len(self.item_ids), self.embedding_dim), np.float32)
+        space = np.zeros((len(self.items), self.embedding_dim), np.float32)
         space[self.can_score] = self.item_matrix
         return space
 
@@ -151,7 +146,7 @@ class TransformerSequence(SequenceModel):
 
 
 def side_information(
-    ids: Sequence[str], items: pd.DataFrame | None, item_vectors: Vectors | None
+    ids: Sequence[str], items: pd.DataFrame | None, values: np.ndarray | sparse.csr_matrix | None
 ) -> list[np.ndarray | sparse.csr_matrix]:
     """What is known of these items beside who had them: matrices of one row per item, none where nothing is known.
 
@@ -164,6 +159,6 @@ def side_information(
         incidence = attribute_incidence(items).align(list(ids)).values
         number = np.asarray(incidence.sum(axis=1)).ravel()
         known.append(sparse.csr_matrix(sparse.diags_array(np.where(number > 0, number, 1) ** -0.5) @ incidence))
-    if item_vectors is not None:
-        known.append(item_vectors.align(list(ids)).values)
+    if values is not None:
+        known.append(values)
     return known

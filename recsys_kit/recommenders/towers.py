@@ -1,16 +1,15 @@
 """Two networks, one for the shopper and one for the item, that meet in a product."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
-from recsys_kit.core.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import reduced
 
@@ -51,20 +50,21 @@ class TwoTowers(Recommender):
     """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
     seed: int = 0
 
+    features: str = ""
+    """Name of the item features; "" takes the only ones, "none" takes none."""
+
     name = "two_towers"
+    uses: ClassVar[Mapping[str, bool]] = {"item_features": False}
     learned = ("best_epoch",)
-    state = ("items", "hidden", "hidden_bias", "out")  # (N, D); (D, H), (H,) and (H, D) of the MLP
+    state = ("item_matrix", "hidden", "hidden_bias", "out")  # (N, D); (D, H), (H,) and (H, D) of the MLP
 
     @one_torch_thread()
-    def _fit(
-        self, train: pd.DataFrame, *, valid: pd.DataFrame | None = None, item_vectors: Vectors | None = None, **_: Any
-    ) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         import torch
 
-        content = np.zeros((len(self.item_ids), 1), np.float32)
-        if item_vectors is not None:
-            values = item_vectors.align(self.item_ids.tolist()).values
-            content = reduced(values, self.embedding_dim, self.seed)
+        content, vectors = np.zeros((len(self.items), 1), np.float32), self.choose_features(split)
+        if vectors is not None:
+            content = reduced(vectors.values, self.embedding_dim, self.seed)
         bought = self.item_counts > 0
         self.can_score = bought | content.any(axis=1)
         rng = np.random.default_rng(self.seed)
@@ -79,8 +79,8 @@ class TwoTowers(Recommender):
         tensors = {
             name: torch.tensor(value, dtype=torch.float32, requires_grad=True) for name, value in weights.items()
         }
-        self.best_epoch = self._learn(tensors, torch.from_numpy(content), self._judges(valid), rng)
-        self.items = _item_tower(tensors, torch.from_numpy(content)).detach().numpy()
+        self.best_epoch = self._learn(tensors, torch.from_numpy(content), self._judges(split), rng)
+        self.item_matrix = _item_tower(tensors, torch.from_numpy(content)).detach().numpy()
         self.hidden, self.hidden_bias, self.out = (tensors[name].detach().numpy() for name in self.state[1:])
 
     def _chosen(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class TwoTowers(Recommender):
 
     def _batches(self, rng: np.random.Generator) -> "Iterator[_Batch]":
         """Every event of a shopper with two items or more, predicted from the others of which some are hidden."""
-        had = self._train_histories.matrix(len(self.item_ids), self.history_decay)
+        had = self.train_histories.matrix(len(self.items), self.history_decay)
         lengths = np.diff(had.indptr)
         rows = np.repeat(np.arange(len(lengths)), lengths)
         order = rng.permutation(np.flatnonzero(lengths[rows] > 1))
@@ -152,30 +152,30 @@ class TwoTowers(Recommender):
             kept = (place != events[owner]) & (rng.random(len(place)) < shown)
             yield _Batch(had.indices[place[kept]], owner[kept], had.data[place[kept]], had.indices[events])
 
-    def _judges(self, valid: pd.DataFrame | None) -> "_Batch | None":
+    def _judges(self, split: EncodedSplit) -> "_Batch | None":
         """What known shoppers took in validation, each beside their history; of many events some."""
-        if valid is None:
+        if "valid" not in split.interactions:
             return None
-        events = valid.sort_values(["user_id", "item_id"], kind="stable")  # any order, but the same one
-        item = self._item_index.get_indexer(events["item_id"])
-        known = np.isin(events["user_id"].to_numpy(str), self.user_ids) & (item >= 0)
+        events = split.interactions["valid"]
+        item = events.item
+        known = (events.user >= 0) & (item >= 0)
         known[known] = self.item_counts[item[known]] > 0
         if not known.any():
             return None
         known = np.flatnonzero(known)
         if len(known) > EVENTS_THAT_JUDGE:
             known = np.sort(np.random.default_rng(self.seed).choice(known, EVENTS_THAT_JUDGE, replace=False))
-        had = self.encode(self.known_histories(events["user_id"].to_numpy(str)[known]))
-        matrix = had.matrix(len(self.item_ids), self.history_decay)
+        had = split.train_histories.take(events.user[known])
+        matrix = had.matrix(len(self.items), self.history_decay)
         owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         return _Batch(matrix.indices, owner, matrix.data, item[known])
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.item_ids), self.history_decay)
+        had = histories.matrix(len(self.items), self.history_decay)
         lengths = np.sqrt(np.asarray(had.multiply(had).sum(axis=1))).reshape(-1, 1)
-        pooled = (had @ self.items) / np.where(lengths > 0, lengths, 1)
+        pooled = (had @ self.item_matrix) / np.where(lengths > 0, lengths, 1)
         shoppers = pooled + np.maximum(pooled @ self.hidden + self.hidden_bias, 0) @ self.out
-        return shoppers @ self.items.T
+        return shoppers @ self.item_matrix.T
 
 
 @dataclass(frozen=True)

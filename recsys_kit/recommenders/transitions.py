@@ -1,12 +1,11 @@
 """What shoppers had next: from one item to another, forwards and, less, backwards."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
 
@@ -55,16 +54,16 @@ class ItemTransitions(Recommender):
     name = "transitions"
     state = ("weights",)  # (N, N) CSR: row = item had, column = item scored
 
-    def _fit(self, train: pd.DataFrame, **inputs: Any) -> None:
+    def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
-        forward = transition_counts(self._train_histories, len(self.item_ids), self.window, self.decay)
+        forward = transition_counts(split.train_histories, len(self.items), self.window, self.decay)
         both = forward + forward.T * np.float32(self.backward)
         rows = sparse.diags_array(_inverse_power(both.sum(axis=1), self.row_power))
         columns = sparse.diags_array(_inverse_power(both.sum(axis=0), self.column_power))
         self.weights = (rows @ both @ columns).tocsr().astype(np.float32)
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return (histories.matrix(len(self.item_ids), self.history_decay) @ self.weights).toarray()
+        return (histories.matrix(len(self.items), self.history_decay) @ self.weights).toarray()
 
 
 def _inverse_power(sums: np.ndarray, power: float) -> np.ndarray:

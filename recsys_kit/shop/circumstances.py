@@ -107,9 +107,8 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
     own = getattr(model, "known_context", None)
     if own is not None:
         return own()
-    parts = getattr(model, "parts", {})
-    needed = [parts[name] for name in model._needed()] if hasattr(model, "_needed") else []
-    return {column: values for part in needed for column, values in known_context(part).items()}
+    members = model.answering_members().values()
+    return {column: values for member in members for column, values in known_context(member).items()}
 
 
 def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from recsys_kit.core.events import order_events
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.recommenders.base import Recommender, class_of, load, understands_text
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Content
+from recsys_kit.recommenders.store import StoredModels, load_model, load_models
 from recsys_kit.shop.circumstances import (
     LAST_EVENT,
     NOW,
@@ -412,7 +413,7 @@ class RunModels(Mapping[str, Recommender]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = self._run.read(f"models/{name}", load)
+            self._read[name] = self._run.read(f"models/{name}", load_model)
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
@@ -437,11 +438,16 @@ class RunModels(Mapping[str, Recommender]):
         return next((name for name in names if issubclass(self._class(name), kind)), "")
 
     def _class(self, name: str) -> type[Recommender]:
-        return self._run.read(f"models/{name}/model.json", lambda path: class_of(path.parent))
+        stored = self._stored(name)
+        return stored.kind_of(next(iter(stored)))
+
+    def _stored(self, name: str) -> StoredModels:
+        return self._run.read(f"models/{name}/models.json", lambda path: load_models(path.parent))
 
     def understands_text(self, name: str) -> bool:
         """Whether the model can answer a sentence; its arrays are not read for that."""
-        return self._run.read(f"models/{name}/model.json", lambda path: understands_text(path.parent))
+        stored = self._stored(name)
+        return stored.describe(next(iter(stored)))["understands_text"]
 
     def reads(self, name: str) -> str:
         """How a model reads a text: by "meaning" (a language model), by "words" (TF-IDF), as an "ensemble" of such
@@ -451,8 +457,9 @@ class RunModels(Mapping[str, Recommender]):
             return ""
         if not issubclass(self._class(name), Content):
             return "ensemble"
-        method = self._run.read(f"models/{name}/vectors/how.json").get("method")
-        return "meaning" if method == "language_model" else "words"
+        stored = self._stored(name)
+        is_language_model = stored.features_of(next(iter(stored))).get("method") == "language_model"
+        return "meaning" if is_language_model else "words"
 
     def readers(self, text: str = "") -> list[str]:
         """The models that understand text: those with a language model first, in the order of the leaderboard.
@@ -467,7 +474,7 @@ class RunModels(Mapping[str, Recommender]):
         if self.unread_products():
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if self[name]._vectors.encoder().encode([text]).nnz]
+            first = [name for name in words if self[name].vectors.encoder().encode([text]).nnz]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def unread_products(self) -> float:
@@ -479,7 +486,7 @@ class RunModels(Mapping[str, Recommender]):
         """Of the texts that this model's language model cannot read, the share of the tokens that it does not know."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = self[name]._vectors.encoder().unknown_shares(texts)
+        shares = self[name].vectors.encoder().unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def best(self, *, for_text: bool = False, text: str = "") -> str:

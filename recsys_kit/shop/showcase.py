@@ -60,7 +60,7 @@ def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[d
 
 def reads(model: Recommender) -> str:
     """How a model reads a text: by "meaning" (its vectors are a language model's), by "words" (TF-IDF), or "" ."""
-    how = getattr(getattr(model, "_vectors", None), "how", {}) if model.understands_text else {}
+    how = getattr(getattr(model, "vectors", None), "how", {}) if model.understands_text else {}
     return {"language_model": "meaning", "tfidf": "words"}.get(how.get("method"), "")
 
 

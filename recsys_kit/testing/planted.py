@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.features.text import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, ItemKNN, Stack
-from recsys_kit.recommenders.ensembles.hybrid import Ensemble
+from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN, Stack
+from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.recommenders.sequential import SequenceModel
 
 N_CIRCLES, ITEMS_EACH, USERS_EACH, EVENTS_EACH = 3, 10, 30, 6
@@ -23,6 +25,11 @@ class PlantedShop:
     items: pd.DataFrame
     vectors: Vectors
     withheld: dict[str, str]
+
+    def encode(self, **tables: Any) -> EncodedSplit:
+        """Return the encoded split, with the vectors as item features "content"; `tables` as for `EncodedSplit.of`."""
+        given = {"items": self.items, "valid": self.valid, "item_features": {"content": self.vectors}} | tables
+        return EncodedSplit.of(given.pop("train", self.train), **given)
 
 
 def planted_shop(seed: int = 0) -> PlantedShop:
@@ -52,11 +59,13 @@ def planted_shop(seed: int = 0) -> PlantedShop:
 
 
 def unfitted(name: str):
-    """A model by its registered name; an ensemble has parts of three families, a network few and quick steps."""
+    """A model by its registered name; an ensemble has members of three families, a network few and quick steps."""
     model = MODELS[name]
+    members = {"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}
     if issubclass(model, Ensemble):
-        few = {"trees": 10, "rankers": 1} if issubclass(model, Stack) else {}
-        return model({"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}, **few)
+        return model(members)
+    if issubclass(model, Stack):
+        return model(Hybrid(members), n_trees=10, n_rankers=1)
     if issubclass(model, SequenceModel):
         return model(embedding_dim=16, learning_rate=0.01)
     return model()

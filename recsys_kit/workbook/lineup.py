@@ -1,13 +1,11 @@
-"""Who stands on the leaderboard of chapter 04, family by family; `quick` runs those that earn their seconds."""
+"""The models of the leaderboard of chapter 04, by family; the profile `quick` leaves out the slow ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-import pandas as pd
-
-from recsys_kit.core.contexts import is_context
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.attributes import has_attributes
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Attributes, Content
 from recsys_kit.recommenders.factorization import ALS, BPR
@@ -18,6 +16,7 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
+from recsys_kit.recommenders.inputs import WITHOUT, available_inputs
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
@@ -27,41 +26,45 @@ from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSeque
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
 
-ANY_TEXT = "text"
-"""Stands for the item vectors of the language model, or TF-IDF's where that has none."""
-NO_VECTORS = "none"
-"""For a model that does without item vectors where there are some."""
+TEXT_FEATURES = ("minilm", "tfidf")
+"""The item features that a model with a choice takes: the first of these that there are."""
 QUICK_ITEMS = 10_000
-"""Beyond so many products quick leaves out what becomes slow in a large catalogue."""
+"""In larger catalogues quick leaves out what becomes slow there."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of the leaderboard."""
+    """One model of the leaderboard; `uses` and `features` of the model say what it needs."""
 
     family: str
+    """Also gives the colour and the marker in plots."""
     make: Callable[[], Recommender]
     quick: bool = True
     """Part of the profile quick."""
     small: bool = False
     """In quick only where the catalogue is small."""
-    needs: str = ""
-    """What it cannot do without: "timestamp", "category", "attributes", "context", or the name of a feature."""
-    vectors: str = ""
-    """The feature that it takes, if not the one that it needs; where there is none it does without."""
+    only_with: str = ""
+    """An input without which the entry compares nothing, although the model does not use it."""
     blends: bool = False
-    """A part of the hybrids."""
+    """A member of the hybrids."""
 
-    def model(self, seed: int) -> Recommender:
-        """Unfitted; what it draws, it draws by `seed`."""
+    def model(self, seed: int, features: Collection[str] = ()) -> Recommender:
+        """Return the unfitted model.
+
+        Args:
+            seed: random seed.
+            features: names of the item features that there are; a model with a choice takes the first text feature.
+        """
         made = self.make()
+        if getattr(made, "features", None) == "" and features:
+            made = replace(made, features=next((name for name in TEXT_FEATURES if name in features), WITHOUT))
         return replace(made, seed=seed) if hasattr(made, "seed") else made
 
 
 LINEUP: Mapping[str, Entry] = {
     "popularity": Entry("popularity", Popularity),
-    "popular_lately": Entry("popularity", PopularLately, quick=False, needs="timestamp"),
-    "popular_in_category": Entry("popularity", PopularInCategory, needs="category"),
+    "popular_lately": Entry("popularity", PopularLately, quick=False),
+    "popular_in_category": Entry("popularity", PopularInCategory),
     "item_knn": Entry("neighbours", ItemKNN, blends=True),
     "item_knn_bm25": Entry("neighbours", ItemKNNBM25, blends=True),
     "user_knn": Entry("neighbours", UserKNN, quick=False, blends=True),
@@ -70,44 +73,40 @@ LINEUP: Mapping[str, Entry] = {
     "ease": Entry("factors", EASE, small=True, blends=True),
     "als": Entry("factors", ALS, small=True, blends=True),
     "bpr": Entry("factors", BPR, quick=False),
-    "content_tfidf": Entry("content", Content, needs="tfidf", blends=True),
-    "content_minilm": Entry("content", Content, needs="minilm", blends=True),
-    "attributes": Entry("content", Attributes, needs="attributes", blends=True),
-    "context_aware": Entry("context", ContextAware, needs="context"),
-    "two_towers": Entry("networks", TwoTowers, quick=False, vectors=ANY_TEXT, blends=True),
-    "shallow": Entry("networks", ShallowSequence, vectors=ANY_TEXT, blends=True),
-    "shallow_no_text": Entry("networks", ShallowSequence, small=True, needs=ANY_TEXT, vectors=NO_VECTORS),
-    "transformer": Entry("networks", TransformerSequence, vectors=ANY_TEXT, blends=True),
-    "formula_collaborative": Entry("formulas", FormulaCollaborative, quick=False, vectors=ANY_TEXT),
-    "formula_content": Entry("formulas", FormulaContent, quick=False, vectors=ANY_TEXT),
-    "formula_deep": Entry("formulas", FormulaDeep, small=True, vectors=ANY_TEXT),
-    "formula_similarity": Entry("formulas", FormulaSimilarity, quick=False, vectors=ANY_TEXT),
-    "formula_pair": Entry("formulas", FormulaPair, quick=False, vectors=ANY_TEXT),
+    "content_tfidf": Entry("content", partial(Content, features="tfidf"), blends=True),
+    "content_minilm": Entry("content", partial(Content, features="minilm"), blends=True),
+    "attributes": Entry("content", Attributes, blends=True),
+    "context_aware": Entry("context", ContextAware),
+    "two_towers": Entry("networks", TwoTowers, quick=False, blends=True),
+    "shallow": Entry("networks", ShallowSequence, blends=True),
+    "shallow_no_text": Entry(
+        "networks", partial(ShallowSequence, features="none"), small=True, only_with="item_features"
+    ),
+    "transformer": Entry("networks", TransformerSequence, blends=True),
+    "formula_collaborative": Entry("formulas", FormulaCollaborative, quick=False),
+    "formula_content": Entry("formulas", FormulaContent, quick=False),
+    "formula_deep": Entry("formulas", FormulaDeep, small=True),
+    "formula_similarity": Entry("formulas", FormulaSimilarity, quick=False),
+    "formula_pair": Entry("formulas", FormulaPair, quick=False),
 }
 
 
 def choose(
-    *,
-    train: pd.DataFrame,
-    items: pd.DataFrame,
-    features: Sequence[str] = (),
-    profile: str = "quick",
-    names: Sequence[str] = (),
+    split: EncodedSplit, *, profile: str = "quick", names: Sequence[str] = ()
 ) -> tuple[dict[str, Entry], dict[str, str]]:
-    """The entries that this shop can run, in the order of `LINEUP`, and of the others why not.
+    """Return the entries that this split can run, in the order of `LINEUP`, and why the others are left out.
 
     Args:
-        train: the training interactions.
-        items: the catalogue.
-        features: names of the item vectors that there are, such as "tfidf".
+        split: with the items table and the item features that there are.
         profile: "quick" leaves out what is slow.
-        names: the models to take, whatever the profile says; none for all of it. Popularity always comes along.
+        names: the models to take, whatever the profile; empty for those of the profile. Popularity is always included.
 
     Raises:
-        ParameterError: RK-318 a name that is none of ours.
+        ParameterError: RK-318 an unknown name.
 
-    >>> events = pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]})
-    >>> chosen, left_out = choose(train=events, items=pd.DataFrame({"item_id": ["x"]}), names=["ease", "attributes"])
+    >>> import pandas as pd
+    >>> split = EncodedSplit.of(pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]}))
+    >>> chosen, left_out = choose(split, names=["ease", "attributes"])
     >>> list(chosen), left_out["attributes"]
     (['popularity', 'ease'], 'no attributes here')
     """
@@ -115,20 +114,25 @@ def choose(
         raise ParameterError(
             "RK-318", f"model is {unknown[0]!r}; expected one of {', '.join(LINEUP)}.", "Name some of these."
         )
-    there = {*features, *facts(train, items)}
-    chosen, left_out = {}, {}
-    for name, entry in LINEUP.items():
-        if reason := _reason(name, entry, there, len(items), profile, names):
-            left_out[name] = reason
-        else:
-            chosen[name] = entry
-    return chosen, left_out
+    available = available_inputs(split) | set(split.item_features)
+    reasons = {
+        name: _reason_against(name, entry, available, len(split.items), profile, names)
+        for name, entry in LINEUP.items()
+    }
+    chosen = {name: entry for name, entry in LINEUP.items() if not reasons[name]}
+    return chosen, {name: reason for name, reason in reasons.items() if reason}
 
 
-def _reason(name: str, entry: Entry, there: set[str], n_items: int, profile: str, names: Sequence[str]) -> str:
-    """Why not; "" where nothing speaks against it."""
-    if entry.needs and entry.needs not in there:
-        return f"no {entry.needs} here"
+def _reason_against(
+    name: str, entry: Entry, available: set[str], n_items: int, profile: str, names: Sequence[str]
+) -> str:
+    """Return why an entry is left out; "" where it is not."""
+    model = entry.make()
+    needed = [item for item, is_required in model.uses.items() if is_required] + [entry.only_with]
+    needed.insert(0, getattr(model, "features", ""))
+    missing = [item for item in needed if item not in ("", WITHOUT) and item not in available]
+    if missing:
+        return f"no {missing[0].replace('_', ' ')} here"
     if name == "popularity" or name in names:
         return ""
     if names:
@@ -138,11 +142,3 @@ def _reason(name: str, entry: Entry, there: set[str], n_items: int, profile: str
     if profile == "quick" and entry.small and n_items > QUICK_ITEMS:
         return f"in quick only up to {QUICK_ITEMS:,} products"
     return ""
-
-
-def facts(train: pd.DataFrame, items: pd.DataFrame) -> set[str]:
-    """What models may need and find in these tables."""
-    found = {"timestamp"} & set(train)
-    found |= {"context"} if any(is_context(column) for column in train) else set()
-    found |= {"category"} if "category" in items and items["category"].notna().any() else set()
-    return found | ({"attributes"} if has_attributes(items) else set())

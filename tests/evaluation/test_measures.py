@@ -268,11 +268,11 @@ def test_all_kinds_of_event_named_are_the_default():
 
 
 def test_validation_ranks_among_the_items_that_are_not_seen():
-    split = with_kinds_of_event()
-    model = ItemKNN().fit(split.train)
-    valid = split.ground_truth("valid", target_events=["purchase"], seen_events=["purchase"])
-    seen = split.seen_items("valid", ["purchase"])
-    found = validation_ndcg({"item_knn": model}, valid, k=K, seen=seen)["item_knn"]
+    split, kinds = with_kinds_of_event(), {"target_events": ["purchase"], "seen_events": ["purchase"]}
+    encoded = split.encode(**kinds)
+    model = ItemKNN().fit(encoded)
+    valid, seen = split.ground_truth("valid", **kinds), split.seen_items("valid", ["purchase"])
+    found = validation_ndcg({"item_knn": model}, encoded, k=K)["item_knn"]
     users = [user for user in sorted(valid["user_id"].unique()) if user in set(split.train["user_id"])]
     asked = {"seen": [seen.get(user, []) for user in users], "k": K}
     lists = model.recommend(users, **asked).groupby("query")["item_id"].agg(list)
@@ -282,4 +282,4 @@ def test_validation_ranks_among_the_items_that_are_not_seen():
         gains = [1 / math.log2(rank + 2) for rank, item in enumerate(lists[user]) if item in relevant[user]]
         values.append(sum(gains) / sum(1 / math.log2(rank + 2) for rank in range(min(K, len(relevant[user])))))
     assert found == pytest.approx(np.mean(values))
-    assert found != pytest.approx(validation_ndcg({"item_knn": model}, valid, k=K)["item_knn"])
+    assert found != pytest.approx(validation_ndcg({"item_knn": model}, split.encode(target_events=["purchase"]), k=K)["item_knn"])

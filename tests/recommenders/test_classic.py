@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import (
@@ -32,6 +33,7 @@ from recsys_kit.recommenders.interactions import interaction_matrix, keep_larges
 from recsys_kit.testing.planted import planted_shop
 
 SHOP = planted_shop()
+PLAIN = EncodedSplit.of(SHOP.train, valid=SHOP.valid)
 
 
 def frame(events):
@@ -134,10 +136,9 @@ def test_the_largest_of_a_row_are_those_of_a_full_sort():
 
 
 def test_old_events_weigh_less_in_the_matrix():
-    train = frame([("u1", "a", 0), ("u1", "b", 10), ("u2", "a", 0), ("u2", "a", 5)]).assign(
-        user_index=[0, 0, 1, 1], item_index=[0, 1, 0, 0]
-    )
-    np.testing.assert_allclose(interaction_matrix(train, 2, half_life=0.5).toarray(), [[0.25, 1], [0.5, 0]])
+    split = EncodedSplit.of(frame([("u1", "a", 0), ("u1", "b", 10), ("u2", "a", 0), ("u2", "a", 5)]))
+    found = pd.DataFrame(interaction_matrix(split, half_life=0.5).toarray(), split.users.ids, split.items.ids)
+    np.testing.assert_allclose(found[["a", "b"]], [[0.25, 1], [0.5, 0]])
 
 
 # -- linear ------------------------------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ def test_als_folds_in_what_it_has_learned():
     fitted = AlternatingLeastSquares(factors=4, regularization=1, alpha=10, iterations=200, random_state=0)
     fitted.fit(sparse.csr_matrix(columns, dtype=np.float32), show_progress=False)
     expected = fitted.user_factors @ fitted.item_factors.T
-    np.testing.assert_allclose(model.score(model.known_histories(model.user_ids)), expected, atol=0.02)
+    np.testing.assert_allclose(model._score(model.train_histories), expected, atol=0.02)
 
 
 def test_the_blas_threads_of_the_caller_are_given_back():
@@ -470,12 +471,12 @@ def test_the_towers_score_in_numpy_as_they_learned_in_torch():
     from recsys_kit.recommenders.towers import _shopper_tower
 
     model = TwoTowers(epochs=2).fit(SHOP.train, item_vectors=SHOP.vectors)
-    judges = model._judges(SHOP.valid)
+    judges = model._judges(PLAIN)
     tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
-    items = torch.from_numpy(model.items)
+    items = torch.from_numpy(model.item_matrix)
     expected = _shopper_tower(tensors, items, judges) @ items.T
     users = SHOP.valid.sort_values("user_id")["user_id"]
-    np.testing.assert_allclose(model.score(model.known_histories(users)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model._score(model.histories_of(users)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_towers_predict_an_event_from_the_others_alone():
@@ -500,17 +501,17 @@ def test_the_towers_keep_their_best_epoch():
     model = Watched(learning_rate=0.5, epochs=8, patience=8).fit(SHOP.train, valid=SHOP.valid)
     assert min(losses) < losses[-1]
     tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
-    tensors |= {"own": torch.from_numpy(model.items), "projection": torch.zeros(1, model.embedding_dim)}
-    kept = model._loss(tensors, torch.zeros(len(model.item_ids), 1), model._judges(SHOP.valid), None)
+    tensors |= {"own": torch.from_numpy(model.item_matrix), "projection": torch.zeros(1, model.embedding_dim)}
+    kept = model._loss(tensors, torch.zeros(len(model.item_ids), 1), model._judges(PLAIN), None)
     assert kept.item() == pytest.approx(min(losses), rel=1e-5)
-    assert model.refit(SHOP.train).epochs == losses.index(min(losses)) + 1
+    assert model.refit(EncodedSplit.of(SHOP.train)).epochs == losses.index(min(losses)) + 1
 
 
 def test_the_towers_judge_in_blocks_what_they_would_judge_at_once(monkeypatch):
     model = TwoTowers(epochs=2).fit(SHOP.train, valid=SHOP.valid)
-    judges = model._judges(SHOP.valid)
+    judges = model._judges(PLAIN)
     tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
-    tensors |= {"own": torch.from_numpy(model.items), "projection": torch.zeros(1, model.embedding_dim)}
+    tensors |= {"own": torch.from_numpy(model.item_matrix), "projection": torch.zeros(1, model.embedding_dim)}
     content, sizes, loss = torch.zeros(len(model.item_ids), 1), [], TwoTowers._loss
     whole = model._loss(tensors, content, judges, None).item()
 
@@ -526,16 +527,17 @@ def test_the_towers_judge_in_blocks_what_they_would_judge_at_once(monkeypatch):
 
 def test_of_many_events_of_validation_the_towers_judge_by_some_drawn_by_the_seed(monkeypatch):
     model = TwoTowers(epochs=1).fit(SHOP.train)
-    everything = model._judges(SHOP.valid)
+    everything = model._judges(PLAIN)
     monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 20)
-    some, again = model._judges(SHOP.valid), model._judges(SHOP.valid.sample(frac=1, random_state=1))
+    shuffled = EncodedSplit.of(SHOP.train, valid=SHOP.valid.sample(frac=1, random_state=1))
+    some, again = model._judges(PLAIN), model._judges(shuffled)
     np.testing.assert_array_equal(some.target, again.target)
     np.testing.assert_array_equal(some.item, again.item)
     assert len(some.target) == 20 and some.owner.max() == 19
     model.seed = 1
-    assert (model._judges(SHOP.valid).target != some.target).any()
+    assert (model._judges(PLAIN).target != some.target).any()
     monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 90)
-    np.testing.assert_array_equal(model._judges(SHOP.valid).target, everything.target)
+    np.testing.assert_array_equal(model._judges(PLAIN).target, everything.target)
 
 
 def test_the_towers_learn_from_drawn_negatives_too():

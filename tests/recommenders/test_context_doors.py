@@ -39,7 +39,7 @@ def doors(model, context):
     split = Split(TRAIN, SHOP.valid.head(0), SHOP.valid, TRAIN.head(0))
     return [
         lambda: evaluate({"model": model}, split, context=context).leaderboard(),
-        lambda: validation_ndcg({"model": model}, SHOP.valid, k=5, context=context),
+        lambda: validation_ndcg({"model": model}, SHOP.encode(train=TRAIN), k=5, context=context),
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_context_by_user_must_meet_the_users_once(model):
 def test_what_is_not_seen_may_be_a_candidate(model):
     """Products that were only viewed are ranked by merit, not behind all candidates."""
     context = pd.DataFrame({"ctx_device": ["phone"] * 4, "timestamp": WHEN})
-    histories = model.known_histories(USERS)
+    histories = [TRAIN.loc[TRAIN["user_id"] == user, "item_id"].tolist() for user in USERS]
     lists = model.recommend(USERS, seen=[history[:1] for history in histories], context=context, k=10)
     for history, (_, shown) in zip(histories, lists.groupby("query", sort=False)["item_id"], strict=True):
         assert set(history) & set(shown) and history[0] not in set(shown)

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.errors import ArtifactError, NotFittedError, ParameterError
 from recsys_kit.features.text import fit_tfidf
-from recsys_kit.recommenders import MODELS, load
-from recsys_kit.recommenders.base import understands_text
-from recsys_kit.recommenders.ensembles.hybrid import Ensemble
+from recsys_kit.recommenders import MODELS, load, load_models
+from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.recommenders.holdout import uses_context
 from recsys_kit.testing.planted import ITEMS_EACH, fitted, fitted_once, planted_shop, unfitted
 
@@ -135,7 +134,7 @@ def test_interactions_alone_are_enough_where_no_text_is_needed(name):
     try:
         model = unfitted(name).fit(SHOP.train)
     except ParameterError as error:
-        assert error.code in ("RK-314", "RK-315", "RK-350")  # content, hybrids, attributes say what they need
+        assert error.code in ("RK-314", "RK-315", "RK-350")  # content, hybrids, attributes, context say what they need
         return
     assert len(model.recommend(["u000"], k=3)) == 3
 
@@ -182,10 +181,10 @@ def test_scores_have_one_finite_column_per_scorable_item(model):
 def test_a_refit_learns_from_validation_keeps_what_it_chose_and_leaves_the_model_alone(name, model):
     users = list(SHOP.withheld)
     before = model.recommend(users, k=10)
-    both = pd.concat([SHOP.train, SHOP.valid])
-    again = model.refit(both, items=SHOP.items, item_vectors=SHOP.vectors)
+    again = model.refit(SHOP.encode(train=pd.concat([SHOP.train, SHOP.valid]), valid=None))
     pd.testing.assert_frame_equal(model.recommend(users, k=10), before)
-    assert type(again) is type(model) and again.known_histories(["u000"])[0][-1] == SHOP.withheld["u000"]
+    last = again.item_ids[again.histories_of(["u000"]).items[-1]]
+    assert type(again) is type(model) and last == SHOP.withheld["u000"]
     taken = again.recommend(users, k=50).merge(
         SHOP.valid, left_on=["query", "item_id"], right_on=["user_id", "item_id"]
     )
@@ -197,13 +196,32 @@ def test_a_refit_learns_from_validation_keeps_what_it_chose_and_leaves_the_model
 def test_a_saved_model_gives_the_same_lists(model, tmp_path):
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")
-    users = [*SHOP.withheld, "nobody"]
-    pd.testing.assert_frame_equal(model.recommend(users), again.recommend(users))
+    users, histories = [*SHOP.withheld, "nobody"], [*histories_of(SHOP.withheld), []]
+    pd.testing.assert_frame_equal(model.recommend(histories=histories), again.recommend(histories=histories))
     assert type(again) is type(model)
-    assert understands_text(tmp_path / "model") == again.understands_text == model.understands_text
+    described = load_models(tmp_path / "model").describe(model.name)
+    assert described["understands_text"] == again.understands_text == model.understands_text
+    assert described["uses"] == dict(model.uses) == dict(again.uses)
     assert {p.suffix for p in (tmp_path / "model").rglob("*") if p.is_file()} <= {".json", ".safetensors"}
-    told = {"train": pd.concat([SHOP.train, SHOP.valid]), "items": SHOP.items, "item_vectors": SHOP.vectors}
-    pd.testing.assert_frame_equal(model.refit(**told).recommend(users), again.refit(**told).recommend(users))
+    both = SHOP.encode(train=pd.concat([SHOP.train, SHOP.valid]), valid=None)
+    pd.testing.assert_frame_equal(model.refit(both).recommend(users), again.refit(both).recommend(users))
+
+
+def test_a_saved_model_holds_no_user_and_no_history(model, tmp_path):
+    model.save(tmp_path / "model")
+    written = b"".join(path.read_bytes() for path in (tmp_path / "model").rglob("*") if path.is_file())
+    assert not any(user.encode() in written for user in SHOP.withheld)
+    histories = model.train_histories
+    assert histories.items.tobytes() not in written and histories.starts.tobytes() not in written
+    with pytest.raises(NotFittedError, match=r"RK-373 .* Pass histories="):
+        load(tmp_path / "model").recommend(["u000"])
+
+
+def test_a_split_and_a_table_give_the_same_model(name, model):
+    users = list(SHOP.withheld)
+    pd.testing.assert_frame_equal(unfitted(name).fit(SHOP.encode()).recommend(users), model.recommend(users))
+    with pytest.raises(ParameterError, match=r"RK-371 fit\(\) got a split and items"):
+        unfitted(name).fit(SHOP.encode(), items=SHOP.items)
 
 
 def test_a_repeated_event_in_the_history_does_no_harm(model):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from recsys_kit import evaluate, split_interactions
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import order_events
 from recsys_kit.core.ids import as_ids, with_text_ids
 from recsys_kit.core.ranges import RANGES, Range
@@ -79,10 +80,12 @@ def asked(events: pd.DataFrame, ids) -> tuple[pd.DataFrame, ...]:
     return (
         evaluation.metrics, evaluation.recommendations, evaluation.ground_truth,
         knn.recommend(users, candidates=some), knn.recommend(histories=histories, seen=histories[::-1]),
-        pd.DataFrame(knn.score(histories)), pd.Series(knn.known_histories(users)),
+        pd.DataFrame(knn.score(histories)), pd.Series(knn.histories_of(users).items),
         pd.Series(knn.encode(histories).items), split.histories("test"),
-        pd.Series(validation_ndcg(models, split.valid, k=5)),
-        pd.Series(validation_ndcg(models, split.valid, k=5, seen=seen)),
+        pd.Series(validation_ndcg(models, EncodedSplit.of(split.train, items=items, valid=split.valid), k=5)),
+        pd.Series(
+            validation_ndcg(models, EncodedSplit.of(split.train, items=items, valid=split.valid, seen=seen), k=5)
+        ),
     )  # fmt: skip
 
 
@@ -136,7 +139,7 @@ def test_a_missing_id_is_refused_with_the_count_and_the_rows(column, dtype):
         lambda: split_interactions(events, method="leave_last_out"),
         lambda: split_at_random(events, seed=0),
         lambda: Split(**(split.parts | {"test": events})),
-        lambda: validation_ndcg({"popularity": Popularity().fit(AS_TEXT)}, events, k=5),
+        lambda: EncodedSplit.of(AS_TEXT, valid=events),
     ]
     for door in doors:
         with pytest.raises(DataError, match=rf"RK-153 {column} of \w+ is missing in 2 of 5 rows \(the first: \[1, 3\]"):
@@ -220,7 +223,7 @@ def test_what_is_no_list_of_ids_per_query_is_refused(histories):
 
 def test_one_text_is_one_query():
     model = fitted_once("content")
-    model._vectors.__dict__["_encoder"] = type("Ones", (), {"encode": lambda self, texts: np.ones((len(texts), 4))})()
+    model.vectors.__dict__["_encoder"] = type("Ones", (), {"encode": lambda self, texts: np.ones((len(texts), 4))})()
     found = model.recommend(texts="a gift for a gardener", k=3)
     pd.testing.assert_frame_equal(found, model.recommend(texts=["a gift for a gardener"], k=3))
     assert found["query"].tolist() == [0, 0, 0]
@@ -234,7 +237,7 @@ def test_nobody_asked_is_an_empty_frame_of_the_same_types():
         assert nobody.empty
         pd.testing.assert_series_equal(nobody.dtypes, somebody.dtypes)
     assert model.score([]).shape == (0, N_ITEMS)
-    assert model.known_histories([]) == []
+    assert len(model.histories_of([])) == 0
 
 
 def test_groups_of_products_and_rules_know_whole_numbers():
@@ -255,19 +258,21 @@ def test_a_history_that_masks_itself_is_encoded_once():
     encode = model.encode
     model.encode = lambda histories: encoded.append(len(histories)) or encode(histories)
     model.recommend([100, 101])
+    assert encoded == []  # the training histories are indices already
+    model.recommend(histories=[["6"], ["7"]])
     assert encoded == [2]
     model.recommend([100, 101], seen=[[], []])
-    assert encoded == [2, 2, 2]
+    assert encoded == [2, 2]
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_an_unfitted_copy_knows_nothing_and_leaves_the_model_fitted(name):
     model = fitted_once(name)
     copy = model.unfitted()
-    for one in (copy, *getattr(copy, "parts", {}).values(), *filter(None, [getattr(copy, "base", None)])):
+    for one in (copy, *getattr(copy, "members", {}).values(), *filter(None, [getattr(copy, "base", None)])):
         assert not hasattr(one, "item_ids")
         assert not hasattr(one, "can_score")
-    assert copy._parameters() == model._parameters()
+    assert all(getattr(copy, one.name) == getattr(model, one.name) for one in fields(copy) if not copy.nested)
     assert len(model.recommend(["u000"], k=3)) == 3
 
 
@@ -280,7 +285,7 @@ def test_an_unfitted_model_says_so(name, tmp_path):
     split = split_interactions(EVENTS, method="leave_last_out")
     for ask in (
         lambda: model.recommend(["100"]), lambda: model.recommend(histories=[["6"]]), lambda: model.score([["6"]]),
-        lambda: model.encode([["6"]]), lambda: model.known_histories(["100"]), lambda: model.save(tmp_path / "model"),
+        lambda: model.encode([["6"]]), lambda: model.histories_of(["100"]), lambda: model.save(tmp_path / "model"),
         lambda: evaluate({"model": model}, split), lambda: model.item_ids,
     ):  # fmt: skip
         with pytest.raises(NotFittedError, match=r"RK-369 .* is not fitted"):
@@ -437,11 +442,15 @@ def test_nothing_to_split_is_refused(method):
 
 
 def test_a_broken_model_file_is_named(tmp_path):
-    for name, content in (("model.json", "{"), ("model.safetensors", "none")):
-        ItemKNN().fit(EVENTS).save(tmp_path / name)
-        (tmp_path / name / name).write_text(content)
-        with pytest.raises(ArtifactError, match="RK-406"):
-            load(tmp_path / name)
+    for name, content, code in (
+        ("models.json", "{", "RK-406"), ("models.json", "[]", "RK-406"), ("items.json", "[]", "RK-374"),
+        ("tensors/item_knn.safetensors", "none", "RK-374"),
+    ):  # fmt: skip
+        folder = tmp_path / (name.replace("/", "_") + content)
+        ItemKNN().fit(EVENTS).save(folder)
+        (folder / name).write_text(content)
+        with pytest.raises(ArtifactError, match=code):
+            load(folder)
 
 
 def test_a_model_that_cannot_be_written_is_refused(tmp_path):
@@ -466,19 +475,26 @@ def test_inputs_of_fit_that_are_none_are_refused_by_every_model(name):
                          ({"item_vectors": np.eye(3)}, "RK-314 item_vectors is a ndarray")):  # fmt: skip
         with pytest.raises(ParameterError, match=code):
             unfitted(name).fit(EVENTS, valid=EVENTS, **inputs)
-    fitted = {"item_knn": ItemKNN().fit(EVENTS)}
+    fitted, split = {"item_knn": ItemKNN().fit(EVENTS)}, EncodedSplit.of(EVENTS, valid=EVENTS)
     for models in ({}, [fitted["item_knn"]], {"a": "x"}):
         with pytest.raises(ParameterError, match="RK-157"):
-            validation_ndcg(models, EVENTS, k=5)
-    with pytest.raises(ParameterError, match="RK-313 seen"):
-        validation_ndcg(fitted, EVENTS, k=5, seen=["a"])
+            validation_ndcg(models, split, k=5)
+    with pytest.raises(ParameterError, match="RK-315 the split has no validation set"):
+        validation_ndcg(fitted, EncodedSplit.of(EVENTS), k=5)
 
 
 @pytest.mark.parametrize("kind", [Hybrid, Stack, ReciprocalRankFusion, Switching])
-@pytest.mark.parametrize("parts", [[ItemKNN()], {"a": "x"}, ItemKNN(), "ease", {}])
-def test_members_that_are_no_models_by_name_are_refused(kind, parts):
+@pytest.mark.parametrize("members", [[ItemKNN()], {"a": "x"}, ItemKNN(), "ease", {}])
+def test_members_that_are_no_models_by_name_are_refused(kind, members):
+    model = Stack(Hybrid(members)) if kind is Stack else kind(members)
     with pytest.raises(ParameterError, match="RK-315"):
-        kind(parts).fit(EVENTS, valid=EVENTS)
+        model.fit(EVENTS, valid=EVENTS)
+
+
+@pytest.mark.parametrize("base", [ItemKNN(), {"ease": EASE()}, None])
+def test_a_base_that_is_no_blend_is_refused(base):
+    with pytest.raises(ParameterError, match="RK-315 stack needs a base, which is a Hybrid"):
+        Stack(base).fit(EVENTS, valid=EVENTS)
 
 
 @pytest.mark.parametrize(
@@ -489,8 +505,9 @@ def test_members_that_are_no_models_by_name_are_refused(kind, parts):
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [Hybrid, Stack])
 def test_weights_that_are_none_are_refused(kind, weights):
+    blend = Hybrid({"knn": ItemKNN(), "ease": EASE()}, fixed=weights)
     with pytest.raises(ParameterError, match=r"RK-370 .*names of \['ease', 'knn'\]"):
-        kind({"knn": ItemKNN(), "ease": EASE()}, fixed=weights).fit(EVENTS, valid=EVENTS)
+        (Stack(blend) if kind is Stack else blend).fit(EVENTS, valid=EVENTS)
 
 
 def test_near_items_are_found_by_ids_of_any_type():

@@ -116,8 +116,8 @@ def test_content_without_vectors_says_what_is_missing():
 
 def test_the_hybrid_is_never_below_its_best_part_on_validation():
     model = fitted("hybrid", SHOP)
-    measured = validation_ndcg({"hybrid": model, **model.parts}, SHOP.valid, k=model.k)
-    assert measured["hybrid"] >= max(measured[name] for name in model.parts)
+    measured = validation_ndcg({"hybrid": model, **model.members}, SHOP.encode(), k=model.k)
+    assert measured["hybrid"] >= max(measured[name] for name in model.members)
     assert measured == pytest.approx({name: model.validation[name] for name in measured}, abs=1e-6)
 
 
@@ -147,7 +147,7 @@ def test_the_hybrid_gives_a_useless_part_no_weight_that_hurts():
 def test_a_product_without_text_answers_no_sentence_though_another_part_can_score_it():
     texts = pd.Series({item: f"circle{item[1]} {item}" for item in SHOP.items["item_id"] if item[0] == "i"})
     model = fitted("hybrid", replace(SHOP, vectors=fit_tfidf(texts.drop("i10")).vectors(texts.drop("i10"))))
-    model.weights = dict.fromkeys(model.parts, 1.0)
+    model.weights = dict.fromkeys(model.members, 1.0)
     model._mark_scorable()
     assert model.can_score[model.item_ids == "i10"].all()
     assert "i10" in set(model.recommend(histories=[["i11", "i12"]], k=50)["item_id"])

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError, ParameterError
@@ -137,7 +138,7 @@ def test_attributes_and_vectors_change_the_items_and_none_is_needed():
 
 def test_side_information_is_aligned_to_the_items_sparse_or_dense():
     dense = Vectors(["b", "a"], np.array([[1.0, 0], [0, 1]], np.float32), {})
-    rows = side_information(["a", "b"], None, dense)
+    rows = side_information(["a", "b"], None, dense.align(["a", "b"]).values)
     assert rows[0].tolist() == [[0, 1], [1, 0]]
     assert side_information(["a"], pd.DataFrame({"item_id": ["a"]}), None) == []
 
@@ -148,10 +149,10 @@ def test_side_information_is_aligned_to_the_items_sparse_or_dense():
 @both
 def test_the_best_epoch_on_validation_is_kept(kind):
     model = kind(**SMALL | {"epochs": 8}, patience=2).fit(SHOP.train, valid=SHOP.valid)
-    from recsys_kit.recommenders.holdout import Validation
+    from recsys_kit.recommenders.holdout import measure_ndcg
 
-    validation = Validation.of(model, SHOP.valid, max_users=1000, seed=0)
-    assert np.nanmean(validation.of_model(model, 10)) == pytest.approx(max(model.validation), abs=1e-6)
+    targets = EncodedSplit.of(SHOP.train, valid=SHOP.valid).validation(1000, 0)
+    assert np.nanmean(measure_ndcg(model, targets, 10)) == pytest.approx(max(model.validation), abs=1e-6)
     assert len(model.validation) <= int(np.argmax(model.validation)) + 1 + 2
 
 
@@ -159,10 +160,10 @@ def test_a_refit_goes_on_to_the_epoch_that_was_best_of_equal_ones_the_last():
     model = ShallowSequence(**SMALL)
     model.fit(SHOP.train, valid=SHOP.valid)
     model.validation = [0.1, 0.3, 0.3, 0.2]
-    again = model.refit(SHOP.train)
+    again = model.refit(EncodedSplit.of(SHOP.train))
     assert (again.epochs, again.stop_after) == (SMALL["epochs"], 3)
     model.validation = []
-    assert model.refit(SHOP.train).stop_after == 0
+    assert model.refit(EncodedSplit.of(SHOP.train)).stop_after == 0
 
 
 @both
@@ -170,7 +171,7 @@ def test_a_refit_on_the_same_events_is_the_network_that_validation_kept(kind):
     valid = SHOP.valid.assign(item_id=SHOP.valid["item_id"].to_numpy()[::-1])  # nothing to learn: it ends early
     model = kind(**SMALL | {"epochs": 8}, patience=1).fit(SHOP.train, valid=valid)
     assert len(model.validation) < 8
-    np.testing.assert_array_equal(model.refit(SHOP.train).item_matrix, model.item_matrix)
+    np.testing.assert_array_equal(model.refit(EncodedSplit.of(SHOP.train)).item_matrix, model.item_matrix)
 
 
 def test_another_seed_gives_another_model_and_the_callers_random_state_is_left_alone():

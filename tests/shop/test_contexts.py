@@ -50,9 +50,7 @@ def fitted(shop, split):
     members = {"item_knn": ItemKNN().fit(train, **options), "context_aware": ContextAware().fit(train, **options)}
     models = {"popularity": Popularity().fit(train, **options), **members}
     models["hybrid"] = Hybrid(members, fixed={"item_knn": 1.0, "context_aware": 1.0}).fit(train, **options)
-    models["stack"] = Stack(members, trees=10, rankers=1, fixed={"item_knn": 1.0, "context_aware": 1.0}).fit(
-        train, **options
-    )
+    models["stack"] = Stack(models["hybrid"], n_trees=10, n_rankers=1).fit(train, **options)
     models["rank_fusion"] = ReciprocalRankFusion(members).fit(train, **options)
     models["switching"] = Switching(members).fit(train, **options)
     return models

@@ -51,7 +51,7 @@ def run(tmp_path_factory):
         model.fit(SHOP.train, items=items, item_vectors=tfidf)
     hybrid = Hybrid({"item_knn": models["item_knn"], "content_tfidf": models["content_tfidf"]})
     models["hybrid"] = hybrid.fit(SHOP.train, items=items, valid=SHOP.valid)
-    hybrid.weights = dict.fromkeys(hybrid.parts, 1.0)  # validation needs no words in this shop
+    hybrid.weights = dict.fromkeys(hybrid.members, 1.0)  # validation needs no words in this shop
     run.write("data/interactions.parquet", pd.concat([SHOP.valid, SHOP.train]))
     run.write("data/items.parquet", items)
     run.write("features/items_tfidf", tfidf)

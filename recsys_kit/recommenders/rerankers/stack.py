@@ -1,11 +1,9 @@
-"""A ranker on top of the blend: it learns, inside train, what the scores leave unsaid."""
+"""A LambdaMART re-ranker over a blend, trained on each user's last training event."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -13,146 +11,215 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
+from recsys_kit.core.encoded import EncodedSplit
+from recsys_kit.core.events import Events
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import top_k
-from recsys_kit.recommenders.ensembles.hybrid import Hybrid, refit_all
-from recsys_kit.recommenders.holdout import Validation, blocks
+from recsys_kit.errors import ParameterError
+from recsys_kit.recommenders.base import Recommender, RefitMember
+from recsys_kit.recommenders.ensembles.base import refit_all
+from recsys_kit.recommenders.ensembles.blend import Hybrid
+from recsys_kit.recommenders.holdout import blocks, measure_ndcg
 from recsys_kit.recommenders.transitions import transition_counts
 
 if TYPE_CHECKING:
     import lightgbm
 
-ITEM_FACTS = ("log_shoppers", "log_last", "log_first", "mean_position")
+ITEM_FACTS = ("log_users", "log_last", "log_first", "mean_position")
 RANKER_THREADS = 2  # a fixed number: the same trees on every machine
-DRAWN = 0.8  # share of the rows and of the columns that a tree sees
+SAMPLED_SHARE = 0.8  # of the rows and of the columns, for each tree
 
 
 @dataclass
-class Stack(Hybrid):
-    """The blend, its best candidates put in order by gradient-boosted trees (LambdaMART).
+class Stack(Recommender):
+    """A blend whose best candidates are ordered by gradient-boosted trees (LambdaMART).
 
-    The trees learn inside train: the parts are fitted again without every shopper's last event, which is the target.
-    Validation gives them what it chose before (epochs, weights), but no target, and test gives nothing. A candidate is
-    described by the parts' standardised scores, the blend and its rank there, how often it followed or preceded the
-    shopper's last item, the cosine to that item in every part that has vectors, how often and when in their histories
-    shoppers had it, and the length of the history.
-    Where the trees are no better on validation than the blend, the blend stays.
+    The trees are trained inside the training set: the members are refitted without each user's last event, which is the
+    target. Validation gives them what it chose before (epochs, weights) but no target. The features of a candidate: the
+    standardized scores of the members, the blend and its rank there, how often it followed or preceded the user's last
+    item, the cosine to that item for every member that has vectors, how often and when in histories users interacted
+    with it, and the length of the history. If the trees are not better on validation than the blend, the blend answers.
     Source: Burges, From RankNet to LambdaRank to LambdaMART, 2010; the features are our own.
     """
 
-    candidates: int = 50
-    """Of each shopper, the best of the blend are put in order; the others follow as the blend has them."""
-    trees: int = 120
+    base: Hybrid = field(default_factory=Hybrid)
+    """The blend. A fitted one is used as it is; of another `fit` fits a copy."""
+    n_candidates: int = 50
+    """Best items of the blend that are ordered again; the others follow in the order of the blend."""
+    n_trees: int = 120
     """Trees of a ranker."""
-    leaves: int = 15
+    n_leaves: int = 15
     """Leaves of a tree, at most."""
     learning_rate: float = 0.05
-    """What a tree adds."""
-    rankers: int = 3
-    """Rankers whose scores are averaged, each with its own draw of rows and columns."""
+    """Share of each tree in the sum."""
+    n_rankers: int = 3
+    """Rankers whose scores are averaged, each with its own sample of rows and columns."""
+    seed: int = 0
+    """Random seed."""
 
     name = "stack"
+    nested = ("base",)
+    state = ("followed", "item_facts")  # (N, N) CSR: column followed row directly; (N, 4): see `ITEM_FACTS`
+    learned = ("validation", "kept", "rankers")
 
-    def _learn(self, train: pd.DataFrame, validation: Validation | None, inputs: Mapping[str, Any]) -> None:
-        self._boosters: list[lightgbm.Booster] = []
-        self.__dict__.pop("_facts", None)
-        super()._learn(train, validation, inputs)
-        parts = {name: value for name, value in self.validation.items() if name != self.name}
-        boosters = [] if validation is None else self._train_rankers(train, inputs)
-        if not boosters:
+    @property
+    def understands_text(self) -> bool:  # type: ignore[override]
+        """Whether the blend understands text."""
+        return self.base.understands_text
+
+    @property
+    def uses(self) -> Mapping[str, bool]:  # type: ignore[override]
+        """What the blend uses; with trees, what all its members use."""
+        return self.base.uses if not (self.is_fitted and self.rankers) else Hybrid(self.base.members).uses
+
+    def _fit(self, split: EncodedSplit) -> None:
+        if not isinstance(self.base, Hybrid) or "valid" not in split.targets:
+            raise ParameterError(
+                "RK-315",
+                f"{self.name} needs a base, which is a Hybrid, and a validation set.",
+                "Use Stack(Hybrid({'ease': EASE(), ...})).fit(train, valid=valid).",
+            )
+        if not self.base.is_fitted:
+            self.base = replace(self.base).fit(split)  # fitted members stay
+        elif not self.base.fitted_like(self):
+            raise ParameterError("RK-316", "the base was fitted on other data.", "Fit it on the same data.")
+        for stale in ("_boosters", "_spaces"):
+            self.__dict__.pop(stale, None)
+        self.rankers: list[str] = []
+        self.validation, self.kept = dict(self.base.validation), self.base.name
+        self._set_facts()
+        targets = split.validation(self.base.max_validation_users, self.base.seed)
+        rankers = [] if targets is None else self._train_rankers(split)
+        if not rankers:
             return
-        blend = self.validation.get(self.name) or float(np.nanmean(validation.of_model(self, self.k)))
-        self._boosters = boosters
-        self._keep_the_better(validation, parts | {Hybrid.name: blend})
-        if self.kept != self.name:
-            self._boosters = []
+        if self.base.name not in self.validation:
+            blend = measure_ndcg(self.base, targets, self.base.k)
+            self.validation[self.base.name] = float(np.nanmean(blend))
+        self.rankers = rankers
+        self.validation[self.name] = float(np.nanmean(measure_ndcg(self, targets, self.base.k)))
+        if self.validation[self.name] >= max(self.validation.values()):
+            self.kept = self.name
+        else:
+            self.kept, self.rankers = max(self.validation, key=self.validation.__getitem__), []
 
-    def _needed(self) -> list[str]:
-        """The trees look at every part, also at those that have no weight in the blend."""
-        return sorted(self.parts) if self._boosters else super()._needed()
+    def unfitted(self) -> Self:
+        """Return the same re-ranker over an unfitted blend."""
+        return replace(self, base=self.base.unfitted())
 
-    def _take_over(self, tuned: Self) -> None:
-        super()._take_over(tuned)
-        self._boosters = tuned._boosters
+    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
+        """Refit the blend; the trees stay."""
+        again = replace(self, base=refit_member(self.base))
+        again._adopt(split)
+        again.validation, again.kept, again.rankers = self.validation, self.kept, self.rankers
+        again._set_facts()
+        return again
 
-    def _train_rankers(self, train: pd.DataFrame, inputs: Mapping[str, Any]) -> "list[lightgbm.Booster]":
-        earlier, last = without_last(train)
-        if earlier.empty or last.empty:
+    def _set_facts(self) -> None:
+        """Compute what depends on the training histories and the base alone."""
+        self.can_score = self.base.can_score
+        self.followed = transition_counts(self.train_histories, len(self.items), window=1, decay=0.0)
+        self.item_facts = _item_facts(self.train_histories, len(self.items))
+
+    @property
+    def reached(self) -> float:
+        """The mean NDCG@k on validation of what answers; NaN without validation."""
+        return max(self.validation.values(), default=float("nan"))
+
+    def answering_members(self) -> dict[str, Recommender]:
+        """Return the blend; with trees also all its members, whose scores are features."""
+        return {self.base.name: self.base} | (dict(self.base.members) if self.rankers else {})
+
+    def _train_rankers(self, split: EncodedSplit) -> list[str]:
+        """Return the trees as text, trained on each user's last event."""
+        last = last_events(split.train)
+        if not last.any():
             return []
-        told = {"items": self._whole_catalogue(inputs.get("items")), "item_vectors": inputs.get("item_vectors")}
-        parts = refit_all(self.parts, earlier, **told)  # what validation chose is kept: their targets stop no network
-        inner = Hybrid(parts, fixed=self.weights, fixed_power=self.share_power, seed=self.seed)
-        inner.fit(earlier, valid=last, **told)
-        return _train(self, *_examples(inner, last, self.candidates))
-
-    def _whole_catalogue(self, items: pd.DataFrame | None) -> pd.DataFrame:
-        """The items with a row for each that train alone names: the same columns without the last events."""
-        known = pd.DataFrame({"item_id": self.item_ids}) if items is None else items
-        missing = self.item_ids[~np.isin(self.item_ids, known["item_id"].to_numpy(str))]
-        return pd.concat([known, pd.DataFrame({"item_id": missing})], ignore_index=True) if len(missing) else known
+        earlier, base = split.keep(~last), self.base
+        members = refit_all(base.members, earlier)
+        inner = Stack(Hybrid(members, fixed=base.weights, fixed_power=base.share_power), self.n_candidates)
+        inner.base.fit(earlier.with_events("valid", split.train.keep(last)))
+        inner._adopt(earlier)
+        inner._set_facts()
+        return _train(self, *_make_examples(inner, earlier.with_events("valid", split.train.keep(last))))
 
     @cached_property
-    def _facts(self) -> "_Facts":
-        return _Facts(self)
+    def _boosters(self) -> "list[lightgbm.Booster]":
+        from lightgbm import Booster
 
-    def _combined(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
-        if not self._boosters:
-            return super()._combined(histories, context)
-        items, features, blend = candidate_features(self, self._facts, histories, self.candidates, context)
+        return [Booster(model_str=text) for text in self.rankers]
+
+    @cached_property
+    def _spaces(self) -> list[np.ndarray | sparse.csr_matrix]:
+        """Unit rows of every member that has item vectors."""
+        members = [self.base.members[name] for name in sorted(self.base.members)]
+        return [normalize(member.item_space()) for member in members if hasattr(member, "item_space")]
+
+    # -- scores ----------------------------------------------------------------------------------------------------
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        return self._rerank(histories, None)
+
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+        return self._rerank(histories, context)
+
+    def _score_texts(self, texts: list[str]) -> np.ndarray:
+        return self.base._score_texts(texts)
+
+    def _knows(self, histories: Histories) -> np.ndarray:
+        return self.base._knows(histories)
+
+    def _rerank(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        """Return the scores of the blend, from -1 downwards, and those of the trees for the candidates, from 0 up."""
+        if not self.rankers:
+            return self.base._score_members(histories, context)
+        items, features, blend = self.describe_candidates(histories, context)
         rows, places = np.nonzero(items >= 0)
         described = features[rows, places]
         order = sum((booster.predict(described) for booster in self._boosters if len(rows)), np.zeros(len(rows)))
         order /= len(self._boosters)
         lowest = np.zeros(len(items))
         np.minimum.at(lowest, rows, order)
-        blend -= blend.max(axis=1, keepdims=True) + 1  # from -1 downwards
-        blend[rows, items[rows, places]] = order - lowest[rows]  # from 0 upwards, whoever else is in the batch
+        blend -= blend.max(axis=1, keepdims=True) + 1
+        blend[rows, items[rows, places]] = order - lowest[rows]  # by row alone: a batch changes nothing
         return blend
 
-    # -- on disk ---------------------------------------------------------------------------------------------------
+    def describe_candidates(
+        self, histories: Histories, context: pd.DataFrame | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the best unseen items of the blend, their features, and all scores of the blend.
 
-    def _save_extra(self, folder: Path) -> None:
-        super()._save_extra(folder)
-        texts = [booster.model_to_string() for booster in self._boosters]
-        (folder / "rankers.json").write_text(json.dumps(texts), encoding="utf-8")
+        Returns:
+            (B, n) int64 item indices, -1 where there are fewer; (B, n, F) float32; (B, N) float32.
+        """
+        standard = self.base.standardize_members(histories, context, sorted(self.base.members))
+        scores = self.base.blend(standard)
+        shown = np.where(self.base.can_score, scores, np.float32(-np.inf))
+        shown[histories.masked.cells] = -np.inf
+        items = top_k(shown, self.n_candidates)
+        shape, safe = items.shape, items.clip(0)
+        last = np.r_[0, histories.items][histories.starts[1:]]  # of an empty history: any item
+        pairs = np.repeat(last, shape[1]), safe.ravel()
+        columns = [np.take_along_axis(one, safe, axis=1) for one in standard.values()]
+        columns += [np.take_along_axis(scores, safe, axis=1), np.broadcast_to(np.arange(shape[1]), shape)]
+        columns += [_entries(self.followed, *cells).reshape(shape) for cells in (pairs, pairs[::-1])]
+        columns += [_cosines(space, *pairs).reshape(shape) for space in self._spaces]
+        columns += [self.item_facts[safe, number] for number in range(len(ITEM_FACTS))]
+        columns += [np.broadcast_to(np.log1p(np.diff(histories.starts))[:, None], shape)]
+        return items, np.stack(columns, axis=2).astype(np.float32), scores
 
-    @classmethod
-    def _restore(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
-        from lightgbm import Booster
 
-        model = super()._restore(folder, meta)
-        texts = json.loads((folder / "rankers.json").read_text(encoding="utf-8"))
-        model._boosters = [Booster(model_str=text) for text in texts]
-        return model
+def last_events(train: Events) -> np.ndarray:
+    """Return `(E,)` bool: the last event of each user who has two or more.
 
-
-def without_last(train: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train without each shopper's last event, and these events; who has a single event keeps it.
-
-    >>> train = pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "z"], "position": [0, 1, 0]})
-    >>> [part["item_id"].tolist() for part in without_last(train)]
-    [['x', 'z'], ['y']]
+    >>> last_events(Events(np.array([0, 0, 1]), np.array([5, 6, 5]), pd.DataFrame(index=range(3)))).tolist()
+    [False, True, False]
     """
-    last = ~train.duplicated("user_id", keep="last") & train.duplicated("user_id", keep="first")
-    return train[~last].reset_index(drop=True), train[last].reset_index(drop=True)
-
-
-# -- what the trees are told -------------------------------------------------------------------------------------------
-
-
-class _Facts:
-    """What a fitted blend and its training histories say of items, whoever asks."""
-
-    def __init__(self, blend: Hybrid) -> None:
-        histories, n_items = blend._train_histories, len(blend.item_ids)
-        self.followed = transition_counts(histories, n_items, window=1, decay=0.0)
-        self.items = _item_facts(histories, n_items)
-        parts = [blend.parts[name] for name in sorted(blend.parts)]
-        self.spaces = [normalize(part.item_space()) for part in parts if hasattr(part, "item_space")]
+    first, last = (np.r_[True, np.diff(train.user) != 0], np.r_[np.diff(train.user) != 0, True])
+    return last & ~first if len(train) else np.zeros(0, bool)
 
 
 def _item_facts(histories: Histories, n_items: int) -> np.ndarray:
-    """`(N, 4)`: see `ITEM_FACTS`; the position runs from 0 (first event of a history) to 1 (last)."""
+    """Return `(N, 4)`: see `ITEM_FACTS`; the position runs from 0 (first event of a history) to 1 (last)."""
     lengths = np.diff(histories.starts)
     place = np.arange(len(histories.items)) - np.repeat(histories.starts[:-1], lengths)
     position = (place + 0.5) / np.repeat(lengths, lengths)
@@ -164,55 +231,26 @@ def _item_facts(histories: Histories, n_items: int) -> np.ndarray:
     return np.column_stack([np.log1p(count), np.log1p(last), np.log1p(first), mean]).astype(np.float32)
 
 
-def candidate_features(
-    blend: Hybrid, facts: _Facts, histories: Histories, n: int, context: pd.DataFrame | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The n best items of the blend that are new to each shopper, -1 where there are fewer; their features; all scores.
-
-    Shapes `(B, n)`, `(B, n, F)` and `(B, N)`.
-    """
-    standard = blend._standardised(histories, context, sorted(blend.parts))
-    scores = blend._blended(standard)
-    shown = np.where(blend.can_score, scores, np.float32(-np.inf))
-    shown[histories.masked.cells] = -np.inf
-    items = top_k(shown, n)
-    shape, safe = items.shape, items.clip(0)
-    lengths = np.diff(histories.starts)
-    last = np.r_[0, histories.items][histories.starts[1:]]  # of an empty history: anything
-    pairs = np.repeat(last, shape[1]), safe.ravel()
-    columns = [np.take_along_axis(one, safe, axis=1) for one in standard.values()]
-    columns += [np.take_along_axis(scores, safe, axis=1), np.broadcast_to(np.arange(shape[1]), shape)]
-    columns += [_entries(facts.followed, *pairs).reshape(shape), _entries(facts.followed, *pairs[::-1]).reshape(shape)]
-    columns += [_cosines(space, *pairs).reshape(shape) for space in facts.spaces]
-    columns += [facts.items[safe, number] for number in range(len(ITEM_FACTS))]
-    columns += [np.broadcast_to(np.log1p(lengths)[:, None], shape)]
-    return items, np.stack(columns, axis=2).astype(np.float32), scores
-
-
 def _entries(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.asarray(sparse.csr_matrix(matrix)[rows, columns]).ravel()
 
 
 def _cosines(space: np.ndarray | sparse.csr_matrix, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Of pairs of rows of unit length."""
+    """Return the cosines of pairs of rows of unit length."""
     if sparse.issparse(space):
         return np.asarray(space[first].multiply(space[second]).sum(axis=1)).ravel()
     return np.einsum("ij,ij->i", space[first], space[second])
 
 
-# -- the trees ---------------------------------------------------------------------------------------------------------
-
-
-def _examples(blend: Hybrid, last: pd.DataFrame, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, labels and group sizes of the shoppers whose last item is among their candidates."""
-    validation = Validation.of(blend, last, max_users=len(last), seed=0)
-    features, labels, sizes = [], [], []
-    if validation is None:
+def _make_examples(stack: Stack, split: EncodedSplit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return features, labels and group sizes of the users whose target is among their candidates."""
+    targets, features, labels, sizes = split.targets["valid"], [], [], []
+    if not len(targets.rows):
         return np.empty((0, 0), np.float32), np.empty(0, bool), np.empty(0, np.int64)
-    facts, target = _Facts(blend), np.full(len(validation.histories), -2)
-    target[validation.rows] = validation.items
-    for place, block in tqdm(blocks(validation.histories, len(blend.item_ids)), desc="candidates", leave=False):
-        items, described, _ = candidate_features(blend, facts, block, n)
+    target = np.full(len(targets.histories), -2)
+    target[targets.rows] = targets.items
+    for place, block in tqdm(blocks(targets.histories, len(stack.items)), desc="candidates", leave=False):
+        items, described, _ = stack.describe_candidates(block)
         hit = items == target[place, None]
         kept = hit.any(axis=1)[:, None] & (items >= 0)
         features.append(described[kept])
@@ -221,16 +259,17 @@ def _examples(blend: Hybrid, last: pd.DataFrame, n: int) -> tuple[np.ndarray, np
     return np.concatenate(features), np.concatenate(labels), np.concatenate(sizes)
 
 
-def _train(stack: Stack, features: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> "list[lightgbm.Booster]":
+def _train(stack: Stack, features: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> list[str]:
     import lightgbm
 
     if not len(sizes):
         return []
-    plan = {
-        "objective": "lambdarank", "learning_rate": stack.learning_rate, "num_leaves": stack.leaves,
-        "feature_fraction": DRAWN, "bagging_fraction": DRAWN, "bagging_freq": 1, "verbosity": -1,
+    settings = {
+        "objective": "lambdarank", "learning_rate": stack.learning_rate, "num_leaves": stack.n_leaves,
+        "feature_fraction": SAMPLED_SHARE, "bagging_fraction": SAMPLED_SHARE, "bagging_freq": 1, "verbosity": -1,
         "deterministic": True, "force_row_wise": True, "num_threads": RANKER_THREADS,
     }  # fmt: skip
     examples = lightgbm.Dataset(features, labels, group=sizes, free_raw_data=False)
-    seeds = range(stack.seed, stack.seed + stack.rankers)
-    return [lightgbm.train(plan | {"seed": seed}, examples, num_boost_round=stack.trees) for seed in seeds]
+    seeds = range(stack.seed, stack.seed + stack.n_rankers)
+    trained = (lightgbm.train(settings | {"seed": seed}, examples, num_boost_round=stack.n_trees) for seed in seeds)
+    return [booster.model_to_string() for booster in trained]

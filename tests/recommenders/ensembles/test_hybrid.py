@@ -1,13 +1,14 @@
-"""What is particular to fusion, switch and stack; the blend is in test_models.py."""
+"""What is particular to blend, fusion, switch and stack."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.vectors import Vectors
+from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import (
     EASE,
     AssociationRules,
@@ -24,15 +25,17 @@ from recsys_kit.recommenders import (
     load,
     refit_all,
 )
-from recsys_kit.recommenders.ensembles import hybrid
-from recsys_kit.recommenders.ensembles.hybrid import SHARE_POWERS, Ensemble, _WeightSearch, standardised
-from recsys_kit.recommenders.holdout import Validation, validation_ndcg
+from recsys_kit.recommenders.ensembles import search as searching
+from recsys_kit.recommenders.ensembles.base import Ensemble
+from recsys_kit.recommenders.ensembles.scores import standardize
+from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch
+from recsys_kit.recommenders.holdout import measure_ndcg, validation_ndcg
 from recsys_kit.recommenders.rerankers import stack as stacking
-from recsys_kit.recommenders.rerankers.stack import ITEM_FACTS, candidate_features, without_last
+from recsys_kit.recommenders.rerankers.stack import ITEM_FACTS, last_events
 from recsys_kit.testing.planted import planted_shop
 
 SHOP = planted_shop()
-QUICK = {"trees": 10, "rankers": 1}
+QUICK = {"n_trees": 10, "n_rankers": 1}
 NOISE = Vectors(SHOP.vectors.ids, np.random.default_rng(0).normal(size=(31, 8)).astype(np.float32), {})
 
 
@@ -52,34 +55,48 @@ def newcomers_and_regulars():
     return train, valid
 
 
+def stack_of(members, fixed=None, fixed_power=1.0, **options):
+    return Stack(Hybrid(members, fixed=fixed, fixed_power=fixed_power), **QUICK | options)
+
+
+def encode(train=None, valid=None, **tables):
+    return EncodedSplit.of(
+        SHOP.train if train is None else train, valid=SHOP.valid if valid is None else valid, **tables
+    )
+
+
 def fit(model, **inputs):
     return model.fit(SHOP.train, valid=SHOP.valid, **{"items": SHOP.items, "item_vectors": SHOP.vectors} | inputs)
 
 
 @pytest.mark.parametrize("kind", [Hybrid, ReciprocalRankFusion, Switching, Stack])
-def test_an_ensemble_is_never_below_its_best_part_on_validation_and_says_what_answers(kind):
-    model = fit(kind({"noise": Content(), "ease": EASE(l2=5), "popularity": Popularity()}), item_vectors=NOISE)
-    parts = {name: model.validation[name] for name in model.parts}
-    assert model.validation[model.kept] == model.reached >= max(parts.values())
-    assert validation_ndcg({"m": model}, SHOP.valid, k=model.k)["m"] == pytest.approx(model.reached, rel=1e-6)
+def test_an_ensemble_is_never_below_its_best_member_on_validation_and_says_what_answers(kind):
+    model = ensemble(kind, {"noise": Content(), "ease": EASE(l2=5), "popularity": Popularity()})
+    model = fit(model, item_vectors=NOISE)
+    alone = [model.validation[name] for name in ("noise", "ease", "popularity")]
+    assert model.validation[model.kept] == model.reached >= max(alone)
+    measured = validation_ndcg({"m": model}, encode(items=SHOP.items), k=10)["m"]
+    assert measured == pytest.approx(model.reached, rel=1e-6)
 
 
 def test_where_the_fusion_is_below_its_best_part_that_part_answers(tmp_path):
     model = fit(ReciprocalRankFusion({"noise": Content(), "ease": EASE(l2=5)}), item_vectors=NOISE)
     assert model.validation["rank_fusion"] < model.validation["ease"]
     assert model.kept == "ease"
-    expected = model.parts["ease"].recommend(list(SHOP.withheld), k=10)
+    expected = model.members["ease"].recommend(list(SHOP.withheld), k=10)
     pd.testing.assert_frame_equal(model.recommend(list(SHOP.withheld), k=10), expected)
     model.save(tmp_path / "model")
-    assert [path.name for path in (tmp_path / "model" / "parts").iterdir()] == ["ease"]
-    pd.testing.assert_frame_equal(load(tmp_path / "model").recommend(list(SHOP.withheld), k=10), expected)
+    again = load(tmp_path / "model")
+    assert list(again.members) == ["ease"]
+    histories = [["i00", "i01"], ["i11"]]
+    pd.testing.assert_frame_equal(again.recommend(histories=histories), model.recommend(histories=histories))
 
 
 def test_reciprocal_ranks_add_up_by_hand():
     train = sequences("ab", "ab", "ac", "bd")
     model = ReciprocalRankFusion({"first": Popularity(), "second": ItemTransitions()}, constant=60)
     model.fit(train, valid=train.iloc[:0])
-    lists = {name: part.recommend(histories=[["a"]], k=10)["item_id"].tolist() for name, part in model.parts.items()}
+    lists = {name: part.recommend(histories=[["a"]], k=10)["item_id"].tolist() for name, part in model.members.items()}
     scores = pd.Series(model.score([["a"]])[0], model.item_ids)
     for item in "bcd":
         expected = sum(1 / (61 + ranked.index(item)) for ranked in lists.values() if item in ranked)
@@ -88,11 +105,11 @@ def test_reciprocal_ranks_add_up_by_hand():
 
 def test_the_switch_asks_the_part_that_is_best_for_shoppers_of_this_warmth():
     train, valid = newcomers_and_regulars()
-    model = Switching({"popularity": Popularity(), "transitions": ItemTransitions()}, edges=(5,), min_shoppers=20)
+    model = Switching({"popularity": Popularity(), "transitions": ItemTransitions()}, edges=(5,), min_users=20)
     model.fit(train, valid=valid)
     assert model.choices == ["transitions", "popularity"]
     assert model.validation["switching"] > max(model.validation["popularity"], model.validation["transitions"])
-    few = Switching(model.parts, edges=(5,), min_shoppers=91).fit(train, valid=valid)
+    few = Switching(model.members, edges=(5,), min_users=91).fit(train, valid=valid)
     assert len(set(few.choices)) == 1
 
 
@@ -105,7 +122,7 @@ def test_the_switch_knows_whom_the_part_chosen_for_them_knows():
     model._mark_scorable()
     histories = [["c"], ["c", "d"], ["a", "d"], ["b"], []]
     encoded = model.encode(histories)
-    assert model.parts["popularity"]._knows(encoded).tolist() == [True, True, True, True, False]
+    assert model.members["popularity"]._knows(encoded).tolist() == [True, True, True, True, False]
     assert model._knows(encoded).tolist() == [True, False, True, True, False]
     listed = model.recommend(histories=histories, k=5)
     popular = Popularity().fit(train).recommend(histories=[["c", "d"]], k=5)
@@ -127,8 +144,8 @@ def test_a_blend_says_what_validation_loses_without_each_part(tmp_path):
     model = Hybrid({"popularity": Popularity(), "transitions": ItemTransitions()}).fit(train, valid=valid)
     assert set(model.without) == {"popularity", "transitions"}
     for name, (lost, low, high) in model.without.items():
-        fixed = Hybrid(model.parts, fixed=model.weights | {name: 0.0}).fit(train, valid=valid)
-        expected = model.reached - validation_ndcg({"m": fixed}, valid, k=model.k)["m"]
+        fixed = Hybrid(model.members, fixed=model.weights | {name: 0.0}).fit(train, valid=valid)
+        expected = model.reached - validation_ndcg({"m": fixed}, encode(train, valid), k=model.k)["m"]
         assert lost == pytest.approx(expected, abs=1e-6) and low <= lost <= high and lost > 0
     model.save(tmp_path / "model")
     assert load(tmp_path / "model").without == model.without
@@ -139,29 +156,33 @@ def test_a_blend_takes_the_weights_it_is_given():
     assert model.weights == {"ease": 0.25, "content": 1.0}
 
 
-def test_refitted_ensembles_share_their_parts_and_keep_weights_choices_and_trees():
-    parts = {"ease": fit(EASE(l2=5)), "item_knn": fit(ItemKNN()), "noise": fit(Content(), item_vectors=NOISE)}
-    tuned = parts | {"hybrid": fit(Hybrid(dict(parts))), "stack": fit(Stack(dict(parts), **QUICK))}
-    tuned["switching"] = fit(Switching(dict(parts), min_shoppers=1))
-    both = pd.concat([SHOP.train, SHOP.valid])
-    again = refit_all(tuned, both, items=SHOP.items, item_vectors=SHOP.vectors)
-    assert again["hybrid"].parts["ease"] is again["stack"].parts["ease"] is again["ease"] is not parts["ease"]
-    pd.testing.assert_frame_equal(
-        again["ease"].recommend(["u000"]), EASE(l2=5).fit(both, items=SHOP.items).recommend(["u000"])
-    )
+def test_refitted_ensembles_share_their_members_and_keep_weights_choices_and_trees():
+    features = {"content": SHOP.vectors, "noise": NOISE}
+    split = encode(items=SHOP.items, item_features=features)
+    members = {"ease": EASE(l2=5), "item_knn": ItemKNN(), "noise": Content(features="noise")}
+    tuned = {name: member.fit(split) for name, member in members.items()}
+    tuned["hybrid"] = Hybrid(dict(members)).fit(split)
+    tuned["stack"] = Stack(tuned["hybrid"], **QUICK).fit(split)
+    tuned["switching"] = Switching(dict(members), min_users=1).fit(split)
+    both = EncodedSplit.of(pd.concat([SHOP.train, SHOP.valid]), items=SHOP.items, item_features=features)
+    again = refit_all(tuned, both)
+    assert again["hybrid"].members["ease"] is again["switching"].members["ease"] is again["ease"] is not tuned["ease"]
+    assert again["stack"].base is again["hybrid"]
+    pd.testing.assert_frame_equal(again["ease"].recommend(["u000"]), EASE(l2=5).fit(both).recommend(["u000"]))
     assert again["hybrid"].weights == tuned["hybrid"].weights
     assert again["switching"].choices == tuned["switching"].choices
-    assert again["stack"]._boosters is tuned["stack"]._boosters
-    assert again["stack"]._facts.items[:, 0].sum() > tuned["stack"]._facts.items[:, 0].sum()
-    alone = Hybrid(again["hybrid"].parts, fixed=tuned["hybrid"].weights).fit(both, valid=SHOP.valid, items=SHOP.items)
+    assert again["stack"].rankers is tuned["stack"].rankers
+    assert again["stack"].item_facts[:, 0].sum() > tuned["stack"].item_facts[:, 0].sum()
+    alone = Hybrid(again["hybrid"].members, fixed=tuned["hybrid"].weights)
+    alone.fit(both.with_targets("valid", SHOP.valid))
     pd.testing.assert_frame_equal(again["hybrid"].recommend(["u000"]), alone.recommend(["u000"]))
 
 
 def test_a_refit_of_a_loaded_ensemble_is_that_of_the_one_saved(tmp_path):
     model = fit(Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN(), "popularity": Popularity()}))
     model.save(tmp_path / "model")
-    both = pd.concat([SHOP.train, SHOP.valid])
-    lists = [one.refit(both, items=SHOP.items).recommend(["u000"]) for one in (model, load(tmp_path / "model"))]
+    both = EncodedSplit.of(pd.concat([SHOP.train, SHOP.valid]), items=SHOP.items)
+    lists = [one.refit(both).recommend(["u000"]) for one in (model, load(tmp_path / "model"))]
     pd.testing.assert_frame_equal(*lists)
 
 
@@ -176,8 +197,8 @@ def test_unfitted_copies_learn_anew_and_leave_the_original_alone():
     model = fit(Hybrid({"ease": EASE(l2=5)}))
     copy = model.unfitted()
     assert isinstance(copy, Ensemble)
-    assert copy.parts["ease"] == model.parts["ease"]
-    assert not hasattr(copy.parts["ease"], "item_ids")
+    assert copy.members["ease"] == model.members["ease"]
+    assert not hasattr(copy.members["ease"], "item_ids")
 
 
 # -- items that a member cannot score ----------------------------------------------------------------------------------
@@ -209,14 +230,15 @@ def test_new_items_that_crowd_out_the_rest_make_validation_choose_another_power(
     assert set(model.powers) == {str(power) for power in SHARE_POWERS}
     assert model.share_power < 1 and model.weights["content"] > 0
     assert model.reached > model.powers["1.0"]["ndcg"] + 0.1
-    lighter = crowded(Hybrid(model.parts, fixed=model.weights | {"content": 0.0}, fixed_power=model.share_power))
-    expected = model.reached - validation_ndcg({"m": lighter}, SHOP.valid, k=model.k)["m"]
+    lighter = crowded(Hybrid(model.members, fixed=model.weights | {"content": 0.0}, fixed_power=model.share_power))
+    expected = model.reached - validation_ndcg({"m": lighter}, encode(items=ITEMS), k=model.k)["m"]
     assert model.without["content"][0] == pytest.approx(expected, abs=1e-6)
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")
     assert (again.share_power, again.powers) == (model.share_power, model.powers)
-    pd.testing.assert_frame_equal(again.recommend(["u000"]), model.recommend(["u000"]))
-    fresh = model.refit(SHOP.train, items=ITEMS)
+    asked = {"histories": [["i00", "i01"]]}
+    pd.testing.assert_frame_equal(again.recommend(**asked), model.recommend(**asked))
+    fresh = model.refit(encode(items=ITEMS, item_features={"content": VECTORS}))
     assert fresh.share_power == model.share_power
     pd.testing.assert_frame_equal(fresh.recommend(["u000"]), model.recommend(["u000"]))
 
@@ -229,9 +251,9 @@ def test_where_another_power_is_no_significant_gain_the_mean_over_those_who_can_
 
 
 def test_one_shopper_on_validation_changes_no_power():
-    gains, parts = [], {"popularity": Popularity(), "content": Content()}
+    gains, members = [], {"popularity": Popularity(), "content": Content()}
     for user in ("u000", "u100", "u103", "u206", "u209"):
-        model = Hybrid(parts).fit(
+        model = Hybrid(members).fit(
             SHOP.train, valid=SHOP.valid[SHOP.valid["user_id"] == user], items=ITEMS, item_vectors=VECTORS
         )
         gains.append(model.powers["0.0"]["ndcg"] - model.powers["1.0"]["ndcg"])
@@ -242,26 +264,26 @@ def test_one_shopper_on_validation_changes_no_power():
 @pytest.mark.parametrize("power", SHARE_POWERS)
 def test_the_search_and_the_lists_agree_for_every_power(power):
     """NDCG, the loss without a member, and the new items found: of the search, and of the model with these weights."""
-    parts = {"item_knn": ItemKNN(), "popularity": Popularity(), "content": Content()}
+    members = {"item_knn": ItemKNN(), "popularity": Popularity(), "content": Content()}
     weights = {"item_knn": 1.0, "popularity": 0.5, "content": 0.35}
-    model = crowded(Hybrid(parts, fixed=weights, fixed_power=power))
+    model = crowded(Hybrid(members, fixed=weights, fixed_power=power))
     assert (model.weights, model.share_power) == (weights, power)
-    validation = Validation.of(model, SHOP.valid, max_users=100, seed=0)
-    search = _WeightSearch(model.parts, validation, model.k)
-    np.testing.assert_allclose(search.ndcg(weights, power), validation.of_model(model, model.k), atol=1e-6)
-    lighter = crowded(Hybrid(model.parts, fixed=weights | {"content": 0.0}, fixed_power=power))
-    lost = search.without(weights, power, ["content", "item_knn"], seed=0)["content"][0]
-    expected = np.nanmean(validation.of_model(model, model.k) - validation.of_model(lighter, model.k))
+    targets = encode(items=ITEMS).validation(100, 0)
+    search = WeightSearch(model.members, targets, model.k)
+    np.testing.assert_allclose(search.ndcg(weights, power), measure_ndcg(model, targets, model.k), atol=1e-6)
+    lighter = crowded(Hybrid(model.members, fixed=weights | {"content": 0.0}, fixed_power=power))
+    lost = search.measure_without(weights, power, ["content", "item_knn"], seed=0)["content"][0]
+    expected = np.nanmean(measure_ndcg(model, targets, model.k) - measure_ndcg(lighter, targets, model.k))
     assert lost == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_item_is_never_ahead_of_itself():
     """It is scored twice, as a candidate and as a relevant item, and float32 may round the two sums differently."""
-    parts = {"item_knn": ItemKNN(), "popularity": Popularity(), "content": Content()}
-    model = crowded(Hybrid(parts, fixed=dict.fromkeys(parts, 1.0)))
-    search = _WeightSearch(model.parts, Validation.of(model, SHOP.valid, max_users=100, seed=0), model.k)
+    members = {"item_knn": ItemKNN(), "popularity": Popularity(), "content": Content()}
+    model = crowded(Hybrid(members, fixed=dict.fromkeys(members, 1.0)))
+    search = WeightSearch(model.members, encode(items=ITEMS).validation(100, 0), model.k)
     ranks = search._ranks(model.weights, 1.0)
-    search.wanted = np.nextafter(search.wanted, np.float32(-np.inf))
+    search.relevant = np.nextafter(search.relevant, np.float32(-np.inf))
     first = ranks == 1
     assert first.any()
     assert (search._ranks(model.weights, 1.0)[first] == 1).all()
@@ -269,10 +291,9 @@ def test_an_item_is_never_ahead_of_itself():
 
 def test_the_candidates_hold_the_best_items_of_content_that_are_new_and_those_that_are_not(monkeypatch):
     """Under power 1 the new ones may win, under power 0 the others: three of each are tried."""
-    monkeypatch.setattr(hybrid, "CANDIDATES", 3)
+    monkeypatch.setattr(searching, "N_CANDIDATES", 3)
     model = crowded(Hybrid({"content": Content()}, fixed={"content": 1.0}))
-    validation = Validation.of(model, SHOP.valid, max_users=100, seed=0)
-    items = _WeightSearch(model.parts, validation, model.k).items
+    items = WeightSearch(model.members, encode(items=ITEMS).validation(100, 0), model.k).items
     named = [np.char.startswith(model.item_ids[row[row >= 0]], "new") for row in items]
     assert all((~new).sum() >= 3 and new.any() for new in named)
 
@@ -289,7 +310,7 @@ def test_the_power_decides_how_much_a_member_that_cannot_score_counts():
     """By hand: the sum of the standardised scores, over the weights times share^power."""
     model = crowded(Hybrid({"item_knn": ItemKNN(), "content": Content()}, fixed={"item_knn": 3.0, "content": 1.0}))
     histories = model.encode([["i00", "i01"]])
-    knn, content = (standardised(part._score(histories), part.can_score)[0] for part in model.parts.values())
+    knn, content = (standardize(part._score(histories), part.can_score)[0] for part in model.members.values())
     new = np.flatnonzero(np.char.startswith(model.item_ids, "new"))[0]
     old = np.flatnonzero(model.item_ids == "i05")[0]
     for power in SHARE_POWERS:
@@ -300,14 +321,14 @@ def test_the_power_decides_how_much_a_member_that_cannot_score_counts():
 
 
 def test_a_stack_blends_by_the_power_it_is_given_and_tells_its_trees_so(monkeypatch):
-    inner, original = [], stacking._examples
-    monkeypatch.setattr(stacking, "_examples", lambda *given: inner.append(given[0]) or original(*given))
-    parts, weights = {"item_knn": ItemKNN(), "content": Content()}, {"item_knn": 1.0, "content": 0.5}
-    stack = crowded(Stack(parts, fixed=weights, fixed_power=0.0, **QUICK))
-    blend = crowded(Hybrid(stack.parts, fixed=weights, fixed_power=0.0))
-    assert inner[0].share_power == stack.share_power == 0.0
+    inner, original = [], stacking._make_examples
+    monkeypatch.setattr(stacking, "_make_examples", lambda *given: inner.append(given[0]) or original(*given))
+    members, weights = {"item_knn": ItemKNN(), "content": Content()}, {"item_knn": 1.0, "content": 0.5}
+    stack = crowded(stack_of(members, weights, 0.0))
+    blend = crowded(Hybrid(stack.base.members, fixed=weights, fixed_power=0.0))
+    assert inner[0].base.share_power == stack.base.share_power == 0.0
     histories = blend.encode([["i00", "i01"]])
-    _, features, scores = candidate_features(stack, stacking._Facts(stack), histories, 5)
+    _, features, scores = stack.describe_candidates(histories)
     np.testing.assert_array_equal(scores, blend._score(histories))
     assert features[0, 0, 2] <= scores.max()
 
@@ -317,8 +338,8 @@ def test_a_stack_blends_by_the_power_it_is_given_and_tells_its_trees_so(monkeypa
 ENSEMBLES = [Hybrid, Stack, ReciprocalRankFusion, Switching]
 
 
-def ensemble(kind, parts):
-    return kind(parts, **(QUICK if kind is Stack else {}))
+def ensemble(kind, members):
+    return stack_of(members) if kind is Stack else kind(members)
 
 
 @pytest.mark.parametrize("kind", ENSEMBLES)
@@ -333,9 +354,10 @@ def test_an_ensemble_passes_the_context_on(kind):
     plain = model.recommend(users, k=5)
     assert lists["m"]["item_id"].tolist() == lists["c"]["item_id"].tolist() != plain["item_id"].tolist()
     known = {"m": 0.123, "c": 0.123}
-    measured = validation_ndcg({"m": model, "c": member}, SHOP.valid, k=5, known=known, context=context)
+    split = encode(train, items=SHOP.items)
+    measured = validation_ndcg({"m": model, "c": member}, split, k=5, known=known, context=context)
     assert measured["m"] == measured["c"] != 0.123
-    assert validation_ndcg({"m": model}, SHOP.valid, k=5, known=known) == {"m": 0.123}
+    assert validation_ndcg({"m": model}, split, k=5, known=known) == {"m": 0.123}
 
 
 def test_the_switch_gives_each_member_the_contexts_of_its_own_shoppers():
@@ -370,11 +392,12 @@ def test_a_shoppers_scores_do_not_depend_on_who_else_asks(kind):
 @pytest.mark.parametrize("kind", ENSEMBLES)
 def test_fit_leaves_the_members_that_were_passed_in_alone(kind):
     fitted, fresh = fit(EASE(l2=5)), Content()
-    parts = {"ease": fitted, "content": fresh}
-    model = fit(ensemble(kind, parts))
-    assert parts == {"ease": fitted, "content": fresh} and not hasattr(fresh, "item_ids")
-    assert model.parts["ease"] is fitted and model.parts["content"] is not fresh
-    assert hasattr(model.parts["content"], "item_ids")
+    given = {"ease": fitted, "content": fresh}
+    model = fit(ensemble(kind, given))
+    model = model.base if kind is Stack else model
+    assert given == {"ease": fitted, "content": fresh} and not fresh.is_fitted
+    assert model.members["ease"] is fitted and model.members["content"] is not fresh
+    assert model.members["content"].is_fitted
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["fit was told", "only recommend is told"])
@@ -383,25 +406,26 @@ def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_se
     """Validation wants the last training item, which was only viewed: lists that may hold it must rank it by merit."""
     viewed = SHOP.train.groupby("user_id").tail(1)
     bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
+    histories = SHOP.train.groupby("user_id")["item_id"].agg(list)
     model = ensemble(kind, {"ease": EASE(l2=5), "item_knn": ItemKNN()})
     model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought if told else None)
     model.kept = model.name
     users = viewed["user_id"].tolist()
     wanted = viewed["item_id"].to_numpy()[:, None]
-    lists = model.recommend(users, k=4, seen=bought.reindex(users).tolist())
+    asked = {"histories": histories.reindex(users).tolist(), "seen": bought.reindex(users).tolist(), "k": 4}
+    lists = model.recommend(**asked)
     found = (lists["item_id"].to_numpy().reshape(len(users), 4) == wanted).any(axis=1)
     assert found.mean() > 0.5
     model.save(tmp_path / "model")
-    again = load(tmp_path / "model").recommend(users, k=4, seen=bought.reindex(users).tolist())
-    pd.testing.assert_frame_equal(again, lists)
+    pd.testing.assert_frame_equal(load(tmp_path / "model").recommend(**asked), lists)
 
 
 @pytest.mark.parametrize("seen", [[], ["i01"], None])
 def test_candidates_of_the_trees_are_all_that_is_not_seen(seen):
-    model = fit(Hybrid({"item_knn": ItemKNN()}, fixed={"item_knn": 1.0}))
+    model = fit(stack_of({"item_knn": ItemKNN()}, {"item_knn": 1.0}, n_candidates=20))
     histories = model.encode([["i00", "i01"]] * 2)
     histories = histories if seen is None else replace(histories, seen=model.encode([["i02"], seen]))
-    items, _, _ = candidate_features(model, stacking._Facts(model), histories.block(1, 2), 20)
+    items, _, _ = model.describe_candidates(histories.block(1, 2))
     assert set(model.item_ids[items[0]]) & {"i00", "i01"} == {"i00", "i01"} - set(
         ["i00", "i01"] if seen is None else seen
     )
@@ -427,13 +451,14 @@ def walk(n_users=200, seed=0):
 
 def test_the_stack_reorders_the_blend_where_order_tells(tmp_path):
     train, valid = walk()
-    model = Stack({"ease": EASE(l2=5), "item_knn": ItemKNN()}, candidates=10, **QUICK).fit(train, valid=valid)
+    model = stack_of({"ease": EASE(l2=5), "item_knn": ItemKNN()}, n_candidates=10).fit(train, valid=valid)
     assert model.kept == "stack"
     assert model.validation["stack"] > model.validation["hybrid"] + 0.05
     model.save(tmp_path / "model")
-    users = sorted(train["user_id"].unique())
-    pd.testing.assert_frame_equal(load(tmp_path / "model").recommend(users), model.recommend(users))
-    assert json.loads((tmp_path / "model" / "rankers.json").read_text())[0].startswith("tree")
+    histories = train.groupby("user_id")["item_id"].agg(list).tolist()
+    again = load(tmp_path / "model")
+    pd.testing.assert_frame_equal(again.recommend(histories=histories), model.recommend(histories=histories))
+    assert again.rankers[0].startswith("tree")
 
 
 def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
@@ -442,38 +467,40 @@ def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
     seen, original = [], stacking._train
     monkeypatch.setattr(stacking, "_train", lambda *given: seen.append((given[1:], original(*given))) or seen[-1][1])
     for part in (valid, valid.assign(item_id=valid["item_id"].to_numpy()[::-1])):
-        model = Stack({"ease": EASE(l2=5), "net": ShallowSequence(epochs=1)}, fixed={"ease": 1.0, "net": 0.5}, **QUICK)
+        model = stack_of({"ease": EASE(l2=5), "net": ShallowSequence(epochs=1)}, {"ease": 1.0, "net": 0.5})
         model.fit(train, valid=part)
     (examples, trees), (again, trees_again) = seen
     for first, second in zip(examples, again, strict=True):
         np.testing.assert_array_equal(first, second)
-    assert [tree.model_to_string() for tree in trees] == [tree.model_to_string() for tree in trees_again] != []
+    assert trees == trees_again != []
 
 
-def test_the_stacks_targets_are_the_last_events_of_train_and_its_parts_have_not_seen_them(monkeypatch):
+def test_the_stacks_targets_are_the_last_events_of_train_and_its_members_have_not_seen_them(monkeypatch):
     train, valid = walk()
-    fitted_on, original = [], stacking._examples
-    monkeypatch.setattr(stacking, "_examples", lambda *given: fitted_on.append(given[:2]) or original(*given))
-    Stack({"ease": EASE(l2=5)}, **QUICK).fit(train, valid=valid)
-    ((blend, last),) = fitted_on
+    fitted_on, original = [], stacking._make_examples
+    monkeypatch.setattr(stacking, "_make_examples", lambda *given: fitted_on.append(given) or original(*given))
+    stack_of({"ease": EASE(l2=5)}).fit(train, valid=valid)
+    ((stack, split),) = fitted_on
+    last = split.interactions["valid"]
     assert len(last) == train["user_id"].nunique()
-    assert (last["position"] == 5).all()
-    events = {name: part._train_histories.items for name, part in {**blend.parts, "blend": blend}.items()}
-    assert all(len(items) == len(train) - len(last) for items in events.values())
+    assert (last.columns["position"] == 5).all()
+    models = {**stack.base.members, "blend": stack.base, "stack": stack}
+    assert all(len(model.train_histories.items) == len(train) - len(last) for model in models.values())
 
 
-def test_a_shopper_with_one_event_keeps_it():
-    earlier, last = without_last(sequences("ab", "c"))
-    assert earlier["item_id"].tolist() == ["a", "c"]
-    assert last["item_id"].tolist() == ["b"]
+def test_a_user_with_one_event_keeps_it():
+    events = EncodedSplit.of(sequences("ab", "c"))
+    last = last_events(events.train)
+    assert events.items.ids[events.train.item[~last]].tolist() == ["a", "c"]
+    assert events.items.ids[events.train.item[last]].tolist() == ["b"]
 
 
-def test_candidates_are_new_to_the_shopper_and_described_by_finite_numbers():
-    parts = {"ease": EASE(l2=5), "content": Content(), "net": ShallowSequence(epochs=2)}
-    model = fit(Hybrid(parts, fixed=dict.fromkeys(parts, 1.0)))
+def test_candidates_are_unseen_and_described_by_finite_numbers():
+    members = {"ease": EASE(l2=5), "content": Content(), "net": ShallowSequence(epochs=2)}
+    model = fit(stack_of(members, dict.fromkeys(members, 1.0), n_candidates=5))
     histories = model.encode([["i00", "i01"], []])
-    items, features, scores = candidate_features(model, stacking._Facts(model), histories, 5)
-    n_features = len(parts) + len(ITEM_FACTS) + 7  # blend, rank, followed, preceded, two cosines, length
+    items, features, scores = model.describe_candidates(histories)
+    n_features = len(members) + len(ITEM_FACTS) + 7  # blend, rank, followed, preceded, two cosines, length
     assert (items.shape, features.shape, scores.shape) == ((2, 5), (2, 5, n_features), (2, len(model.item_ids)))
     assert not set(model.item_ids[items[0]]) & {"i00", "i01"}
     assert np.isfinite(features).all()
@@ -481,19 +508,21 @@ def test_candidates_are_new_to_the_shopper_and_described_by_finite_numbers():
 
 def test_where_trees_have_nothing_to_learn_from_the_blend_answers():
     train = sequences("a", "b", "c")
-    model = Stack({"popularity": Popularity()}, **QUICK).fit(train, valid=train.iloc[:0])
+    model = stack_of({"popularity": Popularity()}).fit(train, valid=train.iloc[:0])
     assert len(model.recommend(histories=[["a"]], k=5)) == 2
 
 
-def test_parts_fitted_anew_take_their_own_vectors():
-    part = Content().fit(SHOP.train, items=SHOP.items, item_vectors=SHOP.vectors)
-    model = fit(Hybrid({"content": part}, fixed={"content": 1.0}), item_vectors=NOISE)
-    for again in (
-        fit(model.unfitted(), item_vectors=NOISE),
-        model.refit(SHOP.train, items=SHOP.items, item_vectors=NOISE),
-    ):
-        assert again.parts["content"] is not part
-        np.testing.assert_array_equal(again.parts["content"].item_space(), part.item_space())
+def test_each_member_takes_the_item_features_that_it_names():
+    split = encode(items=SHOP.items, item_features={"content": SHOP.vectors, "noise": NOISE})
+    model = Hybrid({"content": Content(features="content"), "noise": Content(features="noise")}).fit(split)
+    expected = Content().fit(SHOP.train, items=SHOP.items, item_vectors=SHOP.vectors)
+    for again in (model, model.unfitted().fit(split), model.refit(split)):
+        np.testing.assert_array_equal(again.members["content"].item_space(), expected.item_space())
+        assert again.members["noise"].item_space().shape[1] == 8
+    with pytest.raises(ParameterError, match=r"RK-372 content cannot choose .*'content', 'noise'"):
+        Hybrid({"content": Content()}).fit(split)
+    with pytest.raises(ParameterError, match="RK-372 there are no item features 'x'"):
+        Content(features="x").fit(split)
 
 
 def test_what_is_seen_on_validation_may_be_given():
@@ -501,9 +530,9 @@ def test_what_is_seen_on_validation_may_be_given():
     viewed = SHOP.train.groupby("user_id").tail(1)
     bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
     valid = viewed[["user_id", "item_id"]]
-    parts = {"ease": EASE(l2=5), "item_knn": ItemKNN()}
+    members = {"ease": EASE(l2=5), "item_knn": ItemKNN()}
     inputs = {"items": SHOP.items, "valid": valid, "item_vectors": SHOP.vectors}
-    assert Hybrid(parts).fit(SHOP.train, **inputs).validation == {}  # all of it was had
-    for model in (Hybrid(parts), ShallowSequence(embedding_dim=8, epochs=2)):
+    assert Hybrid(members).fit(SHOP.train, **inputs).validation == {}  # all of it was had
+    for model in (Hybrid(members), ShallowSequence(embedding_dim=8, epochs=2)):
         reached = model.fit(SHOP.train, **inputs, seen=bought).validation
         assert len(reached) and np.isfinite(list(reached.values() if isinstance(reached, dict) else reached)).all()

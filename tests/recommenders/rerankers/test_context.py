@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from recsys_kit.recommenders import ContextAware, ItemKNN, load
-from recsys_kit.recommenders.rerankers.context import _circumstances
+from recsys_kit.recommenders.rerankers.context import describe_contexts
 from recsys_kit.testing.planted import planted_shop
 
 SHOP = planted_shop()
@@ -41,7 +41,7 @@ def test_a_value_that_is_missing_changes_nothing_for_the_others(model, missing):
         mine = [lists[lists["query"] == USERS[row]] for lists in (expected, found)]
         pd.testing.assert_frame_equal(*mine)
     assert found["query"].nunique() == 6 and np.isfinite(found["score"]).all()
-    texts = _circumstances(holes)
+    texts = describe_contexts(holes)
     assert not texts.isin(["nan", "NaT", "None", "<NA>", "3.0", "1.0"]).any(axis=None)
 
 
@@ -79,11 +79,13 @@ def test_the_base_that_was_passed_in_stays_unfitted(tmp_path):
 
 def test_a_model_that_was_saved_answers_in_context_as_it_did_before(model, tmp_path):
     model.save(tmp_path / "model")
-    found, expected = (one.recommend(USERS, context=context(), k=10) for one in (load(tmp_path / "model"), model))
+    histories = [SHOP.train.loc[SHOP.train["user_id"] == user, "item_id"].tolist() for user in USERS]
+    models = load(tmp_path / "model"), model
+    found, expected = (one.recommend(histories=histories, context=context(), k=10) for one in models)
     pd.testing.assert_frame_equal(found, expected)
 
 
-def test_it_says_which_circumstances_it_knows(model, tmp_path):
+def test_it_says_whichdescribe_contexts_it_knows(model, tmp_path):
     known = {"timestamp": [], "ctx_device": ["laptop", "phone"], "ctx_visits": ["0", "1", "2"]}
     assert model.known_context() == known
     model.save(tmp_path / "model")

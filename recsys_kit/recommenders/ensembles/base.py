@@ -1,0 +1,159 @@
+"""What ensembles share: members by name, and the choice between the whole and its best member."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.core.encoded import EncodedSplit, Targets
+from recsys_kit.core.histories import Histories
+from recsys_kit.errors import ParameterError
+from recsys_kit.recommenders.base import Recommender, RefitMember
+from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg, score
+
+
+@dataclass
+class Ensemble(Recommender):
+    """An ensemble of recommenders. If it scores below its best member on the validation set, it uses that member alone.
+
+    A blend with given weights is an exception: validation does not judge it. After `fit`, `validation` holds the mean
+    NDCG@k of each member and of the ensemble, and `kept` the name of the one that answers.
+    """
+
+    members: Mapping[str, Recommender] = field(default_factory=dict)
+    """The models, by name. A fitted member is used as it is; of the others `fit` fits copies."""
+    k: int = 10
+    """Validation maximises NDCG at this k."""
+    max_validation_users: int = MAX_USERS
+    """Validation users, at most, drawn by `seed`."""
+    seed: int = 0
+    """Random seed."""
+
+    nested = ("members",)
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
+
+    @abstractmethod
+    def _select(self, targets: Targets | None) -> None:
+        """Choose on the validation targets; the members are fitted."""
+
+    @abstractmethod
+    def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        """Return `(B, N)` float32 from the scores of the members."""
+
+    def _fit(self, split: EncodedSplit) -> None:
+        by_name = isinstance(self.members, Mapping) and all(isinstance(m, Recommender) for m in self.members.values())
+        if not by_name or not self.members or "valid" not in split.targets:
+            raise ParameterError(
+                "RK-315",
+                f"{self.name} needs members, which are models by name, and a validation set.",
+                f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid).",
+            )
+        for name, member in self.members.items():
+            if member.is_fitted and not member.fitted_like(self):
+                raise ParameterError("RK-316", f"{name} was fitted on other data.", "Fit all members on the same data.")
+        self.members = {
+            name: member if member.is_fitted else member.unfitted().fit(split) for name, member in self.members.items()
+        }
+        self.validation, self.kept = {}, self.name
+        self._select(split.validation(self.max_validation_users, self.seed))
+
+    def unfitted(self) -> Self:
+        """Return the same ensemble with unfitted members."""
+        return replace(self, members={name: member.unfitted() for name, member in self.members.items()})
+
+    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
+        """Refit the members; the ensemble keeps what validation chose."""
+        again = replace(self, members={name: refit_member(member) for name, member in self.members.items()})
+        again._adopt(split)
+        again._copy_selection(self)
+        return again
+
+    def _copy_selection(self, other: Self) -> None:
+        """Take over what validation chose for an ensemble of the same members."""
+        for name in self.learned:
+            setattr(self, name, getattr(other, name))
+        self._mark_scorable()
+
+    # -- the choice ------------------------------------------------------------------------------------------------
+
+    def _keep_the_best(self, targets: Targets | None, alone: Mapping[str, float]) -> None:
+        """Compare the ensemble with its members, whose mean NDCG is `alone`, on the same users."""
+        if targets is None:  # no validation user has a relevant item: there is nothing to choose by
+            return
+        self.validation = {**alone, self.name: float(np.nanmean(measure_ndcg(self, targets, self.k)))}
+        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
+        self._mark_scorable()
+
+    def _measure_members(self, targets: Targets | None) -> dict[str, float]:
+        """Return the mean NDCG@k of each member; nothing without validation targets."""
+        if targets is None:
+            return {}
+        return {name: float(np.nanmean(measure_ndcg(one, targets, self.k))) for name, one in self.members.items()}
+
+    @property
+    def reached(self) -> float:
+        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN without validation."""
+        return max(self.validation.values(), default=float("nan"))
+
+    def _active(self) -> list[str]:
+        """Return the names of the members that answer, always in the same order."""
+        return [self.kept] if self.kept in self.members else sorted(self.members)
+
+    def answering_members(self) -> dict[str, Recommender]:
+        """Return the members that can change a list, by name."""
+        return {name: self.members[name] for name in self._active()}
+
+    @property
+    def uses(self) -> dict[str, bool]:  # type: ignore[override]
+        """What the members use: of a fitted ensemble those that answer."""
+        if not isinstance(self.members, Mapping):
+            return {}
+        members = self.answering_members() if self.is_fitted else self.members
+        inputs = [item for member in members.values() for item in getattr(member, "uses", {}).items()]
+        return {name: any(needed for other, needed in inputs if other == name) for name, _ in inputs}
+
+    def _mark_scorable(self) -> None:
+        self.can_score = np.any([member.can_score for member in self.answering_members().values()], axis=0)
+
+    # -- scores ----------------------------------------------------------------------------------------------------
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        return self._score_members(histories, None)
+
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+        return self._score_members(histories, context)
+
+    def _score_members(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        if self.kept in self.members:
+            return score(self.members[self.kept], histories, context)
+        return self._combine(histories, context)
+
+    def _knows(self, histories: Histories) -> np.ndarray:
+        return np.any([member._knows(histories) for member in self.answering_members().values()], axis=0)
+
+
+def refit_all(models: Mapping[str, Recommender], split: EncodedSplit) -> dict[str, Recommender]:
+    """Refit every model on a split; a member that is itself one of the models is refitted once and shared.
+
+    Args:
+        models: fitted models by name.
+        split: such as train and validation together; it has the item features that the models name.
+
+    Returns:
+        The refitted models by the same names.
+    """
+    again: dict[str, Recommender] = {}
+
+    def refit(name: str) -> Recommender:
+        if name not in again:
+            again[name] = models[name]._refit(split, refit_member)
+        return again[name]
+
+    def refit_member(member: Recommender) -> Recommender:
+        name: Any = next((name for name, model in models.items() if model is member), None)
+        return member._refit(split, refit_member) if name is None else refit(name)
+
+    return {name: refit(name) for name in models}

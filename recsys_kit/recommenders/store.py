@@ -1,0 +1,308 @@
+"""Saved models: vocabulary and item features once, each model as named tensors and JSON, members by name.
+
+`models.json` describes the models; `items.json` holds the ids of the items in order; `features/` and `tensors/` hold
+safetensors. Nothing is pickled, and no user id and no interaction is written, except the state of a model that `uses`
+histories. Every file is checked against its SHA-256 when it is read.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from scipy import sparse
+
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
+from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
+from recsys_kit.recommenders.base import MODELS, Recommender, check_models
+
+VERSION = 2
+INDEX = "models.json"
+
+
+def save_models(folder: str | Path, models: Mapping[str, Recommender]) -> None:
+    """Write fitted models of one catalogue into a new folder; `load_models` reads them.
+
+    A model inside another (a member of an ensemble, the base of a re-ranker) is written once, under its own name where
+    it is one of `models`. Of the members of an ensemble those are written that can change a list.
+
+    Args:
+        folder: that does not exist.
+        models: by name.
+
+    Raises:
+        ArtifactError: RK-407 the folder exists, RK-505 it cannot be written.
+        NotFittedError: RK-369 a model is not fitted.
+        ParameterError: RK-157 no models by name, RK-316 models of different catalogues.
+    """
+    check_models(models)
+    items = next(iter(models.values())).items
+    if any(model.items is not items and not np.array_equal(model.item_ids, items.ids) for model in models.values()):
+        raise ParameterError("RK-316", "the models rank different catalogues.", "Fit all on the same split.")
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True)
+        _Writer(folder, models).write(items)
+    except FileExistsError:
+        raise ArtifactError(
+            "RK-407", f"{folder} exists; expected a new folder for models.", "Save elsewhere or remove it."
+        ) from None
+    except (OSError, SafetensorError) as problem:
+        raise ArtifactError(
+            "RK-505",
+            f"{folder} cannot be written ({problem}); expected a folder of yours on a disk with room.",
+            "Make room, or name another folder.",
+        ) from problem
+
+
+def load_models(folder: str | Path) -> "StoredModels":
+    """Return the models of a folder by name; each is read when it is first asked for.
+
+    Raises:
+        ArtifactError: RK-402 the folder holds no models, RK-406 it was written by another version or is damaged.
+    """
+    return StoredModels(Path(folder))
+
+
+def load_model(folder: str | Path) -> Recommender:
+    """Return the model that `Recommender.save` wrote. Raises as `load_models`; RK-403 a kind that is not registered."""
+    stored = load_models(folder)
+    return stored[next(iter(stored))]
+
+
+class _Writer:
+    """Writes models into a folder."""
+
+    def __init__(self, folder: Path, models: Mapping[str, Recommender]) -> None:
+        self.folder, self.models = folder, models
+        self.saved: list[tuple[str, Recommender]] = []
+        self.features: list[tuple[str, Vectors]] = []
+        self.digests: dict[str, str] = {}
+
+    def write(self, items: Vocabulary) -> None:
+        for name, model in self.models.items():
+            self._collect(name, model)
+        self._write_file("items.json", json.dumps(items.ids.tolist(), ensure_ascii=False).encode())
+        described = {name: self._write_model(name, model) for name, model in self.saved}
+        features = {name: self._write_features(name, vectors) for name, vectors in self.features}
+        index = {"version": VERSION, "names": list(self.models), "models": described, "features": features}
+        text = json.dumps(index | {"sha256": self.digests}, ensure_ascii=False)
+        (self.folder / INDEX).write_text(text, encoding="utf-8")
+
+    def _collect(self, name: str, model: Recommender) -> None:
+        """Note a model and the models inside it that can change a list."""
+        if self._name_of(model):
+            return
+        name = next((known for known, one in self.models.items() if one is model), name)
+        while any(name == known for known, _ in self.saved):
+            name += "_"
+        self.saved.append((name, model))
+        for member, inner in model.answering_members().items():
+            self._collect(f"{name}.{member}", inner)
+
+    def _name_of(self, model: Recommender) -> str:
+        return next((name for name, one in self.saved if one is model), "")
+
+    def _write_model(self, name: str, model: Recommender) -> dict[str, Any]:
+        arrays = {"can_score": model.can_score, "item_counts": model.item_counts}
+        for attribute in model.state:
+            arrays |= _pack(attribute, getattr(model, attribute))
+        path = f"tensors/{_file_name(name)}.safetensors"
+        self._write_file(path, _serialize(arrays))
+        vectors = getattr(model, "vectors", None)
+        nested = {field: self._refer(getattr(model, field)) for field in model.nested}
+        return {
+            "model": model.name,
+            "tensors": path,
+            "parameters": {one.name: getattr(model, one.name) for one in fields(model) if one.name not in nested},
+            "learned": {attribute: getattr(model, attribute) for attribute in model.learned},
+            "nested": nested,
+            "features": None if vectors is None else self._name_features(name, vectors),
+            "understands_text": model.understands_text,
+            "uses": dict(model.uses),
+        }
+
+    def _refer(self, inner: Recommender | Mapping[str, Recommender]) -> str | dict[str, str]:
+        """Return the name of a saved model, or the names of those of a mapping that are saved."""
+        if isinstance(inner, Recommender):
+            return self._name_of(inner)
+        names = {member: self._name_of(model) for member, model in inner.items()}
+        return {member: name for member, name in names.items() if name}
+
+    def _name_features(self, name: str, vectors: Vectors) -> str:
+        """Return the name of item features; equal arrays are written once."""
+        for known, other in self.features:
+            if other.values is vectors.values:
+                return known
+        self.features.append((name, vectors))
+        return name
+
+    def _write_features(self, name: str, vectors: Vectors) -> dict[str, Any]:
+        path = f"features/{_file_name(name)}.safetensors"
+        self._write_file(path, _serialize(_pack("values", vectors.values)))
+        return {"tensors": path, "how": vectors.how}
+
+    def _write_file(self, path: str, content: bytes) -> None:
+        (self.folder / path).parent.mkdir(exist_ok=True)
+        (self.folder / path).write_bytes(content)
+        self.digests[path] = hashlib.sha256(content).hexdigest()
+
+
+class StoredModels(Mapping[str, Recommender]):
+    """Saved models by name, each read when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._read, self._features = folder, {}, {}
+        self._index = self._read_index()
+
+    def __getitem__(self, name: str) -> Recommender:
+        if name not in self._read:
+            self._read[name] = self._restore(name, self._index["models"][name])
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index["names"]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index["names"])
+
+    def __len__(self) -> int:
+        return len(self._index["names"])
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The items that all models rank."""
+        return Vocabulary(np.array(json.loads(self._read_file("items.json")), dtype=str))
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return what the index says of a model: model, parameters, learned, uses, understands_text ..."""
+        return self._index["models"][name]
+
+    def kind_of(self, name: str) -> type[Recommender]:
+        """Return the class of a model without reading its tensors; RK-403 for a class that is not registered."""
+        kind = self._index["models"][name]["model"]
+        if kind not in MODELS:
+            raise ArtifactError(
+                "RK-403",
+                f"{self.folder} holds a model named {kind!r}; known are {sorted(MODELS)}.",
+                "Update recsys_kit.",
+            )
+        return MODELS[kind]
+
+    def features_of(self, name: str) -> dict[str, Any]:
+        """Return how the item features of a model were made (`Vectors.how`); empty for a model without."""
+        features = self._index["models"][name]["features"]
+        return self._index["features"][features]["how"] if features else {}
+
+    def _restore(self, name: str, described: Mapping[str, Any]) -> Recommender:
+        kind = self.kind_of(name)
+        try:
+            nested = {
+                field: self[inner] if isinstance(inner, str) else _Members(self, inner)
+                for field, inner in described["nested"].items()
+            }
+            arrays = self._read_tensors(described["tensors"])
+            model = kind(**described["parameters"], **nested)
+            model.items = self.vocabulary
+            model.can_score, model.item_counts = arrays["can_score"], arrays["item_counts"]
+            for attribute in kind.state:
+                setattr(model, attribute, _unpack(attribute, arrays))
+            for attribute in kind.learned:
+                setattr(model, attribute, described["learned"][attribute])
+            if described["features"]:
+                model.vectors = self._read_features(described["features"])
+        except (KeyError, TypeError, SafetensorError) as problem:  # this version does not know it, or misses it
+            raise self._other_version(problem) from problem
+        return model
+
+    def _read_features(self, name: str) -> Vectors:
+        if name not in self._features:
+            described = self._index["features"][name]
+            values = _unpack("values", self._read_tensors(described["tensors"]), sparse.csr_matrix)
+            self._features[name] = Vectors(self.vocabulary.ids.tolist(), values, described["how"])
+        return self._features[name]
+
+    def _read_tensors(self, path: str) -> dict[str, np.ndarray]:
+        return load(self._read_file(path))
+
+    def _read_file(self, path: str) -> bytes:
+        """Return the content of a file; RK-374 where it is missing or not the one that was written."""
+        try:
+            content = (self.folder / path).read_bytes()
+        except OSError as problem:
+            raise IntegrityError("RK-374", f"{self.folder / path} cannot be read ({problem}).", "Save again.") from None
+        if hashlib.sha256(content).hexdigest() != self._index["sha256"][path]:
+            raise IntegrityError(
+                "RK-374", f"{self.folder / path} does not match its checksum in {INDEX}.", "Save the models again."
+            )
+        return content
+
+    def _read_index(self) -> dict[str, Any]:
+        try:
+            index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            if (self.folder / "model.json").exists():
+                raise self._other_version("model.json") from None
+            raise ArtifactError(
+                "RK-402", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
+            ) from None
+        except ValueError as problem:
+            raise self._other_version(problem) from problem
+        if not isinstance(index, dict) or index.get("version") != VERSION:
+            raise self._other_version(f"version {index.get('version') if isinstance(index, dict) else None}")
+        return index
+
+    def _other_version(self, problem: Any) -> ArtifactError:
+        return ArtifactError("RK-406", f"{self.folder} was written by another version ({problem}).", "Save it again.")
+
+
+class _Members(Mapping[str, Recommender]):
+    """The members of a saved ensemble, each read when it is first asked for."""
+
+    def __init__(self, stored: StoredModels, names: Mapping[str, str]) -> None:
+        self._stored, self._names = stored, names
+
+    def __getitem__(self, name: str) -> Recommender:
+        return self._stored[self._names[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _file_name(name: str) -> str:
+    """Return a name that every file system takes: other characters as their code points.
+
+    >>> _file_name("hybrid.ease"), _file_name("a/b")
+    ('hybrid.ease', 'a%2fb')
+    """
+    return re.sub(r"[^\w.-]", lambda match: f"%{ord(match[0]):02x}", name)
+
+
+def _serialize(arrays: Mapping[str, np.ndarray]) -> bytes:
+    return save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+
+
+def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
+    """Return a dense array as it is, a CSR matrix as its three arrays and its shape."""
+    if not sparse.issparse(value):
+        return {name: value}
+    parts = {part: getattr(value, part) for part in ("data", "indices", "indptr")} | {"shape": np.array(value.shape)}
+    return {f"{name}.{part}": array for part, array in parts.items()}
+
+
+def _unpack(name: str, arrays: Mapping[str, np.ndarray], kind: Callable[..., Any] = sparse.csr_array) -> Any:
+    if name in arrays:
+        return arrays[name]
+    parts = tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
+    return kind(parts, shape=tuple(arrays[f"{name}.shape"]))
