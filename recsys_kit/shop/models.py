@@ -1,8 +1,7 @@
 """The models of a shop: which one answers, and which of them read texts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.registry import load_encoder
@@ -23,6 +22,11 @@ def reads(model: Recommender) -> str:
     return "meaning" if model.vectors.how.get("method") == "language_model" else "words"
 
 
+def needs_histories(model: Recommender) -> bool:
+    """Whether the state of a model, or of a member that answers, holds the histories of users."""
+    return "histories" in model.uses
+
+
 def check_model(name: str, known: Iterable[str]) -> None:
     """Refuse an unknown model (RK-318) and name the known ones."""
     if name not in known:
@@ -41,15 +45,13 @@ class ModelCard:
     """One of `READINGS`, or "" for a model that does not read texts."""
     context: Mapping[str, list[str]] = field(default_factory=dict)
     """The columns of a context that change its lists, with their known values."""
+    needs_histories: bool = False
+    """It, or a member that answers, is made of the histories of users."""
 
     @classmethod
     def of(cls, name: str, model: Recommender) -> "ModelCard":
         """Describe a fitted model."""
-        return cls(name, model.name, reads(model), known_context(model))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+        return cls(name, model.name, reads(model), known_context(model), needs_histories(model))
 
 
 @dataclass(frozen=True, eq=False)
