@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 METRICS, INTERVALS = "metrics.py", "intervals.py"
 JUDGING, LEADERBOARD = "evaluation/judging.py", "evaluation/leaderboard.py"
 COMPARISON, SAMPLED = "evaluation/comparison.py", "evaluation/sampled.py"
-BASE, SPLITTING = "recommenders/base.py", "data/splitting.py"
+BASE, SPLITTING, RANKING = "recommenders/base.py", "data/splitting.py", "core/ranking.py"
 T_METRICS, T_INTERVALS = "tests/test_metrics.py", "tests/test_intervals.py"
 T_JUDGING, T_SAMPLED = "tests/evaluation/test_judging.py", "tests/evaluation/test_sampled.py"
 T_COMPARISON = "tests/evaluation/test_comparison.py"
@@ -138,21 +138,23 @@ MUTANTS = [
     Mutant("masked items take part in ties", METRICS,
            "    discount[np.isneginf(ranked)] = 0  # never shown\n", "",
            f"{T_METRICS}::test_a_masked_item_is_never_shown_even_where_everything_is_tied"),
-    Mutant("negative scores the wrong way round", BASE,
+    Mutant("negative scores the wrong way round", RANKING,
            "bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)", "bits.astype(np.int64)", TOP_K),
-    Mutant("ties within the list won by whom PyTorch names first", BASE,
+    Mutant("ties within the list won by whom PyTorch names first", RANKING,
            "np.lexsort((columns[:, :k], -values", "np.lexsort((-columns[:, :k], -values", TOP_K),
-    Mutant("ties at the end of the list left to PyTorch", BASE,
+    Mutant("ties at the end of the list left to PyTorch", RANKING,
            "return np.flatnonzero(tied & ", "return np.flatnonzero(~tied & ", TOP_K),
     # -- what is ranked
-    Mutant("train items not masked", BASE, "        scores[rows, had] = -np.inf\n", "", ORDER),
+    Mutant("train items not masked", BASE,
+           "            scores[block.masked.cells] = -np.inf\n", "", ORDER),
     Mutant("another user's mask row", BASE,
-           "scores[rows, had] = -np.inf", "scores[len(scores) - 1 - rows, had] = -np.inf", ORDER),
+           "scores[block.masked.cells] = -np.inf",
+           "scores[len(scores) - 1 - block.masked.cells[0], block.masked.cells[1]] = -np.inf", ORDER),
     Mutant("mask of the first block for every block", BASE,
-           "block.masked, k, fallback", "encoded.masked.block(0, stop - start), k, fallback",
+           "scores[block.masked.cells]", "scores[histories.masked.block(0, stop - start).cells]",
            f"{T_JUDGING}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
     Mutant("padding item recommended where the list has ended", BASE,
-           "row, place = np.nonzero(best >= 0)", "row, place = np.nonzero(best >= -1)", ORDER),
+           "np.nonzero(ranked.items >= 0)", "np.nonzero(ranked.items >= -1)", ORDER),
     Mutant("validation not in the history of the test", JUDGING,
            "by_user = split.histories(part)", 'by_user = split.histories("valid")',
            f"{T_JUDGING}::test_no_list_shows_what_the_shopper_had_in_train_or_in_validation"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.data import Split
 from recsys_kit.errors import DataError
 from recsys_kit.evaluation import POPULARITY, WARMTH, evaluate
@@ -268,7 +269,8 @@ def test_validation_ranks_among_the_items_that_are_not_seen():
     model = ItemKNN().fit(split.train)
     valid = split.ground_truth("valid", target_events=["purchase"], seen_events=["purchase"])
     seen = split.seen_items("valid", ["purchase"])
-    found = validation_ndcg({"item_knn": model}, valid, k=K, seen=seen)["item_knn"]
+    encoded = EncodedSplit.of(split.train, valid=valid, seen=seen)
+    found = validation_ndcg({"item_knn": model}, encoded, k=K)["item_knn"]
     users = [user for user in sorted(valid["user_id"].unique()) if user in set(split.train["user_id"])]
     asked = {"seen": [seen.get(user, []) for user in users], "k": K}
     lists = model.recommend(users, **asked).groupby("query")["item_id"].agg(list)
@@ -278,4 +280,5 @@ def test_validation_ranks_among_the_items_that_are_not_seen():
         gains = [1 / math.log2(rank + 2) for rank, item in enumerate(lists[user]) if item in wanted[user]]
         values.append(sum(gains) / sum(1 / math.log2(rank + 2) for rank in range(min(K, len(wanted[user])))))
     assert found == pytest.approx(np.mean(values))
-    assert found != pytest.approx(validation_ndcg({"item_knn": model}, valid, k=K)["item_knn"])
+    unseen = EncodedSplit.of(split.train, valid=valid)
+    assert found != pytest.approx(validation_ndcg({"item_knn": model}, unseen, k=K)["item_knn"])

@@ -269,18 +269,18 @@ def test_a_run_whose_chapter_04_had_nothing_to_do_says_so(tmp_path):
 
 def test_a_damaged_model_is_never_asked(run, tmp_path):
     folder = shutil.copytree(run.folder, tmp_path / "copy")
-    weights = folder / "models/item_knn/model.safetensors"
+    weights = folder / "models/item_knn/tensors/item_knn.safetensors"
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"RK-412 models/item_knn/model.safetensors"):
+    with pytest.raises(IntegrityError, match=r"RK-412 models/item_knn/tensors/item_knn.safetensors"):
         recsys_kit.recommend(folder, user="u000")
     assert len(answer(folder, text="tea").lists) == 10
 
 
 def test_asking_leaves_no_trace_and_reads_only_the_model_that_answers(run):
     before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
-    arrays = run.path("models/hybrid/model.safetensors")
+    arrays = run.path("models/hybrid/tensors/hybrid.safetensors")
     moved = arrays.rename(run.folder / "elsewhere")
     try:
         recsys_kit.recommend(run.folder, user="u000")
