@@ -8,17 +8,18 @@ import pytest
 from IPython.display import HTML
 
 from recsys_kit import widgets
-from recsys_kit.evaluation.leaderboard import Evaluation
+from recsys_kit.evaluation import Evaluation
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, ContextAware
 from recsys_kit.shop import Showcase
 from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.widgets.controls import explore
 
 SHOP = planted_shop()
 
 
 def explorer(view):
-    return widgets._explore(view, k=ipywidgets.IntSlider(value=1, min=1, max=5))
+    return explore(view, k=ipywidgets.IntSlider(value=1, min=1, max=5))
 
 
 def parts(box):
@@ -53,7 +54,7 @@ def test_a_view_that_fails_stops_the_cell_and_a_later_failure_is_shown():
 
     with pytest.raises(ValueError, match="one"):
         explorer(view)
-    slider, shown = parts(widgets._explore(view, k=ipywidgets.IntSlider(value=2, min=1, max=5)))
+    slider, shown = parts(explore(view, k=ipywidgets.IntSlider(value=2, min=1, max=5)))
     with pytest.raises(ValueError, match="one"):
         slider.value = 1
     assert "&lt;one&gt;" in shown.value
@@ -86,7 +87,7 @@ def test_the_leaderboard_explorer_opens_at_ten_or_at_the_longest_list_there_is()
     def lengths(*ks):
         rows = [("ease", "all", "ndcg", k, 0.1, 0.05, 0.2, 9) for k in ks]
         metrics = pd.DataFrame(rows, columns=["model", "slice", "metric", "k", "value", "low", "high", "n_users"])
-        return Evaluation(None, None, None, metrics, None, {})
+        return Evaluation(None, None, None, {}, [], None, metrics, None, {})
 
     for ks, opened in (((5, 10, 20), 10), ((3, 5), 5), ((7,), 7)):
         row, _ = widgets.explore_leaderboard(lengths(*ks)).children

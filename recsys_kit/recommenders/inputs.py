@@ -64,11 +64,11 @@ def encode_tables(
 
 
 def check_inputs(model: "Recommender", split: EncodedSplit) -> None:
-    """Raise `ParameterError` (RK-314) where the split lacks an input that the model cannot do without."""
+    """Raise `ParameterError` (RK-345) where the split lacks an input that the model cannot do without."""
     available = available_inputs(split)
     if missing := [name for name in model.required_inputs() if name not in available]:
         raise ParameterError(
-            "RK-314", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
+            "RK-345", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
         )
 
 

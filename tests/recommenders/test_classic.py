@@ -79,7 +79,7 @@ def test_popular_lately_halves_with_each_half_life():
 )  # fmt: skip
 def test_a_missing_input_is_named(model, missing):
     train = of_baskets("ab", "a", "bc", "a").drop(columns="timestamp").assign(position=0)
-    with pytest.raises(ParameterError, match=rf"RK-314 \w+ needs {missing}; the split has none"):
+    with pytest.raises(ParameterError, match=rf"RK-345 \w+ needs {missing}; the split has none"):
         model.fit(train, valid=train)
 
 
