@@ -57,7 +57,7 @@ class Recommender(ABC):
     __dataclass_fields__: ClassVar[dict[str, Any]]  # every recommender is a dataclass
     name: ClassVar[str]
     """The registered name."""
-    uses: Mapping[str, bool] = {}
+    uses: ClassVar[Mapping[str, bool]] = {}
     """What the model reads beside who interacted with what; True for an input that it cannot do without.
 
     Names: item_features, attributes, category, timestamp, context, histories (its state holds those of training).
@@ -189,6 +189,10 @@ class Recommender(ABC):
         self._adopt(split)
         self._fit(split)
         return self
+
+    def required_inputs(self) -> list[str]:
+        """Return the inputs that `fit` cannot do without; the models inside this one check their own."""
+        return [name for name, is_required in self.uses.items() if is_required]
 
     def refit(self, split: EncodedSplit) -> Self:
         """Return the model fitted on another split, such as train and validation; choices of validation are kept.
