@@ -120,7 +120,6 @@ MEANINGS = {
     "RK-363": "The model was not evaluated.",
     "RK-364": "The metric was not measured for each user.",
     "RK-365": "The slice of users is unknown.",
-    "RK-366": "`n_negatives` is not a whole number from 1.",
     "RK-367": "No published results exist for the data and the split of the run.",
     "RK-368": "The kind of event is unknown.",
     "RK-369": "A model is used before `fit`.",
