@@ -339,7 +339,7 @@ def published(
         typer.Argument(metavar="DIR", help=f"Folders of runs on data sets with published results {PROJECT}."),
     ],
 ) -> None:
-    """Our leaderboard beside published numbers of the same protocol, as Markdown."""
+    """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""
     from recsys_kit.workbook.published import show_published
     from recsys_kit.workbook.runner.runs import open_for_reading
 
@@ -369,7 +369,7 @@ def bundle(
         typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
     ] = False,
 ) -> None:
-    """Write what answers questions about a shop into a folder that needs no run: models, product cards, statistics."""
+    """Write a bundle: the models, product cards and statistics that answer questions without the run."""
     from recsys_kit.workbook.serving import take_bundle
 
     taken = take_bundle(folder, out, with_histories=with_histories)
@@ -385,7 +385,7 @@ def lab(
         list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
     ] = None,
 ) -> None:
-    """Open JupyterLab on the notebooks, with this Python as their kernel."""
+    """Open JupyterLab on the notebooks, with this Python as the kernel."""
     from recsys_kit.workbook.runner.places import INLINE, project_root
 
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}

@@ -72,7 +72,7 @@ def load_models(folder: str | Path, *, complete: Callable[[Recommender], None] |
         complete: sets the state of a model that was saved without histories.
 
     Raises:
-        ArtifactError: RK-402 the folder holds no models, RK-406 it was written by another version or is damaged.
+        ArtifactError: RK-408 the folder holds no models, RK-406 it was written by another version or is damaged.
     """
     return StoredModels(Path(folder), complete)
 
@@ -262,7 +262,7 @@ class StoredModels(Mapping[str, Recommender]):
             if (self.folder / "model.json").exists():
                 raise self._other_version("model.json") from None
             raise ArtifactError(
-                "RK-402", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
+                "RK-408", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
             ) from None
         except ValueError as problem:
             raise self._other_version(problem) from problem

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recsys_kit.errors import ParameterError
+from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import MODELS, Recommender
 from recsys_kit.recommenders.content import Content
 from recsys_kit.shop.circumstances import known_context
@@ -102,7 +103,7 @@ class ShopModels(Mapping[str, Recommender]):
         if self.unread_share:
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if self[name].vectors.encoder().encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).nnz]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def best_reader(self, text: str = "") -> str:
@@ -125,7 +126,7 @@ class ShopModels(Mapping[str, Recommender]):
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = self[name].vectors.encoder().unknown_shares(texts)
+        shares = load_encoder(self[name].vectors.how).unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def refuse_text(self, name: str = "") -> ParameterError:

@@ -21,7 +21,7 @@ As tests of their own, one per check:
 import tempfile
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -137,6 +137,14 @@ def fits_interactions_alone_or_says_what_it_needs(subject: Subject) -> None:
         _require(problem.code in NEEDS_MORE, f"expected one of {NEEDS_MORE} for a missing input, got: {problem}")
         return
     _require(len(model.recommend(["u000"], k=3)) == 3, "fitted on interactions alone it lists fewer than 3 items")
+
+
+@_listed
+def reads_an_encoded_split(subject: Subject) -> None:
+    """`fit(split)` and `fit` of the tables give the same lists."""
+    users = list(subject.shop.withheld)
+    again = subject.unfitted.unfitted().fit(subject.shop.encode()).recommend(users)
+    _require_equal(subject.model.recommend(users), again, "an encoded split gives other lists than the tables")
 
 
 @_listed
@@ -341,15 +349,16 @@ def understands_text_or_refuses_it(subject: Subject) -> None:
 def refuses_what_is_no_question(subject: Subject) -> None:
     """A wrong k, lists that do not fit the queries and a context of another length raise `ParameterError`."""
     model = subject.model
-    for k in (0, -1, 1.5, "10", True, float("nan")):
-        _require_refused(ParameterError, "RK-312", lambda k=k: model.recommend(["u000"], k=k), f"k={k!r} is accepted")
+    wrong: list[Any] = [0, -1, 1.5, "10", True, float("nan")]
+    for k in wrong:
+        _require_refused(ParameterError, "RK-312", partial(model.recommend, ["u000"], k=k), f"k={k!r} is accepted")
     for asked in (
         {"users": ["u000", "u001"], "histories": [["i00"]]},
         {"users": ["u000"], "histories": [["i00"], ["i01"]]},
         {"users": ["u000", "u001"], "seen": [["i00"]]},
         {"histories": ["i00", "i01"]},
     ):
-        _require_refused(ParameterError, "RK-313", lambda asked=asked: model.recommend(**asked), f"{asked} is accepted")
+        _require_refused(ParameterError, "RK-313", partial(model.recommend, **asked), f"{asked} is accepted")
     context = pd.DataFrame({"ctx_device": ["phone"]})
     _require_refused(
         ParameterError, "RK-340", lambda: model.recommend(["u000", "u001"], context=context), "a context is accepted"
@@ -368,16 +377,31 @@ def gives_what_there_is(subject: Subject) -> None:
 
 
 @_listed
+def learns_more_by_refit_and_stays_as_it_is(subject: Subject) -> None:
+    """`refit` returns another model, which knows the new interactions; the old one does not change."""
+    shop, users = subject.shop, list(subject.shop.withheld)
+    before = subject.model.recommend(users)
+    again = subject.model.refit(shop.encode(train=pd.concat([shop.train, shop.valid]), valid=None))
+    _require(type(again) is type(subject.model), f"refit returns a {type(again).__name__}")
+    _require_equal(before, subject.model.recommend(users), "refit changes the model itself")
+    lists = again.recommend(users, k=50)
+    known = lists["item_id"] == lists["query"].map(shop.withheld)
+    _require(not known.any(), "after refit with the withheld interactions, these items are still recommended")
+
+
+@_listed
 def gives_the_same_lists_after_save_and_load(subject: Subject) -> None:
-    """A saved model is JSON and safetensors alone and gives the same lists."""
+    """A saved model is JSON and safetensors alone, names no user and gives the same lists."""
     histories = [*subject.histories(list(subject.shop.withheld)[::3]), []]
     before = subject.model.recommend(histories=histories)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         subject.model.save(folder)
-        suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        suffixes, content = {path.suffix for path in files}, b"".join(path.read_bytes() for path in files)
         again = load(folder)
         _require(suffixes <= {".json", ".safetensors"}, f"the saved model has files {sorted(suffixes)}")
+        _require(not any(user.encode() in content for user in subject.shop.withheld), "the saved model holds user ids")
         _require_equal(before, again.recommend(histories=histories), "the loaded model gives other lists: does `state` "
                                                                      "name every fitted array?")  # fmt: skip
         _require(type(again) is type(subject.model), f"a {type(again).__name__} is loaded")

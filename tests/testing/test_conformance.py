@@ -1,6 +1,7 @@
 """Each check of the conformance suite finds a recommender that is broken in this way, and says so."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys_kit import EASE, Content, Popularity
@@ -114,9 +115,21 @@ class NeedsObjects(EASE):
 
 class Fitless(EASE):
     def recommend(self, *args, **options):
-        if "item_ids" not in dir(self) and "items" not in self.__dict__ and "item_ids" not in self.__dict__:
-            return None
-        return super().recommend(*args, **options)
+        return super().recommend(*args, **options) if self.is_fitted else None
+
+
+class ReadsTables(EASE):
+    def fit(self, train, **tables):
+        self.unchanged = isinstance(train, pd.DataFrame)
+        return super().fit(train, **tables)
+
+    def _score(self, histories):
+        return super()._score(histories) * (1 if self.unchanged else -1)
+
+
+class RefitsItself(EASE):
+    def refit(self, split):
+        return self.fit(split)
 
 
 class FailsAlone(EASE):
@@ -150,6 +163,7 @@ class ByTheFirst(EASE):
 BROKEN = {
     Fitless: "asks_to_be_fitted",
     FailsAlone: "fits_interactions_alone_or_says_what_it_needs",
+    ReadsTables: "reads_an_encoded_split",
     FindsNothing: "finds_the_withheld_item",
     Unmasked: "never_recommends_seen_items",
     FixedMask: "takes_seen_items_apart_from_the_history",
@@ -170,6 +184,7 @@ BROKEN = {
     ReadsNoText: "understands_text_or_refuses_it",
     Lenient: "refuses_what_is_no_question",
     Capped: "gives_what_there_is",
+    RefitsItself: "learns_more_by_refit_and_stays_as_it_is",
     Unsaved: "gives_the_same_lists_after_save_and_load",
 }
 
