@@ -12,7 +12,6 @@ from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError
 from recsys_kit.features.attributes import attribute_vectors
-from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import Recommender
 
 
@@ -51,6 +50,8 @@ class Content(Recommender):
         return self._similarity(histories.matrix(len(self.items), self.history_decay) @ self.vectors.values)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
+        from recsys_kit.features.registry import load_encoder  # takes scikit-learn and seconds
+
         return self._similarity(load_encoder(self.vectors.how).encode(list(texts)))
 
     def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
