@@ -33,13 +33,13 @@ from recsys_kit.recommenders import Switching as Switching
 from recsys_kit.recommenders import TransformerSequence as TransformerSequence
 from recsys_kit.recommenders import TwoTowers as TwoTowers
 from recsys_kit.recommenders import UserKNN as UserKNN
-from recsys_kit.shop import bought_together as bought_together
-from recsys_kit.shop import popular as popular
-from recsys_kit.shop import promotions as promotions
-from recsys_kit.shop import recommend as recommend
-from recsys_kit.shop import related as related
-from recsys_kit.shop import shoppers_for as shoppers_for
 from recsys_kit.workbook.runner.runs import open_run as open_run
+from recsys_kit.workbook.serving import bought_together as bought_together
+from recsys_kit.workbook.serving import popular as popular
+from recsys_kit.workbook.serving import promotions as promotions
+from recsys_kit.workbook.serving import recommend as recommend
+from recsys_kit.workbook.serving import related as related
+from recsys_kit.workbook.serving import shoppers_for as shoppers_for
 
 PUBLIC: dict[str, str]
 __version__: str

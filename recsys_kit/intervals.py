@@ -43,8 +43,8 @@ def percentile_interval(value: float, draws: np.ndarray, *, level: float = LEVEL
         draws: `(n,)` the values of the resampled copies; NaN is left out, and without any copy the ends are NaN.
         level: the share inside the interval.
 
-    >>> percentile_interval(2.0, np.arange(101.0), level=0.9)
-    Interval(value=2.0, low=5.0, high=95.0)
+    >>> percentile_interval(2.0, np.arange(101.0), level=0.5)
+    Interval(value=2.0, low=25.0, high=75.0)
     """
     if np.isnan(draws).all():
         return Interval(float(value), np.nan, np.nan)

@@ -339,7 +339,7 @@ def published(
         typer.Argument(metavar="DIR", help=f"Folders of runs on data sets with published results {PROJECT}."),
     ],
 ) -> None:
-    """Our leaderboard beside published numbers of the same protocol, as Markdown."""
+    """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""
     from recsys_kit.workbook.published import show_published
     from recsys_kit.workbook.runner.runs import open_for_reading
 
@@ -353,11 +353,30 @@ def export(
     model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
 ) -> None:
     """Write the recommendation lists that chapter 04 evaluated as CSV for a spreadsheet."""
-    from recsys_kit.shop.export import export_lists
+    from recsys_kit.workbook.export import export_lists
 
     lists = export_lists(folder, out, model=model)
     names, n_shoppers = ", ".join(lists["model"].unique()), lists["user_id"].nunique()
     print(f"{len(lists):,} rows for {n_shoppers:,} shoppers, lists of {names}: {out}")
+
+
+@app.command()
+def bundle(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
+    with_histories: Annotated[
+        bool,
+        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
+    ] = False,
+) -> None:
+    """Write a bundle: the models, product cards and statistics that answer questions without the run."""
+    from recsys_kit.workbook.serving import take_bundle
+
+    taken = take_bundle(folder, out, with_histories=with_histories)
+    kept = f"the histories of {len(taken.histories.users):,} shoppers" if taken.histories else "no histories"
+    print(f"{len(taken.models)} models, {len(taken.items):,} products, {kept}: {out}")
+    for name, reason in taken.left_out.items():
+        print(f"left out: {name}: {reason}")
 
 
 @app.command()
@@ -366,7 +385,7 @@ def lab(
         list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
     ] = None,
 ) -> None:
-    """Open JupyterLab on the notebooks, with this Python as their kernel."""
+    """Open JupyterLab on the notebooks, with this Python as the kernel."""
     from recsys_kit.workbook.runner.places import INLINE, project_root
 
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}

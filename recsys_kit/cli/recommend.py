@@ -14,7 +14,8 @@ from recsys_kit.cli.spelling import renew
 if TYPE_CHECKING:
     import pandas as pd
 
-    from recsys_kit.cli.shop import Answer, RunShop
+    from recsys_kit.shop.answers import Answer
+    from recsys_kit.workbook.serving import RunShop
 
 COLUMNS_SHOWN = (  # those that fit into a terminal
     "rank", "item_id", "user_id", "title", "price", "score", "count", "support", "confidence", "lift", "reason",
@@ -210,9 +211,9 @@ def shoppers_for(
 
 def open_shop(folder: str) -> "RunShop":
     """Open a run to answer questions; imported late, so that --help answers at once."""
-    from recsys_kit.cli import shop
+    from recsys_kit.workbook import serving
 
-    return shop.open_shop(folder)
+    return serving.open_shop(folder)
 
 
 def personal(
@@ -265,7 +266,7 @@ def show(
     lists = {name: found.lists for name, found in answers.items()}
     notes = [note for found in answers.values() for note in found.notes]
     if csv:
-        from recsys_kit.shop.export import write_csv
+        from recsys_kit.workbook.export import write_csv
 
         write_csv(list(lists.values())[-1], csv)
     if as_json:

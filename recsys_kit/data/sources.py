@@ -47,7 +47,7 @@ def name_of(name: str, **files: str | Path) -> str:
         files: the paths given, by option (`source` or a table); "" for none.
 
     Raises:
-        ParameterError: RK-307 an unknown name, RK-143 a file that the data set does not read.
+        ParameterError: RK-320 an unknown name, RK-143 a file that the data set does not read.
 
     >>> name_of("toyshop", interactions="events.csv")
     'files'
@@ -114,8 +114,8 @@ def read_source(
         The raw tables: values as in the files, with the rows that could not be parsed and notes.
 
     Raises:
-        DataError: RK-101 no file, or a file that does not exist; RK-104 lines of sequences instead of a table; and as
-            the readers of the files.
+        DataError: RK-101 no file, RK-111 a file that does not exist, RK-120 lines of sequences instead of a table; and
+            as the readers of the files.
         ParameterError: as `name_of`.
     """
     given = {option: path for option, path in (files or {}).items() if str(path)}

@@ -50,7 +50,7 @@ class Content(Recommender):
         return self._similarity(histories.matrix(len(self.items), self.history_decay) @ self.vectors.values)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        from recsys_kit.features.registry import load_encoder  # takes scikit-learn and seconds
+        from recsys_kit.features.registry import load_encoder  # imports scikit-learn
 
         return self._similarity(load_encoder(self.vectors.how).encode(list(texts)))
 

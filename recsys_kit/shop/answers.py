@@ -54,19 +54,20 @@ class Question:
                 RK-331 a text that is empty or no text.
             DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
         """
-        if (users is None and histories is None) == (texts is None):
-            given = [name for name, value in (("histories", histories), ("texts", texts)) if value is not None]
+        queries = {"users": users, "histories": histories, "texts": texts}
+        given = [name for name, value in queries.items() if value is not None]
+        if not given or ("texts" in given and len(given) > 1):
             raise ParameterError(
                 "RK-330",
                 f"the query is {' and '.join(given) or 'empty'}; expected users, histories or texts.",
                 "Pass histories=[['7', '12']].",
             )
         return cls(
-            users=None if users is None else check_texts("users", as_ids(users, "users").tolist()),
+            users=None if users is None else read_ids("users", users),
             histories=None if histories is None else _id_lists("histories", histories),
             texts=None if texts is None else check_texts("texts", listed(texts)),
             seen=None if seen is None else _id_lists("seen", seen),
-            candidates=None if candidates is None else as_ids(candidates, "candidates").tolist(),
+            candidates=None if candidates is None else read_ids("candidates", candidates),
         )
 
     def __len__(self) -> int:
@@ -93,8 +94,15 @@ def check_texts(name: str, values: Any) -> list[str]:
     return list(values)
 
 
+def read_ids(name: str, ids: Any) -> list[str]:
+    """Return ids as text, whatever they come as; raises as `check_texts` and `as_ids`."""
+    ids = listed(ids)
+    check_texts(name, [one for one in ids if isinstance(one, str)])
+    return as_ids(ids, name).tolist()
+
+
 def _id_lists(name: str, lists: Any) -> list[list[str]]:
-    return [check_texts(name, as_ids(ids, f"item ids of {name}").tolist()) for ids in lists_of_ids(lists, name)]
+    return [read_ids(f"the item ids of {name}", ids) for ids in lists_of_ids(lists, name)]
 
 
 def answer(

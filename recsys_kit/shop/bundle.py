@@ -1,23 +1,26 @@
 """A bundle: what answers questions about a shop, on any machine and without a run."""
 
+import hashlib
 import json
 import platform
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
-from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
-from recsys_kit.recommenders.store import load_models, save_models
+from recsys_kit.recommenders.store import INDEX, load_models, save_models
 from recsys_kit.shop import shelves
 from recsys_kit.shop.answers import Answer, Context, Question, answer
 from recsys_kit.shop.circumstances import NOW
@@ -27,6 +30,9 @@ from recsys_kit.shop.showcase import Showcase
 from recsys_kit.shop.statistics import ItemStatistics
 
 FORMAT = 1
+SETTINGS, MODELS, ITEMS, TFIDF = "bundle.json", "models", "items.parquet", "tfidf"
+STATISTICS, HISTORIES = "statistics.safetensors", "histories.safetensors"
+NEEDS_HISTORIES = "it needs the histories of users, which this bundle does not hold"
 CARD = ("item_id", "title", "category", "brand", "price", "image")
 """Columns of the items table that a list shows."""
 LIBRARIES = ("recsys_kit", "numpy", "scipy", "pandas", "torch", "lightgbm", "safetensors")
@@ -165,7 +171,7 @@ class Bundle:
         Raises:
             ParameterError: RK-335 unknown item, RK-312 a wrong k.
         """
-        pieces = {"items": self.items, "statistics": self.statistics, "models": self.models, "tfidf": self.tfidf}
+        pieces = {"items": self.items, "statistics": self.statistics, "models": self.models, "tfidf": self.words}
         return shelves.related(item, **pieces, k=k)
 
     def together(self, items: Any, *, k: int = 10, by: str = "confidence") -> Answer:
@@ -218,9 +224,15 @@ class Bundle:
             )
         return self.statistics.promoted
 
+    @property
+    def words(self) -> Vectors | None:
+        """TF-IDF vectors of the items: those of the first model that has some, otherwise `tfidf`."""
+        name = next((card.name for card in self.models.cards if card.reads == "words"), "")
+        return self.models[name].vectors if name else self.tfidf
+
     @cached_property
     def _showcase(self) -> Showcase:
-        return Showcase(self.models, self.items, pd.Series(dtype=object), tfidf=self.tfidf)
+        return Showcase(self.models, self.items, pd.Series(dtype=object), tfidf=self.words)
 
     def _find_histories(self, question: Question) -> Question:
         if self.histories is None:
@@ -235,7 +247,7 @@ class Bundle:
         found = {"histories": self.histories.find(question.users), "kinds": self.histories.find_kinds(question.users)}
         return replace(question, seen=seen, **found)
 
-    # -- on disk -------------------------------------------------------------------------------------------------------
+    # -- on disk ---------------------------------------------------------------------------------------------------
 
     def with_histories(self, events: pd.DataFrame, *, salt: str = "") -> "Bundle":
         """Return the bundle with the histories of users, under a salted hash of the user id (`StoredHistories`).
@@ -247,70 +259,98 @@ class Bundle:
         options = {"salt": salt or secrets.token_hex(16), "seen_events": self.models.seen_events}
         return replace(self, histories=StoredHistories.of(events, self.catalogue, **options))
 
+    def without_histories(self) -> "Bundle":
+        """Return the bundle without histories, and without the models that need them; `left_out` names these."""
+        kept = [card for card in self.models.cards if not card.needs_histories]
+        gone = {card.name: NEEDS_HISTORIES for card in self.models.cards if card.needs_histories}
+        models = replace(self.models, cards=kept)
+        return replace(self, models=models, left_out={**self.left_out, **gone}, histories=None)
+
     def save(self, folder: str | Path) -> None:
         """Write the bundle into a new folder.
 
+        A bundle without histories is written without the state of models that need them.
+
         Raises:
-            ArtifactError: RK-407 the folder exists.
+            ArtifactError: RK-407 the folder exists, RK-505 it cannot be written.
         """
         folder = Path(folder)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            raise ArtifactError(
-                "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Save elsewhere or remove it."
-            ) from None
-        save_models(folder / "models", {name: self.models[name] for name in self.models})
-        self.items.to_parquet(folder / "items.parquet", index=False)
-        self.statistics.save(folder)
-        if self.tfidf is not None:
-            self.tfidf.save(folder / "tfidf")
+        models = {name: self.models[name] for name in self.models}
+        save_models(folder / MODELS, models, with_histories=self.histories is not None)
+        self.items.to_parquet(folder / ITEMS, index=False)
+        arrays, counted = self.statistics.to_tensors()
+        save_file(_contiguous(arrays), folder / STATISTICS)
+        if self.tfidf is not None and self.words is self.tfidf:
+            self.tfidf.save(folder / TFIDF)
         if self.histories is not None:
-            self.histories.save(folder)
+            save_file(_contiguous(self.histories.to_tensors()), folder / HISTORIES)
         settings = {
             "format": FORMAT,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-            "models": [card.to_dict() for card in self.models.cards],
+            "models": [asdict(card) for card in self.models.cards],
             "left_out": dict(self.left_out),
             "context": list(self.models.context),
             "seen_events": list(self.models.seen_events),
             "unread_share": self.models.unread_share,
             "last_event": {name: pd.Timestamp(value).isoformat() for name, value in self.last.items()},
+            "statistics": counted,
             "salt": self.histories.salt if self.histories else "",
+            "sha256": _digests(folder),
         }
         text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False)
-        (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")
+        (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Bundle":
-        """Read a bundle; its models are loaded when they are first used.
+    def load(cls, folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "Bundle":
+        """Read a bundle; a model is read when it is first used.
+
+        Args:
+            folder: the folder that `save` wrote, wherever it is now.
+            complete: gives a model that needs the histories of users its state. Without it such models are left out of
+                a bundle without histories.
 
         Raises:
             ArtifactError: RK-420 the folder holds no bundle, RK-421 a bundle of another format.
+            IntegrityError: RK-374 a file does not match its checksum.
         """
         folder = Path(folder)
         settings = _read_settings(folder)
-        fitted = load_models(folder / "models")
-        catalogue = fitted.items
-        salt = settings["salt"]
-        return cls(
-            models=ShopModels(
-                fitted,
-                [ModelCard(**card) for card in settings["models"]],
-                **{name: settings[name] for name in ("context", "seen_events", "unread_share")},
+        found = _digests(folder)
+        for name, digest in settings["sha256"].items():
+            if found.get(name) != digest:
+                problem = "does not match its checksum in bundle.json" if name in found else "is missing"
+                raise IntegrityError("RK-374", f"{folder / name} {problem}.", "Write the bundle again.")
+        fitted = load_models(folder / MODELS, complete=complete)
+        cards, salt = [ModelCard(**card) for card in settings["models"]], settings["salt"]
+        options = {name: settings[name] for name in ("context", "seen_events", "unread_share")}
+        bundle = cls(
+            models=ShopModels(fitted, cards, **options),
+            items=pd.read_parquet(folder / ITEMS),
+            statistics=ItemStatistics.from_tensors(
+                load_file(folder / STATISTICS), settings["statistics"], fitted.vocabulary
             ),
-            items=pd.read_parquet(folder / "items.parquet"),
-            statistics=ItemStatistics.load(folder, catalogue),
-            tfidf=Vectors.load(folder / "tfidf") if (folder / "tfidf").exists() else None,
+            tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
             last={name: pd.Timestamp(value) for name, value in settings["last_event"].items()},
             left_out=settings["left_out"],
-            histories=StoredHistories.load(folder, catalogue, salt) if salt else None,
+            histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
         )
+        return bundle if salt or complete else bundle.without_histories()
+
+
+def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file, except for `SETTINGS` and for the files that the index of the models checks."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / SETTINGS]
+    kept = [path for path in files if folder / MODELS not in path.parents or path == folder / MODELS / INDEX]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     try:
-        settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(
             "RK-420",

@@ -3,18 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
 
 from recsys_kit.core.events import order_events
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.shop.events import STRENGTH, VERBS, kinds_of
 
 KINDS = tuple(VERBS)
-FILE = "histories.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +97,9 @@ class StoredHistories:
             known = row < len(self.users) and self.users[row] == one
             yield slice(self.starts[row], self.starts[row + 1]) if known else slice(0)
 
-    def save(self, folder: Path) -> None:
-        """Write the histories into `folder`; neither the catalogue nor the salt."""
-        arrays = {name: getattr(self, name) for name in ("users", "starts", "items", "kinds", "masked")}
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / FILE)
-
-    @classmethod
-    def load(cls, folder: Path, catalogue: Vocabulary, salt: str) -> "StoredHistories":
-        """Read what `save` wrote."""
-        return cls(catalogue=catalogue, salt=salt, **load_file(folder / FILE))
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name; neither the catalogue nor the salt."""
+        return {name: getattr(self, name) for name in ("users", "starts", "items", "kinds", "masked")}
 
 
 def hash_ids(ids: Iterable[str], salt: str) -> np.ndarray:

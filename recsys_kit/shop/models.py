@@ -1,10 +1,10 @@
 """The models of a shop: which one answers, and which of them read texts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from recsys_kit.errors import ParameterError
+from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import MODELS, Recommender
 from recsys_kit.recommenders.content import Content
 from recsys_kit.shop.circumstances import known_context
@@ -19,7 +19,12 @@ def reads(model: Recommender) -> str:
         return ""
     if not isinstance(model, Content):
         return "ensemble"
-    return "meaning" if model._vectors.how.get("method") == "language_model" else "words"
+    return "meaning" if model.vectors.how.get("method") == "language_model" else "words"
+
+
+def needs_histories(model: Recommender) -> bool:
+    """Whether the state of a model, or of a member that answers, holds the histories of users."""
+    return "histories" in model.uses
 
 
 def check_model(name: str, known: Iterable[str]) -> None:
@@ -40,15 +45,13 @@ class ModelCard:
     """One of `READINGS`, or "" for a model that does not read texts."""
     context: Mapping[str, list[str]] = field(default_factory=dict)
     """The columns of a context that change its lists, with their known values."""
+    needs_histories: bool = False
+    """It, or a member that answers, is made of the histories of users."""
 
     @classmethod
     def of(cls, name: str, model: Recommender) -> "ModelCard":
         """Describe a fitted model."""
-        return cls(name, model.name, reads(model), known_context(model))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+        return cls(name, model.name, reads(model), known_context(model), needs_histories(model))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,7 @@ class ShopModels(Mapping[str, Recommender]):
         if self.unread_share:
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if self[name]._vectors.encoder().encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).nnz]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def best_reader(self, text: str = "") -> str:
@@ -123,7 +126,7 @@ class ShopModels(Mapping[str, Recommender]):
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = self[name]._vectors.encoder().unknown_shares(texts)
+        shares = load_encoder(self[name].vectors.how).unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def refuse_text(self, name: str = "") -> ParameterError:

@@ -1,14 +1,11 @@
 """Item statistics of the training set: counts for the lists of a shop, made once, without any user's interactions."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from recsys_kit.core.ranking import BLOCK_CELLS
@@ -24,6 +21,9 @@ N_RULES = 200  # rules kept for each item: as many with the highest count, and a
 MEASURES = ("support", "confidence", "lift")
 PROMOTION_DAYS = 7
 NOT_PROMOTED = ("", "0", "0.0", "false", "no", "none")  # values of ctx_promotion, in lower case
+MATRICES = ("daily", "similarity", "common_users", "together")
+PLAIN = ("n_baskets", "by_session", "kinds", "promoted")
+PARTS = ("data", "indices", "indptr")  # of a CSR matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,40 +146,29 @@ class ItemStatistics:
         })  # fmt: skip
 
     def verb(self, days: float = 0) -> str:
-        """Return the verb of the events, of the last `days` or of all, if they are of one kind; the neutral one if not."""
+        """Return the verb of the events (of the last `days`) if they are of one kind; the neutral one if not."""
         kinds = [kind for kind, latest in self.kinds.items() if not days or latest < days]
         return VERBS[kinds[0]] if len(kinds) == 1 else VERBS[""]
 
-    def save(self, folder: Path) -> None:
-        """Write statistics.safetensors and statistics.json into `folder`; `items` is not written."""
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return the arrays by name, and the plain values; without `items`."""
         arrays: dict[str, np.ndarray] = {"users": self.users, "baskets": self.baskets}
-        matrices = {"similarity": self.similarity, "common_users": self.common_users, "together": self.together}
-        for name, matrix in matrices.items() if self.daily is None else {**matrices, "daily": self.daily}.items():
-            arrays |= {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
-        save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "statistics.safetensors"
-        )
-        plain = {name: getattr(self, name) for name in ("n_baskets", "by_session", "kinds", "promoted")}
-        (folder / "statistics.json").write_text(json.dumps(plain, sort_keys=True, ensure_ascii=False), encoding="utf-8")
+        for name in MATRICES:
+            if (matrix := getattr(self, name)) is not None:
+                arrays |= {f"{name}.{part}": getattr(matrix, part) for part in PARTS}
+        return arrays, {name: getattr(self, name) for name in PLAIN}
 
     @classmethod
-    def load(cls, folder: Path, items: Vocabulary) -> "ItemStatistics":
-        """Read what `save` wrote, for the same catalogue."""
-        arrays = load_file(folder / "statistics.safetensors")
-
-        def matrix(name: str) -> sparse.csr_array:
-            parts = tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
-            return sparse.csr_array(parts, shape=(len(parts[2]) - 1, len(items)))
-
-        plain: dict[str, Any] = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))
-        return cls(
-            items=items,
-            users=arrays["users"],
-            daily=matrix("daily") if "daily.data" in arrays else None,
-            baskets=arrays["baskets"],
-            **{name: matrix(name) for name in ("similarity", "common_users", "together")},
-            **plain,
-        )
+    def from_tensors(
+        cls, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any], items: Vocabulary
+    ) -> "ItemStatistics":
+        """Put together what `to_tensors` returned, for the same catalogue."""
+        matrices: dict[str, Any] = dict.fromkeys(MATRICES)
+        for name in MATRICES:
+            if f"{name}.data" in arrays:
+                parts = tuple(arrays[f"{name}.{part}"] for part in PARTS)
+                matrices[name] = sparse.csr_array(parts, shape=(len(parts[-1]) - 1, len(items)))
+        return cls(items=items, users=arrays["users"], baskets=arrays["baskets"], **matrices, **plain)
 
 
 def _days_before_end(train: pd.DataFrame) -> np.ndarray | None:
@@ -207,7 +196,7 @@ def _count_by_age(users: np.ndarray, columns: np.ndarray, ages: np.ndarray, n_it
     return counted
 
 
-def _gram_blocks(incidence: sparse.csr_array) -> Any:
+def _gram_blocks(incidence: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:
     """Yield the first row of each block of X'X, and the block: the whole may not fit into memory."""
     n_items = incidence.shape[1]
     by_item, size = incidence.T.tocsr(), max(1, BLOCK_CELLS // max(n_items, 1))

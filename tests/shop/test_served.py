@@ -1,4 +1,4 @@
-"""What is served is what was evaluated: the same histories and circumstances give the same lists, alone or together."""
+"""The served lists are the evaluated lists: from the run, from its bundle alone in a new process, and from a copy."""
 
 import json
 import warnings
@@ -9,9 +9,9 @@ import pytest
 
 from recsys_kit import recommend
 from recsys_kit.shop.circumstances import known_context
-from recsys_kit.shop.serving import RunModels, answer, visit
-from recsys_kit.workbook.runner.runs import read_split
-from tests.shop.test_serving import command
+from recsys_kit.workbook.runner.runs import open_for_reading, read_split
+from recsys_kit.workbook.serving import open_shop
+from tests.shop.test_serving import answer, command
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def run(small_run):
     """All models of the line-up on a small shop, evaluated by chapter 04."""
-    return visit(small_run.folder)
+    return open_for_reading(small_run.folder)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def serve(run, name, users, k=20):
     return served.assign(user_id=[users[place] for place in served["query"]])
 
 
-@pytest.mark.filterwarnings("ignore::recsys_kit.shop.serving.Note")
+@pytest.mark.filterwarnings("ignore::recsys_kit.workbook.serving.Note")
 def test_every_model_serves_the_lists_that_were_evaluated(run, evaluated):
     names = evaluated["model"].unique().tolist()
     assert {"context_aware", "hybrid", "stack", "transformer", "item_knn"} <= set(names)
@@ -49,7 +49,7 @@ def test_every_model_serves_the_lists_that_were_evaluated(run, evaluated):
 
 
 def test_the_context_changes_the_lists_of_the_models_that_use_it_and_only_theirs(run, evaluated):
-    models, user = RunModels(run), evaluated["user_id"].iloc[0]
+    models, user = open_shop(run).bundle.models, evaluated["user_id"].iloc[0]
     assert set(known_context(models["context_aware"])) == {"timestamp", "ctx_device", "ctx_daypart"}
     for name in ("context_aware", "item_knn"):
         lists = [
@@ -67,7 +67,7 @@ def test_the_run_records_what_a_model_may_be_told_and_hidden_context_is_not_amon
     assert run.read("results/protocol.json")["context"] == ["timestamp", "ctx_device", "ctx_daypart"]
 
 
-@pytest.mark.filterwarnings("ignore::recsys_kit.shop.serving.Note")
+@pytest.mark.filterwarnings("ignore::recsys_kit.workbook.serving.Note")
 def test_the_score_of_a_user_does_not_depend_on_who_else_is_in_the_batch(run, evaluated):
     users = [*evaluated["user_id"].unique()[:3].tolist(), "nobody"]
     for name in evaluated["model"].unique():
@@ -127,8 +127,8 @@ def test_the_command_takes_a_context_as_python_does(run, evaluated):
 
 
 def test_free_text_goes_to_the_language_model_whatever_the_leaderboard_says(run):
-    models = RunModels(run)
-    assert models.best(for_text=True) == "content_minilm"
+    models = open_shop(run).bundle.models
+    assert models.best_reader() == "content_minilm"
     assert models.readers()[:2] == ["content_minilm", "content_tfidf"]
     found = answer(run, text="a gift for a gardener", k=5)
     assert (found.model, found.notes) == ("content_minilm", [])

@@ -16,7 +16,8 @@ MAKERS = {  # prefix of an artifact's name -> the chapter that makes it; the lon
     "results/text_features": "02_feature_extraction",
     "models/review_classifier": "03_finetuning",
     "results/review_classification": "03_finetuning",
-    "models/": "04_evaluation",
+    "models/": "04_evaluation",  # of runs by earlier versions; chapter 04 deletes them
+    "bundle/": "04_evaluation",
     "results/": "04_evaluation",
     "results/shoppers": "05_case_study",
 }
@@ -56,7 +57,7 @@ def shared_name(folder: Path) -> str:
 def maker_of(name: str) -> str:
     """Return the chapter that makes the artifact `name`.
 
-    >>> maker_of("models/ease"), maker_of("models/review_classifier/model.safetensors")
+    >>> maker_of("bundle/bundle.json"), maker_of("models/review_classifier/model.safetensors")
     ('04_evaluation', '03_finetuning')
     """
     return MAKERS[max((prefix for prefix in MAKERS if name.startswith(prefix)), key=len)]
