@@ -24,10 +24,12 @@ test: $(VENV)/.test         ## all tests (TESTS="-m 'not slow'" for the quick on
 lab: $(VENV)/.run           ## JupyterLab on the notebooks (LAB="--allow-root --no-browser" in a container)
 	$(BIN)/recsys-kit lab -- $(LAB)
 
-lint: $(VENV)/.test         ## style, layers of the package, notebooks without outputs
+lint: $(VENV)/.test         ## style, types, layers of the package, spelling, notebooks without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/mypy
 	find notebooks tests/notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' -exec $(BIN)/nbstripout --keep-id --verify {} +
 
 lock: $(VENV)/.made         ## constraints.txt anew, from what the package index has today
@@ -38,7 +40,7 @@ lock: $(VENV)/.made         ## constraints.txt anew, from what the package index
 	mv $(VENV)/constraints.txt constraints.txt
 
 clean:           ## remove the environment and caches; runs/ stays
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache .mypy_cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; pass PYTHON=python3.11"; exit 2; }

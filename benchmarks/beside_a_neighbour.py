@@ -1,12 +1,12 @@
-"""How much slower a chapter is beside a busy process of higher priority, with and without the limit on spinning.
+"""Time of a chapter beside a busy process of higher priority, with and without the limit on spinning threads.
 
     python -m benchmarks.beside_a_neighbour            # chapter 03 of the built-in shop; 10 minutes or more
     python -m benchmarks.beside_a_neighbour --chapter 04 --set n_users=500 --neighbours 2
 
 Runs the chapters before it once, then the chapter itself: alone, and as `nice -n 5 recsys-kit run --only 03` beside
 `python -c "while True: pass"`, each with `GOMP_SPINCOUNT=1000` (what the package sets) and with 300000 (the default of
-GNU's OpenMP). Prints the seconds of each and the ratio to the time alone with the limit. Keep the machine quiet
-meanwhile; the run without the limit takes up to fifteen times as long and is left out with --quick.
+GNU's OpenMP). Prints the seconds of each and the ratio to the time alone with the limit. Run nothing else
+meanwhile. The run without the limit takes up to fifteen times as long; --quick leaves it out.
 """
 
 import argparse
@@ -24,7 +24,7 @@ SETTINGS = {"limited": "1000", "unlimited": "300000"}
 
 @contextmanager
 def busy(number: int) -> Iterator[None]:
-    """So many processes that never wait, at normal priority."""
+    """Run `number` processes that never wait, at normal priority, inside the block."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number)]
     try:
         yield
@@ -35,7 +35,7 @@ def busy(number: int) -> Iterator[None]:
 
 
 def run(folder: Path, chapters: str, settings: list[str], *, spin: str, nice: int) -> dict[str, float]:
-    """Run the chapters and give the seconds of each as the command measured them."""
+    """Run the chapters and return the seconds of each, as the command measured them."""
     options = [part for setting in settings for part in ("--set", setting)]
     command = [sys.executable, "-m", "recsys_kit.cli", "run", "--out", str(folder), "--only", chapters, "--force"]
     environment = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS")}
@@ -48,7 +48,7 @@ def run(folder: Path, chapters: str, settings: list[str], *, spin: str, nice: in
 
 
 def main() -> None:
-    """Measure and print."""
+    """Print a line per measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chapter", default="03")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="name=value")

@@ -1,12 +1,14 @@
-"""How fast is the evaluation? Run it by hand: `python -m benchmarks.evaluation [--ranx]`.
+"""Time and memory of the evaluation, beside the ranking of the same lists and beside ranx.
 
-1. `evaluate` on 6,000 shoppers, 3,700 products and a million events, every metric and slice, the score blocks given
-   (a model that fits nothing): seconds and the greatest resident memory. Bounds: 10 s and 1 GB.
+    python -W ignore -m benchmarks.evaluation [--models 3] [--ranx]
+
+1. `evaluate` on 6,000 users, 3,700 items and a million events, every metric and slice, with given scores: seconds,
+   their ratio to ranking the same scores with `top_k`, and peak memory. Bounds: 10 s and 1 GB.
 2. With `--ranx` (not a dependency: `pip install --target FOLDER ranx`, then PYTHONPATH=.:FOLDER): the ranking metrics
    of the same top-k lists, both sides already in the library's own form and warm. Bound: a third of ranx's time, same
    values.
 
-Seconds are the clock's and, behind the stroke, the processor's: on a busy machine the first say little.
+Times are "wall clock / processor" in seconds: on a busy machine compare the processor's.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import pandas as pd
 import psutil
 
 from recsys_kit import metrics
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.data import Split
@@ -29,21 +32,21 @@ N_USERS, N_ITEMS, N_EVENTS, N_RELEVANT = 6000, 3700, 1_000_000, 8
 
 
 class Given(Popularity):
-    """Scores that were made before: one row per shopper in the order of `recommend`, whatever the history."""
+    """A model with given scores: one row per user in the order of evaluation, whatever the history."""
 
     def use(self, scores: np.ndarray, shift: int) -> "Given":
-        """The `(U, N)` scores to give out, block by block, `shift` items further along: so models differ."""
+        """Set the `(U, N)` scores; `shift` moves them along the items, so that models differ."""
         self.scores, self.shift, self.place = scores, shift, 0
         return self
 
-    def _score(self, histories):
+    def _score(self, histories: Histories) -> np.ndarray:
         block = self.scores[self.place : self.place + len(histories)]
         self.place = (self.place + len(histories)) % len(self.scores)
         return np.roll(block, self.shift, axis=1)
 
 
 def big_shop(seed: int = 0) -> tuple[Split, pd.DataFrame, Vectors]:
-    """A million events with a long tail, split by time; categories and dense vectors for the items."""
+    """Return a million events with a long tail, split by time, and items with categories and dense vectors."""
     rng = np.random.default_rng(seed)
     weights = 1 / np.arange(20, N_ITEMS + 20)
     names = np.array([f"p{item:04d}" for item in range(N_ITEMS)])
@@ -65,7 +68,7 @@ def big_shop(seed: int = 0) -> tuple[Split, pd.DataFrame, Vectors]:
 
 
 class Stopwatch:
-    """Seconds on the clock and of the processor."""
+    """Seconds of the wall clock and of the processor."""
 
     def __enter__(self) -> "Stopwatch":
         self.started = time.perf_counter(), time.process_time()
@@ -79,7 +82,7 @@ class Stopwatch:
 
 
 class PeakMemory:
-    """The greatest resident memory while it is open, less what was there before, in MB."""
+    """Peak resident memory inside the block, less what was resident before, in MB."""
 
     def __enter__(self) -> "PeakMemory":
         self.process, self.open, self.peak = psutil.Process(), True, 0
@@ -100,12 +103,15 @@ class PeakMemory:
 
 
 def whole_evaluation(n_models: int) -> None:
-    """Time `evaluate` with given scores, and the comparison of all pairs."""
+    """Print the time and memory of `evaluate` with given scores, and the time of the comparison of all pairs."""
     split, items, vectors = big_shop()
     scores = np.random.default_rng(1).random((N_USERS, N_ITEMS), dtype=np.float32)
     models = {"popularity": Popularity().fit(split.train, items=items)}
     for number in range(1, n_models):
         models[f"given {number}"] = Given().fit(split.train, items=items).use(scores, number)
+    with Stopwatch() as ranking:
+        for _ in models:
+            top_k(scores, max(CUTOFFS))
     with PeakMemory() as memory, Stopwatch() as watch:
         evaluation = evaluate(models, split, items=items, item_vectors=vectors, grades="rating")
     n_metrics, n_rows = evaluation.metrics["metric"].nunique(), len(evaluation.metrics)
@@ -113,7 +119,8 @@ def whole_evaluation(n_models: int) -> None:
         f"evaluate {n_models} model(s): {n_metrics} metrics at k = {CUTOFFS}, {n_rows:,} rows with intervals: {watch}"
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    print(f"  {memory.added_mb:,.0f} MB on top of the shop and the scores; the process had {peak:,.0f} MB at most")
+    print(f"  {watch.processor / ranking.processor:.1f} times the processor's time of ranking the same scores")
+    print(f"  {memory.added_mb:,.0f} MB on top of the shop and the scores; {peak:,.0f} MB in all")
     if n_models > 1:
         with Stopwatch() as watch:
             rows = compare(evaluation, against=None)
@@ -121,7 +128,7 @@ def whole_evaluation(n_models: int) -> None:
 
 
 def against_ranx(n_rounds: int = 7) -> None:
-    """The same metrics of the same lists, best of several warm rounds each, in turn."""
+    """Print the time of the same metrics of the same lists, the best of several warm rounds each, in turn."""
     import ranx
 
     rng = np.random.default_rng(0)
@@ -158,7 +165,7 @@ def against_ranx(n_rounds: int = 7) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ranx", action="store_true", help="compare with ranx, which must be importable")
-    parser.add_argument("--models", type=int, default=1, help="how many models to judge")
+    parser.add_argument("--models", type=int, default=1, help="number of models to evaluate")
     options = parser.parse_args()
     whole_evaluation(options.models)
     if options.ranx:

@@ -3,58 +3,26 @@
 The public names load on first use, so that `import recsys_kit` stays light:
 
     from recsys_kit import load_dataset, open_run
+
+Their list is the stub beside this file, which editors and type checkers read as well.
 """
 
+import ast
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from recsys_kit.core.threads import limit_spinning
 
 limit_spinning()  # before PyTorch is loaded
 
-PUBLIC = {  # name -> where it lives; a new public name is one more line
-    "load_dataset": "recsys_kit.data",
-    "split_interactions": "recsys_kit.data",
-    "Dataset": "recsys_kit.data",
-    "Split": "recsys_kit.data",
-    "Vectors": "recsys_kit.core.vectors",
-    "MODELS": "recsys_kit.recommenders",
-    "Popularity": "recsys_kit.recommenders",
-    "ItemKNN": "recsys_kit.recommenders",
-    "EASE": "recsys_kit.recommenders",
-    "Content": "recsys_kit.recommenders",
-    "PopularLately": "recsys_kit.recommenders",
-    "PopularInCategory": "recsys_kit.recommenders",
-    "ItemKNNBM25": "recsys_kit.recommenders",
-    "UserKNN": "recsys_kit.recommenders",
-    "ALS": "recsys_kit.recommenders",
-    "BPR": "recsys_kit.recommenders",
-    "AssociationRules": "recsys_kit.recommenders",
-    "ContextAware": "recsys_kit.recommenders",
-    "TwoTowers": "recsys_kit.recommenders",
-    "FormulaCollaborative": "recsys_kit.recommenders",
-    "FormulaContent": "recsys_kit.recommenders",
-    "FormulaDeep": "recsys_kit.recommenders",
-    "FormulaSimilarity": "recsys_kit.recommenders",
-    "FormulaPair": "recsys_kit.recommenders",
-    "Attributes": "recsys_kit.recommenders",
-    "ItemTransitions": "recsys_kit.recommenders",
-    "ShallowSequence": "recsys_kit.recommenders",
-    "TransformerSequence": "recsys_kit.recommenders",
-    "Hybrid": "recsys_kit.recommenders",
-    "ReciprocalRankFusion": "recsys_kit.recommenders",
-    "Stack": "recsys_kit.recommenders",
-    "Switching": "recsys_kit.recommenders",
-    "evaluate": "recsys_kit.evaluation",
-    "bootstrap": "recsys_kit.intervals",
-    "recommend": "recsys_kit.shop",
-    "related": "recsys_kit.shop",
-    "bought_together": "recsys_kit.shop",
-    "popular": "recsys_kit.shop",
-    "promotions": "recsys_kit.shop",
-    "shoppers_for": "recsys_kit.shop",
-    "open_run": "recsys_kit.workbook.runner.runs",
+_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+PUBLIC = {  # name -> the module that defines it
+    alias.name: str(node.module)
+    for node in _STUB.body
+    if isinstance(node, ast.ImportFrom) and str(node.module).startswith("recsys_kit.")
+    for alias in node.names
 }
 __all__ = sorted(PUBLIC)
 

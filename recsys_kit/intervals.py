@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 N_RESAMPLES = 1000
 N_FLIPS = 9999
@@ -65,6 +64,8 @@ def bootstrap(
     value = float(statistic(*arrays)) if len(arrays[0]) else np.nan
     if len(arrays[0]) < 2 or np.isnan(value):
         return Interval(value, np.nan, np.nan)
+    from scipy import stats  # takes two seconds
+
     result = stats.bootstrap(
         arrays, statistic, paired=True, vectorized=False, n_resamples=n_resamples, confidence_level=level,
         method="percentile", rng=np.random.default_rng(seed),
@@ -93,7 +94,8 @@ def bootstrap_means(
     """
     values = np.asarray(values, float)
     intervals = np.full((values.shape[1], 3), np.nan)
-    silent, alike = np.isnan(values), {}
+    silent = np.isnan(values)
+    alike: dict[bytes, list[int]] = {}
     for column, bits in enumerate(np.packbits(silent, axis=0).T):
         alike.setdefault(bits.tobytes(), []).append(column)
     for columns in alike.values():  # as a rule one group: everybody has an answer everywhere

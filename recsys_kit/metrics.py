@@ -295,8 +295,10 @@ def intra_list_diversity(recommended: np.ndarray, vectors: np.ndarray | sparse.c
         return np.zeros(len(recommended))
     lists = _incidence(recommended[:, :k], vectors.shape[0])
     sums = lists @ vectors  # (U, D): cosines of all pairs = (|sum|^2 - sum of |v|^2) / 2
-    squares = vectors.multiply(vectors).sum(axis=1) if sparse.issparse(vectors) else np.square(vectors).sum(axis=1)
-    of_sums = sums.multiply(sums).sum(axis=1) if sparse.issparse(sums) else np.square(sums).sum(axis=1)
+    squares, of_sums = (
+        np.square(rows).sum(axis=1) if isinstance(rows, np.ndarray) else rows.multiply(rows).sum(axis=1)
+        for rows in (vectors, sums)
+    )
     length = lists.sum(axis=1)
     similar = (np.asarray(of_sums).ravel() - lists @ np.asarray(squares).ravel()) / 2
     return np.clip((length * (length - 1) / 2 - similar) / (k * (k - 1) / 2), 0, 1)
@@ -459,4 +461,4 @@ def experience_index(
             f"the weights are {dict(weights)}; expected one for each of {sorted(values)}, none negative, not all 0.",
             f"Pass {EXPERIENCE_WEIGHTS}.",
         )
-    return sum(weights[name] / total * np.asarray(value, float) for name, value in values.items())
+    return np.asarray(sum(weights[name] / total * np.asarray(value, float) for name, value in values.items()))

@@ -1,10 +1,11 @@
-"""Figures: a frame goes in, matplotlib Axes come out. One colour per model or split, the same in every chapter.
+"""Figures: functions take a frame and return matplotlib Axes. A model or split has one colour in every chapter.
 
-The colours are Okabe and Ito's, told apart by colour-blind readers; markers tell them apart in grey print. A figure
-with nothing to show is one sentence that says so.
+The colours are those of Okabe and Ito, which color-blind readers can tell apart; markers differ for print in grey. A
+figure without data is one sentence that says so.
 """
 
 from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,42 +20,52 @@ COLOUR_NAMES = {
     BLACK: "black", ORANGE: "orange", SKY: "sky blue", GREEN: "green", BLUE: "blue", VERMILION: "vermilion",
     PURPLE: "purple", GREY: "grey",
 }  # fmt: skip
-FOR, AGAINST = BLUE, ORANGE  # a word that speaks for a label, or against it
-PART_NAMES = {"set_aside": "replaced or set aside"}  # parts of a split that are shown by another name
-COLOURS = {
+FOR, AGAINST = BLUE, ORANGE  # of a word that speaks for a label, or against it
+PART_NAMES = {"set_aside": "replaced or set aside"}  # part of a split -> its name in a figure
+COLOURS = {  # of what is no recommender: parts of a split, fates of rows, features, classifiers
     "train": BLUE, "valid": ORANGE, "test": VERMILION, "set_aside": GREY, "quarantined": GREY,
-    "majority": GREY, "popularity": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
-    "popular_lately": GREY, "popular_in_category": GREY,
-    "item_knn": GREEN, "item_knn_bm25": GREEN, "user_knn": GREEN, "transitions": GREEN, "association_rules": GREEN,
-    "ease": BLUE, "als": BLUE, "bpr": BLUE,
-    "content_tfidf": ORANGE, "content_minilm": SKY, "attributes": ORANGE, "context_aware": GREEN,
-    "two_towers": PURPLE, "shallow": PURPLE, "shallow_no_text": PURPLE, "transformer": PURPLE,
-    "formula_collaborative": BLACK, "formula_content": BLACK, "formula_deep": BLACK, "formula_similarity": BLACK,
-    "formula_pair": BLACK,
-    "hybrid": VERMILION, "stack": VERMILION, "rank_fusion": VERMILION, "switching": VERMILION,
+    "majority": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
 }  # fmt: skip
-MARKERS = {
-    "popularity": "s", "popular_lately": "1", "popular_in_category": "2",
-    "item_knn": "^", "item_knn_bm25": "<", "user_knn": "v", "transitions": ">", "association_rules": "x",
-    "ease": "D", "als": "d", "bpr": "h", "content_tfidf": "p", "content_minilm": "P", "attributes": "3",
-    "context_aware": "+", "two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X",
-    "formula_collaborative": (4, 1, 0), "formula_content": (6, 1, 0), "formula_deep": (3, 1, 0),
-    "formula_similarity": (8, 2, 0), "formula_pair": (7, 0, 0),
-    "hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_",
-}  # fmt: skip
+FAMILIES: Sequence[tuple[str, Mapping[str, str | tuple[int, int, int]]]] = (  # colour, marker of each known model
+    (GREY, {"popularity": "s", "popular_lately": "1", "popular_in_category": "2"}),
+    (GREEN, {"item_knn": "^", "item_knn_bm25": "<", "user_knn": "v", "transitions": ">", "association_rules": "x",
+             "context_aware": "+"}),
+    (BLUE, {"ease": "D", "als": "d", "bpr": "h"}),
+    (ORANGE, {"content_tfidf": "p", "attributes": "3"}),
+    (SKY, {"content_minilm": "P"}),
+    (PURPLE, {"two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X"}),
+    (BLACK, {"formula_collaborative": (4, 1, 0), "formula_content": (6, 1, 0), "formula_deep": (3, 1, 0),
+             "formula_similarity": (8, 2, 0), "formula_pair": (7, 0, 0)}),
+    (VERMILION, {"hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_"}),
+)  # fmt: skip
+STYLES = {model: (colour, marker) for colour, markers in FAMILIES for model, marker in markers.items()}
+COLOURS |= {model: colour for model, (colour, _) in STYLES.items()}
+OTHER_COLOURS = (ORANGE, SKY, GREEN, BLUE, PURPLE, BLACK)
+OTHER_MARKERS = ((5, 1, 0), (5, 0, 45), (5, 2, 0), (9, 1, 0), (6, 2, 0), (3, 0, 30), (10, 0, 0))
 
 
 def colour_of(name: str) -> str:
-    """The colour of a model, feature or split; unknown names share one.
+    """Return the colour of a model, feature or split; that of an unknown model depends on a hash of its name.
 
-    >>> colour_of("train") == BLUE
-    True
+    >>> colour_of("train") == BLUE, colour_of("my_model") == colour_of("my_model")
+    (True, True)
     """
-    return COLOURS.get(name, PURPLE)
+    return COLOURS.get(name) or OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)]
+
+
+def marker_of(name: str) -> str | tuple[int, int, int]:
+    """Return the marker of a model; that of an unknown model depends on a hash of its name.
+
+    >>> marker_of("hybrid"), marker_of("my_model") in OTHER_MARKERS
+    ('o', True)
+    """
+    if name in COLOURS:
+        return STYLES[name][1] if name in STYLES else "o"
+    return OTHER_MARKERS[crc32(name.encode()[::-1]) % len(OTHER_MARKERS)]
 
 
 def colour_name(colour: str) -> str:
-    """A colour as a sentence about a figure names it.
+    """Return the name of a colour for a sentence about a figure.
 
     >>> colour_name(FOR), colour_name(AGAINST)
     ('blue', 'orange')
@@ -63,7 +74,7 @@ def colour_name(colour: str) -> str:
 
 
 def metric_label(metric: str, k: int) -> str:
-    """A metric as an axis names it.
+    """Return the label of a metric for an axis.
 
     >>> metric_label("ndcg", 10), metric_label("novelty", 10)
     ('NDCG@10', 'novelty@10 (bits)')
@@ -73,9 +84,10 @@ def metric_label(metric: str, k: int) -> str:
 
 
 def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | Sequence[Axes]:
-    """Axes sized for a laptop's notebook: 8 inches wide, `height` inches a row, grid behind, no box.
+    """Return Axes for a notebook: 8 inches wide, `height` inches for each row.
 
-    One Axes for one panel, else a flat array of `rows * columns`.
+    Returns:
+        One Axes for one panel, otherwise a flat array `(rows * columns,)`.
     """
     _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
     for ax in axes.flat:
@@ -86,7 +98,7 @@ def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | 
 
 
 def nothing_to_show(reason: str) -> Axes:
-    """A figure that says in one sentence why there is nothing in it."""
+    """Draw a figure that says in one sentence why it has no data."""
     ax = new_axes(height=0.6)
     ax.set_axis_off()
     ax.text(0, 0.5, f"Nothing to show here: {reason}.", style="italic", va="center", transform=ax.transAxes)
@@ -94,13 +106,13 @@ def nothing_to_show(reason: str) -> Axes:
 
 
 def _legend(ax: Axes, **options: object) -> None:
-    """A legend where there is anything to name."""
+    """Add a legend if there is something to name."""
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, **options)
 
 
 def shorten(text: str, width: int = 40) -> str:
-    """A title cut to `width` characters for a table or an axis, never in data.
+    """Shorten a title to `width` characters, for a table or an axis.
 
     >>> shorten("A very long title of a product", 12)
     'A very long…'
@@ -113,9 +125,12 @@ def shorten(text: str, width: int = 40) -> str:
 
 
 def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -> Sequence[Axes]:
-    """Each model's mean as a dot with its interval, all shoppers and, where others are among them, warm ones alone.
+    """Plot the mean of each model with its interval: for all users, and for warm users if some are cold.
 
-    `metrics` has the columns model, slice, metric, k, value, low, high, n_users.
+    Args:
+        metrics: columns model, slice, metric, k, value, low, high, n_users.
+        metric: the metric to plot.
+        k: the list length.
     """
     chosen = metrics.query("metric == @metric and k == @k")
     if chosen.empty:
@@ -139,19 +154,30 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
 
 
 def plot_intervals(ax: Axes, rows: pd.DataFrame, labels: Sequence[str] | None = None) -> None:
-    """Dots with intervals, one line per row, the last on top; the index names the colour, `labels` the line."""
+    """Plot dots with intervals, one line for each row, the last on top.
+
+    Args:
+        ax: where to plot.
+        rows: columns value, low, high; the index names the model, which decides colour and marker.
+        labels: text of each line; the index by default.
+    """
     for place, (name, row) in enumerate(rows.iterrows()):
         ax.plot([row["low"], row["high"]], [place, place], color=colour_of(name), linewidth=2, alpha=0.6)
-        ax.plot(row["value"], place, marker=MARKERS.get(name, "o"), color=colour_of(name), markersize=7)
+        ax.plot(row["value"], place, marker=marker_of(name), color=colour_of(name), markersize=7)
     ax.set_yticks(range(len(rows)), [str(label).replace("$", r"\$") for label in (labels or rows.index)])
 
 
 def plot_against(
     metrics: pd.DataFrame, metric: str, others: Sequence[str], k: int, *, named: Sequence[str]
 ) -> Sequence[Axes]:
-    """One metric of every model over each of some others, with intervals both ways: the models `named`, the rest pale.
+    """Plot one metric of each model against others, a panel for each, with intervals of both.
 
-    `metrics` as for `plot_leaderboard`; what was not measured has no panel.
+    Args:
+        metrics: as for `plot_leaderboard`.
+        metric: on the vertical axis.
+        others: on the horizontal axes; those that were not measured have no panel.
+        k: the list length.
+        named: the models to highlight; the others are pale.
     """
     chosen = metrics.query("slice == 'all' and k == @k").set_index("model")
     means = chosen.pivot(columns="metric", values="value")
@@ -167,7 +193,7 @@ def plot_against(
             shown = {"color": colour_of(name) if name in named else GREY, "alpha": 1 if name in named else 0.35}
             ax.hlines(height.at[name, "value"], width.at[name, "low"], width.at[name, "high"], linewidth=1, **shown)
             ax.vlines(width.at[name, "value"], height.at[name, "low"], height.at[name, "high"], linewidth=1, **shown)
-            shown |= {"marker": MARKERS.get(name, "o"), "label": name if name in named else "_"}
+            shown |= {"marker": marker_of(name), "label": name if name in named else "_"}
             ax.plot(width.at[name, "value"], height.at[name, "value"], **shown)
         ax.set(xlabel=metric_label(other, k), ylim=(0, None))
     axes[0].set_ylabel(metric_label(metric, k))
@@ -176,9 +202,13 @@ def plot_against(
 
 
 def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, ylabel: str) -> Axes:
-    """Means with intervals by group, one line of markers per model, slightly apart so that none hides another.
+    """Plot means with intervals by group, the models of a group side by side.
 
-    `grouped` has the columns model, group, value, low, high, n_users; n is the number of shoppers.
+    Args:
+        grouped: columns model, group, value, low, high, n_users.
+        groups: the groups in the order of the axis.
+        xlabel: what the groups are.
+        ylabel: what the values are.
     """
     if grouped["value"].dropna().empty:
         return nothing_to_show(f"no shopper was evaluated by {xlabel}")
@@ -188,7 +218,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
         rows = grouped[grouped["model"] == model].set_index("group").reindex(groups)
         x = np.arange(len(groups)) + (place - (len(models) - 1) / 2) * 0.1
         ax.vlines(x, rows["low"], rows["high"], color=colour_of(model), linewidth=1.5)
-        style = {"marker": MARKERS.get(model, "o"), "linestyle": "", "clip_on": False}
+        style = {"marker": marker_of(model), "linestyle": "", "clip_on": False}
         ax.plot(x, rows["value"], color=colour_of(model), label=model, **style)
     sizes = grouped.groupby("group", observed=True)["n_users"].max()
     ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
@@ -199,11 +229,13 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
 
 
 def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, float]) -> Sequence[Axes]:
-    """The user-experience index of each model as one weight goes from 0 to 1: where lines cross, the winner changes.
+    """Plot the user-experience index of each model for weights of a component from 0 to 1.
+
+    Where two lines cross, the better model changes.
 
     Args:
         by_weights: columns model, component, weight, value.
-        defaults: component -> the weight that the index uses, drawn as a dashed line.
+        defaults: component -> default weight of the index, a dashed line.
     """
     if by_weights["value"].dropna().empty:
         return np.atleast_1d(nothing_to_show("the parts of the index were not measured"))
@@ -211,7 +243,7 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
     for ax, (component, default) in zip(axes, defaults.items(), strict=True):
         for model, rows in by_weights[by_weights["component"] == component].groupby("model", sort=False):
             ax.plot(rows["weight"], rows["value"], color=colour_of(model), label=model,
-                    marker=MARKERS.get(model, "o"), markevery=5, markersize=4)  # fmt: skip
+                    marker=marker_of(model), markevery=5, markersize=4)  # fmt: skip
         ax.axvline(default, color=BLACK, linestyle="--", linewidth=0.8)
         ax.set(title=f"More {component}?", xlabel=f"weight of {component}")
     axes[0].set_ylabel("user-experience index")
@@ -223,7 +255,7 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
 
 
 def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
-    """One measure against another along a dial: each point is labelled with the dial's position (`label`)."""
+    """Plot one metric against another for settings of a parameter; `label` is the column that names each point."""
     if curve[[x, y]].dropna().empty:
         return nothing_to_show(f"{x} and {y} were not measured")
     ax = new_axes()
@@ -244,7 +276,7 @@ def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
 
 
 def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
-    """Two to four panels: how known products are, how active shoppers are; ratings, events by month where they are."""
+    """Plot how unevenly interactions spread over items and users, and ratings and months if there are some."""
     rated = "rating" in interactions and interactions["rating"].notna().any()
     timed = "timestamp" in interactions
     if interactions.empty:
@@ -254,7 +286,7 @@ def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
     for ax, column, thing in ((axes[0], "item_id", "product"), (axes[1], "user_id", "shopper")):
         counts = interactions[column].value_counts().to_numpy()
         ax.loglog(range(1, len(counts) + 1), counts, ".", color=BLUE, markersize=4)
-        ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}, the busiest first", ylabel="events")
+        ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}, the most active first", ylabel="events")
     if rated:
         ax, counts = next(others), interactions["rating"].value_counts().sort_index()
         ax.bar([f"{value:g}" for value in counts.index], counts, color=BLUE, alpha=0.8)
@@ -271,7 +303,11 @@ def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
 
 
 def plot_waterfall(steps: pd.DataFrame) -> Axes:
-    """One bar a step (`step, change, rows`): pale what stays, in colour what leaves, with its number of rows."""
+    """Plot the rows that each step of preprocessing keeps (pale) and removes (in colour).
+
+    Args:
+        steps: columns step, change, rows, as `data.waterfall` returns them.
+    """
     shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1].reset_index(drop=True)
     ax = new_axes(height=0.38 * len(shown) + 0.9)
     for place, row in shown.iterrows():
@@ -292,7 +328,7 @@ def plot_waterfall(steps: pd.DataFrame) -> Axes:
 
 
 def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
-    """Events over time (or over positions), stacked in the colours of their parts."""
+    """Plot the events of each part of a split over time, or over positions."""
     when = "timestamp" if "timestamp" in next(iter(parts.values())) else "position"
     shown = {name: events[when] for name, events in parts.items() if len(events)}
     if not shown:
@@ -317,7 +353,7 @@ def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
 
 
 def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *, words: int = 8) -> Sequence[Axes]:
-    """One text three ways: its most frequent words, its heaviest words, and the strip of its dense vector."""
+    """Plot three views of a text: its most frequent words, its words of highest weight, its dense vector."""
     axes = new_axes(columns=3, height=2.8)
     for ax, values, title in ((axes[0], counts, "How often?"), (axes[1], weights, "How telling? (TF-IDF)")):
         top = values.head(words)[::-1]
@@ -335,7 +371,7 @@ def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *
 
 
 def plot_lengths(counts: np.ndarray, max_length: int, *, unit: str) -> Axes:
-    """How long texts are in tokens, and where they are cut."""
+    """Plot the lengths of texts in tokens, and the length at which they are truncated."""
     if not len(counts):
         return nothing_to_show(f"no {unit} has a text")
     ax = new_axes(height=2.6)
@@ -353,7 +389,7 @@ def plot_lengths(counts: np.ndarray, max_length: int, *, unit: str) -> Axes:
 
 
 def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
-    """Dots with intervals, one row each, from the top.
+    """Plot dots with intervals, one line for each row, the first on top.
 
     Args:
         marks: columns group, name, value, low, high.
@@ -370,7 +406,7 @@ def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
 
 
 def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: int = 7) -> Sequence[Axes]:
-    """Items as points, one panel per feature, coloured by their most frequent labels; the rest is grey."""
+    """Plot items as points, a panel for each feature, coloured by the most frequent labels; the others are grey."""
     if not any(len(points) for points in positions.values()):
         return np.atleast_1d(nothing_to_show("there are no points for a map"))
     axes = np.atleast_1d(new_axes(columns=len(positions), height=4))
@@ -390,12 +426,12 @@ def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: i
 def plot_padding(
     lengths: Sequence[int], batches: Mapping[str, Sequence[Sequence[int]]], *, shown: int = 3
 ) -> Sequence[Axes]:
-    """The first batches as pictures: a filled cell is a token, a pale one is padding that is computed for nothing.
+    """Plot the first batches as pictures: a filled cell is a token, a pale one is padding.
 
     Args:
         lengths: tokens of each row.
-        batches: way of batching -> batches of `(row, width)` pairs.
-        shown: batches to draw of each way.
+        batches: name of a method -> batches of `(row, width)` pairs.
+        shown: number of batches to draw of each method.
     """
     if not all(batches.values()) or not batches:
         return np.atleast_1d(nothing_to_show("there is no batch"))
@@ -415,7 +451,7 @@ def plot_padding(
 
 
 def plot_history(history: pd.DataFrame) -> Sequence[Axes]:
-    """Loss and validation macro-F1 by epoch; the kept epoch is ringed."""
+    """Plot loss and validation macro-F1 by epoch; a ring marks the epoch that is kept."""
     if history.empty:
         return np.atleast_1d(nothing_to_show("no epoch was trained"))
     axes = new_axes(columns=2, height=2.8)
@@ -432,7 +468,7 @@ def plot_history(history: pd.DataFrame) -> Sequence[Axes]:
 
 
 def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]) -> Sequence[Axes]:
-    """One matrix per classifier: of the reviews with this label (row), the share given each label (column)."""
+    """Plot the confusion matrix of each classifier, rows (true labels) normalized to shares."""
     if not confusions:
         return np.atleast_1d(nothing_to_show("no review was classified"))
     axes = np.atleast_1d(new_axes(columns=len(confusions), height=3.2))
@@ -454,7 +490,7 @@ def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]
 
 
 def plot_review(probabilities: pd.Series, shares: pd.Series, *, words: int = 12) -> Sequence[Axes]:
-    """The probability of each label, and the words that speak for the chosen one (right) or against it (left)."""
+    """Plot the probability of each label, and the words for (right) and against (left) the most probable one."""
     axes = new_axes(columns=2, height=max(2.6, 0.24 * min(words, len(shares)) + 1))
     axes[0].bar(probabilities.index, probabilities.to_numpy(), color=COLOURS["fine-tuned"])
     axes[0].set(title="Which label?", xlabel="label", ylabel="probability", ylim=(0, 1))

@@ -1,17 +1,21 @@
-"""The command as its user meets it: quick help, one-line refusals, exit codes."""
+"""The command as its user sees it: quick help, sub-commands, one-line errors, exit codes."""
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import recsys_kit
 from recsys_kit import cli
+from recsys_kit.cli.help import HERE, PROJECT
 from recsys_kit.workbook.runner import execute, parameters, runs
 from tests.conftest import ROOT
 from tests.workbook.test_execute import BROKEN
@@ -243,14 +247,40 @@ def test_a_damaged_manifest_is_refused_and_force_starts_over(on_broken, tmp_path
     assert on_broken("run", "--only", "01", "--out", "runs/x", "--force").exit_code == 0
 
 
+def all_commands(group=None, names=()):
+    for name, command in (group or typer.main.get_command(cli.app)).commands.items():
+        yield (*names, name), command
+        if hasattr(command, "commands"):
+            yield from all_commands(command, (*names, name))
+
+
 def test_every_path_of_the_help_says_where_it_counts_from():
-    paths = {"source", "interactions", "items", "users", "reviews", "out", "paths", "folder", "folders", "csv"}
-    for name, sub in typer.main.get_command(cli.app).commands.items():
+    paths = {
+        "source",
+        "interactions",
+        "items",
+        "users",
+        "reviews",
+        "out",
+        "paths",
+        "folder",
+        "folders",
+        "csv",
+        "run",
+        "compare",
+    }
+    for names, sub in all_commands():
         for option in sub.params:
             help_of = getattr(option, "help", None) or ""
-            where = cli.PROJECT in help_of or cli.HERE in help_of
-            assert where == (option.name in paths), (name, option.name)
+            where = PROJECT in help_of or HERE in help_of
+            assert where == (option.name in paths), (names, option.name)
             assert "[" not in help_of, "it would be taken for a style and not be shown"
+
+
+def test_every_option_of_every_command_is_explained():
+    for names, sub in all_commands():
+        for option in sub.params:
+            assert getattr(option, "help", None), (names, option.name)
 
 
 def test_help_of_run_ends_with_the_parameters_of_the_notebooks():
@@ -287,3 +317,189 @@ def test_it_speaks_in_a_terminal_that_knows_only_ascii(tmp_path):
     (folder / "run.json").write_text("{}")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
     assert command("report", str(folder), env=environment).returncode == 0
+
+
+# -- recommend ---------------------------------------------------------------------------------------------------------
+
+
+def recommend(*arguments: str):
+    return CliRunner().invoke(cli.app, ["recommend", *arguments])
+
+
+def refuse(*arguments: str) -> str:
+    """What a call prints that is refused with exit code 2; the frame around it is taken away."""
+    done = recommend(*arguments)
+    code = done.exit_code if done.exception is None or isinstance(done.exception, SystemExit) else None
+    assert (code or done.exception.exit_code, done.stdout) == (2, "")
+    return " ".join(f"{done.stderr} {done.exception}".replace("│", " ").split())
+
+
+@pytest.fixture(scope="module")
+def shop(small_run):
+    """The folder of a run, a shopper and two products of it."""
+    train = pd.read_parquet(small_run.folder / "data/train.parquet")
+    top = train["item_id"].value_counts()
+    return str(small_run.folder), train["user_id"].iloc[0], top.index[0], top.index[1]
+
+
+ASKED = {  # sub-command: the new spelling, the old one, the same in Python
+    "user": (["user", "USER"], ["--user", "USER"], lambda run, user, *_: recsys_kit.recommend(run, user=user, k=3)),
+    "history": (
+        ["history", "ITEM,OTHER", "--candidates", "OTHER,0001,0002,0003,0004"],
+        ["--history", "ITEM", "--history", "OTHER", "--candidates", "OTHER,0001,0002,0003,0004"],
+        lambda run, _, item, other: recsys_kit.recommend(
+            run, history=[item, other], candidates=[other, "0001", "0002", "0003", "0004"], k=3
+        ),
+    ),
+    "context": (
+        ["user", "USER", "--model", "context_aware", "--context", "device=phone", "--seen", "ITEM"],
+        ["--context=device=phone", "--user=USER", "--model", "context_aware", "--seen", "ITEM"],
+        lambda run, user, item, _: recsys_kit.recommend(
+            run, user=user, seen=[item], model="context_aware", context={"device": "phone"}, k=3
+        ),
+    ),
+    "text": (
+        ["text", "a funny teapot"],
+        ["--text", "a funny teapot", "--context", "device=phone"],
+        lambda run, *_: recsys_kit.recommend(run, text="a funny teapot", k=3),
+    ),
+    "dash": (
+        ["text", "--", "-5 % tea"],
+        ["--text", "-5 % tea"],
+        lambda run, *_: recsys_kit.recommend(run, text="-5 % tea", k=3),
+    ),
+    "promotions": (
+        ["promotions", "--user", "USER"],
+        ["--promotions", "--user", "USER"],
+        lambda run, user, *_: recsys_kit.promotions(run, user=user, k=3),
+    ),
+    "related": (
+        ["related", "ITEM"],
+        ["--related", "ITEM"],
+        lambda run, _, item, __: recsys_kit.related(run, item, k=3),
+    ),
+    "together": (
+        ["together", "ITEM,OTHER"],
+        ["--together", "ITEM,OTHER"],
+        lambda run, _, *items: recsys_kit.bought_together(run, items, k=3),
+    ),
+    "popular": (["popular"], ["--popular"], lambda run, *_: recsys_kit.popular(run, k=3)),
+    "category": (
+        ["popular", "--category", "Garden", "--days", "90"],
+        ["--days", "90", "--category=Garden"],
+        lambda run, *_: recsys_kit.popular(run, category="Garden", days=90, k=3),
+    ),
+    "new-item": (
+        ["new-item", "a funny teapot"],
+        ["--new-item", "a funny teapot"],
+        lambda run, *_: recsys_kit.shoppers_for(run, text="a funny teapot", k=3),
+    ),
+    "shoppers-for": (
+        ["shoppers-for", "ITEM"],
+        ["--shoppers-for", "ITEM"],
+        lambda run, _, item, __: recsys_kit.shoppers_for(run, item=item, k=3),
+    ),
+}
+
+
+def filled(words, shop):
+    for name, value in zip(("USER", "ITEM", "OTHER"), shop[1:], strict=True):
+        words = [word.replace(name, value) for word in words]
+    return words
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_recommend_answers_as_python_does_in_the_new_spelling_and_in_the_old_one(shop, name, tmp_path):
+    new, old, ask = ASKED[name]
+    new, old = filled(new, shop), filled(old, shop)
+    place = new.index("--") if "--" in new else len(new)
+    options = ["--run", shop[0], "-k", "3", "--json"]
+    done = recommend(*new[:place], *options, "--csv", str(tmp_path / "list.csv"), *new[place:])
+    assert (done.exit_code, done.stderr) == (0, ""), (done.output, done.exception)
+    found, expected = json.loads(done.stdout), ask(*shop)
+    key = "user_id" if "user_id" in expected else "item_id"
+    rows = found["shoppers" if key == "user_id" else "items"]
+    assert [row[key] for row in rows] == expected[key].tolist() != []
+    assert [row["reason"] for row in rows] == expected["reason"].tolist()
+    assert pd.read_csv(tmp_path / "list.csv", dtype={key: str})[key].tolist() == expected[key].tolist()
+    assert ("model" in found) == ("fallback" in expected)
+
+    before = recommend(*options[:2], *old, "-k3", "--json")
+    assert before.exit_code == 0, (before.output, before.exception)
+    answered = json.loads(before.stdout)
+    for one in (answered, found):
+        one.pop("asked_at", None)
+    assert answered == found
+    (note,) = before.stderr.splitlines()
+    assert note.startswith(f"note: the new spelling is: recsys-kit recommend {new[0]} ")
+
+
+def test_the_note_on_an_old_spelling_is_a_call_that_can_be_copied(shop):
+    note = recommend("--run", shop[0], "--text", "a 'big' lamp", "-k", "2", "--json").stderr
+    words = shlex.split(note.partition("is: ")[2])
+    assert words[:4] == ["recsys-kit", "recommend", "text", "a 'big' lamp"]
+    assert len(json.loads(CliRunner().invoke(cli.app, words[1:]).stdout)["items"]) == 2
+
+
+def test_several_shoppers_are_answered_in_one_call(shop):
+    run, user, *_ = shop
+    done = recommend("user", user, "nobody", "--run", run, "-k", "2", "--seen", shop[2])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert f"for the shopper {user}" in done.stdout and "for the shopper nobody" in done.stdout
+    assert "note: shopper 'nobody' is unknown" in done.stdout
+    rows = json.loads(recommend("user", user, "nobody", "--run", run, "-k", "2", "--json").stdout)["items"]
+    assert [row["query"] for row in rows] == [user, user, "nobody", "nobody"]
+
+
+def test_a_table_shows_the_list_its_model_and_its_reasons(shop):
+    run, user, item, _ = shop
+    lines = recommend("user", user, "--run", run, "-k", "2").stdout.splitlines()
+    assert lines[0].endswith(f", for the shopper {user}")
+    assert "because you" in "".join(lines) and len([line for line in lines if line.startswith("│")]) == 2
+    shown = recommend("together", f"{item},x", "--run", run, "--by", "lift", "-k", "1").stdout
+    assert "lift" in shown and "note: product 'x' is unknown" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["user", "--run", "RUN"], "Missing argument 'ID'"),
+        (["user", "USER"], "Missing option '--run'"),
+        (["history", "ITEM"], "Missing option '--run'"),
+        (["popular", "--run", "RUN", "--context", "device=phone"], "No such option: --context"),
+        (["related", "ITEM", "--run", "RUN", "--seen", "ITEM"], "No such option: --seen"),
+        (["text", "tea", "--run", "RUN", "--days", "3"], "No such option: --days"),
+        (["user", "USER", "--run", "RUN", "-k", "many"], "Invalid value for '-k'"),
+        (["populer", "--run", "RUN"], "No such command 'populer'"),
+        (["--run", "RUN"], "Name one list before the options"),
+        (["--run", "RUN", "--user", "USER", "--text", "tea"], "Name one list before the options"),
+        (["--run", "RUN", "--popular", "--promotions"], "No such option: --promotions"),
+        (["promotions", "--run", "RUN"], "RK-330"),
+        (["promotions", "--run", "RUN", "--user", "USER", "--text", "tea"], "RK-330"),
+        (["user", "USER", "--run", "RUN", "-k", "0"], "RK-312"),
+        (["user", "USER", "--run", "RUN", "--model", "eas"], "RK-318"),
+        (["user", "USER", "--run", "RUN", "--context", "phone"], "RK-310"),
+        (["history", ",", "--run", "RUN"], "RK-331"),
+        (["related", "x", "--run", "RUN"], "RK-335"),
+        (["together", "ITEM", "--run", "RUN", "--by", "luck"], "RK-341"),
+        (["popular", "--run", "RUN", "--category", "Gardn"], "RK-336"),
+        (["popular", "--run", "RUN/data"], "RK-402"),
+    ],
+)
+def test_a_wrong_question_is_refused_with_exit_code_2(shop, arguments, words):
+    said = refuse(*[word.replace("RUN", shop[0]) for word in filled(arguments, shop)])
+    assert words in said
+
+
+def test_the_help_of_each_list_has_an_example_that_runs(shop):
+    """The product, the words and the shopper of the examples are not those of this small shop."""
+    group = typer.main.get_command(cli.app).commands["recommend"]
+    assert list(group.commands) == [
+        "user", "history", "text", "promotions", "related", "together", "popular", "new-item", "shoppers-for",
+    ]  # fmt: skip
+    for name, sub in group.commands.items():
+        call = shlex.split(sub.epilog.removeprefix("Example: "))
+        assert call[:3] == ["recsys-kit", "recommend", name]
+        done = CliRunner().invoke(cli.app, [*call[1:-1], shop[0], "-k", "1"])
+        assert done.exit_code == 0, (call, done.output, done.exception)

@@ -1,6 +1,9 @@
 """Figures with nothing to show say so in one sentence; the colours that prose names are those of the figure."""
 
+import os
 import re
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -10,6 +13,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from recsys_kit import plots
+from recsys_kit.workbook.lineup import LINEUP
 from recsys_kit.workbook.runner.parameters import list_chapters
 
 METRICS = pd.DataFrame(columns=["model", "slice", "metric", "k", "value", "low", "high", "n_users"])
@@ -85,12 +89,30 @@ def test_a_figure_of_a_single_thing_is_drawn_without_a_warning(name):
 
 
 def test_no_two_models_share_a_marker_and_none_is_a_digit():
-    assert len(set(map(str, plots.MARKERS.values()))) == len(plots.MARKERS)
-    assert not [name for name, marker in plots.MARKERS.items() if "$" in str(marker)]
+    markers = [str(marker) for marker in (*(marker for _, marker in plots.STYLES.values()), *plots.OTHER_MARKERS)]
+    assert len(set(markers)) == len(markers)
+    assert not [marker for marker in markers if "$" in marker]
+
+
+def test_every_model_of_a_family_of_the_line_up_has_its_colour():
+    colours: dict[str, set[str]] = {}
+    for name, entry in LINEUP.items():
+        colours.setdefault(entry.family, set()).add(plots.colour_of(name))
+    assert {family: found for family, found in colours.items() if len(found) > 1} == {
+        "content": {plots.ORANGE, plots.SKY}  # the language model stands beside TF-IDF in chapters 02 and 04
+    }
+
+
+def test_a_new_model_needs_no_line_here_and_looks_the_same_in_every_process():
+    code = "from recsys_kit import plots; print(plots.colour_of('my_model'), plots.marker_of('my_model'))"
+    printed = {subprocess.check_output([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed})
+               for seed in "12"}  # fmt: skip
+    assert printed == {f"{plots.colour_of('my_model')} {plots.marker_of('my_model')}\n".encode()}
+    assert plots.colour_of("my_model") in plots.OTHER_COLOURS
 
 
 def test_every_colour_has_a_name():
-    used = {*plots.COLOURS.values(), plots.FOR, plots.AGAINST, plots.PURPLE}
+    used = {*plots.COLOURS.values(), plots.FOR, plots.AGAINST, *plots.OTHER_COLOURS}
     assert used <= set(plots.COLOUR_NAMES)
 
 

@@ -35,7 +35,7 @@ with Signals():
 HOLDS = """
 import time
 from pathlib import Path
-from recsys_kit.workbook import lock
+from recsys_kit.workbook.runner import lock
 with lock.hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -44,7 +44,7 @@ print(lock.is_held(Path(sys.argv[1])))
 TRIES = """
 from pathlib import Path
 from recsys_kit.errors import BusyError
-from recsys_kit.workbook import lock
+from recsys_kit.workbook.runner import lock
 print(lock.is_held(Path(sys.argv[1])))
 try:
     with lock.hold(Path(sys.argv[1])):
@@ -55,7 +55,7 @@ except BusyError as problem:
 RUNS = """
 import sys
 from pathlib import Path
-from recsys_kit.workbook import lock
+from recsys_kit.workbook.runner import lock
 lock.CAN_INHERIT = False  # before the engine takes it: Windows hands no descriptor down
 from recsys_kit.workbook.runner.execute import execute
 from recsys_kit.workbook.runner.parameters import list_chapters

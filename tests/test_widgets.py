@@ -13,12 +13,13 @@ from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, ContextAware
 from recsys_kit.shop import Showcase
 from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.widgets.controls import explore
 
 SHOP = planted_shop()
 
 
 def explorer(view):
-    return widgets._explore(view, k=ipywidgets.IntSlider(value=1, min=1, max=5))
+    return explore(view, k=ipywidgets.IntSlider(value=1, min=1, max=5))
 
 
 def parts(box):
@@ -53,7 +54,7 @@ def test_a_view_that_fails_stops_the_cell_and_a_later_failure_is_shown():
 
     with pytest.raises(ValueError, match="one"):
         explorer(view)
-    slider, shown = parts(widgets._explore(view, k=ipywidgets.IntSlider(value=2, min=1, max=5)))
+    slider, shown = parts(explore(view, k=ipywidgets.IntSlider(value=2, min=1, max=5)))
     with pytest.raises(ValueError, match="one"):
         slider.value = 1
     assert "&lt;one&gt;" in shown.value

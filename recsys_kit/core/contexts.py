@@ -6,6 +6,7 @@ import pandas as pd
 
 from recsys_kit.core.ids import as_ids
 from recsys_kit.errors import ParameterError
+from recsys_kit.schema import CONTEXT_PREFIX
 
 UNIT_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17}  # numbers below are times since 1970 in this unit; above, in ns
 
@@ -16,7 +17,7 @@ def is_context(column: str) -> bool:
     >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
     ['timestamp', 'ctx_device']
     """
-    return column == "timestamp" or str(column).startswith("ctx_")
+    return column == "timestamp" or str(column).startswith(CONTEXT_PREFIX)
 
 
 def check_context(context: Any) -> pd.DataFrame:
@@ -25,8 +26,8 @@ def check_context(context: Any) -> pd.DataFrame:
     Times may be text or in another zone; without a zone they are taken as UTC. A missing one stays missing.
 
     Raises:
-        ParameterError: RK-343 a column that is no circumstance, RK-344 no table, a column twice, a time that cannot be
-            read.
+        ParameterError: RK-343 a column that is no circumstance, RK-344 no table, RK-346 a column twice, RK-347 a time
+            that cannot be read.
 
     >>> check_context(pd.DataFrame({"timestamp": ["2025-12-24T18:00+01:00"]}))["timestamp"].tolist()
     [Timestamp('2025-12-24 17:00:00+0000', tz='UTC')]
@@ -46,7 +47,7 @@ def check_context(context: Any) -> pd.DataFrame:
         )
     if not context.columns.is_unique:
         twice = context.columns[context.columns.duplicated()][0]
-        raise ParameterError("RK-344", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
+        raise ParameterError("RK-346", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
     if "timestamp" not in context:
         return context
     return context.assign(timestamp=in_utc(context["timestamp"]))
@@ -71,13 +72,13 @@ def context_of(context: Any, users: Any) -> pd.DataFrame:
             "RK-340",
             f"context has {len(context):,} rows (the first: {context.index[:3].tolist()}), and none is of the users "
             f"asked (such as {list(users[:3])}).",
-            "Give it their user_id as index, as Split.circumstances does.",
+            "Give it their user_id as index, as Split.request_context does.",
         )
     return context.reindex(users)
 
 
 def in_utc(values: pd.Series) -> pd.Series:
-    """Return times in UTC: datetimes, ISO 8601 text, or numbers since 1970. RK-344 for a value that cannot be read."""
+    """Return times in UTC: datetimes, ISO 8601 text, or numbers since 1970. RK-347 for a value that cannot be read."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
     numbers = pd.to_numeric(values, errors="coerce").dropna()
@@ -90,7 +91,7 @@ def in_utc(values: pd.Series) -> pd.Series:
     wrong = values[values.notna() & read.isna()]
     if len(wrong):
         raise ParameterError(
-            "RK-344",
+            "RK-347",
             f"the timestamp of the context is {wrong.iloc[0]!r}; expected a time.",
             "Write it as 2025-12-24T18:00, in UTC.",
         )

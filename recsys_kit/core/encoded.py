@@ -126,7 +126,7 @@ class EncodedSplit:
     item_table: pd.DataFrame | None = None
     """The items table as it was given: `item_id` and what is known of each item."""
     item_features: Mapping[str, Vectors] = field(default_factory=dict)
-    """By name ("tfidf", "minilm", "image" ...): one row per item of `items`, in their order; zeros where missing."""
+    """By name ("tfidf", "minilm", "image" ...): one row per item of `items`, in order; zeros for a missing one."""
     user_features: Mapping[str, Vectors] = field(default_factory=dict)
     """Likewise, one row per user of `users`."""
     contexts: Mapping[str, pd.DataFrame] = field(default_factory=dict)

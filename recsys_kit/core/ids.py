@@ -112,7 +112,7 @@ def _no_ids(name: str, values: Sequence[Any], kind: str = "") -> DataError:
 def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS) -> pd.DataFrame:
     """The frame with its id columns as text; the very frame where they are. Raises as `as_ids`, RK-104 without them."""
     if not isinstance(frame, pd.DataFrame):
-        raise DataError("RK-104", f"{table} is a {type(frame).__name__}; expected a table.", "Pass a pandas DataFrame.")
+        raise DataError("RK-107", f"{table} is a {type(frame).__name__}; expected a table.", "Pass a pandas DataFrame.")
     fixed = {}
     for column in columns:
         if column not in frame:

@@ -1,11 +1,11 @@
-"""Rows of numbers with the ids they belong to: saved and read without pickle, and asked who is near whom."""
+"""Vectors with the ids they belong to, saved and loaded without pickle."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,16 +27,9 @@ def check_vectors(vectors: Any, name: str = "item_vectors") -> "Vectors":
     return vectors
 
 
-class Encoder(Protocol):
-    """Anything that turns texts into rows of unit length."""
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray | csr_matrix:
-        """One row per text, (N, D)."""
-
-
 @dataclass(frozen=True)
 class Vectors:
-    """One row per id: `values` is (N, D) float32, dense or csr; `how` is plain JSON, enough to make the encoder again.
+    """One row per id: `values` is `(N, D)` float32, dense or csr; `how` describes their encoder as plain JSON.
 
     >>> two = Vectors(["i1", "i2"], np.eye(2, dtype=np.float32), {"method": "by hand"})
     >>> two.values.shape
@@ -93,13 +86,3 @@ class Vectors:
         ones = np.ones(len(rows), np.float32)
         choose = csr_matrix((ones, (rows, place[rows])), shape=(len(place), len(self.ids)))
         return Vectors(list(ids), choose @ self.values, self.how)
-
-    def encoder(self) -> Encoder:
-        """What made these rows, ready for new texts."""
-        return self._encoder
-
-    @cached_property
-    def _encoder(self) -> Encoder:  # a language model takes seconds to load: once
-        from recsys_kit.features.text import load_encoder
-
-        return load_encoder(self.how)

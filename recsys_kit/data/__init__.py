@@ -6,8 +6,6 @@ from recsys_kit.data.audit import audit_split
 from recsys_kit.data.checking import FileCheck, check_files
 from recsys_kit.data.cleaning import clean, clean_text, k_core, repeated_ratings, sample_users
 from recsys_kit.data.describe import (
-    choose_product,
-    choose_shopper,
     cold_counts,
     facts,
     k_core_price,
@@ -15,14 +13,13 @@ from recsys_kit.data.describe import (
     waterfall,
 )
 from recsys_kit.data.sources import DATASETS, load_dataset, name_of, source_files
-from recsys_kit.data.splitting import Split, assign_parts, read_split, split_at_random, split_interactions
-from recsys_kit.data.tables import Dataset, RawTables, item_texts, review_texts
+from recsys_kit.data.splitting import Split, assign_parts, split_at_random, split_interactions
+from recsys_kit.data.tables import Dataset, RawTables
 from recsys_kit.data.validation import validate
 
 __all__ = [
-    "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
-    "choose_product", "choose_shopper", "clean", "clean_text", "cold_counts", "facts", "item_hash", "item_texts",
-    "k_core", "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events", "read_split",
-    "repeated_ratings", "review_texts", "sample_users", "source_files", "split_at_random", "split_interactions",
-    "validate", "waterfall",
+    "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files", "clean",
+    "clean_text", "cold_counts", "facts", "item_hash", "k_core", "k_core_price", "leak_counts", "load_dataset",
+    "name_of", "order_events", "repeated_ratings", "sample_users", "source_files", "split_at_random",
+    "split_interactions", "validate", "waterfall",
 ]  # fmt: skip

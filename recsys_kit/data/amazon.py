@@ -1,8 +1,8 @@
-"""Amazon reviews as their collectors published them: 2014 and 2018, with or without metadata.
+"""Amazon reviews in the published formats of 2014 and 2018, with or without metadata.
 
-Source: McAuley et al., Image-based recommendations on styles and substitutes, 2015; Ni et al., Justifying
-recommendations using distantly-labeled reviews, 2019. One review is one interaction (event
-`rating`). Reviewers' names are not read.
+Each review is one interaction (event `rating`). Reviewers' names are not read. Source: McAuley et al., Image-based
+recommendations on styles and substitutes, 2015; Ni et al., Justifying recommendations using distantly-labeled reviews,
+2019.
 """
 
 import ast
@@ -15,8 +15,9 @@ import pandas as pd
 
 from recsys_kit.data import files
 from recsys_kit.data.files import Records
-from recsys_kit.data.tables import QUARANTINE_COLUMNS, RawTables, report_entry
+from recsys_kit.data.tables import RawTables, report_entry
 from recsys_kit.errors import DataError
+from recsys_kit.schema import QUARANTINE_COLUMNS
 
 NEEDED = ("reviewerID", "asin", "overall", "unixReviewTime")
 ENDINGS = (".json", ".json.gz")
@@ -26,7 +27,14 @@ ENDINGS = (".json", ".json.gz")
 
 
 def find_files(path: Path) -> tuple[Path, Path | None]:
-    """The reviews file and its metadata file (None where there is none) of a folder, or of one reviews file."""
+    """Return the reviews file and its metadata file (None if there is none).
+
+    Args:
+        path: the reviews file, or a folder with one.
+
+    Raises:
+        DataError: RK-102 no reviews file, RK-103 several.
+    """
     if path.is_file():
         return path, _metadata_of(path)
     reviews = [file for file in sorted(path.iterdir()) if _is_reviews(file.name)]
@@ -34,15 +42,15 @@ def find_files(path: Path) -> tuple[Path, Path | None]:
         found = sorted(file.name for file in path.iterdir())[:10]
         raise DataError(
             "RK-102",
-            f"{path.name}/ holds no reviews file; found {found or 'nothing'}; "
+            f"{path.name}/ has no reviews file; found {found or 'nothing'}; "
             "expected reviews_*.json(.gz) or *_5.json(.gz).",
             "Pass the folder or the file of the reviews as source.",
         )
     if len(reviews) > 1:
         raise DataError(
             "RK-103",
-            f"{path.name}/ holds {len(reviews)} reviews files, {[file.name for file in reviews]}; expected one.",
-            f"Name the one you mean: source='{path.name}/{reviews[0].name}'.",
+            f"{path.name}/ has {len(reviews)} reviews files, {[file.name for file in reviews]}; expected one.",
+            f"Name one of them: source='{path.name}/{reviews[0].name}'.",
         )
     return reviews[0], _metadata_of(reviews[0])
 
@@ -64,12 +72,12 @@ def _metadata_of(reviews: Path) -> Path | None:
 
 
 def read_records(path: Path) -> Records:
-    """Every line that is a JSON object or a Python dict, by its number."""
+    """Parse each line that is a JSON object or a Python dict; the keys are line numbers."""
     return files.read_records(files.decode(files.read_content(path)), _parse)
 
 
 def _parse(line: str) -> dict[str, Any]:
-    """Python text is read as a literal, never run."""
+    """Parse JSON, or Python literals without executing them."""
     try:
         return files.parse_json(line)
     except files.NotARecord as refused:
@@ -84,7 +92,20 @@ def _parse(line: str) -> dict[str, Any]:
 
 
 def read_amazon(path: Path) -> RawTables:
-    """Raw interactions, reviews and, with a metadata file, items."""
+    """Read interactions, reviews and, if there is a metadata file, items.
+
+    | table | columns |
+    |---|---|
+    | interactions | user_id, item_id, timestamp (ISO 8601, UTC), rating (1 to 5), event ("rating"), review_id |
+    | reviews | review_id, user_id, item_id, timestamp, rating, title, text |
+    | items | item_id, title, description, category, brand, attributes (finer categories), price (USD), image (URL) |
+
+    Args:
+        path: the reviews file, or a folder with one.
+
+    Raises:
+        DataError: RK-102 and RK-103 as `find_files`, RK-105 required fields are missing.
+    """
     reviews_file, metadata_file = find_files(path)
     reviews = read_records(reviews_file)
     _check_fields(reviews_file, reviews)
@@ -117,7 +138,7 @@ def _check_fields(file: Path, records: Records) -> None:
 
 
 def _rejected(table: str, records: Records) -> Iterable[dict[str, Any]]:
-    for entry in records.rejected:  # without the line itself: it may name a shopper
+    for entry in records.rejected:  # without the line itself: it may contain a reviewer's name
         values = (table, entry["row"], "", "line is not a record", entry["rule"])
         yield dict(zip(QUARANTINE_COLUMNS, values, strict=True))
 
@@ -127,14 +148,14 @@ def _notes(table: str, records: Records) -> list[dict[str, Any]]:
 
 
 def _text(value: Any) -> str | None:
-    """An id or a text exactly as written; a list of texts as one."""
+    """Return an id or a text exactly as written, a list of texts as one text."""
     if isinstance(value, list):
         value = "\n".join(str(part) for part in value if part)
     return None if value is None or value == "" else str(value)
 
 
 def _events(rows: dict[int, dict[str, Any]]) -> pd.DataFrame:
-    """One row a review. Its id is shopper-item-time-n: n counts different reviews, so exact duplicates share an id."""
+    """Return one row per review. Its id is user-item-time-n; n counts different reviews, so duplicates share an id."""
     records = list(rows.values())
     events = pd.DataFrame({
         "user_id": [_text(record.get("reviewerID")) for record in records],
@@ -168,7 +189,7 @@ def _items(rows: dict[int, dict[str, Any]]) -> pd.DataFrame:
 
 
 def _item(record: dict[str, Any]) -> dict[str, Any]:
-    """One product. `category` is the second level (the first is the whole department), `attributes` the finer ones."""
+    """Return one item: `category` is the second level (the first is the department), `attributes` the finer ones."""
     paths = record.get("categories") or [record.get("category") or []]
     paths = [path for path in paths if isinstance(path, list) and path]
     category = paths[0][min(1, len(paths[0]) - 1)] if paths else record.get("main_cat")
@@ -191,5 +212,5 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _price(value: Any) -> Any:
-    """`$1,005.00` as `1005.00`; anything else as it came."""
+    """Return `$1,005.00` as `1005.00`; other values are unchanged."""
     return value.strip().removeprefix("$").replace(",", "") if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The leak audit: checks that would fail if one part of a split had seen the other."""
+"""The leak audit of a split: checks that fail if the training set depends on later events."""
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -6,18 +6,20 @@ from pandas.api.types import is_numeric_dtype
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.data.splitting import Split, parts_by_review, split_interactions
 
-KEYS = ("user_id", "item_id", "timestamp", "position", "event", "rating")
+EVENT_COLUMNS = ("user_id", "item_id", "timestamp", "position", "event", "rating")  # identify an event
 
 
 def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Proofs that no part has seen the other: one row a check, with `check`, `passed`, `detail`, `leak`, `n`.
-
-    `leak` is the short name of what the check counts, `n` how many there are: 0 where it passes.
+    """Check that no part of a split depends on a later one.
 
     Args:
-        split: what `split_interactions` made.
-        interactions: what it was made from.
-        reviews: with their `part`, where there are any.
+        split: as `split_interactions` returns it.
+        interactions: the events that were split.
+        reviews: with their `part` (`assign_parts`), if there are any.
+
+    Returns:
+        One row per check: `check` (a sentence), `passed`, `detail`, `leak` (the name of what the check counts) and `n`
+        (the count; 0 if it passes).
     """
     checks = [_audit_rows(split, interactions), _audit_order(split), _audit_ratings(split), _audit_truth(split)]
     if split.how.get("method"):
@@ -29,8 +31,10 @@ def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFra
 
 
 def _row_hashes(events: pd.DataFrame, interactions: pd.DataFrame) -> pd.Series:
-    """What tells one event of the interactions from another."""
-    return pd.util.hash_pandas_object(events[[column for column in interactions if column in KEYS]], index=False)
+    """Hash the columns that identify an event."""
+    return pd.util.hash_pandas_object(
+        events[[column for column in interactions if column in EVENT_COLUMNS]], index=False
+    )
 
 
 def _audit_rows(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int, str]:
@@ -63,23 +67,22 @@ def _audit_order(split: Split) -> tuple[str, str, int, str]:
 
 def _audit_ratings(split: Split) -> tuple[str, str, int, str]:
     n = int(repeated_ratings(split.train).sum())
-    return "no item is rated twice by one shopper in train", "n_ratings_given_anew_in_train", n, f"{n} rated again"
+    return "no item is rated twice by one shopper in train", "n_repeated_ratings_in_train", n, f"{n} rated again"
 
 
 def _audit_truth(split: Split) -> tuple[str, str, int, str]:
-    had = split.histories("test").rename("history")
-    wanted = split.ground_truth("test")
-    truth = wanted.join(had, on="user_id").dropna(subset="history")
-    n = sum(item in history for item, history in zip(truth["item_id"], truth["history"], strict=True))
-    detail = f"{n} of {len(wanted)} pairs are"
+    ground_truth = split.ground_truth("test")
+    known = ground_truth.join(split.histories("test").rename("history"), on="user_id").dropna(subset="history")
+    n = sum(item in history for item, history in zip(known["item_id"], known["history"], strict=True))
+    detail = f"{n} of {len(ground_truth)} pairs are"
     return "nothing to be predicted is already in a history", "n_known_pairs_to_predict", n, detail
 
 
 def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, str, int, str]:
-    """Garbage in every valid and test row: training must not notice.
+    """Overwrite all validation and test rows with garbage and split again: the training set must not change.
 
-    The times and the order of rows stay, since they make the cut; where every shopper or item is cut for itself,
-    shoppers and items too.
+    Times and the order of the rows decide the cut, so they are kept; if each user or item has its own cut, the ids are
+    kept as well.
     """
     later = pd.concat([split.valid, split.test])
     is_later = _row_hashes(interactions, interactions).isin(_row_hashes(later, interactions))

@@ -1,7 +1,7 @@
-"""Cleaning: what is dropped, what is repaired, what is only set aside, each with its count.
+"""Cleaning: drop duplicates, repair texts, and count each repair.
 
-`clean` works on whole tables, before the split, and looks at one row (or at equal rows) only. What depends on
-other rows, the latest rating and the k-core, works on the training part alone.
+`clean` is applied to whole tables before the split, so it looks at one row, or at equal rows, only. Steps that depend
+on other rows (the latest rating, the k-core) are applied to the training set alone.
 """
 
 import html
@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.core.ids import item_hash
-from recsys_kit.data.tables import ACTIONS, TABLES, TEXTS, Dataset, report_entry
+from recsys_kit.data.tables import Dataset, report_entry
 from recsys_kit.errors import ParameterError
+from recsys_kit.schema import ACTIONS, TABLES, TEXT_COLUMNS
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_ELEMENTS = (  # of HTML; by any other name it is a tag only where more tells, so "<M>" stays a size
+_ELEMENTS = (  # of HTML; with another name it needs more evidence to be a tag, so "<M>" stays a size
     "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
     "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em "
     "embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i "
@@ -32,22 +33,22 @@ _BARE = (  # attributes that may stand without a value
     "required reversed selected"
 ).replace(" ", "|")
 _TAG = re.compile(
-    r"</[a-z][\w:-]*\s*>|<[a-z][\w:-]*\s*/\s*>"  # closing, or closed in itself
+    r"</[a-z][\w:-]*\s*>|<[a-z][\w:-]*\s*/\s*>"  # closing or self-closing
     rf"|<(?:{_ELEMENTS}|[a-z]\w*[:-][\w:-]*)(?:\s+(?:{_BARE}))*\s*/?\s*>"
-    r"|<([a-z]\w*)\s*>(?=.*?</\1\s*>)"  # by any name, where it is closed
+    r"|<([a-z]\w*)\s*>(?=.*?</\1\s*>)"  # any name, if it is closed later
     r"|<[a-z][\w:-]*\s[^<>]*=[^<>]*>|<!--.*?-->",
     re.DOTALL | re.IGNORECASE,
-)  # "I <3 it", "5 < 6" and "a <b and c> d" are no tags: what follows a name are attributes, most with `=`
+)  # "I <3 it", "5 < 6" and "a <b and c> d" are not tags: a name is followed by attributes, most of them with `=`
 _ESCAPED = re.compile(
     r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE
-)  # closing tags and breaks, as a feed has them
-_NO_EXAMPLE = pd.Series([""])  # ids of shoppers are no examples: the report is for sharing
+)  # escaped closing tags and breaks, as in feeds
+_NO_EXAMPLE = pd.Series([""])  # the report is for sharing, so it shows no ids of users
 
 
 def clean_text(text: str) -> str:
-    """Tags become spaces, then entities become characters, white space becomes one space.
+    """Replace tags by spaces, entities by their characters, and white space by single spaces.
 
-    A text without tags that has escaped closing tags or breaks is escaped markup: it is decoded first.
+    A text without tags, but with escaped closing tags or breaks, is escaped markup and is decoded first.
 
     >>> clean_text("Tea &amp; toast<br/>for  two &lt;3"), clean_text("It needs a &lt;div&gt;")
     ('Tea & toast for two <3', 'It needs a <div>')
@@ -58,9 +59,26 @@ def clean_text(text: str) -> str:
 
 
 def clean(dataset: Dataset) -> Dataset:
-    """Exact duplicates dropped, texts cleaned; the report tells how many of each.
+    """Drop exact duplicates and clean the texts of a validated data set.
 
-    A cleaned text takes the place of the original, which stays in `<column>_raw` on the rows that changed.
+    | step | tables | report |
+    |---|---|---|
+    | rows equal in every column (of reviews also in review_id): the first is kept | all | deduplicated |
+    | `clean_text` on title, description, category, brand and text; an empty text becomes missing | all | repaired |
+    | ratings that the user changed later: kept here, `split_interactions` removes them | interactions | noted |
+
+    Args:
+        dataset: as `validate` returns it.
+
+    Returns:
+        A new data set. A cleaned text replaces the original, which is kept in `<column>_raw` in the rows that changed.
+        The report has an entry for each step, with the number of rows and an example.
+
+    >>> from recsys_kit.data.sources import read_source
+    >>> from recsys_kit.data.validation import validate
+    >>> shop = clean(validate(read_source("toyshop", seed=7)))
+    >>> shop.report.query("table == 'items' and action == 'repaired'")[["rule", "rows"]].values.tolist()
+    [['untidy description', 30], ['untidy title', 8], ['negative price', 6]]
     """
     entries, tables = [], {}
     for name in TABLES:
@@ -71,14 +89,14 @@ def clean(dataset: Dataset) -> Dataset:
             tables[name] = frame
             entries += dropped + cleaned
     if "interactions" in tables:
-        entries += _repeated_ratings(tables["interactions"])
-    report = _less_kept(dataset.report, entries)
+        entries += _note_repeated_ratings(tables["interactions"])
+    report = _subtract_deduplicated(dataset.report, entries)
     report = pd.concat([report, pd.DataFrame(entries, columns=report.columns)], ignore_index=True)
-    return replace(dataset, **tables, report=_in_order(report))
+    return replace(dataset, **tables, report=_sort_report(report))
 
 
 def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Rows equal in every column, and a review id that is used again: the first stays."""
+    """Drop rows equal in every column and rows that repeat a review_id; the first is kept."""
     comparable = frame.drop(columns=["attributes"], errors="ignore")
     repeats = {"exact duplicate": comparable.duplicated()}
     if table == "reviews":
@@ -94,7 +112,7 @@ def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, lis
 
 def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     columns, entries = {}, []
-    for column in [column for column in TEXTS if column in frame]:
+    for column in [column for column in TEXT_COLUMNS if column in frame]:
         cleaned = frame[column].map(clean_text, na_action="ignore").astype("str")
         cleaned = cleaned.mask(cleaned == "")
         changed = frame[column].notna() & (cleaned.fillna("") != frame[column])
@@ -106,7 +124,10 @@ def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[di
 
 
 def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
-    """True on a rating of an item that the same shopper rated again later. Views, carts and purchases may repeat.
+    """Return True for ratings of items that the same user rated again later; other events may repeat.
+
+    Args:
+        interactions: with user_id, item_id and timestamp or position; False for all rows without a column rating.
 
     >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "x"], "position": [1, 2], "rating": [2.0, 5.0]})
     >>> repeated_ratings(events).tolist()
@@ -115,14 +136,14 @@ def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
     if "rating" not in interactions:
         return pd.Series(False, index=interactions.index)
     when = "timestamp" if "timestamp" in interactions else "position"
-    # equal times: the higher rating counts as the later one, so that the order of rows does not matter
+    # at equal times the higher rating counts as the later one, so the order of the rows does not matter
     rows = interactions.reset_index(drop=True)
     rated = rows[rows["rating"].notna()].sort_values([when, "rating"], kind="stable")
     again = rated.index[rated.duplicated(["user_id", "item_id"], keep="last")]
     return pd.Series(rows.index.isin(again), index=interactions.index)
 
 
-def _repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
+def _note_repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
     again = repeated_ratings(interactions)
     if not again.any():
         return []
@@ -133,8 +154,8 @@ def _repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
-    """The report with the rows now deduplicated taken out of `kept`."""
+def _subtract_deduplicated(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the report with deduplicated rows subtracted from the kept ones."""
     report = report.copy()
     for entry in entries:
         if entry["action"] == "deduplicated":
@@ -142,8 +163,8 @@ def _less_kept(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFr
     return report
 
 
-def _in_order(report: pd.DataFrame) -> pd.DataFrame:
-    """By table, then by what was done, the largest count first."""
+def _sort_report(report: pd.DataFrame) -> pd.DataFrame:
+    """Sort the report by table and action, the largest count first."""
     tables = list(TABLES)
     keys = report.assign(
         table=report["table"].map(tables.index), action=report["action"].map(ACTIONS.index), rows=-report["rows"]
@@ -155,10 +176,18 @@ def _in_order(report: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
-    """The events and reviews of `n_users` shoppers, drawn by a seeded hash of the id; 0 keeps all.
+    """Keep the events and reviews of `n_users` users, drawn by a seeded hash of their ids.
 
-    The hash knows nothing of behaviour, so the draw may come before the split. Every product stays in the catalogue,
-    and reviews without shoppers stay as they are.
+    The hash does not depend on behaviour, so the draw may come before the split. All items are kept, and so are
+    reviews without a user.
+
+    Args:
+        dataset: cleaned.
+        n_users: number of users; 0 keeps all.
+        seed: random seed.
+
+    Raises:
+        ParameterError: RK-321 n_users is not a whole number from 0.
     """
     if not isinstance(n_users, (int, np.integer)) or n_users < 0:
         raise ParameterError("RK-321", f"n_users is {n_users!r}; expected 0 (all) or more.", "Pass n_users=200.")
@@ -170,20 +199,27 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7) -> Dataset:
     chosen = shoppers.iloc[np.argsort(item_hash(f"{seed}:{user}" for user in shoppers), kind="stable")[:n_users]]
     return replace(
         dataset,
-        interactions=_of_users(dataset.interactions, chosen),
-        users=None if dataset.users is None else _of_users(dataset.users, chosen),
-        reviews=None if dataset.reviews is None else _of_users(dataset.reviews, chosen),
+        interactions=_keep_users(dataset.interactions, chosen),
+        users=None if dataset.users is None else _keep_users(dataset.users, chosen),
+        reviews=None if dataset.reviews is None else _keep_users(dataset.reviews, chosen),
     )
 
 
-def _of_users(frame: pd.DataFrame, users: pd.Series) -> pd.DataFrame:
+def _keep_users(frame: pd.DataFrame, users: pd.Series) -> pd.DataFrame:
     if "user_id" not in frame:
         return frame
     return frame[frame["user_id"].isin(users) | frame["user_id"].isna()].reset_index(drop=True)
 
 
 def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
-    """The largest set of events in which each shopper has k different items and each item k different shoppers.
+    """Return the largest set of events in which each user has k different items and each item k different users.
+
+    Args:
+        interactions: with user_id and item_id.
+        k: a whole number; 1 keeps all events.
+
+    Raises:
+        ParameterError: RK-322 k is not a whole number from 1.
 
     >>> events = pd.DataFrame({"user_id": list("aabbc"), "item_id": list("xyxyz")})
     >>> k_core(events, 2)["user_id"].tolist()

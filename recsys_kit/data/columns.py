@@ -14,22 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.tables import TIMES, report_entry
+from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, TIME_COLUMNS
 
-PRODUCT = ("title", "category", "brand", "description", "attributes", "image")
-COLUMNS = {  # what each table may hold; of the first ones it needs one of each group
-    "interactions": (
-        "user_id", "item_id", "timestamp", "position", "rating", "event", "session_id", "quantity", "price",
-        "review_id", *PRODUCT, "text", "label",
-    ),
-    "items": ("item_id", *PRODUCT, "price", "video", "created_at"),
-    "users": ("user_id", "joined_at"),
-    "reviews": (
-        "text", "label", "rating", "review_id", "user_id", "item_id", "timestamp", "title", "category", "brand",
-    ),
-}  # fmt: skip
-NEEDED = {
+NEEDED = {  # one column of each group
     "interactions": (("user_id",), ("item_id",), ("timestamp", "position")),
     "items": (("item_id",),),
     "users": (("user_id",),),
@@ -153,7 +142,7 @@ def _entry(ours: str, theirs: str) -> Wanted:
         raise ParameterError(
             "RK-142", f"columns names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name."
         )
-    if name not in known and not name.startswith("ctx_") and table != "users":
+    if name not in known and not name.startswith(CONTEXT_PREFIX) and table != "users":
         near = difflib.get_close_matches(name, known, n=2)
         raise ParameterError(
             "RK-142",
@@ -170,7 +159,7 @@ def _entry(ours: str, theirs: str) -> Wanted:
 def _check_reading(name: str, reading: str, theirs: str) -> None:
     """RK-142 where a time is given a range, anything else a day order, or a range runs backwards."""
     low, dots, high = reading.partition("..")
-    fits = name == "rating" and float(low) < float(high) if dots else name in TIMES
+    fits = name == "rating" and float(low) < float(high) if dots else name in TIME_COLUMNS
     if not fits:
         raise ParameterError(
             "RK-142",
@@ -228,7 +217,11 @@ def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
 def _takes(table: Table, entry: Wanted) -> bool:
     if entry.table:
         return entry.table == table.table
-    return entry.name in COLUMNS[table.table] or (table.table == "interactions" and entry.name.startswith("ctx_"))
+    return _is_ours(table, entry.name)
+
+
+def _is_ours(table: Table, column: str) -> bool:
+    return column in COLUMNS[table.table] or (table.table == "interactions" and column.startswith(CONTEXT_PREFIX))
 
 
 def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
@@ -239,8 +232,7 @@ def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
             taken[entry.name] = entry
     used = {entry.column for entry in taken.values()}
     for column in table.frame:
-        ours = column in COLUMNS[table.table] or (table.table == "interactions" and str(column).startswith("ctx_"))
-        if ours and column not in taken and column not in used:
+        if _is_ours(table, str(column)) and column not in taken and column not in used:
             taken[column] = Wanted(column, column)
     order = [*COLUMNS[table.table], *taken]
     return dict(sorted(taken.items(), key=lambda pair: order.index(pair[0])))
@@ -299,7 +291,8 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
         if match:
             found[name] = keys.pop(match)
     if table == "interactions":
-        found |= {f"ctx_{key}": keys[key] for key in CONTEXT if key in keys and f"ctx_{key}" not in taken}
+        ours = {key: f"{CONTEXT_PREFIX}{key}" for key in CONTEXT if key in keys}
+        found |= {name: keys[key] for key, name in ours.items() if name not in taken}
     return found
 
 

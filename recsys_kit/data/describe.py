@@ -1,17 +1,17 @@
-"""What a shop looks like in numbers, what each step of cleaning cost, and whom the reader will meet again."""
+"""Summary statistics of a data set, of each step of cleaning and of a split."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from recsys_kit.core.ids import item_hash
 from recsys_kit.data.cleaning import k_core
-from recsys_kit.data.splitting import PARTS, Split
-from recsys_kit.data.tables import Dataset, item_texts
+from recsys_kit.data.splitting import Split
+from recsys_kit.data.tables import Dataset
+from recsys_kit.schema import PARTS
 
 
 def density(interactions: pd.DataFrame) -> float:
-    """Share of all shopper-item pairs that have an interaction.
+    """Return the share of all pairs of a user and an item that have an interaction.
 
     >>> density(pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "x", "y"]}))
     0.5
@@ -21,7 +21,13 @@ def density(interactions: pd.DataFrame) -> float:
 
 
 def facts(dataset: Dataset) -> dict[str, int | float | str]:
-    """The shop in one line: counts, density (of items with an interaction), first and last day; 0 where missing."""
+    """Summarize a data set.
+
+    Returns:
+        n_users, n_items (in the catalogue), n_items_met (with an interaction), n_events, n_reviews; density, the share
+        of pairs of a user and an item with interactions that interacted; first_day and last_day, if there are times. A
+        missing table counts 0.
+    """
     interactions, items, reviews = dataset.interactions, dataset.items, dataset.reviews
     found: dict[str, int | float | str] = {
         "n_users": 0,
@@ -46,13 +52,16 @@ def facts(dataset: Dataset) -> dict[str, int | float | str]:
 
 
 def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int = 0) -> pd.DataFrame:
-    """From the rows read to the rows of train: `step`, `change` (negative where rows leave), `rows` (what is left).
+    """Count the interactions from the rows read to the training set.
 
     Args:
         dataset: cleaned, with its report.
         split: of its interactions.
         n_read: rows of interactions in the source.
-        n_not_sampled: rows of shoppers that were not drawn.
+        n_not_sampled: rows of users that `sample_users` did not draw.
+
+    Returns:
+        One row per step: `step`, `change` (rows removed, negative), `rows` (rows left).
     """
     mine = dataset.report[dataset.report["table"] == "interactions"].groupby("action")["rows"].sum()
     rated_again = int(split.how.get("rated_again", 0))
@@ -74,7 +83,11 @@ def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int
 
 
 def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
-    """What is left of the training part for each k: `k`, events, shoppers, products, and their shares in percent."""
+    """Count what the k-core keeps of the training set for each k.
+
+    Returns:
+        One row per k: `k`, events, shoppers, products, `density %`, and the percentage of each that is left.
+    """
     rows = []
     for k in ks:
         core = k_core(train, k)
@@ -87,7 +100,12 @@ def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd
 
 
 def cold_counts(split: Split) -> pd.DataFrame:
-    """By part: shoppers, products, how many of them train has never seen, the share of events of new shoppers."""
+    """Count users, items, new users and new items of each part of a split.
+
+    Returns:
+        One row per part: `part`, events, shoppers, `new shoppers` (without an event in the training set), products,
+        `new products`, and the percentage of events by new shoppers.
+    """
     users, items = set(split.train["user_id"]), set(split.train["item_id"])
     rows = []
     for part in PARTS:
@@ -106,39 +124,14 @@ def cold_counts(split: Split) -> pd.DataFrame:
 
 
 def leak_counts(split: Split) -> dict[str, float]:
-    """Percent of the test events for which the training set has later events, of the shopper or of anybody."""
+    """Return, by question, the percentage of test events for which the training set has later events."""
     train, test = split.train, split.test
     when = "timestamp" if "timestamp" in train else "position"
     seen = train.groupby("user_id")[when].agg(["min", "max"]).reindex(test["user_id"]).reset_index(drop=True)
-    moment = test[when].reset_index(drop=True)
+    time = test[when].reset_index(drop=True)
     return {
-        "training has later events of the shopper": 100 * (seen["max"] > moment).mean(),
-        "training has only later events of the shopper": 100 * (seen["min"] > moment).mean(),
-        "training ends after the event": 100 * (train[when].max() > moment).mean(),
+        "training has later events of the shopper": 100 * (seen["max"] > time).mean(),
+        "training has only later events of the shopper": 100 * (seen["min"] > time).mean(),
+        "training ends after the event": 100 * (train[when].max() > time).mean(),
         "training has no event of the shopper": 100 * seen["max"].isna().mean(),
     }
-
-
-# -- whom the reader meets again in every chapter ----------------------------------------------------------------------
-
-
-def choose_shopper(split: Split) -> str:
-    """A shopper with something new in test and a history in train a little longer than most (the upper quartile).
-
-    Where no such shopper is warm, the one with the longest history. Equal candidates are told apart by a hash.
-    """
-    lengths = split.train.drop_duplicates(["user_id", "item_id"])["user_id"].value_counts()
-    tested = lengths[lengths.index.isin(split.ground_truth("test")["user_id"])]
-    distance = -lengths if tested.empty else (tested - tested.quantile(0.75)).abs()
-    candidates = pd.DataFrame({"distance": distance, "hash": item_hash(distance.index)}, index=distance.index)
-    return str(candidates.sort_values(["distance", "hash"]).index[0])
-
-
-def choose_product(split: Split, items: pd.DataFrame, shopper: str) -> str:
-    """The best known product of the shopper's history, of those with most written about them."""
-    history = split.train.loc[split.train["user_id"] == shopper, "item_id"].unique()
-    known = split.train.drop_duplicates(["user_id", "item_id"])["item_id"].value_counts()
-    lengths = item_texts(items).str.len().reindex(history).fillna(0)
-    wordy = lengths >= lengths.median()
-    candidates = pd.DataFrame({"known": -known.reindex(history), "hash": item_hash(history)}, index=history)[wordy]
-    return str(candidates.sort_values(["known", "hash"]).index[0])

@@ -1,4 +1,4 @@
-"""Two ways to cut the same events, compared before the test set is opened."""
+"""A random split beside the split of the run, to show how leaks flatter a model, without the test set."""
 
 import pandas as pd
 
@@ -11,18 +11,18 @@ AT_RANDOM = "at random"
 
 
 def two_cuts(split: Split, *, n_users: int = 0, seed: int = 7) -> dict[str, Split]:
-    """The events before the test set, cut once more: at random, and in the way of `split`.
+    """Split the events before the test set in two ways: at random, and by the method of `split`.
 
-    The test set of `split` stays out of both, so that models can be compared on either cut without looking at it.
+    The test set of `split` is not used, so models can be compared on either split without looking at it.
 
     Args:
-        split: its training and validation events are cut; `how["method"]` names the second way.
-        n_users: how many users are drawn; 0 keeps all.
-        seed: draws the users and the random cut.
+        split: its training and validation events are split; `how["method"]` names the second method.
+        n_users: number of users drawn; 0 keeps all.
+        seed: random seed for the users and the random split.
 
     Returns:
-        "at random" and, by its name, the way of `split`. Empty where either cut leaves no user with both a history
-        and something new to predict.
+        The two splits by name, "at random" first; empty if one of them has no user with both a history and ground
+        truth.
     """
     earlier = pd.concat([split.train, split.set_aside, split.valid], ignore_index=True)
     known = Dataset("", earlier, None, None, None, quarantine=pd.DataFrame(), report=pd.DataFrame())
@@ -36,5 +36,5 @@ def two_cuts(split: Split, *, n_users: int = 0, seed: int = 7) -> dict[str, Spli
 
 
 def _can_be_evaluated(split: Split) -> bool:
-    asked = split.ground_truth("test")["user_id"]
-    return bool(len(split.train)) and bool(asked.isin(split.histories("test").index).any())
+    users = split.ground_truth("test")["user_id"]
+    return bool(len(split.train)) and bool(users.isin(split.histories("test").index).any())

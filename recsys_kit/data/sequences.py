@@ -1,6 +1,6 @@
-"""Sequence files of the research papers: one line a shopper, `user item item ...` in time order, without any time.
+"""Sequence files of research papers: one line per user, `user item item ...` in time order, without times.
 
-Source of the form: Kang and McAuley, Self-attentive sequential recommendation, 2018; S3-Rec and after it.
+Source of the format: Kang and McAuley, Self-attentive sequential recommendation, 2018; Zhou et al., S3-Rec, 2020.
 """
 
 import json
@@ -17,41 +17,51 @@ from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import DataError
 
 NO_ITEM = "line holds a shopper and no product"
-N_LOOKED_AT = 20  # lines that must look alike
-OF_A_TABLE = set(',;|"{')  # what stands between the fields of a table and hardly ever in an id
+N_CHECKED_LINES = 20
+SEPARATORS = set(',;|"{')  # between the fields of a table, and rarely in an id
 
 
 def read_sequences(
     path: Path, *, encoding: str = ""
 ) -> tuple[pd.DataFrame, list[dict[str, Any]], list[dict[str, Any]]]:
-    """Interactions with `position` from 1, the lines that are none, and notes.
+    """Read a file of sequences.
 
-    A line without an item is rejected, a blank one left out and counted. A shopper's second line continues the first.
-    The index of the frame is the number of the event, from 1; the row of a rejected line is its line.
+    A line without an item is rejected, a blank line is skipped and counted. A user's second line continues the first.
+
+    Args:
+        path: a text file, also in gzip or zip.
+        encoding: "" to detect it.
+
+    Returns:
+        Interactions with user_id, item_id and position (from 1 for each user), indexed by event number from 1; the
+        rejected lines (entries of the quarantine, whose row is the line number); and notes (entries of the report).
+
+    Raises:
+        DataError: RK-148 no item, or more rejected lines than users.
     """
     text = decode(read_content(path), encoding)
     users, items, positions, rejected = [], [], [], []
     lengths: Counter[str] = Counter()
     n_blank = n_continued = 0
     for number, line in enumerate(text.text.split("\n"), start=1):
-        user, *chosen = line.split() or [""]
-        rule = text.flaw(line) or ("" if chosen or not user else NO_ITEM)
+        user, *user_items = line.split() or [""]
+        rule = text.flaw(line) or ("" if user_items or not user else NO_ITEM)
         if rule:
             rejected.append({"row": number, "column": "", "rule": rule, "value": f"{len(line)} characters"})
         elif user:
             n_continued += user in lengths
-            users += [user] * len(chosen)
-            items += chosen
-            positions += range(lengths[user] + 1, lengths[user] + len(chosen) + 1)
-            lengths[user] += len(chosen)
+            users += [user] * len(user_items)
+            items += user_items
+            positions += range(lengths[user] + 1, lengths[user] + len(user_items) + 1)
+            lengths[user] += len(user_items)
         else:
             n_blank += 1
     n_blank -= text.text.endswith("\n")
     if not items or len(rejected) > len(lengths):
         raise DataError(
             "RK-148",
-            f"{text.name} holds {len(lengths):,} lines of a shopper and products; expected `user item item ...`.",
-            "Pass a table of events with --interactions instead.",
+            f"{text.name} has {len(lengths):,} lines with a user and items; expected `user item item ...`.",
+            "Pass a table of interactions with --interactions instead.",
         )
     counted = {"blank line, left out": n_blank, "shopper on another line: continued": n_continued}
     notes = [{**entry, "table": "interactions", "action": "noted"} for entry in text.notes]
@@ -61,16 +71,17 @@ def read_sequences(
 
 
 def looks_like_sequences(path: str | Path, *, encoding: str = "") -> bool:
-    """Whether the first lines could each be a shopper and products: words, and nothing that divides fields.
+    """Return whether each of the first lines may be a user and items: words without separators of fields.
 
-    Raises `DataError` where the file holds no text.
+    Raises:
+        DataError: the file is not text.
     """
     lines = filter(str.strip, decode(read_content(path), encoding).text.split("\n"))
-    return all(len(line.split()) > 1 and not OF_A_TABLE & set(line) for line in islice(lines, N_LOOKED_AT))
+    return all(len(line.split()) > 1 and not SEPARATORS & set(line) for line in islice(lines, N_CHECKED_LINES))
 
 
 def read_attributes(path: Path) -> pd.DataFrame | None:
-    """Items of a JSON map, item -> list of attribute ids (or one); None where the file is something else.
+    """Read the attributes of items from a JSON map, item -> list of attributes (or one); None for another file.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,12 @@
-"""Named data sets and a user's own files: whatever they look like, raw tables come out, and `load_dataset` cleans them.
+"""Data sets by name, and your own files: `read_source` returns raw tables, `load_dataset` clean ones.
 
 | name | reads |
 |---|---|
-| `toyshop` | nothing: it is made |
+| `toyshop` | nothing: it is generated |
 | `amazon` | `source`: a folder or a reviews file |
-| `movielens` | `source`: a folder with NAME.inter, and NAME.item and NAME.user if there are any, or NAME.inter itself |
+| `movielens` | `source`: a folder with NAME.inter, and optionally NAME.item and NAME.user, or NAME.inter itself |
 | `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
-| `files` | `interactions`, `items`, `users`, `reviews`: own tables; which columns they have, `columns` says |
+| `files` | `interactions`, `items`, `users`, `reviews`: your own tables, whose columns `columns` names |
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,14 @@ import pandas as pd
 
 from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.columns import PRODUCT, Table, name_columns
+from recsys_kit.data.columns import Table, name_columns
 from recsys_kit.data.files import FileRows, read_table, split_member
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
-from recsys_kit.data.tables import TABLES, Dataset, RawTables, is_present, report_entry
+from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.schema import ITEM_COLUMNS, TABLES
 
 DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
@@ -39,17 +40,21 @@ Columns = str | Mapping[str, str] | None
 
 
 def name_of(name: str, **files: str | Path) -> str:
-    """The data set that is meant: own files make `files` of the default.
+    """Return the name of the data set: with own files the default becomes `files`.
+
+    Args:
+        name: one of `DATASETS`.
+        files: the paths given, by option (`source` or a table); "" for none.
 
     Raises:
-        ParameterError: RK-307 for an unknown name, RK-143 where a file is given that the data set does not read.
+        ParameterError: RK-320 an unknown name, RK-143 a file that the data set does not read.
 
     >>> name_of("toyshop", interactions="events.csv")
     'files'
     """
     if name not in DATASETS:
         raise ParameterError(
-            "RK-307", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
+            "RK-320", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
     given = [option for option, path in files.items() if str(path)]
     if name == "toyshop" and given and "source" not in given:
@@ -66,7 +71,7 @@ def name_of(name: str, **files: str | Path) -> str:
 
 
 def stem_of(files: Mapping[str, str]) -> str:
-    """What to call a run on own files: the name of the first one, without its endings.
+    """Return a name for a run on own files: that of the first file, without its extensions.
 
     >>> stem_of({"interactions": "", "reviews": "data/online_retail.csv.gz"})
     'online_retail'
@@ -76,7 +81,7 @@ def stem_of(files: Mapping[str, str]) -> str:
 
 
 def source_files(name: str = "toyshop", **options: Any) -> list[Path]:
-    """Every file that `load_dataset` will read with the same arguments, whether it exists or not.
+    """Return every file that `load_dataset` reads with the same arguments, whether it exists or not.
 
     >>> source_files(interactions="shop.zip::events.csv", items="items.csv")
     [PosixPath('shop.zip'), PosixPath('items.csv')]
@@ -98,7 +103,21 @@ def read_source(
     encoding: str = "",
     seed: int = 7,
 ) -> RawTables:
-    """The tables as they came, before any rule; `files` by `source` or table, the rest as for `load_dataset`."""
+    """Read the tables of a data set, before validation.
+
+    Args:
+        name: one of `DATASETS`.
+        files: the paths by option: `source` or a table.
+        columns, encoding, seed: as for `load_dataset`.
+
+    Returns:
+        The raw tables: values as in the files, with the rows that could not be parsed and notes.
+
+    Raises:
+        DataError: RK-101 no file, RK-111 a file that does not exist, RK-120 lines of sequences instead of a table; and
+            as the readers of the files.
+        ParameterError: as `name_of`.
+    """
     given = {option: path for option, path in (files or {}).items() if str(path)}
     name = name_of(name, **given)
     if name == "toyshop":
@@ -138,18 +157,27 @@ def load_dataset(
     encoding: str = "",
     seed: int = 7,
 ) -> Dataset:
-    """Read, validate, clean: the typed tables of a data set, with what was wrong in `report` and `quarantine`.
+    """Read, validate and clean a data set.
 
     Args:
         name: one of `DATASETS`; with own files the default becomes `files`.
-        source: the folder or file of a data set that has one.
-        interactions: own file of events; product columns in it make the items, a text column the reviews.
-        items: own file of products.
-        users: own file of shoppers.
-        reviews: own file of texts; with shopper, product and time, and no file of events, it makes the interactions.
-        columns: our names of the files' columns, `{"user_id": "CustomerID"}` or "user_id=CustomerID,...".
-        encoding: of the text files; UTF-8 where it is not given.
-        seed: of the built-in shop.
+        source: the folder or file of `amazon`, `movielens` or `sequences`.
+        interactions: own file of interactions. If there is no items file, the items are derived from its item columns;
+            if there is no reviews file, the reviews from its text column.
+        items: own file of items.
+        users: own file of users.
+        reviews: own file of reviews. If there is no interactions file, reviews with user, item and time are the
+            interactions.
+        columns: the names of the files' columns by ours, `{"user_id": "CustomerID"}` or "user_id=CustomerID,...".
+        encoding: of the text files; "" to detect it.
+        seed: random seed of the built-in shop.
+
+    Returns:
+        The typed tables, a report of repairs and notes, and the quarantined rows.
+
+    Raises:
+        DataError: as `read_source` and `validate`.
+        ParameterError: as `name_of`; RK-142 invalid columns.
 
     >>> load_dataset("toyshop", seed=7).row_counts().loc["items"].tolist()  # read, kept, deduplicated, quarantined
     [805, 800, 5, 0]
@@ -166,7 +194,7 @@ def _source(name: str, source: str | Path) -> Path:
     path = Path(source).expanduser()
     if not split_member(path)[0].exists():
         raise DataError(
-            "RK-101",
+            "RK-111",
             f"source {str(source)!r} does not exist.",
             "Check the path; a relative one counts from the current folder.",
         )
@@ -187,16 +215,16 @@ def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str) 
 def _refuse_sequences(path: Path, encoding: str) -> None:
     if looks_like_sequences(path, encoding=encoding):
         raise DataError(
-            "RK-104",
+            "RK-120",
             f"interactions has no columns: the lines of {path.name} look like `user item item ...`; expected a table.",
             "Pass --dataset sequences --source FILE (in Python name='sequences', source='path/to/file').",
         )
 
 
 def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], columns: Columns) -> RawTables:
-    """The raw tables of files already read, with those that follow from them."""
+    """Name the columns of files already read, and derive the tables that have no file of their own."""
     named = name_columns(tables, columns)
-    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _notes(table, rows)]
+    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _file_notes(table, rows)]
     notes += named.notes
     rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
     origin = {table: table for table in frames}
@@ -206,16 +234,16 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
         {**entry, "table": table} for table, file in origin.items() if table != file and table != "items"
         for entry in rejected if entry["table"] == file
     ]  # fmt: skip
-    frames = {table: _own_columns(table, frames[table], frames) for table in TABLES if table in frames}
+    frames = {table: _drop_other_columns(table, frames[table], frames) for table in TABLES if table in frames}
     readings = {table: named.readings.get(origin.get(table, table), {}) for table in frames}
     return RawTables(name, frames, rejected, notes, readings)
 
 
-def _notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
+def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
     entries = [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
     try:
         n_again = rows.frame.duplicated().sum()
-    except TypeError:  # lists cannot be compared so; `clean` finds the equal rows of what is read
+    except TypeError:  # lists are not comparable; `clean` finds equal rows after parsing
         return entries
     if n_again:
         entries.append(report_entry(table, "row equal to an earlier one, in all columns of the file", "noted", n_again))
@@ -223,7 +251,7 @@ def _notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
 
 
 def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], origin: dict[str, str]) -> None:
-    """Reviews out of the events that have a text, or events out of the reviews that have a shopper and a time."""
+    """Derive reviews from interactions with a text, or interactions from reviews with a user, an item and a time."""
     if "reviews" in frames and "review_id" not in frames["reviews"]:
         frames["reviews"] = frames["reviews"].assign(review_id=_row_ids(read["reviews"].frame))
     if "interactions" not in frames and {"user_id", "item_id", "timestamp"} <= set(frames.get("reviews", ())):
@@ -244,19 +272,19 @@ def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], o
 
 
 def _row_ids(frame: pd.DataFrame) -> pd.Series:
-    """An id for each row, the number of the first row that is equal to it: exact duplicates share theirs."""
+    """Return an id per row, from the number of the first equal row: exact duplicates share an id."""
     content = pd.util.hash_pandas_object(frame.astype("str").fillna("\0"), index=False)
     first = pd.Series(frame.index, index=frame.index).groupby(content).transform("first")
     return "r" + first.astype("str")
 
 
 def _derive_items(frames: dict[str, pd.DataFrame], origin: dict[str, str]) -> list[dict[str, Any]]:
-    """The products that the events (or reviews) describe, where no file of items does."""
+    """Derive the items from the item columns of the interactions (or reviews), if there is no items file."""
     if "items" in frames:
         return []
     table = "interactions" if origin.get("interactions") == "interactions" else "reviews"
     events = frames.get(table, pd.DataFrame())
-    described = [column for column in PRODUCT if column in events and not (table == "reviews" and column == "title")]
+    described = [column for column in ITEM_COLUMNS if column in events and (table, column) != ("reviews", "title")]
     if "item_id" not in events or not described:
         return []
     events = events[is_present(events["item_id"])]
@@ -274,7 +302,7 @@ def _derive_items(frames: dict[str, pd.DataFrame], origin: dict[str, str]) -> li
 
 
 def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[str]]:
-    """The most frequent value of each key (equally frequent: the first in the alphabet), and the keys with several.
+    """Return the most frequent value of each key (ties: the first in the alphabet), and the keys with several values.
 
     >>> usual_values(pd.Series(["a", "a", "a"]), pd.Series(["Cup", "Cup ", "?"]))
     (a    Cup
@@ -287,10 +315,10 @@ def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[st
     return usual, counts["key"][counts["key"].duplicated()].unique().tolist()
 
 
-def _own_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Without the columns that went into another table."""
+def _drop_other_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Drop the columns that belong to another table."""
     if table == "interactions":
-        gone = [*PRODUCT, *(("text", "label") if "reviews" in frames else ())]
+        gone = [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]
     else:
         gone = ["category", "brand"] if table == "reviews" else []
     return frame.drop(columns=gone, errors="ignore")

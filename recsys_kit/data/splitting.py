@@ -1,9 +1,9 @@
-"""Train, valid, test: what a model may learn from, what chooses it, what judges it."""
+"""Split interactions into training, validation and test set, without leaks from the future."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,12 @@ from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.schema import PARTS
 
 METHODS = ("time", "leave_last_out", "stratified")
-PARTS = ("train", "valid", "test")
 FRAMES = (*PARTS, "set_aside")
 SHARES = (0.8, 0.1, 0.1)
-STRATIFIED_CUTS = (
-    0.675,
-    0.75,
-)  # of each item's events: up to the first train, up to the second valid (a tenth of both)
+STRATIFIED_CUTS = (0.675, 0.75)  # shares of each item's events: train up to the first, valid up to the second
 STRATIFIED_SEED = 42
 STRATIFIED_PROTOCOL = (
     f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
@@ -35,19 +32,20 @@ STRATIFIED_PROTOCOL = (
 
 @dataclass(frozen=True)
 class Split:
-    """Interactions in four parts; every event is in exactly one. Ids are text, whatever they came as."""
+    """Interactions in four parts; every event is in exactly one. Ids are converted to text."""
 
     train: pd.DataFrame
-    """What models learn from."""
+    """The training set."""
     valid: pd.DataFrame
-    """What chooses between models."""
+    """The validation set: it chooses parameters and models."""
     test: pd.DataFrame
-    """What judges them, once."""
+    """The test set: it evaluates the chosen models, once."""
     set_aside: pd.DataFrame
-    """Of the training period, but not learned from: ratings given anew later, k-core losses. In histories they stay."""
+    """Events of the training period that models do not learn from: ratings that the user changed later, and what the
+    k-core removes. They stay in histories."""
     how: dict[str, Any] = field(default_factory=dict)
-    """method, k_core, rated_again (rows); by time also shares and cuts (valid from the first, test from the second);
-    stratified also protocol, in a sentence."""
+    """method, k_core, rated_again (number of changed ratings); for "time" also shares and cuts (the first time of
+    valid, the first time of test); for "stratified" also protocol, in a sentence."""
 
     def __post_init__(self) -> None:
         for name in FRAMES:
@@ -59,7 +57,7 @@ class Split:
         return {name: getattr(self, name) for name in FRAMES}
 
     def with_validation(self) -> "Split":
-        """Return the split with validation added to train, to fit again what validation has chosen; test stays."""
+        """Return a split whose training set includes validation, to fit the chosen models again; test is unchanged."""
         return replace(self, train=pd.concat([self.train, self.valid], ignore_index=True), valid=self.valid.iloc[:0])
 
     def encode(
@@ -108,31 +106,46 @@ class Split:
         encoded = encoded.with_test(
             relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant,
             before,
-            seen=self._of_kinds(before, "seen_events", seen_events) if seen_events else None,
+            seen=self._select_kinds(before, "seen_events", seen_events) if seen_events else None,
             n_without=self.test["user_id"].nunique() - relevant["user_id"].nunique(),
         )
         contexts = {
-            part: check_context(self.circumstances(part).drop(columns=hidden, errors="ignore")).reindex(targets.users)
+            part: check_context(self.request_context(part).drop(columns=hidden, errors="ignore")).reindex(targets.users)
             for part, targets in encoded.targets.items()
         }
         return replace(encoded, contexts=contexts)
 
     def histories(self, part: str) -> pd.Series:
-        """What each shopper had before `part`: user_id -> list of item_id, oldest first.
+        """Return each user's items before `part`, oldest first.
 
-        Before "valid" these are the events of the training period, before "test" those of validation too.
+        Before "valid" these are the events of the training period, before "test" also those of the validation set.
+
+        Args:
+            part: "valid" or "test".
+
+        Returns:
+            A list of item_id per user_id, for the users with at least one event before `part`.
+
+        Raises:
+            ParameterError: RK-323 another part.
         """
         events = order_events(self._before(part))
         return events.groupby("user_id", sort=True)["item_id"].agg(list)
 
     def seen_items(self, part: str, seen_events: Sequence[str] = ()) -> pd.Series:
-        """The items that each user had seen before `part`: user_id -> list of item_id. What is masked in lists.
+        """Return each user's seen items before `part`: they are masked from recommendations.
 
         Args:
             part: "valid" or "test".
-            seen_events: kinds of event that make an item seen; empty for all, then these are the `histories`.
+            seen_events: kinds of event that make an item seen; empty for all, which gives the `histories`.
+
+        Returns:
+            A list of item_id per user_id.
+
+        Raises:
+            DataError, ParameterError: as `ground_truth`.
         """
-        events = self._of_kinds(self._before(part), "seen_events", seen_events)
+        events = self._select_kinds(self._before(part), "seen_events", seen_events)
         return order_events(events).groupby("user_id", sort=True)["item_id"].agg(list)
 
     def ground_truth(
@@ -143,40 +156,43 @@ class Split:
         target_events: Sequence[str] = (),
         seen_events: Sequence[str] = (),
     ) -> pd.DataFrame:
-        """The relevant items of `part`: those that each user had not seen before; user_id, item_id, each pair once.
+        """Return the relevant items of `part`: the items of its events that the user has not seen before.
 
         With `target_events=["purchase"], seen_events=["purchase"]` an item that was viewed before the cut and bought
         after it is relevant; without `seen_events` it is not.
 
         Args:
             part: "valid" or "test".
-            min_rating: events rated below are not relevant; unrated events are.
+            min_rating: events with a lower rating are not relevant; events without a rating are.
             target_events: kinds of event that are relevant; empty for all.
             seen_events: kinds of event that make an item seen; empty for all.
 
+        Returns:
+            One row per pair, with user_id and item_id, by user and time.
+
         Raises:
-            DataError: RK-110 kinds are named, but the interactions have no column `event`.
-            ParameterError: RK-158 a min_rating that is no number, RK-323 an unknown part, RK-368 a kind of event that
-                no part has.
+            DataError: RK-110 kinds of event without a column `event` in the interactions.
+            ParameterError: RK-158 min_rating is not a number, RK-323 another part, RK-368 a kind of event that no part
+                has.
         """
-        events = getattr(self, _judged(part))
+        events = getattr(self, _held_out(part))
         if min_rating is not None and (isinstance(min_rating, bool) or not isinstance(min_rating, Real)):
             raise ParameterError("RK-158", f"min_rating is {min_rating!r}; expected a number or None.", "Pass 4.0.")
         if min_rating is not None and "rating" in events:
             events = events[~(events["rating"] < min_rating)]
-        events = self._of_kinds(events, "target_events", target_events)
+        events = self._select_kinds(events, "target_events", target_events)
         pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()
-        earlier = self._of_kinds(self._before(part), "seen_events", seen_events)
+        earlier = self._select_kinds(self._before(part), "seen_events", seen_events)
         seen = pd.MultiIndex.from_frame(earlier[["user_id", "item_id"]])
         return pairs[~pd.MultiIndex.from_frame(pairs).isin(seen)].reset_index(drop=True)
 
     def _before(self, part: str) -> pd.DataFrame:
-        """The events before `part`: of the training period, before "test" those of validation too."""
-        frames = [self.train, self.set_aside] + ([self.valid] if _judged(part) == "test" else [])
+        """Return the events before `part`: the training period, and before "test" also the validation set."""
+        frames = [self.train, self.set_aside] + ([self.valid] if _held_out(part) == "test" else [])
         return pd.concat(frames, ignore_index=True)
 
-    def _of_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
-        """The events of these kinds, all where none is named; RK-110 or RK-368 where there are no such kinds."""
+    def _select_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
+        """Return the events of these kinds, or all events if `kinds` is empty."""
         kinds = kinds_of(kinds)
         if not kinds:
             return events
@@ -194,18 +210,27 @@ class Split:
             )
         return events[events["event"].isin(kinds)]
 
-    def circumstances(self, part: str) -> pd.DataFrame:
-        """When and where each shopper came in `part`: one row per user_id, the columns of `is_context`.
+    def request_context(self, part: str) -> pd.DataFrame:
+        """Return the context columns of each user's first event in `part`.
 
-        These are of the shopper's first event there. Drop what only the event itself tells, such as whether the product
-        was on promotion: a model that is asked with it would be told the answer.
+        Drop columns that are known only with the event, such as whether the item was on promotion: they would give a
+        model the answer.
+
+        Args:
+            part: "valid" or "test".
+
+        Returns:
+            One row per user_id, with `timestamp` and `ctx_*` columns as far as the interactions have them.
+
+        Raises:
+            ParameterError: RK-323 another part.
         """
-        events = order_events(getattr(self, _judged(part))).drop_duplicates("user_id").set_index("user_id")
+        events = order_events(getattr(self, _held_out(part))).drop_duplicates("user_id").set_index("user_id")
         return events[[column for column in events if is_context(column)]]
 
 
 def kinds_of(events: Any) -> list[Any]:
-    """The kinds of event that an option names: one, several, or None for no choice.
+    """Return the kinds of event that an option names, as a list; it may name one, several or None.
 
     >>> kinds_of("purchase"), kinds_of(None)
     (['purchase'], [])
@@ -214,7 +239,7 @@ def kinds_of(events: Any) -> list[Any]:
 
 
 def _grades(relevant: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarray:
-    """The highest grade of each pair of user and item, 0 for none."""
+    """Return the highest grade of each pair of user and item, 0 for none."""
     if column not in events:
         raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
     if not is_numeric_dtype(events[column]):
@@ -223,7 +248,7 @@ def _grades(relevant: pd.DataFrame, events: pd.DataFrame, column: str) -> np.nda
     return highest.reindex(pd.MultiIndex.from_frame(relevant)).fillna(0).to_numpy(float)
 
 
-def _judged(part: str) -> str:
+def _held_out(part: str) -> str:
     if part not in ("valid", "test"):
         raise ParameterError("RK-323", f"part is {part!r}; expected 'valid' or 'test'.", "Pass part='test'.")
     return part
@@ -236,25 +261,34 @@ def split_interactions(
     shares: tuple[float, float, float] | None = None,
     k_core: int = 1,
 ) -> Split:
-    """Cut first, then tidy the training part: of one shopper's ratings of one item the latest stays, then the k-core.
+    """Cut the interactions into training, validation and test set, then clean the training set.
 
-    "time": train < first cut <= valid < second cut <= test; the cuts are quantiles of the event times, so equal times
-    stay together. "leave_last_out": of every shopper the newest item and all that follows is test, the one before it
-    valid; shoppers with fewer than three items are train. "stratified": of each item's events a quarter is test and a
-    tenth of the others valid, drawn whatever their time, so **the future leaks into train**: only to compare with
-    tables published so. The draw goes by the order of the rows given, and of MovieLens-100K in the order of its file it
-    is that of the recommenders repository (`python_stratified_split`, ratio .75, by item, seed 42).
+    Cleaning comes after the cut, so that no later event decides what is learned: of a user's repeated ratings of an
+    item the latest in the training period stays, then the k-core is taken. What is removed goes to `set_aside`.
+
+    - "time": train ends at the first cut, valid at the second, and test begins there. The cuts are quantiles of the
+      event times, so equal times stay together.
+    - "leave_last_out": of each user, test is the newest item with all later events, valid the item before it; users
+      with fewer than three items are in train.
+    - "stratified": of each item's events a quarter is test and a tenth of the others valid, drawn whatever their time.
+
+    With "stratified" **the future leaks into the training set**: use it only to compare with tables published that
+    way. The draw depends on the order of the rows. For MovieLens-100K in the order of its file it is the draw of the
+    recommenders repository (`python_stratified_split`, ratio 0.75, by item, seed 42).
 
     Args:
-        interactions: user_id and item_id (whole numbers, categories and the like become text), timestamp or position.
+        interactions: one row per event, with user_id and item_id (converted to text) and timestamp (UTC) or position.
         method: one of `METHODS`.
-        shares: of train, valid and test; 80, 10 and 10 percent unless given. Only "time" has any.
-        k_core: in train each user keeps as many different items, each item as many different users.
+        shares: of the events in train, valid and test, for "time" only; 0.8, 0.1 and 0.1 by default.
+        k_core: in the training set each user has at least this many different items, and each item as many users.
+
+    Returns:
+        The four parts, each in canonical order (by user, then time), and `how` they were made.
 
     Raises:
-        DataError: RK-104 a column is missing, RK-108 nothing is left to train on, RK-109 "time" without times, RK-153
-            and RK-154 ids that are missing or cannot be ids, RK-156 times that are missing or cannot be times.
-        ParameterError: RK-322 a wrong k_core, RK-324 an unknown method, RK-325 wrong shares.
+        DataError: RK-104 a missing column, RK-108 no event for the training set, RK-109 "time" without times, RK-153
+            and RK-154 missing or invalid ids, RK-156 missing or invalid times.
+        ParameterError: RK-322 an invalid k_core, RK-324 an unknown method, RK-325 invalid shares.
 
     >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"),
     ...                        "timestamp": pd.date_range("2025-01-01", periods=10, tz="UTC")})
@@ -273,11 +307,11 @@ def split_interactions(
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
     if method == "time":
-        part, how = _by_time(events, SHARES if shares is None else shares)
+        part, how = _cut_by_time(events, SHARES if shares is None else shares)
     elif method == "leave_last_out":
-        part = _leave_last_out(events)
+        part = _cut_last_items(events)
     else:
-        events, part = _stratified(interactions)
+        events, part = _draw_stratified(interactions)
         how = {"protocol": STRATIFIED_PROTOCOL}
     period = events[part == 0]
     again = repeated_ratings(period)
@@ -299,35 +333,45 @@ def split_interactions(
 
 
 def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Split:
-    """Events drawn into the parts whatever their time: what many tutorials do. It leaks the future; here to show it."""
-    shares = _checked_shares(shares)
-    events = order_events(interactions)
+    """Assign events to the parts at random, whatever their time, as many tutorials do.
+
+    The future leaks into the training set: this shows by how much the results look better.
+
+    Args:
+        interactions: as for `split_interactions`.
+        seed: random seed.
+        shares: of train, valid and test.
+
+    Raises:
+        ParameterError: RK-325 invalid shares.
+    """
+    events, bounds = order_events(interactions), np.cumsum(_check_shares(shares))[:2]
     draws = np.random.default_rng(seed).random(len(events))
-    part = np.searchsorted(np.cumsum(shares)[:2], draws, side="right")
-    parts = [events[part == number].reset_index(drop=True) for number in range(3)]
-    return Split(*parts, set_aside=events.iloc[:0])
+    part = np.searchsorted(bounds, draws, side="right")
+    train, valid, test = (events[part == number].reset_index(drop=True) for number in range(3))
+    return Split(train, valid, test, set_aside=events.iloc[:0])
 
 
-def _by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
-    """The part (0, 1, 2) of each event, and the cuts."""
+def _cut_by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the part (0, 1, 2) of each event, and the cuts."""
     if "timestamp" not in events:
         raise DataError(
             "RK-109",
-            "these interactions have positions but no timestamp; a split by time needs one.",
+            "interactions have a position but no timestamp; split='time' needs one.",
             "Pass split='leave_last_out'.",
         )
-    shares = _checked_shares(shares)
+    checked = _check_shares(shares)
     when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
     times = np.sort(when)
-    places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
+    places = np.round(np.cumsum(checked)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
     part = np.searchsorted(times[places], when, side="right")
     cuts = [pd.Timestamp(cut, tz="UTC").isoformat() for cut in times[places]]
-    return part, {"shares": shares, "cuts": cuts}
+    return part, {"shares": checked, "cuts": cuts}
 
 
-def _checked_shares(shares: Any) -> list[float]:
+def _check_shares(shares: Any) -> list[float]:
     given = list(listed(shares))
-    numbers = len(given) == 3 and all(isinstance(share, Real) and share > 0 for share in given)
+    numbers = len(given) == 3 and all(isinstance(share, Real) and float(share) > 0 for share in given)
     if not numbers or abs(sum(given) - 1) > 1e-9:
         raise ParameterError(
             "RK-325",
@@ -337,21 +381,21 @@ def _checked_shares(shares: Any) -> list[float]:
     return given
 
 
-def _leave_last_out(events: pd.DataFrame) -> np.ndarray:
-    """The part of each event; `events` in canonical order."""
+def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
+    """Return the part (0, 1, 2) of each event; `events` are in canonical order."""
     new = ~events.duplicated(["user_id", "item_id"])
-    nth = new.groupby(events["user_id"]).cumsum()  # how many different items up to this event
+    nth = new.groupby(events["user_id"]).cumsum()  # number of different items up to this event
     n_items = nth.groupby(events["user_id"]).transform("max")
     part = (nth - n_items + 2).clip(lower=0)
     return part.where(n_items >= 3, 0).to_numpy()
 
 
-def _stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The events in canonical order and the part of each, drawn in the order of the rows given."""
+def _draw_stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the events in canonical order and the part (0, 1, 2) of each; the draw follows the order of the rows."""
     draws = np.random.RandomState(STRATIFIED_SEED).rand(len(interactions))
     by_item = pd.Series(draws).groupby(interactions["item_id"].to_numpy())
     nth, n_events = by_item.rank(method="first"), by_item.transform("size")
-    part = sum((nth > (cut * n_events).round()).astype(int) for cut in STRATIFIED_CUTS)  # halves to the even number
+    part = sum((nth > (cut * n_events).round()).astype(int) for cut in STRATIFIED_CUTS)  # halves are rounded to even
     events = order_events(interactions.assign(part=part.to_numpy()))
     return events.drop(columns="part"), events["part"].to_numpy()
 
@@ -360,12 +404,18 @@ def _stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def assign_parts(reviews: pd.DataFrame, split: Split | None, *, seed: int = 7) -> pd.DataFrame:
-    """The reviews with a column `part`: that of the interaction; else by their own time and the cuts; else drawn.
+    """Add a column `part` to the reviews: train, valid or test.
 
-    The draw is 80 / 10 / 10, stratified by label or rating where there is one. Without a split all are drawn.
+    A review is in the part of its interaction; without one, its own time and the cuts decide; without a time, it is
+    drawn: 80, 10 and 10 percent, stratified by label or rating.
+
+    Args:
+        reviews: one row per review, with review_id; optional timestamp, label, rating.
+        split: of the interactions; None draws all reviews.
+        seed: random seed of the draw.
     """
     if split is None:
-        return reviews.assign(part=_drawn_parts(reviews, seed))
+        return reviews.assign(part=_draw_parts(reviews, seed))
     part = pd.Series(pd.NA, index=reviews.index, dtype="str")
     if "timestamp" in reviews and split.how.get("cuts"):
         place = np.searchsorted(
@@ -374,11 +424,11 @@ def assign_parts(reviews: pd.DataFrame, split: Split | None, *, seed: int = 7) -
         part = pd.Series(np.array(PARTS)[place], index=reviews.index, dtype="str").where(reviews["timestamp"].notna())
     known = parts_by_review(split)
     part = reviews["review_id"].map(known).astype("str").fillna(part)
-    return reviews.assign(part=part.fillna(_drawn_parts(reviews, seed)))
+    return reviews.assign(part=part.fillna(_draw_parts(reviews, seed)))
 
 
 def parts_by_review(split: Split) -> pd.Series:
-    """The part of each review that has an interaction, by review_id."""
+    """Return the part of each review with an interaction, by review_id."""
     frames = [
         frame[["review_id"]].dropna().assign(part="train" if name == "set_aside" else name)
         for name, frame in split.parts.items()
@@ -389,25 +439,10 @@ def parts_by_review(split: Split) -> pd.Series:
     return pd.concat(frames).drop_duplicates("review_id").set_index("review_id")["part"]
 
 
-def _drawn_parts(reviews: pd.DataFrame, seed: int) -> pd.Series:
-    """Within each label (or rating) every tenth review of a hashed order is valid, the next one test."""
+def _draw_parts(reviews: pd.DataFrame, seed: int) -> pd.Series:
+    """Within each label (or rating), in the order of a hash, every tenth review is valid and the next one test."""
     draw = item_hash([f"{seed}:{review}" for review in reviews["review_id"]])
     column = next((name for name in ("label", "rating") if name in reviews), None)
     stratum = reviews[column].astype("str").fillna("") if column else pd.Series("", index=reviews.index)
     order = pd.Series(draw, index=reviews.index).groupby(stratum).rank(method="first").astype(int) % 10
     return order.map({0: "valid", 1: "test"}).fillna("train").astype("str")
-
-
-# -- reading what chapter 01 wrote -------------------------------------------------------------------------------------
-
-
-class Reader(Protocol):
-    """What can read an artifact by name: a run."""
-
-    def read(self, name: str, *, required: bool = True) -> Any:
-        """The artifact, or None where it is missing and not required."""
-
-
-def read_split(run: Reader) -> Split:
-    """The split that chapter 01 left in the run."""
-    return Split(**{name: run.read(f"data/{name}.parquet") for name in FRAMES}, how=run.read("data/split.json"))

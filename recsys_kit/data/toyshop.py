@@ -1,9 +1,4 @@
-"""The built-in shop: invented, seeded, with planted tastes and planted dirt, so that every answer can be checked.
-
-A shopper has tastes over shelves (categories), over styles that show only in words, and over prices. What is chosen
-next depends on these, on how well known a product is, on the month, on promotions, and on what was chosen last (a
-teapot calls for cups).
-"""
+"""The built-in shop: generated data with known preferences and known faults, so that results can be checked."""
 
 import re
 from dataclasses import dataclass
@@ -18,9 +13,9 @@ START = pd.Timestamp("2025-01-01", tz="UTC")
 DAYS = 365
 SHELVES, STYLES = list(words.SHELVES), list(words.STYLES)
 KINDS = [(shelf, nouns) for shelf in SHELVES for nouns in words.SHELVES[shelf]]
-KINDS_A_SHELF = 6
+KINDS_PER_SHELF = 6
 STAR_SHARES = (0.06, 0.08, 0.14, 0.30, 0.42)  # of one to five stars
-# what moves a choice, in log-odds
+# effects on the log-odds of a choice (STRENGTH multiplies the affinity)
 STRENGTH, COMPLEMENT, PROMOTION, OWNED, SEASON, FASHION = 1.5, 2.2, 0.8, -3.0, 0.5, 1.3
 DAYPARTS = ("morning", "afternoon", "evening", "night")
 DEVICES = ("phone", "laptop", "tablet")
@@ -28,59 +23,133 @@ DEVICES = ("phone", "laptop", "tablet")
 
 @dataclass(frozen=True)
 class ToyShop:
-    """The raw tables of the shop and the truth behind them."""
+    """The raw tables of the shop, and the preferences and faults behind them."""
 
     frames: dict[str, pd.DataFrame]
-    """interactions, items, users, reviews, as strings, dirt included; the index is the row number, from 1."""
+    """interactions, items, users and reviews, as strings, with faults; the index is the row number from 1."""
     dirty: dict[str, int]
-    """How many rows of each kind of dirt were planted, by the name of the rule that must find them."""
+    """The number of faulty rows by the name of the rule that must find them."""
     affinity: np.ndarray
-    """`(U, N)` float32: how well each product suits each shopper."""
+    """`(U, N)` float32, the preference of each user for each item, before popularity, season and chance."""
     user_ids: pd.Index
+    """The ids of the rows of `affinity`."""
     item_ids: pd.Index
-
-    def true_affinity(self, user_ids: list[str], item_ids: list[str]) -> np.ndarray:
-        """How well product i suits shopper i, for pairs of ids: the taste alone, before popularity, season or chance.
-
-        NaN where an id is not of the shop.
-        """
-        rows, columns = self.user_ids.get_indexer(list(user_ids)), self.item_ids.get_indexer(list(item_ids))
-        return np.where((rows < 0) | (columns < 0), np.nan, self.affinity[rows, columns])
+    """The ids of its columns."""
 
 
 @dataclass(frozen=True)
 class _Products:
-    """N products as arrays: kind (index into KINDS), style, log price, quality, log popularity, launch day."""
+    """The attributes of N products, as arrays `(N,)`."""
 
     kind: np.ndarray
+    """Index into `KINDS`."""
     style: np.ndarray
+    """Index into `STYLES`."""
     log_price: np.ndarray
     quality: np.ndarray
     log_popularity: np.ndarray
     launch_day: np.ndarray
+    """Days after `START`, negative for products that are older than the data."""
 
     @property
     def shelf(self) -> np.ndarray:
-        return self.kind // KINDS_A_SHELF
+        return self.kind // KINDS_PER_SHELF
 
 
 @dataclass(frozen=True)
 class _Visits:
-    """V choices in time order of each shopper, as arrays."""
+    """V visits by user and time, as arrays `(V,)`: the choice of a product on a day."""
 
     user: np.ndarray
     item: np.ndarray
     day: np.ndarray
-    """In days from START, with a fraction."""
+    """Days after `START`."""
     promoted: np.ndarray
+    """True where the product was on promotion."""
 
 
 def make_toyshop(seed: int = 7, *, n_users: int = 1_500, n_items: int = 800, n_events: int = 20_000) -> ToyShop:
-    """Build the shop: the same seed gives the same rows.
+    """Generate the tables of a shop for homeware and gifts in the year 2025.
+
+    A user visits the shop at least twice in the year (numbers of visits are log-normal). At each visit the user
+    chooses one product, with probability softmax(log-odds) over all products launched by then, where
+
+        log-odds = 1.5 * affinity + log popularity + 0.15 * quality + season of the category and product
+                   + 0.8 if the product is on promotion in this week (5 % are)
+                   + 2.2 if it complements the product chosen before (a teapot: cups)
+                   - 3.0 for each time that the user has chosen it before
+
+        affinity = taste for its category + taste for its style - 0.5 * (log budget - log price)^2
+
+    Budgets are log-normal with median 18 (log standard deviation 0.5).
+
+    **Preferences can be learned** because a user's tastes do not change and are concentrated (Dirichlet, 0.25): most
+    users like one or two of the ten categories and of the six styles. Tastes for categories show in co-occurrences and
+    in `category`, tastes for styles in the words of titles, descriptions and reviews only, complements in the order of
+    events, seasons in their times. Products also differ in popularity, so a popularity baseline is better than chance.
+
+    Interactions: one row per event, about `n_events` rows in random order.
+
+    | column | values |
+    |---|---|
+    | review_id | "r00049" for a rating, else missing |
+    | user_id, item_id | "s0001", "0001" (with leading zeros) |
+    | timestamp | ISO 8601 without a zone (UTC), 2025-01-01 to 2025-12-31; each user has a usual time of day |
+    | event | view; cart (in 45 % of the visits); purchase (75 % after a cart, else 20 %); rating (2 to 12 days later) |
+    | price | of a purchase: the price paid for one piece, 20 % lower on promotion |
+    | quantity | of a purchase: 1 (85 %), 2 (11 %) or 3 (4 %) pieces |
+    | rating | of a rating: 1 to 5 stars (about 6, 8, 14, 30, 42 %), by affinity, quality and noise; one per product |
+    | ctx_device | phone, laptop or tablet; a user's usual device in 70 % of the visits |
+    | ctx_daypart | morning (from 6), afternoon (from 12), evening (from 18) or night (from 0 o'clock) |
+    | ctx_promotion | "yes" if the product was on promotion, else "no" |
+
+    Items: one row per product.
+
+    | column | values |
+    |---|---|
+    | item_id | "0001" and on |
+    | title, description | English, from the words of the product's kind and style (`toyshop_words`) |
+    | category | one of ten, drawn uniformly with one of its six kinds of product |
+    | brand | one of 16, drawn uniformly |
+    | price | log-normal with median 18 (log standard deviation 0.6), 2.2 times as much for the style "premium" |
+    | created_at | the launch, ISO 8601 (UTC): 10 % of the products during the year, the others up to 900 days before |
+
+    Users: one row per user.
+
+    | column | values |
+    |---|---|
+    | user_id | "s0001" and on |
+    | region | north, south, east or west, drawn uniformly |
+    | joined_at | the date of the first visit |
+
+    Reviews: one row per rating, with review_id, user_id, item_id, timestamp and rating as above, and
+
+    | column | values |
+    |---|---|
+    | title | a headline such as "Love it", by the user's satisfaction and noise |
+    | text | one to three sentences by satisfaction and noise, in half of the reviews one more on the style |
+
+    All values are strings, as in a file. Then about 400 faulty rows are added (`toyshop_dirt`): copies with one fault
+    each, markup in texts, duplicates.
+
+    Args:
+        seed: random seed; the same seed gives the same rows.
+        n_users: number of users.
+        n_items: number of products.
+        n_events: approximate number of events; each user has at least two visits.
+
+    Returns:
+        The tables in `frames`. `load_dataset("toyshop")` keeps this object as `Dataset.truth`: `affinity` is the
+        preference of each user for each product, to check recommendations against, and `dirty` the number of faulty
+        rows of each kind, to check validation and cleaning against.
+
+    Source: own.
 
     >>> shop = make_toyshop(seed=7, n_users=50, n_items=60, n_events=400)
-    >>> sorted(shop.frames)
-    ['interactions', 'items', 'reviews', 'users']
+    >>> {name: frame.shape for name, frame in shop.frames.items()}
+    {'interactions': (728, 11), 'items': (65, 7), 'users': (50, 3), 'reviews': (95, 7)}
+    >>> shop.affinity.shape, shop.dirty["exact duplicate"]
+    ((50, 60), 120)
     """
     rng = np.random.default_rng(seed)
     products = _make_products(rng, n_items)
@@ -97,10 +166,10 @@ def make_toyshop(seed: int = 7, *, n_users: int = 1_500, n_items: int = 800, n_e
     events = _events_frame(rng, visits, products, affinity, n_events)
     reviews = _reviews_frame(rng, events, products, items)
     frames = {
-        "interactions": _named(events, user_ids, item_ids).drop(columns=["stars"]),
+        "interactions": _as_strings(events, user_ids, item_ids).drop(columns=["stars"]),
         "items": items,
         "users": _users_frame(rng, user_ids, first_day),
-        "reviews": _named(reviews, user_ids, item_ids),
+        "reviews": _as_strings(reviews, user_ids, item_ids),
     }
     frames, dirty = add_dirt(frames, rng)
     return ToyShop(frames, dirty, affinity, user_ids, item_ids)
@@ -124,7 +193,7 @@ def _make_products(rng: np.random.Generator, n_items: int) -> _Products:
 
 
 def _make_shoppers(rng: np.random.Generator, n_users: int, n_events: int) -> tuple[np.ndarray, ...]:
-    """Tastes `(U, shelves)` and `(U, styles)`, log budgets, numbers of visits, first days."""
+    """Draw tastes `(U, shelves)` and `(U, styles)`, log budgets, numbers of visits and first days `(U,)`."""
     shelf_taste = np.log(rng.dirichlet(np.full(len(SHELVES), 0.25), n_users) + 0.02) * 0.8
     style_taste = np.log(rng.dirichlet(np.full(len(STYLES), 0.25), n_users) + 0.02)
     log_budget = np.log(18) + rng.normal(0, 0.5, n_users)
@@ -135,11 +204,11 @@ def _make_shoppers(rng: np.random.Generator, n_users: int, n_events: int) -> tup
     return shelf_taste, style_taste, log_budget, n_visits, first_day
 
 
-# -- visits: the choices of each shopper, one after the other ----------------------------------------------------------
+# -- visits: the choices of each user, one after the other -------------------------------------------------------------
 
 
 def _season(rng: np.random.Generator, products: _Products) -> np.ndarray:
-    """`(12, N)` log-odds: every shelf has its month, and every product comes into fashion and goes out of it."""
+    """Return `(12, N)` log-odds per month: each shelf has a peak in the year, and so has each product."""
     of_shelf = rng.permutation(len(SHELVES)) * 12 / len(SHELVES)
     of_product = rng.uniform(0, 12, len(products.kind))
     month = np.arange(12)[:, None]
@@ -148,7 +217,7 @@ def _season(rng: np.random.Generator, products: _Products) -> np.ndarray:
 
 
 def _visit_days(rng: np.random.Generator, n_visits: np.ndarray, first_day: np.ndarray) -> np.ndarray:
-    """Days of all visits, the first at the shopper's first day; more in November and December."""
+    """Draw the days of all visits `(V,)`, in order for each user; the first is the user's first day."""
     start = np.repeat(first_day, n_visits)
     share = rng.random(len(start)) ** 0.9  # a little more towards the end of the year
     days = start + share * (DAYS - 0.5 - start)
@@ -164,21 +233,21 @@ def _make_visits(
     month, week = np.minimum(days // 30.5, 11).astype(int), (days // 7).astype(int)
     season = _season(rng, products)
     on_promotion = rng.random((DAYS // 7 + 1, len(products.kind))) < 0.05
-    launch_order = products.launch_day
-    # Gumbel's trick: the largest of log-odds + Gumbel noise is a draw from the softmax
-    next_kind = products.kind - products.kind % KINDS_A_SHELF + (products.kind + 1) % KINDS_A_SHELF
+    # Gumbel-max trick: the largest of log-odds + Gumbel noise is a draw from the softmax
+    next_kind = products.kind - products.kind % KINDS_PER_SHELF + (products.kind + 1) % KINDS_PER_SHELF
     base = STRENGTH * affinity + products.log_popularity + 0.15 * products.quality
     owner = np.repeat(np.arange(len(n_visits)), n_visits)
     chosen = np.empty(len(days), dtype=int)
-    last_owner, log_odds, last = -1, None, -1
+    last_owner, log_odds, last = -1, base[0], -1
     for visit, user in enumerate(owner):
         if user != last_owner:
-            last_owner, log_odds, last = user, base[user].copy(), -1
+            last_owner, log_odds, last = int(user), base[user].copy(), -1
         now = log_odds + season[month[visit]] + PROMOTION * on_promotion[week[visit]]
         if last >= 0:
             now = now + COMPLEMENT * (products.kind == next_kind[last])
-        now[launch_order > days[visit]] = -np.inf
-        last = chosen[visit] = np.argmax(now + rng.gumbel(size=len(now)))
+        now[products.launch_day > days[visit]] = -np.inf
+        last = int(np.argmax(now + rng.gumbel(size=len(now))))
+        chosen[visit] = last
         log_odds[last] += OWNED
     return _Visits(owner, chosen, days, on_promotion[week, chosen])
 
@@ -187,7 +256,7 @@ def _make_visits(
 
 
 def _clock(rng: np.random.Generator, visits: _Visits) -> tuple[np.ndarray, np.ndarray]:
-    """The hour of each visit, with a fraction, and the part of the day: shoppers have habits."""
+    """Draw the hour (with a fraction) and the part of the day of each visit; users have a usual part of the day."""
     habit = rng.integers(4, size=visits.user.max() + 1)
     part = np.where(rng.random(len(visits.user)) < 0.65, habit[visits.user], rng.integers(4, size=len(visits.user)))
     return (part * 6 + 6) % 24 + rng.random(len(part)) * 5.5, part
@@ -196,7 +265,7 @@ def _clock(rng: np.random.Generator, visits: _Visits) -> tuple[np.ndarray, np.nd
 def _events_frame(
     rng: np.random.Generator, visits: _Visits, products: _Products, affinity: np.ndarray, n_events: int
 ) -> pd.DataFrame:
-    """A visit is a view, perhaps a cart, perhaps a purchase, days later perhaps a rating; about `n_events` in all."""
+    """Turn visits into events: a view, perhaps a cart and a purchase, and days later perhaps a rating."""
     n = len(visits.user)
     hour, part = _clock(rng, visits)
     carted = rng.random(n) < 0.45
@@ -216,28 +285,29 @@ def _events_frame(
     carts = common.assign(event="cart", seconds=seconds + rng.integers(30, 400, n), price=np.nan)[carted]
     purchases = common.assign(event="purchase", seconds=seconds + rng.integers(400, 900, n))
     purchases["quantity"] = rng.choice([1, 2, 3], n, p=[0.85, 0.11, 0.04])
-    stars, feeling = _stars(rng, visits, products, affinity)
+    stars, satisfaction = _stars(rng, visits, products, affinity)
     late = seconds + 86_400 * rng.uniform(2, 12, n)
-    ratings = common.assign(event="rating", seconds=late, price=np.nan, stars=feeling, rating=stars)
+    ratings = common.assign(event="rating", seconds=late, price=np.nan, stars=satisfaction, rating=stars)
     ratings = ratings[rated & (late < DAYS * 86_400)]
     events = pd.concat([views, carts, purchases[bought], ratings], ignore_index=True)
     events = events.sort_values(["seconds", "visit"], kind="stable", ignore_index=True)
-    events["review_id"] = np.where(events["event"] == "rating", [f"r{row:05d}" for row in events.index], None)
+    ids = [f"r{row:05d}" if event == "rating" else None for row, event in enumerate(events["event"])]
+    events["review_id"] = np.array(ids, dtype=object)
     return events
 
 
 def _stars(
     rng: np.random.Generator, visits: _Visits, products: _Products, affinity: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Stars given, and the feeling (1 to 5, with a fraction) that the words will follow."""
+    """Draw the stars of each visit, and the satisfaction (0.5 to 5.5) that its review expresses."""
     taste = affinity[visits.user, visits.item]
     satisfaction = (
         (taste - taste.mean()) / taste.std() + 0.8 * products.quality[visits.item] + rng.normal(0, 0.5, len(taste))
     )
     rank = satisfaction.argsort().argsort() / len(taste)
-    feeling = np.interp(rank, np.r_[0, np.cumsum(STAR_SHARES)], [0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
-    moody = feeling + rng.normal(0, 0.3, len(taste))
-    return np.clip(moody.round(), 1, 5), feeling
+    satisfaction = np.interp(rank, np.r_[0, np.cumsum(STAR_SHARES)], [0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
+    moody = satisfaction + rng.normal(0, 0.3, len(taste))
+    return np.clip(moody.round(), 1, 5), satisfaction
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -248,7 +318,7 @@ def _pick(rng: np.random.Generator, choices: list[str] | tuple[str, ...]) -> str
 
 
 def _with_articles(text: str) -> str:
-    """`a apron` becomes `an apron`.
+    """Correct articles before vowels.
 
     >>> _with_articles("A ochre mug. A ukulele.")
     'An ochre mug. A ukulele.'
@@ -292,39 +362,39 @@ def _reviews_frame(
 ) -> pd.DataFrame:
     ratings = events[events["event"] == "rating"]
     texts = [
-        _review(rng, feeling, _pick(rng, KINDS[products.kind[item]][1]), STYLES[products.style[item]])
-        for feeling, item in zip(ratings["stars"], ratings["item"], strict=True)
+        _review(rng, satisfaction, _pick(rng, KINDS[products.kind[item]][1]), STYLES[products.style[item]])
+        for satisfaction, item in zip(ratings["stars"], ratings["item"], strict=True)
     ]
     reviews = ratings[["review_id", "user", "item", "rating", "seconds"]].reset_index(drop=True)
     return reviews.assign(title=[title for title, _ in texts], text=[text for _, text in texts])
 
 
-def _review(rng: np.random.Generator, feeling: float, noun: str, style: str) -> tuple[str, str]:
-    """Headline and text: sentences of the nearest levels, a `but` near the middle, perhaps a word on the style."""
-    levels = np.clip(np.round(feeling + rng.normal(0, 0.45, 3)), 1, 5).astype(int)
+def _review(rng: np.random.Generator, satisfaction: float, noun: str, style: str) -> tuple[str, str]:
+    """Write headline and text: sentences near the level of satisfaction, perhaps a `but` and a word on the style."""
+    levels = np.clip(np.round(satisfaction + rng.normal(0, 0.45, 3)), 1, 5).astype(int)
     count = 1 + int(rng.random() * 3)
     sentences = [_pick(rng, words.PRAISE[level]) for level in levels[:count]]
-    if 1.6 < feeling < 4.4 and rng.random() < 0.5:
-        sentences.append(_pick(rng, words.BUTS["up" if feeling < 3 else "down"]))
+    if 1.6 < satisfaction < 4.4 and rng.random() < 0.5:
+        sentences.append(_pick(rng, words.BUTS["up" if satisfaction < 3 else "down"]))
     if rng.random() < 0.5:
-        comments = words.ON_STYLE if feeling > 3 else words.OFF_STYLE
+        comments = words.ON_STYLE if satisfaction > 3 else words.OFF_STYLE
         place = int(rng.random() * (len(sentences) + 1))
         sentences.insert(place, _pick(rng, comments).format(word=_pick(rng, words.STYLES[style][0])))
     text = _with_articles(" ".join(dict.fromkeys(sentences)).format(noun=noun))
     return _pick(rng, words.HEADLINES[levels[int(rng.random() * 3)]]), text
 
 
-def _named(events: pd.DataFrame, user_ids: pd.Index, item_ids: pd.Index) -> pd.DataFrame:
-    """Ids for indices, times and numbers as a shop's export would write them."""
+def _as_strings(events: pd.DataFrame, user_ids: pd.Index, item_ids: pd.Index) -> pd.DataFrame:
+    """Write ids, times and numbers as strings, as in a shop's export."""
     when = START + pd.to_timedelta(events["seconds"].round(), unit="s")
-    named = events.assign(
+    strings = events.assign(
         user_id=user_ids[events["user"]],
         item_id=item_ids[events["item"]],
         timestamp=when.dt.strftime("%Y-%m-%dT%H:%M:%S"),
     )
     for column, pattern in (("price", "{:.2f}"), ("quantity", "{:.0f}"), ("rating", "{:.0f}")):
-        if column in named:
-            named[column] = [None if np.isnan(value) else pattern.format(value) for value in named[column]]
-    named = named.drop(columns=["user", "item", "seconds", "visit"], errors="ignore")
-    first = [column for column in ("review_id", "user_id", "item_id", "timestamp", "event") if column in named]
-    return named[first + [column for column in named if column not in first]]
+        if column in strings:
+            strings[column] = [None if np.isnan(value) else pattern.format(value) for value in strings[column]]
+    strings = strings.drop(columns=["user", "item", "seconds", "visit"], errors="ignore")
+    first = [column for column in ("review_id", "user_id", "item_id", "timestamp", "event") if column in strings]
+    return strings[first + [column for column in strings if column not in first]]

@@ -1,6 +1,6 @@
-"""Dirt for the invented shop: rows of each kind that a real export holds, in known numbers.
+"""Faults for the built-in shop, of the kinds that real exports have, in known numbers.
 
-A dirty row is a copy of a good one with one fault: the good rows stay what they are, and the count of each is known.
+A faulty row is a copy of a good row with one fault, or a good row with markup, so the number of each fault is known.
 """
 
 from collections.abc import Callable
@@ -31,37 +31,45 @@ MARKUP: tuple[Callable[[str], str], ...] = (
 def add_dirt(
     frames: dict[str, pd.DataFrame], rng: np.random.Generator
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """New frames with the dirt in, shuffled where the order of rows means nothing, and the rows planted by rule."""
+    """Add faulty rows to the tables; interactions are shuffled.
+
+    Args:
+        frames: interactions, items, users and reviews, as strings.
+        rng: draws the rows.
+
+    Returns:
+        New tables, and the number of faulty rows by the name of the rule that must find them.
+    """
     interactions, dirty = _dirty_events(frames["interactions"], rng)
     items, of_items = _dirty_items(frames["items"], rng)
     reviews, of_reviews = _dirty_reviews(frames["reviews"], rng)
     frames = frames | {"interactions": interactions, "items": items, "reviews": reviews}
-    return {name: _numbered(frame) for name, frame in frames.items()}, dirty | of_items | of_reviews
+    return {name: _number_rows(frame) for name, frame in frames.items()}, dirty | of_items | of_reviews
 
 
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+def _number_rows(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(range(1, len(frame) + 1))
 
 
-def _some(rng: np.random.Generator, n: int, wanted: int) -> np.ndarray:
-    return rng.choice(n, size=min(wanted, n), replace=False)
+def _draw_rows(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
+    return rng.choice(n, size=min(size, n), replace=False)
 
 
 def _dirty_events(events: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, dict[str, int]]:
     rated = events[events["event"] == "rating"].reset_index(drop=True)
     copies, dirty = [], {}
-    for rule, wanted, column, values in EVENT_FAULTS:
+    for rule, n_rows, column, values in EVENT_FAULTS:
         source = rated if column == "rating" else events
-        rows = source.iloc[_some(rng, len(source), wanted)].assign(review_id=None)
+        rows = source.iloc[_draw_rows(rng, len(source), n_rows)].assign(review_id=None)
         copies.append(rows.assign(**{column: np.resize(np.array(values, dtype=object), len(rows))}))
         dirty[rule] = len(rows)
-    n_early = len(rated) * 99 // 100  # in order of time: the second rating must not leave the year
-    again = rated.iloc[_some(rng, n_early, N_REPEATED)].assign(review_id=None)
+    n_early = len(rated) * 99 // 100  # by time: the second rating must be within the year
+    again = rated.iloc[_draw_rows(rng, n_early, N_REPEATED)].assign(review_id=None)
     later = pd.to_datetime(again["timestamp"]) + pd.Timedelta(hours=5)
     again = again.assign(
         timestamp=later.dt.strftime("%Y-%m-%dT%H:%M:%S"), rating=np.where(again["rating"] == "5", "4", "5")
     )
-    twins = events.iloc[_some(rng, len(events), 120)]
+    twins = events.iloc[_draw_rows(rng, len(events), 120)]
     dirty |= {"repeated rating": len(again), "exact duplicate": len(twins)}
     mixed = pd.concat([events, *copies, again, twins], ignore_index=True)
     return mixed.iloc[rng.permutation(len(mixed))], dirty
@@ -69,12 +77,12 @@ def _dirty_events(events: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.Da
 
 def _dirty_items(items: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, dict[str, int]]:
     items = items.copy()
-    chosen = _some(rng, len(items), 44)
+    chosen = _draw_rows(rng, len(items), 44)
     prices, titles, descriptions = chosen[:6], chosen[6:14], chosen[14:]
     items.iloc[prices, items.columns.get_loc("price")] = [f"-{price}" for price in items["price"].iloc[prices]]
-    _mark_up(items, "title", titles)
-    _mark_up(items, "description", descriptions)
-    twice = items.iloc[_some(rng, len(items), 5)]
+    _add_markup(items, "title", titles)
+    _add_markup(items, "description", descriptions)
+    twice = items.iloc[_draw_rows(rng, len(items), 5)]
     twice = twice.assign(title=twice["title"] + " (new)")
     dirty = {
         "negative price": len(prices),
@@ -88,9 +96,9 @@ def _dirty_items(items: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.Data
 
 def _dirty_reviews(reviews: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, dict[str, int]]:
     reviews = reviews.copy()
-    marked = _some(rng, len(reviews), 40)
-    _mark_up(reviews, "text", marked)
-    empty = reviews.iloc[_some(rng, len(reviews), 15)]
+    marked = _draw_rows(rng, len(reviews), 40)
+    _add_markup(reviews, "text", marked)
+    empty = reviews.iloc[_draw_rows(rng, len(reviews), 15)]
     empty = empty.assign(
         text=np.resize(np.array(["", "  "], dtype=object), len(empty)), review_id=empty["review_id"] + "-empty"
     )
@@ -98,7 +106,7 @@ def _dirty_reviews(reviews: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.
     return pd.concat([reviews, empty], ignore_index=True), dirty
 
 
-def _mark_up(frame: pd.DataFrame, column: str, rows: np.ndarray) -> None:
+def _add_markup(frame: pd.DataFrame, column: str, rows: np.ndarray) -> None:
     place = frame.columns.get_loc(column)
     for number, row in enumerate(rows):
         frame.iloc[row, place] = MARKUP[number % len(MARKUP)](frame.iloc[row, place])

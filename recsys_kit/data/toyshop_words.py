@@ -1,10 +1,10 @@
-"""The words of the invented shop: what its products are called, and what its shoppers say of them.
+"""The words of the built-in shop: names and descriptions of its products, and sentences of its reviews.
 
-A style or an opinion has many words: counting finds those it has seen, a language model may know the others.
+A style or an opinion has many words. Counting learns the words of the training set; a language model may know others.
 """
 
-# Each category is a shelf of six kinds of product, by their nouns. A kind goes with the next one of its shelf, the
-# last with the first: who bought a teapot soon looks for cups.
+# Each category is a shelf of six kinds of product, each with two nouns. A kind is complemented by the next one of its
+# shelf, the last by the first: users who chose a teapot soon look for cups.
 SHELVES: dict[str, list[tuple[str, ...]]] = {
     "Tea & Coffee": [
         ("teapot", "tea kettle"), ("set of tea cups", "teacup pair"), ("milk jug", "creamer"),
@@ -51,7 +51,7 @@ SHELVES: dict[str, list[tuple[str, ...]]] = {
     ],
 }  # fmt: skip
 
-# Each style: words for a title, then half sentences for a description. No word is shared by two styles.
+# Words for a title and phrases for a description, by style. No two styles share a word of a title.
 STYLES: dict[str, tuple[list[str], list[str]]] = {
     "rustic": (
         ["rustic", "farmhouse", "country", "weathered", "rough-hewn", "homespun", "cottage", "barn"],
@@ -129,7 +129,7 @@ FACTS = (
     "Also a favourite for housewarmings.",
 )  # fmt: skip
 
-# What shoppers say, by how content they are, from 1 to 5. {noun} is what they bought.
+# Sentences of reviews by satisfaction, from 1 to 5. {noun} is the product.
 PRAISE: dict[int, list[str]] = {
     1: [
         "Broke on the second day.", "Complete waste of money.", "I sent it straight back.",

@@ -1,8 +1,8 @@
-"""The front door: raw rows become typed rows or go to quarantine.
+"""Validation: raw rows become typed rows or are quarantined.
 
-Nothing disappears: of every table, rows read = kept + deduplicated + quarantined, and the report counts all three.
-A few bad rows are quarantined; where a rule is broken by so many that the column must mean something else, the file
-is refused, with what it seems to mean.
+For every table, rows read = kept + deduplicated + quarantined, and the report counts all three. A few invalid rows
+are quarantined. If so many rows break a rule that the column seems to mean something else, the file is refused, with a
+suggestion.
 """
 
 import unicodedata
@@ -14,16 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.tables import (
-    HALF_STARS,
-    KEYS,
-    NUMBERS,
-    QUARANTINE_COLUMNS,
-    RATINGS,
-    REPORT_COLUMNS,
-    REQUIRED,
     RULES,
-    TABLES,
-    TIMES,
     Dataset,
     RawTables,
     Rule,
@@ -35,39 +26,58 @@ from recsys_kit.data.tables import (
 )
 from recsys_kit.data.times import EARLIEST, ReadTimes, guess_clock, read_times
 from recsys_kit.errors import DataError
+from recsys_kit.schema import (
+    HALF_STAR_SCALE,
+    KEYS,
+    NUMBER_COLUMNS,
+    QUARANTINE_COLUMNS,
+    RATING_SCALE,
+    REPORT_COLUMNS,
+    REQUIRED,
+    TABLES,
+    TIME_COLUMNS,
+)
 
-NEARLY_ALL = 0.9  # share of times that are wrong from which the column, not the rows, is at fault
-TOO_MANY = 0.02  # the same of ratings: another scale shares most of its values with ours
-MANY = 1000  # of so many rows a smaller share is no accident either
-TOO_MANY_OF_MANY = 0.005
-FEW = 10  # fewer rows than these are quarantined, whatever their share, as long as some are left
-EXAMPLES = 5
-UNSEEN = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])  # characters of no width
+MAX_INVALID_TIMES = 0.9  # share of invalid times above which the column, not its rows, is wrong
+MAX_INVALID_RATINGS = 0.02  # the same for ratings; lower, since another scale shares most of its values with ours
+MANY_ROWS = 1000  # from this number of invalid ratings on, the next share applies
+MAX_INVALID_RATINGS_OF_MANY = 0.005
+FEW_ROWS = 10  # fewer invalid rows are quarantined, whatever their share, as long as valid ones are left
+N_EXAMPLES = 5
+# characters of no width
+INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the rules say about one table."""
+    """A table checked against its rules."""
 
     typed: pd.DataFrame
-    """The rows that break none, typed."""
+    """The valid rows, typed."""
     bad: pd.DataFrame
-    """The others, each with the first rule that it breaks: rows of the quarantine."""
+    """The invalid rows, each with the first rule that it breaks: rows of the quarantine."""
     entries: list[dict[str, Any]]
     """Repairs and notes: entries of the report."""
     refusals: list[DataError]
-    """Why the table cannot be used as it is."""
+    """The reasons why the table cannot be used."""
 
 
 def validate(raw: RawTables) -> Dataset:
-    """Typed tables of the rows that pass every rule, the others in quarantine, and a report of both.
+    """Check raw tables against the rules of `tables.RULES`: valid rows are typed, invalid rows quarantined.
 
-    A negative or unreadable price is set to missing and counted as repaired: the product is still one that people buy.
-    Of items (users) with the same id the first stays. An item that only the interactions know joins the catalogue.
+    A negative or unreadable price becomes missing and is counted as repaired: the item is still one that people buy.
+    Of items (users) with the same id the first is kept. Items that occur only in the interactions are added to the
+    items table.
+
+    Args:
+        raw: the tables as a source read them.
+
+    Returns:
+        The typed tables, the quarantine and the report.
 
     Raises:
-        DataError: RK-104 a required column is missing, RK-106 no row is left, RK-144 nearly all times out of range,
-            RK-145 day and month cannot be told apart, RK-146 nearly all times unreadable, RK-147 another rating scale.
+        DataError: RK-104 a required column is missing, RK-106 no row is valid, RK-144 nearly all times out of range,
+            RK-145 day and month are ambiguous, RK-146 nearly all times unreadable, RK-147 another rating scale.
     """
     report, tables = list(raw.notes), {}
     quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
@@ -76,7 +86,7 @@ def validate(raw: RawTables) -> Dataset:
         if found.refusals:
             raise found.refusals[0]
         quarantine.append(found.bad)
-        tables[table], entries = _first_of_each_id(table, found.typed)
+        tables[table], entries = _drop_repeated_ids(table, found.typed)
         report += found.entries + entries
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables)
@@ -96,24 +106,34 @@ def validate(raw: RawTables) -> Dataset:
 
 
 def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] | None = None) -> Inspection:
-    """Hold one table against its rules. Raises `DataError` (RK-104) where a required column is missing."""
+    """Check one table against its rules.
+
+    Args:
+        table: its name.
+        frame: the values as in the file; the index is the row number.
+        readings: how to read ambiguous columns: {"timestamp": "day-first", "rating": "0..10"}.
+
+    Raises:
+        DataError: RK-104 a required column is missing.
+    """
     _check_columns(table, frame)
     readings = dict(readings or {})
-    times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in TIMES if name in frame}
+    with_times = [name for name in TIME_COLUMNS if name in frame]
+    times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in with_times}
     read = {name: times[name].values for name in times}
-    read |= {name: to_number(frame[name]) for name in (*NUMBERS, "position") if name in frame}
+    read |= {name: to_number(frame[name]) for name in (*NUMBER_COLUMNS, "position") if name in frame}
     entries = list(_notes_on_times(table, frame, times))
-    scale = RATINGS
+    scale = RATING_SCALE
     if "rating" in read:
-        read["rating"], scale, notes = _on_our_scale(table, read["rating"], readings.get("rating", ""))
+        read["rating"], scale, notes = _convert_ratings(table, read["rating"], readings.get("rating", ""))
         entries += notes
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
     broken = {rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in rules if rule.column in frame}
-    bad = _failures(table, frame, broken)
-    typed = _typed(frame, read).drop(index=bad["row"])
+    bad = _find_invalid_rows(table, frame, broken)
+    typed = _convert_types(frame, read).drop(index=bad["row"])
     typed, repairs = _repair_prices(table, typed, frame)
-    whole = {rule.name: _rows(frame[rule.column], mask) for rule, mask in broken.items()}
+    whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
     refusals = [*_refuse_times(table, frame, times, whole), *_refuse_ratings(table, frame, whole, scale)]
     if not refusals and (table == "interactions" or (table == "reviews" and len(frame))):
         refusals = _refuse_nothing_left(table, typed, bad)
@@ -133,51 +153,51 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _on_our_scale(
+def _convert_ratings(
     table: str, ratings: pd.Series, reading: str
 ) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
-    """The ratings with the scale that they lie on, and a note where it is not `RATINGS` from the start.
+    """Return the ratings, their scale and report entries.
 
-    Half stars stay as they are, declared or found; a scale that is declared otherwise is brought to `RATINGS`.
+    Half stars are kept, declared or recognized; ratings of another declared scale are converted to `RATING_SCALE`.
     """
     low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
     n_rated = ratings.notna().sum()
-    if (low, high) == HALF_STARS:
+    if (low, high) == HALF_STAR_SCALE:
         by = "as declared" if reading else 'if they are not: --columns "rating=<your column>:1..5"'
         rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are; {by}"
-        return ratings, HALF_STARS, [report_entry(table, rule, "noted", n_rated)]
+        return ratings, HALF_STAR_SCALE, [report_entry(table, rule, "noted", n_rated)]
     if not reading:
-        return ratings, RATINGS, []
-    ratings = RATINGS[0] + (RATINGS[1] - RATINGS[0]) * (ratings - low) / (high - low)
-    rule = f"rating of {reading} brought to {RATINGS[0]:g}..{RATINGS[1]:g}"
-    return ratings, RATINGS, [report_entry(table, rule, "repaired", n_rated)]
+        return ratings, RATING_SCALE, []
+    ratings = RATING_SCALE[0] + (RATING_SCALE[1] - RATING_SCALE[0]) * (ratings - low) / (high - low)
+    rule = f"rating of {reading} brought to {RATING_SCALE[0]:g}..{RATING_SCALE[1]:g}"
+    return ratings, RATING_SCALE, [report_entry(table, rule, "repaired", n_rated)]
 
 
 def _day_first(readings: dict[str, str], column: str) -> bool | None:
     return {"day-first": True, "month-first": False}.get(readings.get(column, ""))
 
 
-def _failures(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
-    """The rows that break a rule, each with the first rule it breaks: rows of the quarantine."""
-    sound = pd.Series(True, index=frame.index)
+def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
+    """Return the invalid rows, each with the first rule that it breaks: rows of the quarantine."""
+    valid = pd.Series(True, index=frame.index)
     parts = []
     for rule, mask in broken.items():
-        parts.append(_rows(frame[rule.column], sound & mask).assign(column=rule.column, rule=rule.name))
-        sound &= ~mask
+        parts.append(_select_rows(frame[rule.column], valid & mask).assign(column=rule.column, rule=rule.name))
+        valid &= ~mask
     if not (parts := [part for part in parts if len(part)]):
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
     bad = pd.concat(parts).sort_values("row", kind="stable").assign(table=table)
     return bad[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
 
 
-def _rows(values: pd.Series, mask: pd.Series) -> pd.DataFrame:
-    """Number and value of the rows that are meant."""
+def _select_rows(values: pd.Series, mask: pd.Series) -> pd.DataFrame:
+    """Return number and value of the rows in the mask."""
     shown = values[mask].astype("str").fillna("")
     return pd.DataFrame({"row": shown.index, "value": shown.to_numpy()})
 
 
-def _typed(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
-    """Ids and texts as strings exactly as written, numbers as floats, times as UTC, attributes as lists."""
+def _convert_types(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
+    """Convert ids and texts to strings exactly as written, numbers to floats, times to UTC, attributes to lists."""
     columns: dict[str, pd.Series] = {}
     for name, values in frame.items():
         if name in read:
@@ -186,10 +206,10 @@ def _typed(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
             columns[name] = values.map(_as_list)
         else:
             texts = values.astype("str")
-            columns[name] = texts.mask(texts == "")  # an empty field says nothing
+            columns[name] = texts.mask(texts == "")  # an empty field is missing
     typed = pd.DataFrame(columns, index=frame.index)
     if "position" in typed:
-        whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # the rows of these leave by the rules
+        whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # such rows are quarantined
         typed["position"] = whole.astype("int64")
     return typed
 
@@ -201,7 +221,7 @@ def _as_list(value: Any) -> list[str]:
 
 
 def _repair_prices(table: str, typed: pd.DataFrame, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Prices below zero, or that are no number, become missing."""
+    """Set prices to missing that are negative or not a number."""
     if "price" not in typed:
         return typed, []
     given = raw.loc[typed.index, "price"]
@@ -217,7 +237,7 @@ def _repair_prices(table: str, typed: pd.DataFrame, raw: pd.DataFrame) -> tuple[
     ]
 
 
-# -- what is worth a note ----------------------------------------------------------------------------------------------
+# -- notes -------------------------------------------------------------------------------------------------------------
 
 
 def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]) -> Iterator[dict[str, Any]]:
@@ -227,40 +247,44 @@ def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]
             yield report_entry(table, f"{column} read as {how}", "noted", rows, example)
 
 
+def _visible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(INVISIBLE)
+
+
 def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
-    """Ids that may not be what was meant: kept as they are, since they may be, and counted."""
+    """Count ids that may be mistakes; they are kept, since they may be right."""
     entries = []
     for column in [column for column in ("user_id", "item_id") if column in typed]:
         ids = pd.Series(typed[column].dropna().unique(), dtype="str")
-        looks = ids.map(lambda text: text if text.isascii() else unicodedata.normalize("NFKC", text).translate(UNSEEN))
+        visible = ids.map(lambda text: text if text.isascii() else _visible(text))
         found = {
-            f"{column} looks like another: kept apart": ids[looks.str.strip().duplicated(keep=False)],
+            f"{column} looks like another: kept apart": ids[visible.str.strip().duplicated(keep=False)],
             f"{column} written with .0, as a spreadsheet or pandas leaves it: kept so": ids[
                 ids.str.fullmatch(r"\d+\.0")
             ],
         }
         for rule, odd in found.items():
             if len(odd):
-                example = "" if column == "user_id" else repr(odd.iloc[0])  # shoppers are no examples
+                example = "" if column == "user_id" else repr(odd.iloc[0])  # the report shows no ids of users
                 entries.append(report_entry(table, rule, "noted", typed[column].isin(odd).sum(), example))
     return entries
 
 
-# -- what cannot be used as it is --------------------------------------------------------------------------------------
+# -- reasons to refuse a table -----------------------------------------------------------------------------------------
 
 
-def _examples(rows: pd.DataFrame) -> str:
-    """The first rows of a kind, with their numbers.
+def _show_examples(rows: pd.DataFrame) -> str:
+    """Show the first rows, with their numbers.
 
-    >>> _examples(pd.DataFrame({"row": [2, 9], "value": ["soon", "never"]}))
+    >>> _show_examples(pd.DataFrame({"row": [2, 9], "value": ["soon", "never"]}))
     "row 2 'soon', row 9 'never'"
     """
-    shown = rows.head(EXAMPLES)
+    shown = rows.head(N_EXAMPLES)
     return ", ".join(f"row {row} {str(text)[:40]!r}" for row, text in zip(shown["row"], shown["value"], strict=True))
 
 
 def _too_many(rows: int, of: int, share: float) -> bool:
-    return rows > 0 and (rows == of or (rows >= FEW and rows > share * of))
+    return rows > 0 and (rows == of or (rows >= FEW_ROWS and rows > share * of))
 
 
 def _refuse_times(
@@ -274,27 +298,27 @@ def _refuse_times(
         rows = given[found.how.isin(["day/month/year", "month/day/year"])]
         yield DataError(
             "RK-145",
-            f"{table}: is the day or the month first in {len(rows):,} times such as {rows.iloc[0]!r}? No row tells.",
-            'Say it behind the column\'s name: --columns "timestamp=<your column>:day-first" (or :month-first), '
+            f"{table}: the order of day and month is ambiguous in {len(rows):,} times such as {rows.iloc[0]!r}.",
+            'Add the order to the column\'s name: --columns "timestamp=<your column>:day-first" (or :month-first), '
             "or write dates as 2024-12-31.",
         )
     outside, unreadable = broken["time out of range"], broken["time cannot be read"]
-    if _too_many(len(outside), n_given, NEARLY_ALL):
+    if _too_many(len(outside), n_given, MAX_INVALID_TIMES):
         how = found.how.loc[outside["row"].iloc[0]]
         clock = guess_clock(outside["value"])
-        seems = f"they look like {clock}" if clock else "they fit no clock that we know"
+        seems = f"they look like {clock}" if clock else "they fit no known clock"
         yield DataError(
             "RK-144",
             f"{table}: {len(outside):,} of {n_given:,} times, read as {how}, lie outside {EARLIEST:%Y}..tomorrow "
-            f"({_examples(outside)}); {seems}.",
-            "Write the column as seconds since 1970 or as 2024-12-31; where only the order counts, name it position: "
+            f"({_show_examples(outside)}); {seems}.",
+            "Write the column as seconds since 1970 or as 2024-12-31; if it only gives an order, name it position: "
             '--columns "position=<your column>".',
         )
-    if _too_many(len(unreadable), n_given, NEARLY_ALL):
+    if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
         yield DataError(
             "RK-146",
-            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_examples(unreadable)}); "
-            "expected such as 2024-12-31 10:00, 12/31/2024, 31.12.2024 or seconds since 1970.",
+            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_show_examples(unreadable)}); "
+            "expected times such as 2024-12-31 10:00, 12/31/2024, 31.12.2024 or seconds since 1970.",
             "Name the column of times with --columns, or rewrite it.",
         )
 
@@ -306,19 +330,19 @@ def _refuse_ratings(
         return
     wrong = pd.concat([broken["rating out of range"], broken["rating is not a number"]]).sort_values("row")
     n_given = int(is_present(frame["rating"]).sum())
-    many = len(wrong) >= MANY and len(wrong) > TOO_MANY_OF_MANY * n_given
-    if not many and not _too_many(len(wrong), n_given, TOO_MANY):
+    many = len(wrong) >= MANY_ROWS and len(wrong) > MAX_INVALID_RATINGS_OF_MANY * n_given
+    if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
         return
     numbers = to_number(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
     theirs = f"{numbers.min():g}..{numbers.max():g}" if len(numbers) else ""
     found = f"they go {theirs.replace('..', ' to ')}" if theirs else "none is a number"
-    as_scale = f'if that is the scale: --columns "rating=<your column>:{theirs}" brings it to ours; ' if theirs else ""
+    as_scale = f'if that is the scale, convert it: --columns "rating=<your column>:{theirs}"; ' if theirs else ""
     if len(numbers) and numbers.min() in (0, -1) and numbers[numbers > 0].between(*scale).all():
         as_scale = f"if {numbers.min():g} means not rated, leave these cells empty; {as_scale}"
     yield DataError(
         "RK-147",
         f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {scale[0]:g}..{scale[1]:g} "
-        f"({_examples(wrong)}); {found}.",
+        f"({_show_examples(wrong)}); {found}.",
         f'{as_scale.capitalize()}{"i" if as_scale else "I"}f they are classes: --columns "label=<your column>".',
     )
 
@@ -326,21 +350,21 @@ def _refuse_ratings(
 def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> list[DataError]:
     if len(typed):
         return []
-    why = "; ".join(f"{rule}: {len(rows):,} ({_examples(rows)})" for rule, rows in bad.groupby("rule", sort=False))
+    why = "; ".join(f"{rule}: {len(rows):,} ({_show_examples(rows)})" for rule, rows in bad.groupby("rule", sort=False))
     return [
         DataError(
             "RK-106",
             f"{table} has no valid row; expected at least one. Quarantined: {why or 'none, the table is empty'}.",
-            "Mend the file, or name other columns with --columns.",
+            "Correct the file, or name other columns with --columns.",
         )
     ]
 
 
-# -- tables together ---------------------------------------------------------------------------------------------------
+# -- rules across rows and tables --------------------------------------------------------------------------------------
 
 
-def _first_of_each_id(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Of rows with the same id the first; tables without one, and review rows that are equal, are left to cleaning."""
+def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Keep the first of items (users) with the same id; repeated interactions and reviews are left to cleaning."""
     if table not in ("items", "users"):
         return typed.reset_index(drop=True), []
     key = KEYS[table]
@@ -360,16 +384,16 @@ def _first_of_each_id(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, li
 
 
 def _complete_catalogue(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame | None, list[dict[str, Any]]]:
-    """Every item of the table, then those that only the interactions (without any, the reviews) know."""
+    """Add the items that occur only in the interactions (or, without interactions, in the reviews)."""
     items = tables.get("items")
     table = "interactions" if "interactions" in tables else "reviews"
     events = tables.get(table, pd.DataFrame())
     if "item_id" not in events:
         return items, []
-    met = events["item_id"].dropna()
+    item_ids = events["item_id"].dropna()
     if items is None:
-        return pd.DataFrame({"item_id": met.unique()}).astype("str") if len(met) else None, []
-    unknown = met[~met.isin(items["item_id"])]
+        return pd.DataFrame({"item_id": item_ids.unique()}).astype("str") if len(item_ids) else None, []
+    unknown = item_ids[~item_ids.isin(items["item_id"])]
     if unknown.empty:
         return items, []
     entry = report_entry(table, "item not in the catalogue", "noted", len(unknown), unknown.iloc[0])
@@ -378,8 +402,8 @@ def _complete_catalogue(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame |
 
 
 def quarantine_entries(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
-    """The entries of the report for the rows of a quarantine."""
+    """Return the report entries for the rows of a quarantine."""
     if quarantine.empty:
         return []
     groups = quarantine.groupby(["table", "rule"], sort=False)["value"]
-    return [report_entry(*key, "quarantined", len(values), values.iloc[0]) for key, values in groups]
+    return [report_entry(table, rule, "quarantined", len(values), values.iloc[0]) for (table, rule), values in groups]

@@ -3,8 +3,8 @@
 from recsys_kit.evaluation.comparison import by_product, compare, disagreements, experience_by_weights
 from recsys_kit.evaluation.leaderboard import CUTOFFS, Evaluation, evaluate, table_of
 from recsys_kit.evaluation.measures import POPULARITY, WARMTH
+from recsys_kit.evaluation.published import BENCHMARKS, benchmark_of, beside_published
 from recsys_kit.intervals import Interval, bootstrap, bootstrap_means
-from recsys_kit.workbook.published import BENCHMARKS, benchmark_of, beside_published
 
 __all__ = [
     "BENCHMARKS",

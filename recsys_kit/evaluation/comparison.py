@@ -142,7 +142,7 @@ def experience_by_weights(evaluation: Evaluation, k: int = 10, *, n_steps: int =
         for weight in np.linspace(0, 1, n_steps):
             rest = (1 - weight) / (1 - default)
             weights = {name: rest * other for name, other in EXPERIENCE_WEIGHTS.items()} | {component: weight}
-            value = experience_index(*means.to_numpy().T, weights)
+            value = experience_index(*means.to_numpy().T, weights=weights)
             frames.append(
                 pd.DataFrame({"model": means.index, "component": component, "weight": weight, "value": value})
             )

@@ -1,1 +1,1 @@
-"""Chapter 2: texts into vectors."""
+"""Chapter 2: encoders turn texts and other contents into vectors."""

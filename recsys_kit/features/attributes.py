@@ -1,34 +1,42 @@
-"""What is known of an item in single words (brand, categories, tags) into vectors: rare attributes say more."""
+"""Vectors of the attributes of items (brand, categories, tags)."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.preprocessing import MultiLabelBinarizer
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
 
 
 def has_attributes(items: pd.DataFrame | None) -> bool:
-    """Whether any item of the catalogue has an attribute."""
+    """Return whether any item has an attribute."""
     return items is not None and "attributes" in items and bool(items["attributes"].map(_distinct).map(len).any())
 
 
 def attribute_incidence(items: pd.DataFrame | None) -> Vectors:
-    """One row per item, one column per attribute: 1 where the item has it, as its `attributes` (a list of texts) say.
+    """Return one row per item and one column per attribute: 1 if the item has it, else 0.
+
+    Args:
+        items: with `item_id` and `attributes`, a list of texts per item.
 
     Raises:
-        ParameterError: RK-350 where the items have no attributes.
+        ParameterError: RK-350 no item has an attribute.
+
+    >>> items = pd.DataFrame({"item_id": ["a", "b"], "attributes": [["oak", "bowl"], ["bowl"]]})
+    >>> incidence = attribute_incidence(items)
+    >>> incidence.how["vocabulary"], incidence.values.toarray().tolist()
+    (['bowl', 'oak'], [[1.0, 1.0], [1.0, 0.0]])
     """
-    if not has_attributes(items):
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    if items is None or not has_attributes(items):
         found = None if items is None else list(items)
         raise ParameterError(
             "RK-350",
             f"items have no attributes; found the columns {found}; expected lists of texts in 'attributes'.",
-            "Pass items with such a column, or leave this model out.",
+            "Pass items with such a column, or leave out the model that needs it.",
         )
     lists = items.set_index("item_id")["attributes"].sort_index().map(_distinct)
     binarizer = MultiLabelBinarizer(sparse_output=True)
@@ -37,22 +45,30 @@ def attribute_incidence(items: pd.DataFrame | None) -> Vectors:
 
 
 def attribute_vectors(items: pd.DataFrame | None) -> Vectors:
-    """One row per item: the inverse document frequency of each of its attributes, the row of unit length.
+    """Return the inverse document frequency of the attributes of each item, as rows of unit length.
 
-    An item without attributes gets a row of zeros; RK-350 where none has any. Frequencies are counted over the
-    catalogue, which no event changes.
+    Frequencies are counted over all items, so they do not depend on interactions. An item without attributes gets a
+    row of zeros.
+
+    Args:
+        items: as for `attribute_incidence`.
+
+    Raises:
+        ParameterError: RK-350 no item has an attribute.
 
     >>> items = pd.DataFrame({"item_id": ["a", "b", "c"], "attributes": [["oak", "bowl"], ["bowl"], None]})
     >>> attribute_vectors(items).values.toarray().astype(float).round(2).tolist()
     [[0.61, 0.8], [1.0, 0.0], [0.0, 0.0]]
     """
+    from sklearn.feature_extraction.text import TfidfTransformer
+
     incidence = attribute_incidence(items)
     values = csr_matrix(TfidfTransformer().fit_transform(incidence.values), dtype=np.float32)
     return Vectors(incidence.ids, values, incidence.how)
 
 
 def with_attributes(items: pd.DataFrame) -> pd.DataFrame:
-    """The items with a column `attributes`: their own, or else their category and brand, as far as they are known.
+    """Add a column `attributes` with category and brand, if the items have no attributes of their own.
 
     >>> with_attributes(pd.DataFrame({"item_id": ["a", "b"], "brand": ["Elm", None]}))["attributes"].tolist()
     [['brand: Elm'], []]
@@ -68,4 +84,6 @@ def with_attributes(items: pd.DataFrame) -> pd.DataFrame:
 def _distinct(attributes: Any) -> list[str]:
     if isinstance(attributes, str):
         return [attributes]
-    return sorted({str(one) for one in attributes}) if np.iterable(attributes) else []  # missing: None or NaN
+    return (
+        sorted({str(attribute) for attribute in attributes}) if np.iterable(attributes) else []
+    )  # missing: None or NaN

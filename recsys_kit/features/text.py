@@ -1,7 +1,7 @@
-"""Words into vectors: TF-IDF (scikit-learn) and a pretrained language model (sentence-transformers).
+"""Text encoders: TF-IDF (scikit-learn) and a pretrained language model (sentence-transformers).
 
-Both give rows of unit length, so that a product of two rows is their cosine, and a row of zeros where there is no text.
-What is fitted is saved as JSON and safetensors, never pickled.
+Rows have unit length, so the product of two rows is their cosine. An empty text is a row of zeros. A fitted encoder is
+saved as JSON, its rows as safetensors; nothing is pickled.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,51 +18,72 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recsys_kit.core.hardware import pick_device, pick_dtype
-from recsys_kit.core.vectors import Encoder, Vectors
-from recsys_kit.errors import ArtifactError, DataError
-from recsys_kit.features.batches import fixed_shape_batches
+from recsys_kit.errors import ArtifactError, DataError, NotFittedError
+from recsys_kit.features.base import Encoder
+from recsys_kit.features.batches import batch_rows, fixed_shape_batches
 from recsys_kit.features.cache import VectorCache
 from recsys_kit.features.pretrained import DEFAULT_MODEL, files_of, find_model, load_sentence_model
-from recsys_kit.features.similarity import nearest_items, nearest_neighbour_accuracy
-from recsys_kit.features.words import CHARACTERS, WORDS, analyzer_of, words_and_characters
+from recsys_kit.features.words import CHARACTERS, WORDS, choose_analyzer, words_and_characters
 
-__all__ = [
-    "DEFAULT_MODEL", "Encoder", "EncodingReport", "LanguageModel", "TfidfEncoder", "Vectors", "fit_tfidf",
-    "has_words", "load_encoder", "nearest_items", "nearest_neighbour_accuracy",
-]  # fmt: skip
-
-MANY_UNKNOWN = 0.2  # share of unknown tokens above which a language model does not read a language
-FEW_TEXTS = 4  # at most so many texts without a cache are computed one by one: a query waits for no other row
-FLUSH_EVERY = 512  # texts between two writes of the cache: what an interruption costs at most
+MANY_UNKNOWN = 0.2  # share of unknown tokens above which a language model cannot read a text
+FEW_TEXTS = 4  # up to this many texts without a cache are computed one by one: a query waits for no other row
+FLUSH_EVERY = 512  # texts between two writes of the cache: the most that an interruption loses
 
 
-def load_encoder(how: dict[str, Any]) -> Encoder:
-    """The encoder that `how` describes (see `Vectors.how`)."""
-    if how.get("method") == "tfidf" and how.get("analyzer", WORDS) in (WORDS, CHARACTERS):
-        return TfidfEncoder.from_how(how)
-    if how.get("method") == "language_model":
-        return LanguageModel.from_how(how)
-    raise ArtifactError(
-        "RK-211", f"no encoder is known for method {how.get('method')!r}.", "Run notebook 02_feature_extraction again."
-    )
+class TfidfEncoder(Encoder):
+    """TF-IDF: a word weighs more the more often this text and the fewer other texts contain it.
 
-
-class TfidfEncoder:
-    """TF-IDF rows: a word counts more when this text says it often and few others do. `fit_tfidf` makes one.
+    In scripts without spaces (Chinese, Japanese, Thai ...) characters and pairs of neighbouring characters are counted
+    as words. Source: scikit-learn's `TfidfVectorizer`, with sublinear term frequencies.
 
     Args:
-        vocabulary: the word of each column.
-        idf: the weight of each column.
-        phrase_length: 2 counts pairs of neighbouring words too.
-        analyzer: what counts as a word (`recsys_kit.features.words`).
+        phrase_length: the longest phrase that counts as a word; 2 adds pairs of neighbouring words.
+        min_texts: a word must occur in this many texts; 1 is used if no word does.
+        max_words: the number of words kept, the most frequent ones.
+
+    >>> encoder = TfidfEncoder().fit(["jazz piano", "jazz guitar", "piano strings"])
+    >>> encoder.vocabulary
+    ['guitar', 'jazz', 'piano', 'strings']
+    >>> encoder.weights("jazz guitar").index.tolist()
+    ['guitar', 'jazz']
     """
 
-    def __init__(
-        self, vocabulary: Sequence[str], idf: Sequence[float], *, phrase_length: int = 1, analyzer: str = WORDS
-    ) -> None:
-        self.phrase_length, self.analyzer = phrase_length, analyzer
-        self._vectorizer = _vectorizer(phrase_length, analyzer, sublinear_tf=True, vocabulary=list(vocabulary))
-        self._vectorizer.idf_ = np.asarray(idf, dtype=np.float32)
+    method = "tfidf"
+
+    def __init__(self, *, phrase_length: int = 1, min_texts: int = 1, max_words: int = 50_000) -> None:
+        self.phrase_length, self.min_texts, self.max_words = phrase_length, min_texts, max_words
+        self.analyzer = WORDS
+        self._fitted: TfidfVectorizer | None = None
+
+    def fit(self, contents: Sequence[str] | pd.Series) -> Self:
+        """Learn the vocabulary and its weights from texts known at the cut, nothing later.
+
+        Raises:
+            DataError: RK-191 no text has a word.
+        """
+        texts = list(contents)
+        if not has_words(texts):
+            raise DataError("RK-191", f"none of the {len(texts)} texts has a word to count.", "Check the text columns.")
+        analyzer, limit = choose_analyzer(texts), {"max_features": self.max_words}
+        try:
+            fitted = _new_vectorizer(self.phrase_length, analyzer, min_df=self.min_texts, **limit).fit(texts)
+        except ValueError:  # every word is in too few texts
+            fitted = _new_vectorizer(self.phrase_length, analyzer, **limit).fit(texts)
+        return self._set_weights(analyzer, fitted.get_feature_names_out().tolist(), fitted.idf_)
+
+    def _set_weights(self, analyzer: str, vocabulary: Sequence[str], idf: Sequence[float]) -> Self:
+        self.analyzer = analyzer
+        self._fitted = _new_vectorizer(self.phrase_length, analyzer, sublinear_tf=True, vocabulary=list(vocabulary))
+        self._fitted.idf_ = np.asarray(idf, dtype=np.float32)
+        return self
+
+    @property
+    def _vectorizer(self) -> TfidfVectorizer:
+        if self._fitted is None:
+            raise NotFittedError(
+                "RK-369", "TfidfEncoder is not fitted; expected a fitted encoder.", "Call fit(texts) first."
+            )
+        return self._fitted
 
     @property
     def vocabulary(self) -> list[str]:
@@ -71,78 +92,57 @@ class TfidfEncoder:
 
     @property
     def how(self) -> dict[str, Any]:
-        """Plain values that `from_how` turns back into this encoder."""
+        """The vocabulary and its weights, as plain JSON."""
         idf = [float(weight) for weight in self._vectorizer.idf_]
-        how = {"method": "tfidf", "vocabulary": self.vocabulary, "idf": idf, "phrase_length": self.phrase_length}
+        how = {"method": self.method, "vocabulary": self.vocabulary, "idf": idf, "phrase_length": self.phrase_length}
         return how if self.analyzer == WORDS else how | {"analyzer": self.analyzer}
 
     @classmethod
-    def from_how(cls, how: dict[str, Any]) -> "TfidfEncoder":
-        """The encoder that `how` describes; vectors saved without the name of an analyzer used scikit-learn's."""
-        options = {"phrase_length": how["phrase_length"], "analyzer": how.get("analyzer", WORDS)}
-        return cls(how["vocabulary"], how["idf"], **options)
+    def from_how(cls, how: dict[str, Any]) -> Self:
+        """Rebuild the encoder that `how` describes; a description without an analyzer means scikit-learn's.
 
-    def unweighted(self) -> "TfidfEncoder":
-        """The same words, each worth the same: plain counts."""
-        ones = np.ones(len(self.vocabulary))
-        return TfidfEncoder(self.vocabulary, ones, phrase_length=self.phrase_length, analyzer=self.analyzer)
+        Raises:
+            ArtifactError: RK-211 an unknown analyzer.
+        """
+        analyzer = how.get("analyzer", WORDS)
+        if analyzer not in (WORDS, CHARACTERS):
+            raise ArtifactError(
+                "RK-211",
+                f"no TF-IDF encoder is known for analyzer {analyzer!r}; expected one of {[WORDS, CHARACTERS]}.",
+                "Make the vectors again.",
+            )
+        return cls(phrase_length=how["phrase_length"])._set_weights(analyzer, how["vocabulary"], how["idf"])
+
+    def unweighted(self) -> Self:
+        """Return an encoder of the same words in which all weigh the same: word counts."""
+        return type(self).from_how(self.how | {"idf": np.ones(len(self.vocabulary))})
 
     def words(self, text: str) -> list[str]:
-        """The words (and phrases) of a text as they are counted, in the order of the text."""
+        """Return the words (and phrases) of a text as they are counted, in the order of the text."""
         return self._vectorizer.build_analyzer()(text)
 
-    def encode(self, texts: Sequence[str]) -> csr_matrix:
-        """(N, words) csr float32; words unseen in fitting count nothing."""
-        return csr_matrix(self._vectorizer.transform(list(texts)))
-
-    def vectors(self, texts: pd.Series) -> Vectors:
-        """The rows of `texts`, a Series of text indexed by id."""
-        return Vectors(texts.index.tolist(), self.encode(texts.tolist()), self.how)
+    def encode(self, contents: Sequence[str]) -> csr_matrix:
+        """Return `(N, words)` csr float32; words that `fit` has not seen are ignored."""
+        return csr_matrix(self._vectorizer.transform(list(contents)))
 
     def weights(self, text: str) -> pd.Series:
-        """The words of one text with their weights, heaviest first."""
+        """Return the weights of the words of one text, the heaviest first."""
         row = self.encode([text])
         found = pd.Series(row.data, index=self._vectorizer.get_feature_names_out()[row.indices], dtype=np.float32)
         return found.sort_values(ascending=False, kind="stable")
 
 
-def fit_tfidf(
-    texts: pd.Series | Sequence[str], *, phrase_length: int = 1, min_texts: int = 1, max_words: int = 50_000
-) -> TfidfEncoder:
-    """Learn the vocabulary and its weights from `texts`: pass what is known at the cut, nothing later.
+def fit_tfidf(texts: Sequence[str] | pd.Series, **options: int) -> TfidfEncoder:
+    """Return `TfidfEncoder(**options).fit(texts)`.
 
-    In scripts without spaces (Chinese, Japanese, Thai ...) characters and pairs of neighbours are counted as words.
-
-    Args:
-        texts: the texts to learn from.
-        phrase_length: 2 counts pairs of neighbouring words too.
-        min_texts: a word must be in this many texts; in one, where no word is in so many.
-        max_words: keep the most frequent.
-
-    Raises:
-        DataError: RK-191 where no text holds a word.
-
-    >>> encoder = fit_tfidf(["jazz piano", "jazz guitar", "piano strings"])
-    >>> encoder.vocabulary
-    ['guitar', 'jazz', 'piano', 'strings']
-    >>> encoder.weights("jazz guitar").index.tolist()
-    ['guitar', 'jazz']
+    >>> fit_tfidf(["blue mug", "red mug"]).vocabulary
+    ['blue', 'mug', 'red']
     """
-    texts = list(texts)
-    analyzer = analyzer_of(texts)
-    if not has_words(texts):
-        raise DataError("RK-191", f"none of the {len(texts)} texts has a word to count.", "Check the text columns.")
-    try:
-        fitted = _vectorizer(phrase_length, analyzer, min_df=min_texts, max_features=max_words).fit(texts)
-    except ValueError:  # every word is in too few texts
-        fitted = _vectorizer(phrase_length, analyzer, max_features=max_words).fit(texts)
-    return TfidfEncoder(
-        fitted.get_feature_names_out().tolist(), fitted.idf_, phrase_length=phrase_length, analyzer=analyzer
-    )
+    return TfidfEncoder(**options).fit(texts)
 
 
-def has_words(texts: pd.Series | Sequence[str]) -> bool:
-    """Whether any text has a word to count.
+def has_words(texts: Sequence[str] | pd.Series) -> bool:
+    """Return whether any text has a word to count.
 
     >>> has_words(["", "7", "?!"]), has_words(["", "blue"])
     (False, True)
@@ -150,7 +150,7 @@ def has_words(texts: pd.Series | Sequence[str]) -> bool:
     return any(words_and_characters(text) for text in texts)
 
 
-def _vectorizer(phrase_length: int, analyzer: str, **options: Any) -> TfidfVectorizer:
+def _new_vectorizer(phrase_length: int, analyzer: str, **options: Any) -> TfidfVectorizer:
     if analyzer == WORDS:
         return TfidfVectorizer(ngram_range=(1, phrase_length), dtype=np.float32, **options)
     return TfidfVectorizer(
@@ -160,42 +160,50 @@ def _vectorizer(phrase_length: int, analyzer: str, **options: Any) -> TfidfVecto
 
 @dataclass(frozen=True)
 class EncodingReport:
-    """What one call of `LanguageModel.encode` did.
-
-    `truncated` counts the texts longer than `max_length` tokens; `unknown` is the share of all their tokens that the
-    model has no vector for (`[UNK]`): above `MANY_UNKNOWN` it does not know the language or the script.
-    """
+    """The counts of one call of `LanguageModel.encode`."""
 
     texts: int
     empty: int
     truncated: int
+    """Texts longer than `max_length` tokens."""
     cached: int
+    """Different texts found in the cache."""
     computed: int
+    """Different texts encoded."""
     seconds: float
     unknown: float
+    """Share of all tokens that the model has no vector for (`[UNK]`)."""
 
     @property
     def readable(self) -> bool:
-        """Whether the model knows most of the tokens."""
+        """Whether the model knows the language and the script: at most `MANY_UNKNOWN` of the tokens are unknown."""
         return self.unknown <= MANY_UNKNOWN
 
 
-class LanguageModel:
-    """A pretrained model as a text encoder: tokens in, one pooled row of unit length out.
+class LanguageModel(Encoder):
+    """A pretrained language model: tokens in, one pooled vector of unit length out.
 
-    The folder decides how a text is read (prompt, lower case, pooling, dense layers), as in sentence-transformers.
-    Every batch has the same number of rows (filled up with copies) and a rounded length that depends on the text
-    alone: on one processor a row is the same, bit for bit, in any company, now or after an interruption.
-    A call of at most four texts without a cache (a query) computes each as a batch of one, which is quicker. That,
-    another `batch_size` or another processor moves a row a little (cosine above 0.9999; 0.999 between the dtypes).
+    The model's folder decides how a text is read (prompt, lower case, pooling, dense layers), as in
+    sentence-transformers. All batches of one rounded length have the same shape (missing rows are copies), and that
+    length depends on the text alone. So on one processor the row of a text is the same, bit for bit, whatever other
+    texts are encoded with it, also after an interruption. A call of at most four texts without a cache (a query)
+    encodes each as a batch of one, which is faster. That, another batch size or another processor changes a row a
+    little (cosine above 0.9999; 0.999 between the dtypes).
 
     Args:
         language_model: "minilm", a folder, or a Hugging Face name in the local cache.
-        max_length: tokens read of a text; the rest is cut and counted.
-        batch_size: rows computed at once; 0 picks 16 on a CPU, 256 on a GPU.
-        device: "" takes a GPU where there is one.
-        dtype: "" takes bfloat16 where the hardware is faster in it.
+        max_length: tokens read of a text; longer texts are cut and counted.
+        batch_size: texts in a batch; 0 for 16 on a CPU, 256 on a GPU.
+        device: such as "cpu" or "cuda"; "" for a GPU if there is one.
+        dtype: "float32" or "bfloat16"; "" for bfloat16 if the hardware computes faster with it.
+        batch_tokens: the largest number of tokens in a batch, padding included, for long texts on a small GPU; 0 for
+            no limit.
+
+    Raises:
+        ArtifactError: RK-201 to RK-204, RK-213 as `load_sentence_model`; RK-205 as `pick_device`.
     """
+
+    method = "language_model"
 
     def __init__(
         self,
@@ -205,6 +213,7 @@ class LanguageModel:
         batch_size: int = 0,
         device: str = "",
         dtype: str = "",
+        batch_tokens: int = 0,
     ) -> None:
         import torch
 
@@ -215,54 +224,56 @@ class LanguageModel:
         self.tokenizer = self._model.tokenizer
         self.max_length = min(max_length, self.tokenizer.model_max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
+        self.batch_tokens = batch_tokens
         self.prompt = self._model.prompts.get(self._model.default_prompt_name) or ""  # E5's "passage: " and the like
         self.weights_hash = _hash_files(files_of(find_model(language_model)))
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0, 0.0)
 
     @property
     def dim(self) -> int:
-        """Numbers in a row."""
+        """The length of a row, D."""
         return self._model.get_embedding_dimension()
 
     @property
     def fingerprint(self) -> str:
-        """Changes with whatever changes a row: files, length, dtype, the kind of device, rows a batch."""
+        """A short hash that changes with everything that changes a row: files, length, dtype, device, batch shape."""
         device = self.device.split(":")[0]
         parts: tuple = (self.weights_hash, self.max_length, self.dtype, device, self.batch_size)
         lower = getattr(self._model[0], "do_lower_case", False)
-        if self.prompt or lower:  # the files say so too, but rows made before these were obeyed must not be found
+        if self.prompt or lower:  # in the files too, but older versions ignored them and their rows must not be found
             parts += (self.prompt, lower)
+        if self.batch_tokens:
+            parts += (f"{self.batch_tokens} tokens",)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def how(self) -> dict[str, Any]:
-        """Plain values that `from_how` turns back into this encoder."""
-        return {
-            "method": "language_model",
-            "language_model": self.name,
-            "weights": self.weights_hash,
-            "max_length": self.max_length,
-            "batch_size": self.batch_size,
-            "dtype": self.dtype,
-        }
+        """The name of the model, the hash of its files and the options, as plain JSON."""
+        options = {"max_length": self.max_length, "batch_size": self.batch_size, "dtype": self.dtype}
+        options |= {"batch_tokens": self.batch_tokens} if self.batch_tokens else {}
+        return {"method": self.method, "language_model": self.name, "weights": self.weights_hash} | options
 
     @classmethod
-    def from_how(cls, how: dict[str, Any]) -> "LanguageModel":
-        """The encoder that `how` describes; RK-206 where the model of that name is another one by now."""
-        options = {name: how[name] for name in ("max_length", "batch_size", "dtype")}
+    def from_how(cls, how: dict[str, Any]) -> Self:
+        """Load the model that `how` describes.
+
+        Raises:
+            ArtifactError: RK-206 the model of that name has other weights; and as the constructor.
+        """
+        options = {name: how[name] for name in ("max_length", "batch_size", "dtype", "batch_tokens") if name in how}
         model = cls(how["language_model"], **options)
         if model.weights_hash != how["weights"]:
             raise ArtifactError(
                 "RK-206",
                 f"language_model {how['language_model']!r} has weights {model.weights_hash[:12]}, the vectors were "
                 f"made with {how['weights'][:12]}.",
-                "Run notebook 02_feature_extraction again with this model.",
+                "Make the vectors again with this model.",
             )
         return model
 
     @property
     def note(self) -> str:
-        """What a reader must know of the last call: a sentence where the model could not read the texts, else ""."""
+        """A warning about the last call of `encode`, as a sentence, if the model could not read the texts; else ""."""
         if self.report.readable:
             return ""
         reads = (
@@ -274,47 +285,48 @@ class LanguageModel:
         )
 
     def tokens(self, text: str) -> list[str]:
-        """The sub-word tokens that the model reads, cut at `max_length`; those of the model's own prompt come first."""
+        """Return the sub-word tokens that the model reads, cut at `max_length`; its prompt comes first."""
         return self.tokenizer.convert_ids_to_tokens(
             self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)["input_ids"]
         )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Tokens of each text before the cut, [CLS] and [SEP] included."""
-        return np.array([len(ids) for ids in self._whole_ids(texts)], dtype=int)
+        """Return the number of tokens of each text before the cut, [CLS] and [SEP] included."""
+        return np.array([len(ids) for ids in self._uncut_ids(texts)], dtype=int)
 
-    def _whole_ids(self, texts: Sequence[str]) -> list[list[int]]:
+    def _uncut_ids(self, texts: Sequence[str]) -> list[list[int]]:
         prompted = [self.prompt + text for text in texts]
         return self.tokenizer(prompted, truncation=False, verbose=False)["input_ids"] if prompted else []
 
     def unknown_shares(self, texts: Sequence[str]) -> list[float]:
-        """Of each text the share of its tokens that the model has no vector for: 0 is all read."""
-        return [self._unknown_share([ids]) for ids in self._whole_ids(texts)]
+        """Return the share of unknown tokens (`[UNK]`) of each text; 0 if the model can read all of it."""
+        return [self._unknown_share([ids]) for ids in self._uncut_ids(texts)]
 
-    def _unknown_share(self, whole: Sequence[list[int]]) -> float:
-        unknown, taken = self.tokenizer.unk_token_id, self.tokenizer.all_special_ids
-        others = [number for number in taken if number != unknown]
-        if unknown is None or unknown == self.tokenizer.eos_token_id:  # byte-level: every sign has a token
+    def _unknown_share(self, rows: Sequence[list[int]]) -> float:
+        unknown, special = self.tokenizer.unk_token_id, self.tokenizer.all_special_ids
+        if unknown is None or unknown == self.tokenizer.eos_token_id:  # byte-level: every character has a token
             return 0.0
-        ids = np.fromiter((number for ids in whole for number in ids), dtype=int)
-        read = ids[~np.isin(ids, others)]
-        return float((read == unknown).mean()) if len(read) else 0.0
+        ids = np.fromiter((token for ids in rows for token in ids), dtype=int)
+        ids = ids[~np.isin(ids, [token for token in special if token != unknown])]
+        return float((ids == unknown).mean()) if len(ids) else 0.0
 
-    def encode(self, texts: Sequence[str], *, cache: str | Path | None = None, progress: bool = False) -> np.ndarray:
-        """(N, D) float32, rows of unit length, zeros where a text is empty. `self.report` says what was done.
+    def encode(self, contents: Sequence[str], *, cache: str | Path | None = None, progress: bool = False) -> np.ndarray:
+        """Return `(N, D)` float32, one row of unit length per text, zeros for an empty text.
+
+        `self.report` counts what was found in the cache and what was computed.
 
         Args:
-            texts: what to encode; repeated texts are computed once.
-            cache: a folder that keeps rows by content; an interrupted call goes on from there.
-            progress: show a bar.
+            contents: the texts; equal texts are encoded once.
+            cache: a folder that keeps rows by the content of their text; an interrupted call resumes from it.
+            progress: show a progress bar.
         """
         start = time.perf_counter()
-        texts = [str(text) for text in texts]
+        texts = [str(text) for text in contents]
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         rows = VectorCache(cache, self.fingerprint) if cache is not None else VectorCache(None, "")
         known = {text: row for text in unique if (row := rows.get(text)) is not None}
-        whole = self._whole_ids(unique)
-        counts = dict(zip(unique, map(len, whole), strict=True))
+        uncut = self._uncut_ids(unique)
+        counts = dict(zip(unique, map(len, uncut), strict=True))
         todo = {text: count for text, count in counts.items() if count and text not in known}
         few = cache is None and len(todo) <= FEW_TEXTS
         for text, row in self._compute(todo, 1 if few else self.batch_size, progress=progress):
@@ -332,29 +344,27 @@ class LanguageModel:
             cached=sum(count > 0 for count in counts.values()) - len(todo),
             computed=len(todo),
             seconds=time.perf_counter() - start,
-            unknown=self._unknown_share(whole),
+            unknown=self._unknown_share(uncut),
         )
         return values
 
-    def vectors(self, texts: pd.Series, *, cache: str | Path | None = None, progress: bool = False) -> Vectors:
-        """The rows of `texts`, a Series of text indexed by id."""
-        values = self.encode(texts.tolist(), cache=cache, progress=progress)
-        return Vectors(texts.index.tolist(), values, self.how)
-
     def _compute(self, counts: dict[str, int], batch_size: int, *, progress: bool) -> Iterator[tuple[str, np.ndarray]]:
-        """Rows batch by batch, longest texts first: what does not fit in memory fails at once."""
+        """Encode batch by batch, the longest texts first."""
         from tqdm.auto import tqdm
 
-        texts, on_gpu = list(counts), self.device != "cpu"
-        batches = fixed_shape_batches(list(counts.values()), batch_size, self.max_length, doubling=on_gpu)
+        texts, budget = list(counts), self.batch_tokens
+        batches = fixed_shape_batches(
+            list(counts.values()), batch_size, self.max_length, batch_tokens=budget, doubling=self.device != "cpu"
+        )
         with tqdm(total=len(texts), desc="encoding", unit="text", disable=not (progress and texts)) as bar:
             for rows, length in batches:
-                values = self._forward([texts[row] for row in rows], (batch_size, length))
+                shape = batch_rows(length, batch_size, budget), length
+                values = self._forward([texts[row] for row in rows], shape)
                 yield from zip((texts[row] for row in rows), values, strict=True)
                 bar.update(len(rows))
 
     def _forward(self, texts: list[str], shape: tuple[int, int]) -> np.ndarray:
-        """One batch of exactly `shape` (B, L), filled up with copies of the first text -> (texts given, D)."""
+        """Encode a batch of exactly `shape` (B, L), filled with copies of the first text; return (len(texts), D)."""
         import torch
         from sentence_transformers.util import batch_to_device
 

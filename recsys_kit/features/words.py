@@ -1,8 +1,8 @@
-"""What counts as a word: runs between spaces, and in scripts without spaces characters and pairs of neighbours.
+"""Words of a text; in scripts without spaces, its characters and pairs of neighbouring characters.
 
-Chinese, Japanese, Thai, Lao, Khmer and Burmese put no space between words, so scikit-learn's pattern takes a whole
-sentence for one word that no other text shares. Korean has spaces, but particles stick to its words; Lucene's analyzer
-for these scripts counts pairs there too. Source: Lucene's CJKBigramFilter (pairs); single characters are added here.
+Chinese, Japanese, Thai, Lao, Khmer and Burmese put no spaces between words, so scikit-learn's pattern reads a whole
+sentence as one word that no other text shares. Korean has spaces, but particles are attached to its words, so it is
+read by characters as well. Source: Lucene's CJKBigramFilter (pairs); single characters are added here.
 """
 
 import re
@@ -24,10 +24,10 @@ UNSPACED = re.compile(
 )
 
 
-def analyzer_of(texts: Sequence[str]) -> str:
-    """The analyzer that these texts need: `WORDS` (scikit-learn's own), or `CHARACTERS` where a script has no spaces.
+def choose_analyzer(texts: Sequence[str]) -> str:
+    """Return `WORDS` (scikit-learn's analyzer), or `CHARACTERS` if a text has a script without spaces.
 
-    >>> analyzer_of(["blue mug"]), analyzer_of(["blue mug", "绿色钢笔"])
+    >>> choose_analyzer(["blue mug"]), choose_analyzer(["blue mug", "绿色钢笔"])
     ('words', 'words and characters')
     """
     return CHARACTERS if any(UNSPACED.search(text) for text in texts) else WORDS
@@ -35,12 +35,12 @@ def analyzer_of(texts: Sequence[str]) -> str:
 
 @lru_cache
 def word_analyzer(phrase_length: int) -> Callable[[str], list[str]]:
-    """scikit-learn's analyzer: lower case, words of two signs or more, and phrases of up to `phrase_length` words."""
+    """Return scikit-learn's analyzer: lower case, words of at least two characters, phrases up to `phrase_length`."""
     return CountVectorizer(ngram_range=(1, phrase_length)).build_analyzer()
 
 
 def words_and_characters(text: str, *, phrase_length: int = 1) -> list[str]:
-    """Words and phrases as scikit-learn finds them, and of every run without spaces its characters and their pairs.
+    """Split a text as scikit-learn does, and every run of a script without spaces into characters and their pairs.
 
     >>> words_and_characters("Blue mug 绿色笔")
     ['blue', 'mug', '绿', '色', '笔', '绿色', '色笔']
@@ -54,11 +54,11 @@ def words_and_characters(text: str, *, phrase_length: int = 1) -> list[str]:
 
 
 def _characters(run: str) -> list[str]:
-    """The characters of a run, each with the marks that follow it (Thai vowels and tones), and their pairs."""
+    """Return the characters of a run, each with the marks that follow it (Thai vowels and tones), and their pairs."""
     single: list[str] = []
-    for sign in run:
-        if single and category(sign).startswith("M"):
-            single[-1] += sign
+    for character in run:
+        if single and category(character).startswith("M"):
+            single[-1] += character
         else:
-            single.append(sign)
+            single.append(character)
     return single + [first + second for first, second in pairwise(single)]

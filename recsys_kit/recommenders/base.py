@@ -54,9 +54,10 @@ class Recommender(ABC):
     fixed hash of the id: ties are broken the same way whatever the order of rows or the alphabet.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # every recommender is a dataclass
     name: ClassVar[str]
     """The registered name."""
-    uses: Mapping[str, bool] = {}
+    uses: ClassVar[Mapping[str, bool]] = {}
     """What the model reads beside who interacted with what; True for an input that it cannot do without.
 
     Names: item_features, attributes, category, timestamp, context, histories (its state holds those of training).
@@ -179,8 +180,9 @@ class Recommender(ABC):
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
-            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 an input that the model needs is missing or
-                of the wrong type, RK-371 keywords beside a split, RK-372 item features that are unknown or ambiguous.
+            ParameterError: RK-313 `seen` holds no lists by user_id, RK-345 an input that the model needs is missing,
+                RK-314 it has the wrong type, RK-371 keywords beside a split, RK-372 item features that are unknown
+                or ambiguous.
         """
         split = encode_tables(self, train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
         check_inputs(self, split)
@@ -308,9 +310,9 @@ class Recommender(ABC):
             1) and `fallback` (True where the model knows nothing of the user and lists the most popular items).
 
         Raises:
-            ParameterError: RK-311 texts for a model that does not understand text, RK-312 a wrong k, RK-313 no query,
-                too many of users, histories and texts, or no list of ids per query, RK-340 a context of another length,
-                RK-343 and RK-344 as `check_context`.
+            ParameterError: RK-311 texts for a model that does not understand text, RK-312 a wrong k, RK-330 no query,
+                RK-331 texts that are not text, RK-313 no list of ids per query, RK-340 a context of another length,
+                RK-343, RK-344, RK-346 and RK-347 as `check_context`.
             DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
             NotFittedError: RK-369 before `fit`, RK-373 users of a loaded model, which has no histories.
         """

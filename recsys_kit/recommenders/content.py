@@ -50,7 +50,9 @@ class Content(Recommender):
         return self._similarity(histories.matrix(len(self.items), self.history_decay) @ self.vectors.values)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self._similarity(self.vectors.encoder().encode(list(texts)))
+        from recsys_kit.features.registry import load_encoder  # imports scikit-learn
+
+        return self._similarity(load_encoder(self.vectors.how).encode(list(texts)))
 
     def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
         """Cosine of `(B, D)` profiles with all items, `(B, N)` float32; 0 for an empty profile."""

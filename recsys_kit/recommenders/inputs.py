@@ -64,12 +64,12 @@ def encode_tables(
 
 
 def check_inputs(model: "Recommender", split: EncodedSplit) -> None:
-    """Raise `ParameterError` (RK-314) where the split lacks an input that the model cannot do without."""
+    """Raise `ParameterError` (RK-345) where the split lacks an input that the model cannot do without."""
     required = [name for name, is_required in model.uses.items() if is_required]
     missing = [name for name in required if name not in available_inputs(split)]
     if missing:
         raise ParameterError(
-            "RK-314", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
+            "RK-345", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
         )
 
 

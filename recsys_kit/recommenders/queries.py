@@ -43,11 +43,11 @@ def encode_query(
     """Check the arguments of `Recommender.recommend` and encode them. Raises as it says."""
     given = [one for one in (users, histories, texts) if one is not None]
     if not given or (texts is not None and len(given) > 1):
-        raise ParameterError("RK-313", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
+        raise ParameterError("RK-330", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
     users = None if users is None else as_ids(users, "users")
     texts = None if texts is None else listed(texts)
     if wrong := [text for text in texts or () if not isinstance(text, str)]:
-        raise ParameterError("RK-313", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
+        raise ParameterError("RK-331", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
     histories = None if histories is None else lists_of_ids(histories, "histories")
     seen = None if seen is None else lists_of_ids(seen, "seen")
     names = np.arange(len(histories if texts is None else texts)) if users is None else users.array

@@ -28,7 +28,7 @@ VERSION = 2
 INDEX = "models.json"
 
 
-def save_models(folder: str | Path, models: Mapping[str, Recommender]) -> None:
+def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_histories: bool = True) -> None:
     """Write fitted models of one catalogue into a new folder; `load_models` reads them.
 
     A model inside another (a member of an ensemble, the base of a re-ranker) is written once, under its own name where
@@ -37,6 +37,7 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender]) -> None:
     Args:
         folder: that does not exist.
         models: by name.
+        with_histories: write the state of a model that `uses` histories; without it `load_models` needs `complete`.
 
     Raises:
         ArtifactError: RK-407 the folder exists, RK-505 it cannot be written.
@@ -50,7 +51,7 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender]) -> None:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True)
-        _Writer(folder, models).write(items)
+        _Writer(folder, models, with_histories).write(items)
     except FileExistsError:
         raise ArtifactError(
             "RK-407", f"{folder} exists; expected a new folder for models.", "Save elsewhere or remove it."
@@ -63,13 +64,17 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender]) -> None:
         ) from problem
 
 
-def load_models(folder: str | Path) -> "StoredModels":
+def load_models(folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "StoredModels":
     """Return the models of a folder by name; each is read when it is first asked for.
 
+    Args:
+        folder: that `save_models` wrote.
+        complete: sets the state of a model that was saved without histories.
+
     Raises:
-        ArtifactError: RK-402 the folder holds no models, RK-406 it was written by another version or is damaged.
+        ArtifactError: RK-408 the folder holds no models, RK-406 it was written by another version or is damaged.
     """
-    return StoredModels(Path(folder))
+    return StoredModels(Path(folder), complete)
 
 
 def load_model(folder: str | Path) -> Recommender:
@@ -81,8 +86,8 @@ def load_model(folder: str | Path) -> Recommender:
 class _Writer:
     """Writes models into a folder."""
 
-    def __init__(self, folder: Path, models: Mapping[str, Recommender]) -> None:
-        self.folder, self.models = folder, models
+    def __init__(self, folder: Path, models: Mapping[str, Recommender], with_histories: bool) -> None:
+        self.folder, self.models, self.with_histories = folder, models, with_histories
         self.saved: list[tuple[str, Recommender]] = []
         self.features: list[tuple[str, Vectors]] = []
         self.digests: dict[str, str] = {}
@@ -113,7 +118,8 @@ class _Writer:
 
     def _write_model(self, name: str, model: Recommender) -> dict[str, Any]:
         arrays = {"can_score": model.can_score, "item_counts": model.item_counts}
-        for attribute in model.state:
+        is_complete = self.with_histories or bool(model.nested) or "histories" not in model.uses
+        for attribute in model.state if is_complete else ():
             arrays |= _pack(attribute, getattr(model, attribute))
         path = f"tensors/{_file_name(name)}.safetensors"
         self._write_file(path, _serialize(arrays))
@@ -127,6 +133,7 @@ class _Writer:
             "nested": nested,
             "features": None if vectors is None else self._name_features(name, vectors),
             "understands_text": model.understands_text,
+            "is_complete": is_complete,
             "uses": dict(model.uses),
         }
 
@@ -159,8 +166,8 @@ class _Writer:
 class StoredModels(Mapping[str, Recommender]):
     """Saved models by name, each read when it is first asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._read, self._features = folder, {}, {}
+    def __init__(self, folder: Path, complete: Callable[[Recommender], None] | None) -> None:
+        self.folder, self._complete, self._read, self._features = folder, complete, {}, {}
         self._index = self._read_index()
 
     def __getitem__(self, name: str) -> Recommender:
@@ -213,14 +220,17 @@ class StoredModels(Mapping[str, Recommender]):
             model = kind(**described["parameters"], **nested)
             model.items = self.vocabulary
             model.can_score, model.item_counts = arrays["can_score"], arrays["item_counts"]
-            for attribute in kind.state:
-                setattr(model, attribute, _unpack(attribute, arrays))
+            if described["is_complete"]:
+                for attribute in kind.state:
+                    setattr(model, attribute, _unpack(attribute, arrays))
             for attribute in kind.learned:
                 setattr(model, attribute, described["learned"][attribute])
             if described["features"]:
                 model.vectors = self._read_features(described["features"])
         except (KeyError, TypeError, SafetensorError) as problem:  # this version does not know it, or misses it
             raise self._other_version(problem) from problem
+        if not described["is_complete"] and self._complete:
+            self._complete(model)
         return model
 
     def _read_features(self, name: str) -> Vectors:
@@ -252,7 +262,7 @@ class StoredModels(Mapping[str, Recommender]):
             if (self.folder / "model.json").exists():
                 raise self._other_version("model.json") from None
             raise ArtifactError(
-                "RK-402", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
+                "RK-408", f"{self.folder} holds no {INDEX}; expected a folder of saved models.", "Save them first."
             ) from None
         except ValueError as problem:
             raise self._other_version(problem) from problem

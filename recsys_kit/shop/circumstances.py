@@ -1,4 +1,4 @@
-"""When and where a shopper asks: the context of a query, from what a person writes to one row per query."""
+"""The context of a query, when and where it is asked: from what a person writes to one row per query."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ import pandas as pd
 from recsys_kit.core.contexts import in_utc, is_context
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
+from recsys_kit.schema import CONTEXT_PREFIX as PREFIX
 
 NOW, LAST_EVENT = "now", "last event"
-PREFIX = "ctx_"
 
 
 def last_event(*events: pd.DataFrame) -> dict[str, Any]:
-    """The context "at the time of the last of these events"; empty where they have no times.
+    """Return the context at the time of the last of these events; empty if they have no times.
 
     >>> last_event(pd.DataFrame({"timestamp": pd.to_datetime(["2025-01-02", "2025-01-01"], utc=True)}))
     {'timestamp': Timestamp('2025-01-02 00:00:00+0000', tz='UTC')}
@@ -24,12 +24,12 @@ def last_event(*events: pd.DataFrame) -> dict[str, Any]:
 
 
 def now() -> dict[str, Any]:
-    """The context "at this moment", in UTC."""
+    """Return the context at this moment, in UTC."""
     return {"timestamp": pd.Timestamp.now("UTC").floor("s")}
 
 
 def column_of(name: str) -> str:
-    """A name of the context as the interactions have it: the prefix may be left out.
+    """Return the column of the interactions for a name of the context; the prefix may be left out.
 
     >>> column_of("device"), column_of("timestamp"), column_of("ctx_device")
     ('ctx_device', 'timestamp', 'ctx_device')
@@ -38,7 +38,10 @@ def column_of(name: str) -> str:
 
 
 def parse_context(pairs: Sequence[str]) -> dict[str, str]:
-    """`name=value` pairs of a command line; RK-343 where one is not, RK-344 where a name comes twice.
+    """Read the `name=value` pairs of a command line.
+
+    Raises:
+        ParameterError: RK-310 not such a pair, RK-346 a name twice.
 
     >>> parse_context(["device=phone", "timestamp=2025-12-24T18:00"])
     {'device': 'phone', 'timestamp': '2025-12-24T18:00'}
@@ -46,7 +49,7 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         if not all(part.strip() for part in pair.partition("=")[::2]):
             raise ParameterError(
-                "RK-343", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
+                "RK-310", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
             )
     named = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
     _once([name for name, _ in named])
@@ -54,20 +57,21 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _once(names: Sequence[str]) -> None:
-    """RK-344 where two names mean the same column."""
+    """Refuse (RK-346) two names of the same column."""
     columns = [column_of(name) for name in names]
     if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
         raise ParameterError(
-            "RK-344",
+            "RK-346",
             f"context has {' and '.join(map(repr, twice[:2]))}; expected every name once, with or without {PREFIX}.",
             f"Leave one of them out: {twice[0]!r} and {column_of(twice[0])!r} are the same.",
         )
 
 
 def frame_of(context: Mapping[str, Any] | pd.DataFrame, n_queries: int) -> pd.DataFrame:
-    """One row per query with the columns of the interactions: a mapping is the same for all, a frame has its rows.
+    """Return one row per query with the columns of the interactions; the values of a mapping hold for all queries.
 
-    RK-344 for a value that cannot be one, such as a time that cannot be read, or a name that comes twice.
+    Raises:
+        ParameterError: RK-344 no context, RK-346 a name twice, RK-347 a time that cannot be read.
 
     >>> frame_of({"device": "phone"}, 2)["ctx_device"].tolist()
     ['phone', 'phone']
@@ -100,9 +104,9 @@ def _is_scalar(value: Any) -> bool:
 
 
 def known_context(model: Recommender) -> dict[str, list[str]]:
-    """The columns of a context that change this model's lists, with the values that it knows; of ensembles, all of it.
+    """Return the context columns that change the lists of a model, or of a member that answers, with known values.
 
-    `timestamp` has no values. Most models use none.
+    `timestamp` has no values. Most models use no context.
     """
     own = getattr(model, "known_context", None)
     if own is not None:
@@ -112,7 +116,7 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
 
 
 def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse a circumstance that no model of the run was fitted with (RK-343), with those that there are.
+    """Refuse (RK-343) a column that no model was fitted with, and name the known ones.
 
     A time is never refused: most programs know one, and a model without times ignores it.
     """
@@ -121,7 +125,7 @@ def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
         raise ParameterError(
             "RK-343",
             f"context names {unknown[0].removeprefix(PREFIX)!r}; expected "
-            + (f"one of {', '.join(bare)}." if bare else "no context: the models of this run were fitted without one."),
+            + (f"one of {', '.join(bare)}." if bare else "no context: the models were fitted without one."),
             "Leave it out.",
         )
 
@@ -129,13 +133,13 @@ def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
 def context_notes(
     name: str, known: Mapping[str, list[str]], context: pd.DataFrame | None, *, asked: bool
 ) -> Iterator[str]:
-    """What a reader of a list should know about its context: what the model misses, never saw, or does not use.
+    """Yield what a reader should know about the context: what is missing, unknown to the model, or not used.
 
     Args:
-        name: of the model.
-        known: what it uses (`known_context`).
+        name: name of the model.
+        known: the columns that it uses (`known_context`).
         context: one row per query.
-        asked: whether the caller gave it.
+        asked: whether the caller passed the context.
     """
     if not known:
         if asked:
@@ -163,7 +167,7 @@ def _with_values(column: str, values: Sequence[str]) -> str:
 
 
 def in_words(context: pd.DataFrame | Mapping[str, Any] | None) -> str:
-    """When and where, where it is the same for all queries.
+    """Describe a context that is the same for all queries; "" if it is not.
 
     >>> in_words({"ctx_device": "phone", "timestamp": pd.Timestamp("2025-12-24T18:00Z")})
     '2025-12-24 18:00 UTC, device phone'

@@ -1,11 +1,11 @@
-"""What a shopper did with a product, in words: the one place that turns a kind of event into a verb."""
+"""Kinds of event, and the verb for each."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-VERBS: Mapping[str, str] = {  # the strongest last; after "because you", and after a number of products
+VERBS: Mapping[str, str] = {  # weakest first; used after "because you" and after a number of products
     "": "interacted with",
     "impression": "were shown",
     "view": "looked at",
@@ -15,7 +15,7 @@ VERBS: Mapping[str, str] = {  # the strongest last; after "because you", and aft
     "rating": "rated",
     "purchase": "bought",
 }
-SAME: Mapping[str, str] = {  # how else shops call these kinds
+SAME: Mapping[str, str] = {  # other names of these kinds
     "addtocart": "cart", "add_to_cart": "cart", "basket": "cart", "buy": "purchase", "bought": "purchase",
     "order": "purchase", "transaction": "purchase", "pv": "view", "pageview": "view", "page_view": "view",
     "detail": "view", "review": "rating", "rate": "rating", "fav": "wishlist", "favorite": "wishlist",
@@ -24,7 +24,7 @@ STRENGTH = {kind: place for place, kind in enumerate(VERBS)}
 
 
 def kind_of(event: object) -> str:
-    """The kind of an event among those that have a verb; "" for any other, and for a missing one.
+    """Return the kind of an event among those that have a verb; "" for any other, and for a missing one.
 
     >>> kind_of("Purchase"), kind_of("addtocart"), kind_of("teleport"), kind_of(None)
     ('purchase', 'cart', '', '')
@@ -35,7 +35,7 @@ def kind_of(event: object) -> str:
 
 
 def kinds_of(events: pd.DataFrame) -> pd.Series:
-    """The kind of each event: by its `event`, or a rating where it has one and no kind is named.
+    """Return the kind of each event, from its `event`; "rating" for an event with a rating and no known kind.
 
     >>> kinds_of(pd.DataFrame({"event": ["view", None, None], "rating": [None, 4.0, None]})).tolist()
     ['view', 'rating', '']
@@ -49,7 +49,7 @@ def kinds_of(events: pd.DataFrame) -> pd.Series:
 
 
 def strongest_kinds(events: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """user_id -> item_id -> the strongest kind of event between them: who bought what they had looked at, bought it.
+    """Return user_id -> item_id -> the strongest kind of event between them: a purchase is stronger than a view.
 
     >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "x"], "event": ["purchase", "view"]})
     >>> strongest_kinds(events)
@@ -64,20 +64,10 @@ def strongest_kinds(events: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def counted_kinds(kinds: Iterable[str]) -> str:
-    """How many products of a history fall to each kind of event, the strongest first.
+    """Return how many products have each kind of event, in words, the strongest kind first.
 
     >>> counted_kinds(["view", "purchase", "view", ""])
     '1 bought, 2 looked at, 1 with another event'
     """
     counts, words = Counter(kinds), {**VERBS, "": "with another event"}
     return ", ".join(f"{counts[kind]} {words[kind]}" for kind in reversed(VERBS) if counts[kind])
-
-
-def common_verb(events: pd.DataFrame) -> str:
-    """The verb of all these events where they are of one kind, otherwise the neutral one.
-
-    >>> common_verb(pd.DataFrame({"event": ["purchase", "purchase"]})), common_verb(pd.DataFrame({"rating": [4, None]}))
-    ('bought', 'interacted with')
-    """
-    kinds = kinds_of(events).unique()
-    return VERBS[kinds[0]] if len(kinds) == 1 else VERBS[""]

@@ -1,4 +1,4 @@
-"""Why this item? The plain reasons a shopkeeper could give."""
+"""Reasons for a recommendation: a product of the history, or shared words; and a test of these reasons."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,24 +12,24 @@ from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.shop.circumstances import frame_of
 from recsys_kit.shop.events import VERBS
 
-COMMON = 0.2  # a word that this share of the products has is no reason
+MAX_WORD_SHARE = 0.2  # a word in more than this share of the products is too common to be a reason
 UNKNOWN = "popular in the shop: nothing is known of you yet"
 
 
 def because_of(model: ItemKNN, history: Sequence[str], item_ids: Sequence[str]) -> list[tuple[str, float] | None]:
-    """For each of `item_ids` the item of the history that speaks most for it, and its share of the neighbours' score.
+    """Return for each item the item of the history that contributes most to its score, and its share of the score.
 
-    None where no shopper connects the two, or the model does not know them.
+    None if no user connects the two, or the model does not know them.
     """
-    had = model.encode([history]).matrix(len(model.item_ids), model.history_decay)
-    columns = model.encode([[item] for item in item_ids])  # one item each, none where the model has never heard of it
+    weights = model.encode([history]).matrix(len(model.item_ids), model.history_decay)
+    columns = model.encode([[item] for item in item_ids])  # one item each, none for an unknown item
     found: list[tuple[str, float] | None] = [None] * len(item_ids)
     known = np.flatnonzero(np.diff(columns.starts))
-    shares = had.data[:, None] * model.similarity[had.indices][:, columns.items].toarray()  # (L, items known)
+    shares = weights.data[:, None] * model.similarity[weights.indices][:, columns.items].toarray()  # (L, items known)
     for place, column in zip(known, shares.T, strict=True):
         if column.sum() > 0:
             best = column.argmax()
-            found[place] = str(model.item_ids[had.indices[best]]), float(column[best] / column.sum())
+            found[place] = str(model.item_ids[weights.indices[best]]), float(column[best] / column.sum())
     return found
 
 
@@ -41,10 +41,16 @@ def ranks_without(
     *,
     context: Mapping[str, Any] | None = None,
 ) -> list[int | None]:
-    """The rank of each of `item_ids` once the product beside it has been taken out of the history; None: not listed.
+    """Return the rank of each item when another item is removed from the history; None if it is not listed.
 
-    All of the history stays masked, so that the ranks compare with those of the whole history. `context` is when and
-    where the shopper asks, for models that use it.
+    The whole history stays masked, so that the ranks compare with those of the whole history.
+
+    Args:
+        model: makes the lists.
+        history: item ids, oldest first.
+        item_ids: the items whose ranks are returned.
+        taken_away: for each of them the item that is removed.
+        context: when and where the user asks, for models that use it.
     """
     asked = pd.DataFrame({"item_id": item_ids, "gone": taken_away})
     histories = [history] * len(asked)
@@ -59,7 +65,7 @@ def _ranks(
     seen: Sequence[Sequence[str]],
     context: Mapping[str, Any] | None,
 ) -> list[int | None]:
-    """The rank of one item for each history, with one product taken out of it; None: not listed."""
+    """The rank of one item for each history, with one item removed from it; None: not listed."""
     without = [[item for item in history if item != gone] for history, gone in zip(histories, taken_away, strict=True)]
     ranked = model.recommend(histories=without, seen=seen, context=_same(context, len(without)), k=len(model.item_ids))
     places = ranked.set_index(["query", "item_id"])["rank"].to_dict()
@@ -79,22 +85,22 @@ def reasons_tested(
     context: Mapping[str, Any] | None = None,
     k: int = 10,
 ) -> pd.DataFrame:
-    """Does the product that explains a recommendation carry it? One row per shopper whose list has such a reason.
+    """Test whether the item that explains a recommendation carries it; one row per user whose list has such a reason.
 
-    Of the k products that `model` lists, the first with a reason is looked for again, once without the product of the
-    history that `because_of` names, once without another one: the oldest.
+    Of the k items that `model` lists, the first with a reason is ranked again: once without the item of the history
+    that `because_of` names, once without another item, the oldest.
 
     Args:
-        model: whose lists are tested.
-        neighbours: what names the reasons.
+        model: makes the lists that are tested.
+        neighbours: names the reasons.
         histories: user_id -> item ids, oldest first.
-        seen: user_id -> what the lists leave out; the histories unless given.
-        context: when and where all of them ask, for models that use it.
+        seen: user_id -> items that the lists leave out; the histories unless given.
+        context: when and where all users ask, for models that use it.
         k: length of the lists.
 
     Returns:
         Columns user_id, item_id, cause, rank, without_it, without_another (ranks from 1; one more than the catalogue
-        where the product is not listed at all). Shoppers with a single product in their history are left out.
+        for an item that is not listed). Users with a single item in their history are left out.
     """
     users = [user for user, history in histories.items() if len(set(history)) > 1]
     masked = histories if seen is None else seen
@@ -117,12 +123,17 @@ def reasons_tested(
 
 
 def shared_words(tfidf: Vectors, history: Sequence[str], item_ids: Sequence[str], n: int = 3) -> list[list[str]]:
-    """For each of `item_ids` the words that it has in common with an item of the history, the weightiest first.
+    """Return for each item the words that it shares with an item of the history, those with the largest weight first.
 
-    `tfidf` are vectors made by `fit_tfidf`; the weight of a word is its product in both. Words that most of the shop
-    uses ("of") are no reason.
+    The weight of a word is the product of its weights in both texts. Common words ("of") are left out.
+
+    Args:
+        tfidf: vectors made by `fit_tfidf`.
+        history: item ids.
+        item_ids: the items that are explained.
+        n: words for each.
     """
-    rare = np.asarray(tfidf.how["idf"]) > np.log(1 / COMMON) + 1
+    rare = np.asarray(tfidf.how["idf"]) > np.log(1 / MAX_WORD_SHARE) + 1
     profile = tfidf.align(history).values.max(axis=0).multiply(rare) if history else rare[None] * 0
     weights = tfidf.align(item_ids).values.multiply(profile).tocsr()
     words, found = tfidf.how["vocabulary"], []
@@ -142,14 +153,14 @@ def reasons(
     neighbours: ItemKNN | None = None,
     tfidf: Vectors | None = None,
 ) -> list[str]:
-    """One sentence for each of `item_ids`: a shared shopper first, shared words second.
+    """Return one sentence for each item: by common users if possible, otherwise by shared words.
 
     Args:
         history: item ids, oldest first.
-        item_ids: what is recommended.
+        item_ids: the recommended items.
         titles: item_id -> title, as far as known.
-        kinds: item_id -> kind of event (`strongest_kinds`), for the verb; without it the neutral one.
-        neighbours: connects items by their shoppers.
+        kinds: item_id -> kind of event (`strongest_kinds`), for the verb; the neutral verb unless given.
+        neighbours: connects items by their users.
         tfidf: connects items by their words.
 
     >>> reasons(["i1"], ["i2"], {})

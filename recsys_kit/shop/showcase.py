@@ -1,7 +1,7 @@
-"""The shop as a shopper sees it: lists with titles, prices and a reason, for whoever walks in."""
+"""Lists as a shopper sees them: titles, prices, and a reason for each item."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,22 +9,22 @@ from typing import Any
 import pandas as pd
 
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
 from recsys_kit.shop.circumstances import frame_of
 from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
 from recsys_kit.shop.explanations import UNKNOWN, reasons
+from recsys_kit.shop.models import check_model, reads
 from recsys_kit.shop.reranking import rerank_mmr
 
 SHOWN = ("title", "category", "brand", "price")
-CANDIDATES = 100  # how far down the list re-ranking may reach
+N_CANDIDATES = 100  # items of a list that are re-ranked
 ANSWERS = {"meaning": "close in meaning to what you wrote", "words": "shares words with what you wrote"}
 
 
 def shelf(listed: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
-    """Items as a shopper sees them: the columns of `listed`, then title, category, brand, price as far as known.
+    """Return the columns of `listed`, then title, category, brand and price of each item, as far as known.
 
     An item without a title goes by its id.
 
@@ -44,12 +44,12 @@ def shelf(listed: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
 
 
 def titles_of(items: pd.DataFrame) -> dict[str, str]:
-    """item_id -> title, for the items that have one."""
+    """Return item_id -> title for the items that have one."""
     return items.dropna(subset="title").set_index("item_id")["title"].to_dict() if "title" in items else {}
 
 
 def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """The rows as plain values for a JSON file; of `columns`, those that there are. A missing value is None.
+    """Return the rows as plain values for JSON, with those of the `columns` that exist. A missing value is None.
 
     >>> records(pd.DataFrame({"rank": [1], "price": [None]}), ["rank", "price", "brand"])
     [{'rank': 1, 'price': None}]
@@ -58,53 +58,41 @@ def records(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[d
     return json.loads(kept.to_json(orient="records", double_precision=6))
 
 
-def reads(model: Recommender) -> str:
-    """How a model reads a text: by "meaning" (its vectors are a language model's), by "words" (TF-IDF), or "" ."""
-    how = getattr(getattr(model, "vectors", None), "how", {}) if model.understands_text else {}
-    return {"language_model": "meaning", "tfidf": "words"}.get(how.get("method"), "")
-
-
-def check_model(name: str, known: Iterable[str]) -> None:
-    """Refuse a model that is not there (RK-318), naming those that are."""
-    if name not in known:
-        raise ParameterError("RK-318", f"model is {name!r}; expected one of {', '.join(known)}.", "Name one of these.")
-
-
 @dataclass(frozen=True)
 class Showcase:
-    """Fitted models and what is needed to show their lists."""
+    """Fitted models, and what is needed to show their lists."""
 
     models: Mapping[str, Recommender]
     items: pd.DataFrame
     histories: pd.Series
     """user_id -> item ids, oldest first."""
     vectors: Vectors | None = None
-    """How alike items are, for the diversity slider; without them it has no effect."""
+    """Item vectors for re-ranking by diversity; without them it has no effect."""
     tfidf: Vectors | None = None
     """TF-IDF vectors of the items, for reasons made of shared words."""
     events: pd.DataFrame | None = None
-    """The events behind `histories`: with them reasons and histories say what the shopper did with each item."""
+    """The events behind `histories`, for the verbs of reasons and histories."""
     context: Mapping[str, Any] | None = None
-    """When and where every shopper asks, such as `last_event(...)`; without it models that use a context do without."""
+    """When and where every user asks, such as `last_event(...)`; None for no context."""
     seen: pd.Series | None = None
-    """user_id -> what the shopper's lists leave out, such as `Split.seen_items`; the whole history unless given."""
+    """user_id -> items that the lists leave out, such as `Split.seen_items`; the whole history unless given."""
 
     def history(self, user_id: str) -> pd.DataFrame:
-        """The shopper's items, the latest first, each once; with `events` a column `event`: bought, looked at ..."""
+        """Return the items of a user, the latest first, each once; with `events` also `event`: bought, looked at ..."""
         latest = list(dict.fromkeys(reversed(self.histories.get(user_id, []))))
         shown = shelf(pd.DataFrame({"item_id": latest}, dtype=object), self.items)
         kinds = self.kinds(user_id)
         return shown.assign(event=[VERBS[kinds.get(item, "")] for item in latest]) if kinds else shown
 
     def kinds(self, user_id: str) -> dict[str, str]:
-        """item_id -> the strongest kind of event of this shopper; empty where no event says of which kind it is."""
+        """Return item_id -> the strongest kind of event of a user; empty if no kind is known."""
         if self.events is None:
             return {}
         kinds = strongest_kinds(self.events[self.events["user_id"] == user_id]).get(user_id, {})
         return kinds if any(kinds.values()) else {}
 
     def history_in_words(self, user_id: str) -> str:
-        """How many products the history has, and by which kinds of event.
+        """Return the number of products in a history, and of each kind of event.
 
         Such as "History (11 products, latest first): 5 bought, 6 looked at".
         """
@@ -126,20 +114,23 @@ class Showcase:
         context: pd.DataFrame | None = None,
         k: int = 10,
     ) -> pd.DataFrame:
-        """The lists of many shoppers, each item with its reason, under one another.
+        """Return the lists of many users, each item with its reason, in one frame.
 
         Args:
             model: a name of `models`.
-            histories: item ids, oldest first, one list per shopper.
-            texts: what shoppers ask for, instead of histories.
-            seen: what each list leaves out; the whole history unless given.
+            histories: item ids, oldest first, one list per user.
+            texts: what users ask for, instead of histories.
+            seen: items that each list leaves out; the whole history unless given.
             kinds: of each history item_id -> kind of event (`strongest_kinds`), for the words of the reasons.
             candidates: the only items that may be listed; all unless given.
-            context: one row per list, when and where it is asked for; that of the showcase unless given.
+            context: one row per list; the context of the showcase unless given.
             k: length of each list.
 
         Returns:
             Columns query (the place in `histories` or `texts`), rank, item_id, title ..., score, reason, fallback.
+
+        Raises:
+            ParameterError: RK-318 unknown model; others as `Recommender.recommend`.
         """
         check_model(model, self.models)
         n_queries = len(histories if texts is None else texts)
@@ -165,35 +156,39 @@ class Showcase:
         diversity: float = 0.0,
         k: int = 10,
     ) -> pd.DataFrame:
-        """One shopper's list, as in `lists`, with its former ranks in `rank_before`.
+        """Return the list of one user, as `lists`, with the ranks before re-ranking in `rank_before`.
 
-        A `user` has the history, the seen products and the events of the showcase; otherwise a `history` is given, all
-        of which is left out unless `seen` says what is, or as `text` what the shopper asks for. `diversity` from 0 to 1
-        re-ranks the first candidates so that they resemble one another less.
+        Args:
+            model: a name of `models`.
+            user: a user id, whose history, seen items and events are those of the showcase; or
+            history: item ids, oldest first; or
+            text: what the user asks for.
+            seen: items that the list leaves out.
+            diversity: from 0 to 1; the first candidates are re-ranked so that they resemble one another less.
+            k: length of the list.
         """
         history = self.histories.get(user, []) if user else history
         if user and seen is None and self.seen is not None:
             seen = self.seen.get(user, [])
         asked = {"texts": [text]} if text else {"histories": [list(history)], "kinds": [self.kinds(user)]}
         asked["seen"] = None if seen is None else [list(seen)]
-        listed = self.lists(model, **asked, k=max(CANDIDATES, k) if diversity else k).drop(columns="query")
+        listed = self.lists(model, **asked, k=max(N_CANDIDATES, k) if diversity else k).drop(columns="query")
         if self.vectors is None:
             return listed.head(k).assign(rank_before=listed["rank"])
         return rerank_mmr(listed, self.vectors, diversity=diversity, k=k)
 
     def side_by_side(self, history: Sequence[str], k: int = 10, *, seen: Sequence[str] | None = None) -> pd.DataFrame:
-        """The titles that each model would show, one column per model, one row per rank; `seen` as in `recommend`."""
+        """Return the titles that each model shows, one column per model, one row per rank; `seen` as in `recommend`."""
         asked = {"history": history, "seen": seen, "k": k}
         return pd.DataFrame({name: self.recommend(name, **asked).set_index("rank")["title"] for name in self.models})
 
     def readings(
         self, history: Sequence[str], popularity: Recommender, *, k: int = 10, seen: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """How each model's list reads, one column per model, counts of its k products.
+        """Return counts over the k items of each model's list, one column per model.
 
-        Rows: how many are of a category of the history (where it has any), how many are bestsellers (the list of
-        `popularity`, a fitted model of them), and how many shoppers of the training set interacted with the least and
-        the best known of them. `seen` as in `recommend`.
+        Rows: items of a category of the history (if it has any), items on the list of `popularity` (a fitted model),
+        and the training users of the least and of the most popular item. `seen` as in `recommend`.
         """
         masked = None if seen is None else [list(seen)]
         bestsellers = set(popularity.recommend(histories=[list(history)], seen=masked, k=k)["item_id"])
@@ -212,7 +207,7 @@ class Showcase:
         return pd.DataFrame(columns, dtype=object).drop(index=[] if own else ["of your categories"])
 
     def page_entry(self, user_id: str, who: str, *, k: int = 10) -> dict[str, Any]:
-        """One shopper as plain values for `results/shoppers.json`: history (latest first) and every model's list."""
+        """Return a user as plain values for `results/shoppers.json`: history and the list of each model."""
         shown = ["rank", "item_id", *SHOWN, "reason"]
         lists = {name: records(self.recommend(name, user=user_id, k=k), shown) for name in self.models}
         history, words = records(self.history(user_id).head(k)), self.history_in_words(user_id)

@@ -1,4 +1,4 @@
-"""A planted shop whose right answers are known: three circles of taste that share nothing."""
+"""A planted shop: small tables whose right recommendations are known."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,23 +8,30 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.core.encoded import EncodedSplit
-from recsys_kit.features.text import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN, Stack
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN, Recommender, Stack
 from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.recommenders.sequential import SequenceModel
 
-N_CIRCLES, ITEMS_EACH, USERS_EACH, EVENTS_EACH = 3, 10, 30, 6
+N_GROUPS, ITEMS_PER_GROUP, USERS_PER_GROUP, EVENTS_PER_USER = 3, 10, 30, 6
 
 
 @dataclass(frozen=True)
 class PlantedShop:
-    """`withheld` holds the item of the own circle that each shopper takes next; one item (`new`) nobody ever had."""
+    """Three groups of users and items; users interact with items of their own group only."""
 
     train: pd.DataFrame
+    """540 interactions, six per user on six days: `user_id` ("u000" to "u229", the first digit is the group),
+    `item_id`, `timestamp` (UTC, from 2024-01-01). A user never interacts with an item twice."""
     valid: pd.DataFrame
+    """90 interactions, the withheld one of each user: `user_id, item_id, timestamp` (2024-02-01)."""
     items: pd.DataFrame
+    """32 items: `item_id` ("i00" to "i29", "new", "blank"), `category` (the group) and `attributes` (a list with the
+    group). "new" belongs to group 0 and has no interaction; "blank" has neither an interaction nor anything else."""
     vectors: Vectors
+    """(31, 4) float32, unit rows: the direction of the group with noise of 0.05; "blank" has none."""
     withheld: dict[str, str]
+    """By user, the next item of the own group, which is not in `train`."""
 
     def encode(self, **tables: Any) -> EncodedSplit:
         """Return the encoded split, with the vectors as item features "content"; `tables` as for `EncodedSplit.of`."""
@@ -33,22 +40,37 @@ class PlantedShop:
 
 
 def planted_shop(seed: int = 0) -> PlantedShop:
-    """Draw the planted shop; the same seed gives the same rows."""
+    """Draw a planted shop of 90 users and 32 items.
+
+    Each user draws seven of the ten items of the own group, all equally likely. The first six are in `train`, in this
+    order; the seventh is withheld and is the only row of the user in `valid`. So a recommender that has found the
+    groups ranks the withheld item among its five best unseen ones: four items of the group are left, and "new".
+
+    Args:
+        seed: random seed; the same seed gives the same rows.
+
+    Source: own.
+
+    >>> shop = planted_shop()
+    >>> len(shop.train), shop.train["user_id"].nunique(), shop.items["item_id"].nunique()
+    (540, 90, 32)
+    >>> {user[1] == item[1] for user, item in shop.withheld.items()}
+    {True}
+    """
     rng = np.random.default_rng(seed)
     events, withheld = [], {}
-    for circle in range(N_CIRCLES):
-        for number in range(USERS_EACH):
-            user = f"u{circle}{number:02d}"
-            order = rng.permutation(ITEMS_EACH)[: EVENTS_EACH + 1]
-            taken = [f"i{circle}{item}" for item in order]
-            withheld[user] = taken[-1]
-            events += [(user, item, day) for day, item in enumerate(taken[:-1])]
+    for group in range(N_GROUPS):
+        for number in range(USERS_PER_GROUP):
+            user = f"u{group}{number:02d}"
+            drawn = [f"i{group}{item}" for item in rng.permutation(ITEMS_PER_GROUP)[: EVENTS_PER_USER + 1]]
+            withheld[user] = drawn[-1]
+            events += [(user, item, day) for day, item in enumerate(drawn[:-1])]
     train = pd.DataFrame(events, columns=["user_id", "item_id", "day"])
     train["timestamp"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(train.pop("day"), unit="D")
     valid = pd.DataFrame({"user_id": list(withheld), "item_id": list(withheld.values())})
     valid["timestamp"] = pd.Timestamp("2024-02-01", tz="UTC")
-    ids = [f"i{circle}{item}" for circle in range(N_CIRCLES) for item in range(ITEMS_EACH)]
-    directions = np.eye(N_CIRCLES + 1)[np.repeat(np.arange(N_CIRCLES), ITEMS_EACH)]
+    ids = [f"i{group}{item}" for group in range(N_GROUPS) for item in range(ITEMS_PER_GROUP)]
+    directions = np.eye(N_GROUPS + 1)[np.repeat(np.arange(N_GROUPS), ITEMS_PER_GROUP)]
     values = np.vstack([directions + rng.normal(0, 0.05, directions.shape), directions[[0]]])
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     items = pd.DataFrame({"item_id": [*ids, "new", "blank"], "category": [*(item[1] for item in ids), "0", None]})
@@ -58,7 +80,7 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     )
 
 
-def unfitted(name: str):
+def unfitted(name: str) -> Recommender:
     """A model by its registered name; an ensemble has members of three families, a network few and quick steps."""
     model = MODELS[name]
     members = {"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}
@@ -71,13 +93,13 @@ def unfitted(name: str):
     return model()
 
 
-def fitted(name: str, shop: PlantedShop):
-    """The model of this name, fitted on the planted shop."""
+def fitted(name: str, shop: PlantedShop) -> Recommender:
+    """Return the model of this name, fitted on a planted shop."""
     valid = shop.valid[["user_id", "item_id"]]  # what chapter 04 gives: `Split.ground_truth`
     return unfitted(name).fit(shop.train, items=shop.items, valid=valid, item_vectors=shop.vectors)
 
 
 @cache
-def fitted_once(name: str):
-    """A model of the planted shop that several tests ask; nobody changes it."""
+def fitted_once(name: str) -> Recommender:
+    """Return `fitted(name, planted_shop())`, the same object at each call; do not change it."""
     return fitted(name, planted_shop())

@@ -38,7 +38,7 @@ class TrainingPlan:
 
     >>> TrainingPlan(epochs=0)
     Traceback (most recent call last):
-    recsys_kit.errors.ParameterError: RK-307 epochs is 0; expected at least 1. Pass epochs=2.
+    recsys_kit.errors.ParameterError: RK-351 epochs is 0; expected at least 1. Pass epochs=2.
     """
 
     epochs: int = 2
@@ -61,7 +61,7 @@ class TrainingPlan:
         ):
             if not allowed:
                 problem = f"{name} is {getattr(self, name)}; expected {rule}."
-                raise ParameterError("RK-307", problem, f"Pass {name}={example}.")
+                raise ParameterError("RK-351", problem, f"Pass {name}={example}.")
 
 
 def _is_whole(number: Any) -> bool:

@@ -1,7 +1,7 @@
-"""The exercises of the notebooks: the right answer of each, and a hint for each likely slip.
+"""Check the answers to the exercises of the notebooks, with a hint for each likely mistake.
 
-A check cell is one line, `check("01.1", answer, parts)`: what the answer is cannot be read in it. The variables after
-the answer are those that the question is about, so that a check works on any data set.
+A check cell is one line, `check("01.1", answer, parts)`, which does not reveal the answer. The variables after the
+answer are those that the question is about, so that a check works on any data set.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-ROUNDED = 1e-3  # three digits of a fraction are enough; a whole number is exact
+ROUNDED = 1e-3  # relative tolerance of fractions; whole numbers are compared exactly
 PERCENT = "That is a percentage; the question asks for a share between 0 and 1."
 DIGITS = "Three digits, please."
 QUOTED = "That is a text; write the number without quotation marks."
@@ -24,19 +24,19 @@ ZEROS = "An id is a text, exactly as written: with its zeros, in quotation marks
 
 
 class AnyOf(tuple):
-    """Answers that are all right."""
+    """Several right answers."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """What is right in one exercise."""
+    """The right answer of an exercise, and its likely mistakes."""
 
     right: Any
     """The answer; `AnyOf` where there are several, a frozenset where the order does not matter."""
     why: str
-    """What the answer is good for, in one sentence."""
+    """What the answer shows, in one sentence."""
     nearly: Mapping[str, Any] = field(default_factory=dict)
-    """Hint -> the wrong answer that deserves it."""
+    """Hint -> the wrong answer that it is for."""
     is_share: bool = False
 
 
@@ -45,7 +45,7 @@ class Key:
 
 def _pairs_of_new_shoppers(parts: Any) -> Key:
     truth, known = parts.ground_truth("test")["user_id"], parts.train["user_id"]
-    return _share(
+    return _make_share_key(
         ~truth.isin(known),
         of_what="pairs",
         why="For these pairs a model has little or nothing to go by: no tuning makes up for a missing history.",
@@ -97,7 +97,7 @@ def _weight_of_a_word(encoder: Any, word: str, n_texts: int, n_with_word: int) -
 
 def _texts_cut_short(lengths: Any, limit: int) -> Key:
     lengths = np.asarray(lengths)
-    return _share(
+    return _make_share_key(
         lengths > limit,
         of_what="texts",
         why="What a model never reads it cannot use: look at this share before you lower a limit to save time.",
@@ -185,7 +185,7 @@ def _shoppers_with_a_hit(evaluation: Any) -> Key:
         "That is recall: the share of products found, not of shoppers.": of_hybrid["recall@5"],
         "That is precision: the share of the five places, not of shoppers.": of_hybrid["precision@5"],
     }  # fmt: skip
-    return _share(
+    return _make_share_key(
         of_hybrid["hit_rate@5"].dropna() > 0,
         of_what="shoppers",
         why="It is the measure that a shopkeeper can picture: how many shoppers find something.",
@@ -242,18 +242,18 @@ KEYS: dict[str, Callable[..., Key]] = {
     "04.2": _shoppers_with_a_hit,
     "05.1": _who_agrees_most,
     "05.2": _second_for_one_click,
-}  # chapter and number of each exercise that is not open
+}  # every exercise with a definite answer
 
 
 def check(exercise: str, answer: Any, *given: Any) -> None:
-    """Print whether the answer is right; a likely slip gets a hint.
+    """Print whether the answer is right, with a hint for a likely mistake.
 
-    An unanswered exercise (`...`) passes, so that a batch run stays green. A wrong answer prints, and never raises.
+    An unanswered exercise (`...`) passes, so that a batch run succeeds. A wrong answer never raises.
 
     Args:
         exercise: chapter and number, as in `KEYS`.
-        answer: the reader's.
-        given: the notebook's variables that the question is about; None or empty where the data set lacks them.
+        answer: the answer of the reader.
+        given: variables of the notebook that the question is about; None or empty if the data set lacks them.
 
     >>> check("04.1", ...)
     Not answered yet: complete the line above, then run both cells.
@@ -269,25 +269,25 @@ def check(exercise: str, answer: Any, *given: Any) -> None:
     elif answer is ...:
         print("Not answered yet: complete the line above, then run both cells.")
     else:
-        print(_verdict(answer, KEYS[exercise](*given)))
+        print(_compare(answer, KEYS[exercise](*given)))
 
 
-def _verdict(answer: Any, key: Key) -> str:
+def _compare(answer: Any, key: Key) -> str:
     answer = answer.item() if isinstance(answer, np.ndarray) and not answer.ndim else answer
     if isinstance(key.right, float) and np.isnan(key.right):
         return "Nothing to answer here: this data set lacks what the question is about."
-    if _same(answer, key.right):
+    if _is_same(answer, key.right):
         return f"Right. {key.why}"
-    slips = (hint for hint, wrong in [*key.nearly.items(), *_slips(answer, key)] if _same(answer, wrong))
+    slips = (hint for hint, wrong in [*key.nearly.items(), *_find_slips(answer, key)] if _is_same(answer, wrong))
     hint = next(slips, "")
-    return f"Nearly. {hint}" if hint else f"Not yet: you have {_shown(answer)}."
+    return f"Nearly. {hint}" if hint else f"Not yet: you have {_format(answer)}."
 
 
-def _slips(answer: Any, key: Key) -> Iterable[tuple[str, Any]]:
-    """Hints for what goes wrong in any exercise, each with the wrong answer that deserves it."""
+def _find_slips(answer: Any, key: Key) -> Iterable[tuple[str, Any]]:
+    """Yield hints for mistakes in any exercise, each with the wrong answer that it is for."""
     right, is_number = key.right, isinstance(key.right, int | float)
     if isinstance(answer, list | tuple | set | frozenset | np.ndarray | pd.Index | pd.Series | pd.DataFrame):
-        if len(answer) == 1 and _same(next(iter(answer)), right):
+        if len(answer) == 1 and _is_same(next(iter(answer)), right):
             yield LIST_OF_ONE, answer
         if is_number:
             yield COUNTED if not key.is_share and len(answer) == right else NUMBER, answer
@@ -298,14 +298,14 @@ def _slips(answer: Any, key: Key) -> Iterable[tuple[str, Any]]:
         yield PERCENT, 100 * right
         yield PERCENT, round(100 * right)
         yield PERCENT, round(100 * right, 1)
-    elif isinstance(right, str) and _bare(answer) == _bare(right):
+    elif isinstance(right, str) and _strip_zeros(answer) == _strip_zeros(right):
         yield ZEROS, answer
     if isinstance(right, float):
         yield from ((DIGITS, round(right, digits)) for digits in (2, 1) if round(right, digits))
 
 
-def _share(of: Any, *, of_what: str, why: str, nearly: Mapping[str, Any]) -> Key:
-    """The share of what is true, and the slips that every share invites; NaN of nothing."""
+def _make_share_key(of: Any, *, of_what: str, why: str, nearly: Mapping[str, Any]) -> Key:
+    """Return the key of a share of true values, with the usual mistakes; NaN if there are none."""
     of = np.asarray(of, bool)
     share = float(of.mean()) if len(of) else np.nan
     slips = {
@@ -315,15 +315,15 @@ def _share(of: Any, *, of_what: str, why: str, nearly: Mapping[str, Any]) -> Key
     return Key(share, why=why, nearly=dict(nearly) | slips, is_share=True)
 
 
-def _same(answer: Any, expected: Any) -> bool:
+def _is_same(answer: Any, expected: Any) -> bool:
     if answer is expected:
         return True
     if isinstance(expected, AnyOf):
-        return any(_same(answer, one) for one in expected)
+        return any(_is_same(answer, one) for one in expected)
     if isinstance(expected, frozenset):
         return isinstance(answer, set | frozenset | list | tuple) and set(map(str, answer)) == expected
     if isinstance(answer, bool | np.bool_) != isinstance(expected, bool | np.bool_):
-        return False  # True is no 1
+        return False  # True is not 1
     if isinstance(answer, str) != isinstance(expected, str):
         return False
     try:
@@ -334,12 +334,12 @@ def _same(answer: Any, expected: Any) -> bool:
         return np.array_equal(np.asarray(answer, dtype=object), np.asarray(expected, dtype=object))
 
 
-def _bare(item_id: Any) -> str:
-    """An id as a careless reader writes it: a number, without its zeros."""
+def _strip_zeros(item_id: Any) -> str:
+    """Return an id as a number, without leading zeros."""
     return str(item_id).strip().removesuffix(".0").lstrip("0")
 
 
-def _shown(answer: Any) -> str:
-    """An answer in one short line."""
+def _format(answer: Any) -> str:
+    """Format an answer in one short line."""
     text = " ".join(repr(answer).split())
     return text if len(text) <= 80 else f"{text[:79]}…"

@@ -142,7 +142,7 @@ def test_wrong_sources_say_what_was_found(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(DataError, match=r"RK-102 .*notes.txt.*reviews_"):
         load_dataset("amazon", source=tmp_path)
-    with pytest.raises(DataError, match=r"RK-101 .*nowhere"):
+    with pytest.raises(DataError, match=r"RK-111 .*nowhere"):
         load_dataset("amazon", source=tmp_path / "nowhere")
     with pytest.raises(DataError, match="RK-101"):
         load_dataset("amazon")
@@ -152,7 +152,7 @@ def test_wrong_sources_say_what_was_found(tmp_path):
     broken.write_bytes(gzip.compress(b"abc" * 1000)[:12] + b"\xff" * 40)
     with pytest.raises(DataError, match=r"RK-1(05|17|21)"):
         load_dataset("amazon", source=broken)
-    with pytest.raises(ParameterError, match=r"RK-307 .*amazon.*toyshop"):
+    with pytest.raises(ParameterError, match=r"RK-320 .*amazon.*toyshop"):
         load_dataset("amazn")
 
 

@@ -67,7 +67,7 @@ def test_names_of_other_sets_are_understood_or_given(folder):
         ("user_id\titem_id:token\trating:float\ttimestamp:float", "'user_id'"),
         ("user_id:token\titem_id:number\trating:float\ttimestamp:float", "'item_id:number'"),
         ("user_id:token\t:token\trating:float\ttimestamp:float", "'token'"),
-        ("user_id:token\titem_id:token\trating:float\trating:token", "bear a name twice"),
+        ("user_id:token\titem_id:token\trating:float\trating:token", "have a name twice"),
     ],
 )
 def test_a_header_without_types_is_refused(folder, header, named):

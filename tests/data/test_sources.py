@@ -368,7 +368,7 @@ def test_a_check_hints_at_sequences_where_no_table_is(tmp_path, text):
     assert found.refusals and f"--dataset sequences --source {tmp_path / 'a.txt'}" in found.hint
     assert len(load_dataset("sequences", source=tmp_path / "a.txt").interactions)
     other = "RK-126 .* The delimiter is probably"  # tabs may just as well divide the fields of a table
-    said = other if "\t" in text else r"RK-104 .* look like .* Pass --dataset sequences --source FILE"
+    said = other if "\t" in text else r"RK-120 .* look like .* Pass --dataset sequences --source FILE"
     with pytest.raises(DataError, match=said):
         load_dataset(interactions=tmp_path / "a.txt")
 

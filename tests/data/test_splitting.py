@@ -8,8 +8,6 @@ from recsys_kit.data import (
     Split,
     assign_parts,
     audit_split,
-    choose_product,
-    choose_shopper,
     leak_counts,
     load_dataset,
     order_events,
@@ -294,30 +292,12 @@ def test_an_empty_validation_part_can_be_audited():
     assert failed(split_interactions(frame), frame) == set()
 
 
-# -- whom we meet again ------------------------------------------------------------------------------------------------
-
-
-def test_the_shopper_is_warm_and_tested_and_had_the_product(shop, split):
-    shopper = choose_shopper(split)
-    product = choose_product(split, shop.items, shopper)
-    history = split.train.loc[split.train["user_id"] == shopper, "item_id"]
-    assert shopper in set(split.ground_truth("test")["user_id"])
-    assert history.nunique() >= 5
-    assert product in set(history)
-
-
-def test_without_a_warm_tested_shopper_the_longest_history_is_chosen():
-    split = split_interactions(events("a:x b:x b:y a:z b:w c:x c:y c:z d:x e:y"))
-    assert set(split.ground_truth("test")["user_id"]) == {"e"}
-    assert choose_shopper(split) in {"b", "c"}
-
-
-def test_circumstances_are_those_of_the_first_event_of_the_part():
+def test_the_request_context_is_that_of_the_first_event_in_the_part():
     times = pd.date_range("2025-01-01", periods=10, tz="UTC")
     events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"), "timestamp": times, "rating": 5.0,
                            "ctx_device": list("0123456789")})  # fmt: skip
     split = split_interactions(events, shares=(0.5, 0.1, 0.4))
-    rows = split.circumstances("test")
+    rows = split.request_context("test")
     assert rows.index.tolist() == ["a"]
     assert rows.loc["a"].to_dict() == {"timestamp": times[6], "ctx_device": "6"}
 

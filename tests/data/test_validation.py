@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.data import RawTables, clean, item_hash, item_texts, order_events, review_texts, validate
+from recsys_kit.data import RawTables, clean, item_hash, order_events, validate
 from recsys_kit.errors import DataError
 
 DAY = "2024-05-01T10:00:00"
@@ -216,10 +216,3 @@ def test_canonical_order_does_not_depend_on_the_order_of_rows():
 def test_item_hash_is_fixed_and_tells_ids_apart():
     assert item_hash(["0417"])[0] == 16775426987203270136
     assert len(set(item_hash([str(number) for number in range(10_000)]))) == 10_000
-
-
-def test_texts_leave_out_what_is_missing():
-    items = pd.DataFrame({"item_id": ["1"], "title": ["Bowl"], "description": [None], "category": ["Kitchen"]})
-    assert item_texts(items).to_dict() == {"1": "Bowl. Kitchen"}
-    assert item_texts(items[["item_id"]]).to_dict() == {"1": ""}
-    assert review_texts(pd.DataFrame({"review_id": ["r"], "text": ["Fine"]})).to_dict() == {"r": "Fine"}

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, DataError
 from recsys_kit.features import text as text_module
 from recsys_kit.features.pretrained import find_model, load_pretrained
-from recsys_kit.features.similarity import nearest_items, nearest_neighbour_accuracy, shared_weight
-from recsys_kit.features.text import LanguageModel, TfidfEncoder, Vectors, fit_tfidf, has_words, load_encoder
+from recsys_kit.features.registry import load_encoder
+from recsys_kit.features.similarity import explain_similarity, nearest_items, nearest_neighbour_accuracy
+from recsys_kit.features.text import LanguageModel, TfidfEncoder, fit_tfidf, has_words
 from recsys_kit.features.words import words_and_characters
 
 TEXTS = pd.Series(
@@ -145,7 +147,7 @@ def test_tfidf_survives_saving_without_pickle_and_encodes_identically(tmp_path):
     assert loaded.ids == vectors.ids
     assert (loaded.values != vectors.values).nnz == 0
     new = ["blue jazz in a mug", "never seen"]
-    assert (loaded.encoder().encode(new) != encoder.encode(new)).nnz == 0
+    assert (load_encoder(loaded.how).encode(new) != encoder.encode(new)).nnz == 0
 
 
 def test_language_model_rows_survive_saving_and_bring_their_encoder(model, tmp_path):
@@ -153,7 +155,7 @@ def test_language_model_rows_survive_saving_and_bring_their_encoder(model, tmp_p
     vectors.save(tmp_path)
     loaded = Vectors.load(tmp_path)
     assert np.array_equal(loaded.values, vectors.values)
-    assert np.array_equal(loaded.encoder().encode(TEXTS.tolist()), vectors.values)
+    assert np.array_equal(load_encoder(loaded.how).encode(TEXTS.tolist()), vectors.values)
 
 
 def test_the_same_rows_are_the_same_bytes(tmp_path):
@@ -214,7 +216,7 @@ def test_chinese_titles_are_near_by_what_they_share_and_survive_saving(tmp_path)
     vectors = fit_tfidf(CHINESE).vectors(pd.Series(CHINESE, index=list("abc")))
     assert nearest_items(vectors, "a")["item_id"].tolist()[0] == "c"
     vectors.save(tmp_path)
-    encoder = Vectors.load(tmp_path).encoder()
+    encoder = load_encoder(Vectors.load(tmp_path).how)
     assert encoder.words("绿伞") == ["绿", "伞", "绿伞"]
     assert (encoder.encode(CHINESE) != vectors.values).nnz == 0
 
@@ -259,13 +261,13 @@ def test_a_text_without_a_known_word_has_no_weights_and_no_neighbour():
     assert encoder.weights("zanzibar").empty
     vectors = encoder.vectors(pd.Series({"a": "zanzibar", "b": "mug"}))
     assert nearest_items(vectors, "a").empty
-    assert shared_weight(vectors, "a", "b").empty
+    assert explain_similarity(vectors, "a", "b").empty
 
 
 def test_what_words_add_to_a_cosine_sums_to_it():
     vectors = fit_tfidf(TEXTS).vectors(TEXTS)
     (near,) = nearest_items(vectors, "a", k=1).itertuples()
-    shared = shared_weight(vectors, "a", near.item_id)
+    shared = explain_similarity(vectors, "a", near.item_id)
     assert shared.sum() == pytest.approx(near.score)
     assert "blue" in shared.index
 
@@ -281,7 +283,7 @@ def test_tokens_that_a_language_model_does_not_know_are_counted(model):
 
 
 def test_words_learned_later_do_not_count():
-    encoder = TfidfEncoder(["mug"], [1.0])
+    encoder = TfidfEncoder().fit(["mug"])
     assert encoder.encode(["mug jazz"]).toarray().tolist() == [[1.0]]
 
 

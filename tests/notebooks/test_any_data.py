@@ -15,6 +15,7 @@ from recsys_kit.recommenders import load
 from recsys_kit.workbook.runner.execute import execute
 from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
 from recsys_kit.workbook.runner.runs import open_run
+from recsys_kit.workbook.story import choose_product, choose_shopper
 from tests.conftest import CELL_TIMEOUT_S
 
 pytestmark = pytest.mark.slow
@@ -49,8 +50,8 @@ def as_chapter_01_leaves_it(
     report = {"dataset": "files"}
     if events is not None:
         split = data.split_interactions(events, method=method)
-        shopper = data.choose_shopper(split)
-        report |= {"shopper": shopper, "product": data.choose_product(split, items, shopper)}
+        shopper = choose_shopper(split)
+        report |= {"shopper": shopper, "product": choose_product(split, items, shopper)}
         run.write("data/interactions.parquet", events)
         for name, frame in split.parts.items():
             run.write(f"data/{name}.parquet", frame)
@@ -172,7 +173,7 @@ def reviews_only(tmp_path_factory) -> Made:
 
 def test_reviews_alone_make_two_chapters_and_skip_two(reviews_only):
     assert reviews_only.status == {"02": "done", "03": "done", "04": "skipped", "05": "skipped"}
-    assert reviews_only.reason["04"] == "this data set has no events of shoppers"
+    assert reviews_only.reason["04"] == "this data set has no interactions"
     assert not reviews_only.has("results/leaderboard.csv")
 
 

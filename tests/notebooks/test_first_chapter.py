@@ -80,7 +80,7 @@ def test_one_shopper_or_one_product_without_ratings(run_first, tmp_path, lonely)
     folder, report, page = run_first(interactions=str(tmp_path / "events.csv"))
     assert written(folder) == PARTS
     assert report["counts"]["n_events"] == 40
-    assert "nobody rates here" in page
+    assert "this data set has no ratings" in page
 
 
 def test_markup_in_ids_titles_texts_and_column_names_is_shown_as_text(run_first, tmp_path):

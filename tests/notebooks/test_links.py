@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.places import project_root
 
 DOCUMENTS = sorted(project_root().glob("*.md"))
 IN_MARKDOWN = re.compile(r"\]\(([^)\s]+)[^)]*\)")

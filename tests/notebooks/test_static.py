@@ -10,7 +10,7 @@ from nbconvert import ScriptExporter
 
 from recsys_kit.workbook.exercises import KEYS
 from recsys_kit.workbook.runner.parameters import kind_of, list_chapters
-from recsys_kit.workbook.runner.runs import maker_of, project_root
+from recsys_kit.workbook.runner.places import maker_of, project_root
 
 CHAPTERS = list_chapters()
 FIRST_PARAMETERS = ["run_dir", "seed", "profile"]

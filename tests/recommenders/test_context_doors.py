@@ -79,8 +79,8 @@ NO_CONTEXT = {
     "series": (pd.Series(["phone"] * 4), "RK-344 context is"),
     "no prefix": (pd.DataFrame({"device": ["phone"] * 4}), "RK-343 .*'device'.* Rename it to 'ctx_device'"),
     "user as column": (pd.DataFrame({"user_id": USERS}), r"RK-343 .*'user_id'.* context\.set_index"),
-    "twice": (pd.DataFrame([["a", "b"]] * 4, columns=["ctx_device"] * 2), "RK-344 .*'ctx_device' twice"),
-    "no time": (pd.DataFrame({"timestamp": ["tomorrow"] * 4}), "RK-344 .*'tomorrow'"),
+    "twice": (pd.DataFrame([["a", "b"]] * 4, columns=["ctx_device"] * 2), "RK-346 .*'ctx_device' twice"),
+    "no time": (pd.DataFrame({"timestamp": ["tomorrow"] * 4}), "RK-347 .*'tomorrow'"),
 }
 
 

@@ -431,7 +431,7 @@ def test_a_comparison_of_what_was_not_judged_is_refused():
 @pytest.mark.parametrize("table", [[1, 2], None, {"user_id": ["a"]}, "events.csv"])
 def test_what_is_no_table_is_refused(table):
     for door in (Popularity().fit, split_interactions, lambda given: Popularity().fit(EVENTS, valid=given or 1)):
-        with pytest.raises(DataError, match=r"RK-104 \w+ is a \w+; expected a table"):
+        with pytest.raises(DataError, match=r"RK-107 \w+ is a \w+; expected a table"):
             door(table)
 
 
@@ -521,7 +521,7 @@ def test_near_items_are_found_by_ids_of_any_type():
 
 
 def test_texts_that_are_none_are_refused():
-    with pytest.raises(ParameterError, match="RK-313 texts holds 7"):
+    with pytest.raises(ParameterError, match="RK-331 texts holds 7"):
         fitted_once("content").recommend(texts=["a gift", 7])
 
 

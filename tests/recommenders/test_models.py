@@ -8,8 +8,9 @@ import pytest
 
 from recsys_kit.core import ranking
 from recsys_kit.core.ranking import top_k
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.text import Vectors, fit_tfidf
+from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.recommenders.holdout import validation_ndcg
 from recsys_kit.testing.planted import fitted, planted_shop
@@ -110,7 +111,7 @@ def test_content_refuses_vectors_that_are_not_finite():
 
 
 def test_content_without_vectors_says_what_is_missing():
-    with pytest.raises(ParameterError, match="RK-314"):
+    with pytest.raises(ParameterError, match="RK-345"):
         Content().fit(SHOP.train)
 
 

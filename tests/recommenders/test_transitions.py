@@ -64,5 +64,5 @@ def test_an_attribute_given_twice_counts_once_and_the_order_of_items_does_not_ma
     "items", [None, pd.DataFrame({"item_id": ["a"]}), pd.DataFrame({"item_id": ["a"], "attributes": [None]})]
 )
 def test_items_without_attributes_are_refused_with_what_is_missing(items):
-    with pytest.raises(ParameterError, match="RK-314 attributes needs attributes"):
+    with pytest.raises(ParameterError, match="RK-345 attributes needs attributes"):
         Attributes().fit(sequences("ab"), items=items)

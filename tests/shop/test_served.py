@@ -1,4 +1,4 @@
-"""What is served is what was evaluated: the same histories and circumstances give the same lists, alone or together."""
+"""The served lists are the evaluated lists: from the run, from its bundle alone in a new process, and from a copy."""
 
 import json
 import warnings
@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from recsys_kit import recommend
-from recsys_kit.data import read_split
 from recsys_kit.shop.circumstances import known_context
-from recsys_kit.shop.serving import RunModels, answer, visit
-from tests.shop.test_serving import command
+from recsys_kit.workbook.runner.runs import open_for_reading, read_split
+from recsys_kit.workbook.serving import open_shop
+from tests.shop.test_serving import answer, command
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def run(small_run):
     """All models of the line-up on a small shop, evaluated by chapter 04."""
-    return visit(small_run.folder)
+    return open_for_reading(small_run.folder)
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,12 @@ def serve(run, name, users, k=20):
     """The lists of these shoppers as chapter 04 asked for them, user by user."""
     split, hidden = read_split(run), ["ctx_promotion"]
     histories = split.histories("test")
-    context = split.circumstances("test").drop(columns=hidden).reindex(users)
+    context = split.request_context("test").drop(columns=hidden).reindex(users)
     served = recommend(run, history=[histories.get(user, []) for user in users], context=context, model=name, k=k)
     return served.assign(user_id=[users[place] for place in served["query"]])
 
 
-@pytest.mark.filterwarnings("ignore::recsys_kit.shop.serving.Note")
+@pytest.mark.filterwarnings("ignore::recsys_kit.workbook.serving.Note")
 def test_every_model_serves_the_lists_that_were_evaluated(run, evaluated):
     names = evaluated["model"].unique().tolist()
     assert {"context_aware", "hybrid", "stack", "transformer", "item_knn"} <= set(names)
@@ -49,7 +49,7 @@ def test_every_model_serves_the_lists_that_were_evaluated(run, evaluated):
 
 
 def test_the_context_changes_the_lists_of_the_models_that_use_it_and_only_theirs(run, evaluated):
-    models, user = RunModels(run), evaluated["user_id"].iloc[0]
+    models, user = open_shop(run).bundle.models, evaluated["user_id"].iloc[0]
     assert set(known_context(models["context_aware"])) == {"timestamp", "ctx_device", "ctx_daypart"}
     for name in ("context_aware", "item_knn"):
         lists = [
@@ -67,7 +67,7 @@ def test_the_run_records_what_a_model_may_be_told_and_hidden_context_is_not_amon
     assert run.read("results/protocol.json")["context"] == ["timestamp", "ctx_device", "ctx_daypart"]
 
 
-@pytest.mark.filterwarnings("ignore::recsys_kit.shop.serving.Note")
+@pytest.mark.filterwarnings("ignore::recsys_kit.workbook.serving.Note")
 def test_the_score_of_a_user_does_not_depend_on_who_else_is_in_the_batch(run, evaluated):
     users = [*evaluated["user_id"].unique()[:3].tolist(), "nobody"]
     for name in evaluated["model"].unique():
@@ -116,19 +116,19 @@ def test_the_same_answer_every_day_where_the_time_is_that_of_the_last_event(run,
 def test_the_command_takes_a_context_as_python_does(run, evaluated):
     user, context = evaluated["user_id"].iloc[0], {"device": "phone", "timestamp": "2025-12-24T18:00"}
     options = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
-    done = command(run, "recommend", "--user", user, "--model", "context_aware", *options, "-k", "20", "--json")
+    done = command(run, "recommend", "user", user, "--model", "context_aware", *options, "-k", "20", "--json")
     assert done.returncode == 0, done.stderr
     told, expected = json.loads(done.stdout), answer(run, user=user, model="context_aware", context=context, k=20)
     assert [row["item_id"] for row in told["items"]] == expected.lists["item_id"].tolist()
     assert told["asked_at"] == "2025-12-24 18:00 UTC, device phone"
     assert told["notes"] == expected.notes != []
-    done = command(run, "recommend", "--user", user, "--model", "context_aware", *options)
+    done = command(run, "recommend", "user", user, "--model", "context_aware", *options)
     assert f"for the shopper {user}, asked at 2025-12-24 18:00 UTC, device phone" in done.stdout
 
 
 def test_free_text_goes_to_the_language_model_whatever_the_leaderboard_says(run):
-    models = RunModels(run)
-    assert models.best(for_text=True) == "content_minilm"
+    models = open_shop(run).bundle.models
+    assert models.best_reader() == "content_minilm"
     assert models.readers()[:2] == ["content_minilm", "content_tfidf"]
     found = answer(run, text="a gift for a gardener", k=5)
     assert (found.model, found.notes) == ("content_minilm", [])

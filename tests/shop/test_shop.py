@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
-from recsys_kit.features.text import Vectors, fit_tfidf
+from recsys_kit.features.text import fit_tfidf
 from recsys_kit.shop import (
     Showcase,
     because_of,

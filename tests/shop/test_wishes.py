@@ -6,8 +6,9 @@ import pytest
 from recsys_kit import recommend, shoppers_for
 from recsys_kit.features.text import LanguageModel, fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid
-from recsys_kit.shop.serving import Note, RunModels, answer, visit
 from recsys_kit.workbook.runner.runs import open_run
+from recsys_kit.workbook.serving import Note, open_shop
+from tests.shop.test_serving import answer, write_bundle
 
 ENGLISH = ("jazz piano", "oak bird feeder", "red tea cup", "notebook", "花束 bouquet")
 CHINESE = ("钢笔", "背包", "陶瓷茶壶", "台灯", "铅笔")
@@ -27,15 +28,15 @@ def leave_behind(folder, titles, language_model):
     vectors = {"content_tfidf": fit_tfidf(texts).vectors(texts), "content_minilm": language_model.vectors(texts)}
     report = language_model.report
     models = {name: Content().fit(events, items=items, item_vectors=found) for name, found in vectors.items()}
-    models["hybrid"] = Hybrid(dict(models), fixed=dict.fromkeys(models, 1.0)).fit(events, items=items, valid=events)
+    models["hybrid"] = Hybrid(dict(models), fixed=dict.fromkeys(models, 1.0))
+    models["hybrid"].fit(events, items=items, valid=events, item_vectors=vectors["content_tfidf"])
     run = open_run(folder, chapter="04_evaluation", seed=0)
     run.write("data/interactions.parquet", events)
+    run.write("data/train.parquet", events)
     run.write("data/items.parquet", items)
-    for name, model in models.items():
-        run.write(f"models/{name}", model)
-    run.write("results/leaderboard.csv", pd.DataFrame({"model": list(models)}))
     unreadable = {} if report.readable else {"product": round(report.unknown, 3)}
     run.write("results/text_features.json", {"texts": "product", "unreadable": unreadable})
+    write_bundle(run, models)
     return run.folder
 
 
@@ -59,7 +60,7 @@ def test_what_can_be_read_goes_to_the_language_model_without_a_note(english):
 
 
 def test_a_shop_that_the_language_model_cannot_read_is_searched_by_words(chinese):
-    assert RunModels(visit(chinese)).readers() == ["content_tfidf", "content_minilm", "hybrid"]
+    assert open_shop(chinese).bundle.models.readers() == ["content_tfidf", "content_minilm", "hybrid"]
     for wish in CHINESE:
         found = answer(chinese, text=wish, k=1)
         assert (found.model, found.lists["title"].tolist()) == ("content_tfidf", [wish])
@@ -94,7 +95,7 @@ def test_several_texts_are_each_answered_as_alone(english):
     assert together.model == "content_tfidf, content_minilm"
     assert len(together.notes) == 2
     for place, wish in enumerate(wishes):
-        alone = answer(english, text=wish, k=2).lists.drop(columns="query")
+        alone = answer(english, text=wish, k=2).lists
         mine = together.lists[together.lists["query"] == place].drop(columns="query").reset_index(drop=True)
         pd.testing.assert_frame_equal(alone, mine)
 

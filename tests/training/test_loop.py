@@ -166,7 +166,7 @@ def test_biases_do_not_decay():
     ],
 )
 def test_a_plan_out_of_range_is_refused(wrong):
-    with pytest.raises(ParameterError, match="RK-307"):
+    with pytest.raises(ParameterError, match="RK-351"):
         TrainingPlan(**wrong)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys_kit.workbook.report.cautions import Caution, cautions
+from recsys_kit.workbook.report.cautions import Caution, find_cautions
 from recsys_kit.workbook.runner.storage import sha256_of
 from tests.workbook.test_report import write
 
@@ -14,7 +14,7 @@ REPORT = "results/data_report.json"
 
 
 def found(folder: Path, run: dict[str, Any] | None = None) -> list[Caution]:
-    return cautions(folder, run or {})
+    return find_cautions(folder, run or {})
 
 
 def titles(folder: Path, run: dict[str, Any] | None = None) -> list[str]:
@@ -109,7 +109,7 @@ def test_many_new_shoppers_are_told_from_the_protocol_first(tmp_path, n_cold, wa
     write(tmp_path, REPORT, {"cold": {"n_test_users": 100, "n_cold_test_users": 50}})
     assert titles(tmp_path) == ["Many shoppers are new"] * warned
     if warned:
-        assert f"never seen {n_cold} of the 100 shoppers" in found(tmp_path)[0].meaning
+        assert f"{n_cold} of the 100 shoppers to be evaluated" in found(tmp_path)[0].meaning
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_many_new_shoppers_are_told_from_the_protocol_first(tmp_path, n_cold, wa
 )
 def test_without_a_leaderboard_the_test_part_tells_of_new_shoppers(tmp_path, cold):
     write(tmp_path, REPORT, {"cold": cold})
-    assert "285 of the 349 shoppers to be judged (82 %)" in found(tmp_path)[0].meaning
+    assert "285 of the 349 shoppers to be evaluated (82 %)" in found(tmp_path)[0].meaning
 
 
 def test_quarantined_rows_are_told_with_share_and_rules_the_most_frequent_first(tmp_path):

@@ -1,168 +1,99 @@
-"""Two runs compared: what differs and nothing else, and no more said than the intervals hold."""
+"""Two runs side by side: the parameters that differ and nothing else, and their leaderboards."""
 
+import hashlib
 import json
 
-import numpy as np
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from recsys_kit import cli
-from recsys_kit.errors import ArtifactError, ParameterError
-from recsys_kit.workbook.report.compare import metric_row, render, sentences
-from recsys_kit.workbook.report.differences import compare
-from tests.workbook.test_report import EVIL, METRICS, check_safe, table, write
+from recsys_kit.errors import IntegrityError
+from recsys_kit.workbook.report.compare import compare_leaderboards, compare_parameters, compare_runs
+from recsys_kit.workbook.report.page import render
+from recsys_kit.workbook.runner.manifest import SCHEMA_VERSION
+from tests.workbook.test_report import EVIL, METRICS, check_safe, table
 
-HASHES = {"data/train.parquet": "a" * 64, "data/valid.parquet": "b" * 64, "data/test.parquet": "c" * 64}
+HASHES = {"data/test.parquet": "c" * 64}
 
 
-def state(parameters=None, **changed):
-    chapter = {"status": "done", "made_with": {"cells": "1" * 64, "package": "2" * 64}}
-    return {
-        "chapters": {"04_evaluation": chapter},
-        "parameters": {"01_preprocessing": {"seed": 7, "k_core": 1} | (parameters or {})},
-        "versions": {"numpy": "2.4", "torch": "2.13"},
-        "artifacts": HASHES,
-    } | changed
+def write_run(folder, parameters=None, artifacts=HASHES, metrics=METRICS):
+    (folder / "results").mkdir(parents=True, exist_ok=True)
+    settings = {"01_preprocessing": {"seed": 7, "k_core": 1} | (parameters or {})}
+    manifest = {"schema_version": SCHEMA_VERSION, "chapters": {}, "parameters": settings, "artifacts": artifacts}
+    text = json.dumps(manifest)
+    (folder / "run.json").write_text(text)
+    (folder / "run.json.sha256").write_text(hashlib.sha256(text.encode()).hexdigest())
+    if metrics is not None:
+        metrics.to_parquet(folder / "results/metrics.parquet")
 
 
 @pytest.fixture
 def runs(tmp_path):
     """Two runs that are the same."""
     for name in ("a", "b"):
-        write(tmp_path, f"{name}/run.json", state())
-        write(tmp_path, f"{name}/results/data_report.json", {"counts": {"n_users": 40, "n_train": 300}})
-        METRICS.to_parquet(tmp_path / name / "results/metrics.parquet")
+        write_run(tmp_path / name)
     return tmp_path / "a", tmp_path / "b"
 
 
 def test_runs_that_are_alike_have_no_differences(runs):
-    found = compare(*runs)
-    assert (found.parameters, found.data, found.versions, found.split) == ([], [], [], set())
-    assert (found.metrics["difference"] == 0).all()
-    first, second, third, fourth = sentences(found)
-    assert first == "b does not differ from a."
-    assert second == "NDCG@10 of hybrid, the highest in b, stays at 0.0800."
-    assert "overlap in it" in third
-    assert "judged on the same events and learned from the same" in fourth
+    assert list(compare_runs(*runs)) == ["All parameters are the same.", "Leaderboards on the same test set"]
+    board = compare_leaderboards(*runs).set_index("model")
+    assert board.loc["hybrid", ["NDCG@10 a", "NDCG@10 b"]].tolist() == ["0.0800", "0.0800"]
 
 
-def test_each_kind_of_difference_is_found_and_nothing_else(runs):
-    changed = state({"k_core": 3, "source": ""}, versions={"numpy": "2.5", "torch": "2.13"})
-    changed["artifacts"] = HASHES | {"data/train.parquet": "d" * 64}
-    changed["chapters"]["04_evaluation"]["made_with"]["package"] = "3" * 64
-    write(runs[1], "run.json", changed)
-    write(runs[1], "results/data_report.json", {"counts": {"n_users": 40, "n_train": 250}})
-    found = compare(*runs)
-    assert [(one.where, one.what, one.before, one.after) for one in found.parameters] == [
-        ("01 preprocessing", "k_core", 1, 3), ("01 preprocessing", "source", None, ""),
-    ]  # fmt: skip
-    assert [(one.where, one.what, one.difference) for one in found.data] == [
-        ("counts", "train", "-50"), ("sha256", "data/train.parquet", ""),
-    ]  # fmt: skip
-    assert [(one.where, one.what, one.after) for one in found.versions] == [
-        ("library", "numpy", "2.5"), ("package", "recsys_kit", "33333333"),
-    ]  # fmt: skip
-    assert "judged on the same events, but learned from others" in list(sentences(found))[-1]
-    page = check_safe(render(found))
-    assert [link for link in page.links if link.startswith("#")] == [
-        "#findings", "#parameters", "#data", "#versions", "#metrics",
+def test_parameters_that_differ_are_shown_and_no_others(runs):
+    write_run(runs[0], {"k_core": 3, "source": "/home/ada/shop.csv", "models": ["ease"]})
+    found = compare_parameters(*runs)
+    assert list(found) == ["chapter", "parameter", "a", "b"]
+    assert found.iloc[:, 1:].sort_values("parameter").to_numpy().tolist() == [
+        ["k_core", "3", "1"], ["models", "['ease']", "–"], ["source", "'…/shop.csv'", "–"]
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("artifacts", "words"),
-    [
-        (HASHES | {"data/test.parquet": "e" * 64}, "Their test data are not the same bytes"),
-        ({}, "is not recorded"),
-    ],
-)
-def test_other_test_data_is_said(runs, artifacts, words):
-    write(runs[1], "run.json", state(artifacts=artifacts))
-    assert words in list(sentences(compare(*runs)))[-1]
+@pytest.mark.parametrize("artifacts", [{"data/test.parquet": "e" * 64}, {}])
+def test_different_test_sets_are_said(runs, artifacts):
+    write_run(runs[1], artifacts=artifacts)
+    assert list(compare_runs(*runs))[1].startswith("Leaderboards on different test sets")
 
 
-@pytest.mark.parametrize(
-    ("b", "verdict", "difference"),
-    [
-        ((0.10, 0.09, 0.11), "overlap", "+0.0200"),  # ends that touch
-        ((0.10, 0.085, 0.12), "overlap", "+0.0200"),
-        ((0.06, 0.05, 0.075), "overlap", "-0.0200"),
-        ((0.11, 0.0901, 0.12), "do not overlap", "+0.0300"),
-        ((0.05, 0.04, 0.0699), "do not overlap", "-0.0300"),
-        ((0.05, np.nan, np.nan), "", "-0.0300"),
-    ],
-)
-def test_intervals_overlap_or_not_and_nothing_is_called_better(runs, b, verdict, difference):
-    table({("hybrid", "all"): b}).to_parquet(runs[1] / "results/metrics.parquet")
-    found = compare(*runs)
-    (row,) = map(metric_row, found.metrics.itertuples())
-    assert (row["verdict"], row["difference"]) == (verdict, difference)
-    page = check_safe(render(found)).text
-    assert "better" not in page
-    assert ("the intervals of hybrid do not overlap" in page) == (verdict == "do not overlap")
+def test_leaderboards_stand_side_by_side_the_best_first(runs):
+    metrics = table({("hybrid", "all"): (0.05, 0.04, 0.06), ("ease", "all"): (0.1, 0.0, 0.2)})
+    write_run(runs[0], metrics=metrics)
+    board = compare_leaderboards(*runs)
+    assert board["model"].tolist()[:2] == ["ease", "hybrid"]
+    assert board.set_index("model").loc["ease"].tolist()[:2] == ["0.100", "–"]
+    assert board.set_index("model").loc["hybrid"].tolist()[:2] == ["0.0500", "0.0800"]
 
 
-def test_models_that_only_one_run_has_are_named(runs):
-    table({("hybrid", "all"): (0.1, 0.0, 0.2), ("ease", "all"): (0.1, 0.0, 0.2)}).to_parquet(
-        runs[1] / "results/metrics.parquet"
-    )
-    found = compare(*runs)
-    assert found.only == (["popularity"], ["ease"])
-    assert found.metrics["model"].tolist() == ["hybrid"]
-    assert "Only in A: popularity." in check_safe(render(found)).text
+def test_without_a_leaderboard_the_parameters_are_compared(runs):
+    (runs[1] / "results/metrics.parquet").unlink()
+    write_run(runs[1], {"seed": 8}, metrics=None)
+    found = compare_runs(*runs)
+    assert [len(frame) for frame in found.values()] == [1, 0]
+    assert "There are not two leaderboards" in list(found)[1]
 
 
-def test_the_list_length_is_one_that_both_have(runs):
-    pd.concat([METRICS.assign(k=5), METRICS.assign(k=20)]).to_parquet(runs[1] / "results/metrics.parquet")
-    pd.concat([METRICS.assign(k=5), METRICS]).to_parquet(runs[0] / "results/metrics.parquet")
-    assert compare(*runs).k == 5
+def test_runs_of_the_same_name_are_told_apart(runs, tmp_path):
+    write_run(tmp_path / "other/a", {"seed": 8})
+    assert list(compare_parameters(runs[0], tmp_path / "other/a"))[2:] == [f"{tmp_path.name}/a", "other/a"]
 
 
-def test_without_metrics_the_rest_is_compared(runs):
-    (runs[0] / "results/metrics.parquet").unlink()
-    write(runs[1], "run.json", state({"seed": 8}))
-    found = compare(*runs)
-    page = check_safe(render(found)).text
-    assert "There is no metric that both have" in page
-    assert "seed" in page
+def test_the_page_shows_both_tables_and_nothing_that_comes_from_data_can_run(runs):
+    metrics = METRICS.assign(model=METRICS["model"] + EVIL)
+    for run, value in zip(runs, "xy", strict=True):
+        write_run(run, {EVIL: EVIL + value}, metrics=metrics)
+    page = check_safe(render(*runs))
+    assert "#comparison" in page.links
+    assert page.text.count("<script>alert(1)</script>") > 4
+    assert "#comparison" not in check_safe(render(runs[0])).links
 
 
-def test_nothing_that_comes_from_data_can_run(runs):
-    evil = state({EVIL: EVIL}, versions={EVIL: EVIL})
-    evil["artifacts"] = {f"data/{EVIL}": EVIL}
-    write(runs[1], "run.json", evil)
-    write(runs[1], "results/data_report.json", {"counts": {EVIL: EVIL}})
-    for run in runs:
-        METRICS.assign(model=METRICS["model"] + EVIL, metric="ndcg").to_parquet(run / "results/metrics.parquet")
-    assert check_safe(render(compare(*runs))).text.count("<script>alert(1)</script>") > 10
-
-
-def test_real_runs_compare_to_a_page_that_links_both(small_run, tmp_path):
-    folders = [small_run.copy(tmp_path / "a run"), small_run.copy(tmp_path / "b")]
-    changed = json.loads((folders[1] / "run.json").read_text())
-    changed["parameters"]["04_evaluation"]["seed"] = 8
-    (folders[1] / "run.json").write_text(json.dumps(changed))
-    found = compare(*folders)
-    page = check_safe(render(found))
-    assert {"index.html", "../a%20run/index.html"} <= set(page.links)
-    assert [one.what for one in found.parameters] == ["seed"]
-    assert {"ndcg", "coverage", "gini"} <= set(found.metrics["metric"])
-    assert not found.metrics.duplicated(["slice", "metric", "model"]).any()
-
-
-# -- the command -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("order", [["--compare", "A", "B"], ["A", "--compare", "B"], ["A", "B", "--compare"]])
-def test_the_command_compares_in_any_order_and_ends_by_the_path_of_the_page(runs, order):
-    names = {"A": str(runs[0]), "B": str(runs[1])}
-    done = CliRunner().invoke(cli.app, ["report", *(names.get(word, word) for word in order)])
+def test_the_command_prints_both_tables_and_the_path_of_the_page(runs):
+    write_run(runs[0], {"seed": 8})
+    done = CliRunner().invoke(cli.app, ["report", str(runs[0]), "--compare", str(runs[1])])
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[0] == "b does not differ from a."
-    assert "0.0800" in done.stdout
-    assert done.stdout.strip().splitlines()[-1] == str(runs[1] / "compare.html")
-    assert (runs[1] / "compare.html").exists()
+    assert all(text in done.stdout for text in ("seed", "NDCG@10 a", "0.0800"))
+    assert done.stdout.strip().splitlines()[-1] == str(runs[0] / "index.html")
 
 
 def test_without_compare_each_run_gets_its_page(runs):
@@ -170,27 +101,17 @@ def test_without_compare_each_run_gets_its_page(runs):
     assert done.stdout.split() == [str(run / "index.html") for run in runs]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [(["--compare", "a"], "RK-404"), (["--compare", "a", "b", "a"], "RK-404"),
-     (["--compare", "a", "nothing"], "RK-402"), (["a", "nothing"], "RK-402")],
-)  # fmt: skip
-def test_a_folder_that_is_no_run_is_refused_before_a_page_is_written(runs, arguments, code):
+@pytest.mark.parametrize("arguments", [["a", "--compare", "nothing"], ["a", "nothing"]])
+def test_a_folder_that_is_no_run_is_refused_before_a_page_is_written(runs, arguments):
     folder = runs[0].parent
     paths = [word if word.startswith("--") else str(folder / word) for word in arguments]
     done = CliRunner().invoke(cli.app, ["report", *paths])
-    assert str(done.exception).startswith(code)
+    assert str(done.exception).startswith("RK-402")
     assert done.exception.exit_code == 2
     assert not list(folder.rglob("*.html"))
 
 
-def test_a_run_is_not_compared_with_itself(runs):
-    with pytest.raises(ParameterError, match="RK-404"):
-        compare(runs[0], runs[0])
-
-
-@pytest.mark.parametrize("content", ["{", "{}", "[]"])
-def test_a_run_without_a_record_is_not_compared(runs, content):
-    (runs[1] / "run.json").write_text(content)
-    with pytest.raises(ArtifactError, match=r"RK-404 .*b/run.json cannot be read"):
-        compare(*runs)
+def test_a_run_without_a_record_is_not_compared(runs):
+    (runs[1] / "run.json").write_text("{")
+    with pytest.raises(IntegrityError, match="RK-410"):
+        compare_runs(*runs)

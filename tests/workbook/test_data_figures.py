@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_kit.workbook.report.data_figures import data_figures
+from recsys_kit.workbook.report.data_figures import make_data_figures
 
 COUNTS = {"n_users": 200, "n_items": 800, "n_items_met": 600, "density": 0.013, "n_train": 80, "n_valid": 10,
           "n_test": 10, "n_set_aside": 0, "first_day": "2025-01-01", "last_day": "2025-12-31"}  # fmt: skip
@@ -19,7 +19,7 @@ LABELS = {"classifiers": {"majority": {"per_class": [{"label": "1", "support": 1
 
 
 def test_a_whole_report_gives_five_figures_with_its_numbers():
-    rows, split, density, new, labels = data_figures(REPORT, LABELS)
+    rows, split, density, new, labels = make_data_figures(REPORT, LABELS)
     assert (rows.number, split.number, density.number, new.number, labels.number) == (
         "808", "100", "1.30 %", "3", "75 %",
     )  # fmt: skip
@@ -40,25 +40,25 @@ def test_a_whole_report_gives_five_figures_with_its_numbers():
 
 @pytest.mark.parametrize(("report", "n"), [({}, 0), ({"counts": []}, 0), ({"counts": {"n_reviews": 4}}, 0)])
 def test_without_numbers_there_is_no_figure(report, n):
-    assert len(data_figures(report, {})) == n
+    assert len(make_data_figures(report, {})) == n
 
 
 def test_a_density_below_one_square_says_so():
-    (figure,) = data_figures({"counts": COUNTS | {"density": 0.0003, "n_train": 0}}, {})
+    (figure,) = make_data_figures({"counts": COUNTS | {"density": 0.0003, "n_train": 0}}, {})
     assert figure.squares == 0 and figure.words.endswith("less than one of these 1,000 squares")
 
 
 def test_events_outside_training_go_by_both_reasons():
-    (figure,) = data_figures({"counts": COUNTS | {"density": 0, "n_set_aside": 5}}, {})
+    (figure,) = make_data_figures({"counts": COUNTS | {"density": 0, "n_set_aside": 5}}, {})
     assert [part.name for part in figure.bars[0].parts] == ["train", "valid", "test", "replaced or set aside"]
 
 
 @pytest.mark.parametrize("cuts", [[], ["2025-12-02", "2025-11-02"], ["never", "2025-11-02"], None, 7])
 def test_a_split_that_was_not_cut_by_time_is_counted_in_events_alone(cuts):
-    (figure,) = data_figures({"counts": COUNTS | {"density": 0}, "split": {"cuts": cuts}}, {})
+    (figure,) = make_data_figures({"counts": COUNTS | {"density": 0}, "split": {"cuts": cuts}}, {})
     assert [bar.label for bar in figure.bars] == ["in events"]
 
 
 def test_cold_shoppers_may_be_counted_without_their_products():
-    figure = data_figures({"cold": {"n_test_users": 4, "n_cold_test_users": 1}}, {})[0]
+    figure = make_data_figures({"cold": {"n_test_users": 4, "n_cold_test_users": 1}}, {})[0]
     assert [bar.label for bar in figure.bars] == ["shoppers in test"]

@@ -116,7 +116,7 @@ def test_a_chapter_that_breaks_has_its_cause_and_what_it_executed(tmp_path, caps
     said = capsys.readouterr().err
     assert words in said
     assert f"{outcome.page}" in said
-    assert f"goes on at {outcome.chapter}" in said
+    assert f"resumes at {outcome.chapter}" in said
     assert state["next"] in said
     assert "Traceback" not in said
     notebook = nbformat.read(outcome.page.with_suffix(".ipynb"), as_version=4)
@@ -132,7 +132,7 @@ def test_a_kernel_that_the_system_kills_for_want_of_memory_is_told_apart(tmp_pat
     monkeypatch.setattr(engine, "count_memory_kills", lambda: next(counts))
     (outcome,) = run(tmp_path, ["03"])
     assert outcome.failure.cause == "memory"
-    assert "for want of memory" in outcome.failure.message
+    assert "because memory ran out" in outcome.failure.message
     assert "--set n_users" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from recsys_kit.workbook.runner import lock
-from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.places import project_root
 from recsys_kit.workbook.runner.storage import hashes_of
 from tests.workbook.chain import write_chain
 

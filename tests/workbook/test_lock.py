@@ -16,7 +16,7 @@ from recsys_kit.workbook.runner.parameters import list_chapters
 from recsys_kit.workbook.runner.runs import Run, open_run
 from tests.workbook.test_execute import BROKEN
 
-HOLDS = "import sys, time; from pathlib import Path; from recsys_kit.workbook import lock\n"
+HOLDS = "import sys, time; from pathlib import Path; from recsys_kit.workbook.runner import lock\n"
 HOLDS += "with lock.hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
 

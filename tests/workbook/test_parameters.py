@@ -22,7 +22,7 @@ from recsys_kit.workbook.runner.parameters import (
     read_parameters,
     select_chapters,
 )
-from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.places import project_root
 
 
 def chapter(name: str, **parameters: tuple) -> Chapter:
@@ -142,8 +142,8 @@ def test_a_value_may_hold_an_equals_sign_and_a_dot():
     [
         ("epoch=2", "RK-302 parameter 'epoch' is unknown.*Did you mean epochs"),
         ("01.epochs=2", "RK-302 parameter 'epochs' is unknown to 01_first"),
-        ("02.seed=2", "RK-302 chapter '02' of 02.seed is not selected"),
-        ("seed", "RK-302 setting 'seed' has no value"),
+        ("02.seed=2", "RK-326 chapter '02' of 02.seed is not selected"),
+        ("seed", "RK-310 setting 'seed' has no value"),
         ("seed=2.0", "RK-303 parameter seed of 01_first is '2.0'; expected int, such as 7.*what seed does"),
         ("seed=", "RK-303"),
         ("rate=nan", "RK-303"),

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from recsys_kit.errors import ArtifactError
-from recsys_kit.workbook.report.headlines import against_baseline, headline, review_headline
+from recsys_kit.workbook.report.headlines import compare_with_popularity, headline, review_headline
 from recsys_kit.workbook.report.page import (
-    clear_best,
+    find_clear_best,
     render,
     summary,
     write_report,
@@ -331,7 +331,7 @@ def test_popularity_is_not_said_to_overlap_where_the_paired_difference_speaks():
     [(0.01, 0.1, ": significant"), (-0.1, 0.1, "not significant"), (-0.1, -0.01, ": less")],
 )
 def test_better_is_said_only_where_the_interval_of_the_difference_holds_it(low, high, verdict):
-    (sentence,) = against_baseline("ease", table({("ease", "all"): (0.0, low, high)}), "all", 10)
+    (sentence,) = compare_with_popularity("ease", table({("ease", "all"): (0.0, low, high)}), "all", 10)
     assert verdict in sentence
 
 
@@ -349,8 +349,8 @@ def test_a_language_model_that_loses_is_called_so():
 @pytest.mark.parametrize(("low", "best"), [(0.14, "ease"), (0.12, None), (float("nan"), None)])
 def test_a_value_is_marked_best_only_where_its_interval_lies_above_all_others(low, best):
     rows = table({("ease", "all"): (0.2, low, 0.25), ("item_knn", "all"): (0.11, 0.1, 0.13)})
-    assert clear_best(rows) == best
-    assert clear_best(rows.assign(metric="novelty")) is None  # more is not better
+    assert find_clear_best(rows) == best
+    assert find_clear_best(rows.assign(metric="novelty")) is None  # more is not better
 
 
 def test_the_best_review_classifier_is_named_with_those_that_come_near(folder):
@@ -436,5 +436,5 @@ def test_the_page_says_what_the_lists_leave_out(folder):
 def test_a_page_that_cannot_be_written_is_named(folder):
     (folder / "index.html").mkdir()
     (folder / "index.html/a").touch()
-    with pytest.raises(ArtifactError, match=r"RK-333 .*index.html cannot be written"):
+    with pytest.raises(ArtifactError, match=r"RK-505 .*index.html cannot be written"):
         write_report(folder)

@@ -4,14 +4,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from recsys_kit.workbook.runner import reuse
 from recsys_kit.workbook.runner.execute import Outcome, execute
+from recsys_kit.workbook.runner.imports import find_files
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
 from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, select_chapters
-from recsys_kit.workbook.runner.reuse import forecast, hash_package
+from recsys_kit.workbook.runner.reuse import forecast, hash_code
 from recsys_kit.workbook.runner.storage import hashes_of
+from tests.conftest import ROOT
 from tests.workbook.chain import edit_cell, write_chain
 
 WRITTEN = ("data", "features", "models", "results")
@@ -145,21 +148,124 @@ def test_a_damaged_or_missing_output_is_made_again_by_its_chapter_and_said(chain
     assert chain.hashes() == finished.hashes()
 
 
-def test_a_line_of_the_package_runs_everything(chain, monkeypatch, tmp_path):
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "a.py").write_text("x = 1\n")
-    before = hash_package(package)
-    hash_package.cache_clear()
-    (package / "__pycache__").mkdir()
-    (package / "__pycache__/a.pyc").write_bytes(b"1")
-    assert hash_package(package) == before
-    hash_package.cache_clear()
-    (package / "a.py").write_text("x = 2\n")
-    assert hash_package(package) != before
+def test_a_read_after_the_last_write_is_a_dependency_too(tmp_path):
+    chain = Chain(write_chain(tmp_path / "notebooks"), tmp_path / "run")
+    work = 'notes = run.read("features/notes.json", required=False)'
+    edit_cell(chain.notebooks / "03_finetuning.ipynb", "work", "reviews = run", f"{work}\nreviews = run")
+    path = chain.notebooks / "01_preprocessing.ipynb"
+    edit_cell(path, "work", "if rows > 5:", 'late = run.read("features/notes.json", required=False)\nif rows > 5:')
+    chain.run("rows=3")
+    inputs = {name: state.get("inputs") for name, state in read_manifest(chain.folder)["chapters"].items()}
+    assert inputs["01_preprocessing"] == {"features/notes.json": "absent"}
+    assert set(inputs["03_finetuning"]) == {"features/notes.json", "data/reviews.parquet"}
+    assert chain.would_run() == ["01", "02", "03", "04"]  # 01 has read the notes before 02 made them
+
+
+# -- the code that a chapter imports -----------------------------------------------------------------------------------
+
+
+def edited(package: Path, name: str) -> list[str]:
+    """The chapters of the workbook that are out of date after one line is added to a file of a package."""
+    notebooks = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+    sources = {path.stem[:2]: code_of(path) for path in notebooks}
+    before = {number: hash_code(source, package) for number, source in sources.items()}
+    path = package / name
+    content = path.read_bytes()
+    path.write_bytes(content + b"\n")
+    after = {number: hash_code(source, package) for number, source in sources.items()}
+    path.write_bytes(content)
+    return [number for number in sources if before[number] != after[number]]
+
+
+def code_of(path: Path) -> str:
+    return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> Path:
+    """A copy of this package."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(ROOT / "recsys_kit", tmp_path_factory.mktemp("copy") / "recsys_kit", ignore=ignored))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cli.py", []),
+        ("workbook/report/report.html.j2", []),
+        ("workbook/report/page.py", []),
+        ("workbook/runner/execute.py", []),
+        ("recommenders/linear.py", ["04", "05"]),  # 05 asks the models that 04 has saved
+        ("recommenders/neighbours.py", ["01", "04", "05"]),
+        ("shop/explanations.py", ["04", "05"]),
+        ("finetuning/occlusion.py", ["03"]),
+        ("widgets/neighbours.py", ["02"]),
+        ("evaluation/published.csv", ["04"]),
+        ("recommenders/__init__.py", ["04", "05"]),
+        ("workbook/lineup.py", ["04"]),
+        ("workbook/report/sentences.py", ["01"]),
+        ("errors.py", ["01", "02", "03", "04", "05"]),
+        ("core/threads.py", ["01", "02", "03", "04", "05"]),
+    ],
+)
+def test_an_edit_makes_exactly_the_chapters_out_of_date_that_import_the_file(package, name, expected):
+    assert edited(package, name) == expected
+
+
+def test_an_edit_of_an_imported_module_runs_its_chapter(chain, monkeypatch, package):
+    edit_cell(
+        chain.notebooks / "04_evaluation.ipynb", "work", "items = run", "from recsys_kit import EASE\nitems = run"
+    )
+    assert chain.ran() == ["04"]
     monkeypatch.setattr(reuse, "PACKAGE", package)
-    assert chain.ran() == ["01", "02", "03", "04"]
-    hash_package.cache_clear()
+    assert chain.would_run() == []
+    (package / "recommenders/linear.py").open("a").write("\n")
+    assert chain.would_run() == ["04"]
+
+
+def write_package(folder: Path, **files: str) -> Path:
+    """A package `kit` of the given files; `__` stands for a slash."""
+    for name, content in files.items():
+        path = folder / "kit" / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    for inner in [folder / "kit", *(path for path in (folder / "kit").rglob("*") if path.is_dir())]:
+        (inner / "__init__.py").touch()
+    return folder / "kit"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import numpy", []),
+        ("from kit.a import f", ["a.py", "b.py", "lazy.py"]),
+        ("import kit.b", ["b.py"]),
+        ("from kit import b as other\nother.x", ["b.py"]),
+        ("from kit.many import one", ["many/first.py"]),
+        ("from kit import many\nmany.one()", ["many/first.py"]),
+        ("from kit import many\nprint(many)", ["many/__init__.py", "many/first.py", "many/second.py"]),
+        ("from kit.many import unknown", ["many/__init__.py", "many/first.py", "many/second.py"]),
+        ("from kit.many.second import MODELS", ["many/__init__.py", "many/first.py", "many/second.py"]),
+        ("from kit.busy.part import x", ["b.py", "busy/__init__.py", "busy/part.py"]),
+        ("from kit.table import x", ["table.csv", "table.py"]),
+        ("%matplotlib inline", None),
+    ],
+)
+def test_imports_are_followed_by_name(tmp_path, source, expected):
+    many = "from kit.many.first import one\nfrom kit.many.second import two\n__all__ = ['one', 'two']\n"
+    package = write_package(
+        tmp_path,
+        a="from typing import TYPE_CHECKING\nfrom kit.b import x\nif TYPE_CHECKING:\n    from kit.typed import T\n"
+        "def f():\n    from kit.lazy import y\n",
+        b="x = 1", lazy="y = 1", typed="T = 1", many__first="one = 1", many__second="two = MODELS = 1",
+        busy__part="x = 1", table="x = 1",
+    )  # fmt: skip
+    (package / "table.csv").touch()
+    (package / "many/__init__.py").write_text(many)
+    (package / "busy/__init__.py").write_text("from kit.b import x\nx += 1\n")
+    everything = [path.relative_to(package).as_posix() for path in sorted(package.rglob("*.*"))]
+    found = [path.relative_to(package).as_posix() for path in find_files([source], package)]
+    assert found == (everything if expected is None else expected)
 
 
 def test_force_runs_what_has_not_changed_and_makes_the_same_bytes(chain):

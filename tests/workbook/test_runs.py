@@ -14,7 +14,9 @@ import pytest
 
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
-from recsys_kit.workbook.runner.runs import INLINE, LIBRARIES, maker_of, open_run, project_root, remove_stale, resolve
+from recsys_kit.workbook.runner.places import INLINE, maker_of, project_root, resolve
+from recsys_kit.workbook.runner.reuse import LIBRARIES
+from recsys_kit.workbook.runner.runs import open_for_reading, open_run, remove_stale
 from recsys_kit.workbook.runner.storage import read_json, sha256_of, write_atomically, write_json
 from tests.conftest import ROOT
 from tests.workbook.chain import write_chain
@@ -34,7 +36,7 @@ def test_what_is_written_is_read_back_and_recorded_with_its_hash(run):
     path = run.write("results/metrics.parquet", frame)
     pd.testing.assert_frame_equal(run.read("results/metrics.parquet"), frame)
     assert manifest(run)["artifacts"] == {"results/metrics.parquet": sha256_of(path)}
-    assert manifest(run)["chapters"]["04_evaluation"]["inputs"] == {"results/metrics.parquet": sha256_of(path)}
+    assert run.inputs == {"results/metrics.parquet": sha256_of(path)}
 
 
 def test_a_missing_required_artifact_names_the_chapter_that_makes_it(run):
@@ -42,9 +44,43 @@ def test_a_missing_required_artifact_names_the_chapter_that_makes_it(run):
         run.read("data/train.parquet")
 
 
-def test_a_missing_optional_artifact_is_none_and_recorded_as_absent(run):
+def test_a_missing_optional_artifact_is_none_and_recorded_as_absent_with_the_next_write(run):
     assert run.read("features/items_minilm", required=False) is None
+    run.write("results/protocol.json", {})
     assert manifest(run)["chapters"]["04_evaluation"]["inputs"] == {"features/items_minilm": "absent"}
+
+
+def look_at(folder: Path) -> dict[str, tuple[int, int]]:
+    """The inode and the time of the last change of every file and folder."""
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in [folder, *folder.rglob("*")]}
+
+
+def test_reading_changes_no_file_and_works_in_a_read_only_folder(run):
+    run.write("results/metrics.parquet", pd.DataFrame({"value": [1.5]}))
+    source = run.folder.parent / "interactions.csv"
+    source.write_text("user_id,item_id,timestamp\nu1,i1,2025-01-01\nu2,i2,2025-01-02\n")
+    before = look_at(run.folder)
+    run.folder.chmod(0o500)
+    try:
+        for reader in (run, open_for_reading(run.folder)):
+            assert len(reader.read("results/metrics.parquet")) == 1
+            assert reader.read("features/items_minilm", required=False) is None
+            reader.uses(source)
+            with pytest.raises(ArtifactError, match="RK-401"):
+                reader.read("data/train.parquet")
+        run.load_dataset("files", interactions=str(source))
+    finally:
+        run.folder.chmod(0o700)
+    assert look_at(run.folder) == before
+    assert set(run.files) == {str(source)}
+
+
+def test_a_run_that_is_opened_for_reading_is_not_ended_by_a_missing_artifact(run):
+    run.write("results/metrics.parquet", pd.DataFrame({"value": [1.5]}))
+    before = look_at(run.folder)
+    with pytest.raises(ArtifactError, match="RK-334 this run has no lists: chapter 04 did not make results/protocol"):
+        open_for_reading(run.folder).read("results/protocol.json")
+    assert look_at(run.folder) == before
 
 
 class Folder:
@@ -166,9 +202,7 @@ def test_what_an_unfinished_chapter_left_is_not_read_by_others(tmp_path, status)
     reader = open_run(tmp_path, chapter="02_feature_extraction", seed=7)
     with edit_manifest(tmp_path) as manifest:
         manifest["chapters"]["01_preprocessing"]["status"] = status
-    with pytest.raises(
-        ArtifactError, match=r"RK-405 data/items.parquet is not to be trusted: 01_preprocessing .*--only 01"
-    ):
+    with pytest.raises(ArtifactError, match=r"RK-405 data/items.parquet is incomplete: 01_preprocessing .*--only 01"):
         reader.read("data/items.parquet")
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from recsys_kit.core.encoded import EncodedSplit
@@ -151,6 +150,8 @@ class Stack(Recommender):
     @cached_property
     def _spaces(self) -> list[np.ndarray | sparse.csr_matrix]:
         """Unit rows of every member that has item vectors."""
+        from sklearn.preprocessing import normalize
+
         members = [self.base.members[name] for name in sorted(self.base.members)]
         return [normalize(member.item_space()) for member in members if hasattr(member, "item_space")]
 

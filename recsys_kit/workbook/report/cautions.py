@@ -1,16 +1,16 @@
-"""What a reader should know before believing the numbers of a run: what it means, and what to do."""
+"""Warnings of a report: what may be wrong with the numbers of a run, and what to do."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recsys_kit.workbook.report.data_figures import cold_in_test, rows_read
+from recsys_kit.workbook.report.data_figures import count_cold, count_rows
 from recsys_kit.workbook.report.pages import counted, listed, read, read_dict, sentence, share, short, without_folders
-from recsys_kit.workbook.runner.runs import maker_of
+from recsys_kit.workbook.runner.places import maker_of
 from recsys_kit.workbook.runner.storage import sha256_of
 
-MANY_COLD = 0.2  # a fifth of new shoppers moves the mean over all of them
+MANY_COLD = 0.2  # share of cold users that moves the mean over all users
 MOST_RULES = 5
 STOPPED = {
     "failed": "failed",
@@ -22,29 +22,29 @@ STOPPED = {
 
 @dataclass(frozen=True)
 class Caution:
-    """A heading, what it means for the numbers, and what to do."""
+    """A warning: heading, meaning for the numbers, remedy."""
 
     title: str
     meaning: str
     remedy: str
 
 
-def cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
-    """All that apply, the gravest first; none where there is nothing to say."""
+def find_cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
+    """Return the warnings that apply, the most serious first."""
     report = read_dict(folder, "results/data_report.json")
     return [
-        *stopped(run, folder),
-        *damaged(folder, run),
-        *drawn(report),
-        *leaks(report),
-        *cold(read_dict(folder, "results/protocol.json"), report),
-        *quarantined(report),
-        *texts(read_dict(folder, "results/text_features.json")),
+        *warn_of_stopped_chapters(run, folder),
+        *warn_of_damaged_results(folder, run),
+        *warn_of_random_split(report),
+        *warn_of_leaks(report),
+        *warn_of_cold_users(read_dict(folder, "results/protocol.json"), report),
+        *warn_of_quarantined_rows(report),
+        *warn_of_texts(read_dict(folder, "results/text_features.json")),
     ]
 
 
-def stopped(run: Mapping[str, Any], folder: Path) -> Iterator[Caution]:
-    """Chapters that began and did not end well."""
+def warn_of_stopped_chapters(run: Mapping[str, Any], folder: Path) -> Iterator[Caution]:
+    """Warn of chapters that began and did not end well."""
     for name, state in sorted(run.get("chapters", {}).items()):
         if how := STOPPED.get(state.get("status")):
             why = sentence(without_folders(state.get("message") or state.get("reason"), folder))
@@ -56,7 +56,7 @@ def stopped(run: Mapping[str, Any], folder: Path) -> Iterator[Caution]:
 
 
 def chapter_title(name: str) -> str:
-    """A chapter as a sentence calls it.
+    """Return the name of a chapter for a sentence.
 
     >>> chapter_title("02_feature_extraction")
     '02 feature extraction'
@@ -64,8 +64,8 @@ def chapter_title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def damaged(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
-    """Results that are gone, cannot be read, or are not what their chapter wrote."""
+def warn_of_damaged_results(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warn of results that are gone, cannot be read, or were changed since they were written."""
     if (folder / "run.json").exists() and not run:
         meaning = "It cannot be read: which chapters ran, and how, is unknown."
         yield Caution("run.json is damaged", meaning, "Run the workbook again into this folder.")
@@ -90,9 +90,9 @@ def damaged(folder: Path, run: Mapping[str, Any]) -> Iterator[Caution]:
         )
 
 
-def drawn(report: Mapping[str, Any]) -> Iterator[Caution]:
-    """A split that leaks by its protocol."""
-    if protocol := _drawn_by(report):
+def warn_of_random_split(report: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warn of a random split, which leaks the future."""
+    if protocol := _random_protocol(report):
         yield Caution(
             "The split draws events whatever their time",
             f"{sentence(protocol)} A shop that is asked about tomorrow will do worse than every number below.",
@@ -100,17 +100,17 @@ def drawn(report: Mapping[str, Any]) -> Iterator[Caution]:
         )
 
 
-def _drawn_by(report: Mapping[str, Any]) -> str:
-    """How the events were drawn; "" where they were cut in time."""
+def _random_protocol(report: Mapping[str, Any]) -> str:
+    """Return the protocol of a random split; "" if the split is by time."""
     how = report.get("split")
     return str(how.get("protocol") or "") if isinstance(how, Mapping) else ""
 
 
-def leaks(report: Mapping[str, Any]) -> Iterator[Caution]:
-    """What the audit of the split found: knowledge of the future in what models learn from."""
+def warn_of_leaks(report: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warn of leaks that the audit of the split found."""
     counts = report.get("leaks") if isinstance(report.get("leaks"), Mapping) else {}
-    if _drawn_by(report):
-        return  # said by `drawn`, and chapter 01 lets no other leak pass
+    if _random_protocol(report):
+        return  # a random split has a warning of its own, and chapter 01 refuses other leaks
     found = [
         f"{str(name).removeprefix('n_').replace('_', ' ')}: {short(n)}"
         for name, n in counts.items()
@@ -128,23 +128,23 @@ def leaks(report: Mapping[str, Any]) -> Iterator[Caution]:
         )
 
 
-def cold(protocol: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[Caution]:
-    """Many shoppers to be judged are new: for them most models can only show the popular."""
-    seen = cold_in_test(report)
+def warn_of_cold_users(protocol: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warn if many evaluated users are cold: most models can only recommend popular items to them."""
+    seen = count_cold(report)
     n, new = protocol.get("n_users") or seen.get("shoppers"), protocol.get("n_cold")
     new = seen.get("new shoppers") if new is None else new
     if n and new and new / n >= MANY_COLD:
         yield Caution(
             "Many shoppers are new",
-            f"Training has never seen {short(new)} of the {counted(n, 'shopper')} to be judged ({share(new, n)}). To "
-            "them every model that needs a history shows what is popular, so differences between models look smaller.",
+            f"{short(new)} of the {counted(n, 'shopper')} to be evaluated ({share(new, n)}) have no interaction in "
+            "training. Models that need a history recommend popular items to them, so the models differ less.",
             "Read the warm shoppers beside all of them; for new shoppers, look at the models of texts.",
         )
 
 
-def quarantined(report: Mapping[str, Any]) -> Iterator[Caution]:
-    """Rows that could not be used, by rule."""
-    tables = rows_read(report)
+def warn_of_quarantined_rows(report: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warn of quarantined rows, by rule."""
+    tables = count_rows(report)
     n = sum(fates["quarantined"] for fates in tables.values())
     if not n:
         return
@@ -165,8 +165,8 @@ def quarantined(report: Mapping[str, Any]) -> Iterator[Caution]:
     )
 
 
-def texts(found: Mapping[str, Any]) -> Iterator[Caution]:
-    """Texts that the language model cannot read, does not read to their end, or that are not there."""
+def warn_of_texts(found: Mapping[str, Any]) -> Iterator[Caution]:
+    """Warn of texts that the language model cannot read, of truncated texts, and of empty ones."""
     n, noun = found.get("n_texts") or 0, f"{found.get('texts', 'text')} text"
     parts = found.get("unreadable") if isinstance(found.get("unreadable"), Mapping) else {}
     unread = {kind: part for kind, part in parts.items() if isinstance(part, int | float)}

@@ -1,4 +1,4 @@
-"""The data of a run in five small figures, drawn from `results/data_report.json` and the labels of the reviews."""
+"""Five small figures of the data of a run, from `results/data_report.json` and the labels of the reviews."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ FATES = {"kept": plots.BLUE, "deduplicated": plots.ORANGE, "quarantined": plots.
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a bar: what it is, how much, its colour, and how much in words."""
+    """A part of a bar: name, size, colour, and the size as text."""
 
     name: str
     size: float
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar from left to right; `whole` is what its full width means."""
+    """A horizontal bar; its full width stands for `whole`."""
 
     label: str
     parts: Sequence[Part]
@@ -36,7 +36,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Figure:
-    """A question, the number that answers it, a sentence, and bars or a thousand squares of which some are filled."""
+    """A question, the number that answers it, a sentence, and bars or `squares` filled squares of a thousand."""
 
     title: str
     number: str
@@ -45,27 +45,27 @@ class Figure:
     squares: int | None = None
 
 
-def data_figures(report: Mapping[str, Any], classification: Mapping[str, Any]) -> list[Figure]:
-    """The figures for which there are numbers, at most five."""
+def make_data_figures(report: Mapping[str, Any], classification: Mapping[str, Any]) -> list[Figure]:
+    """Return the figures for which there is data, at most five."""
     counts = report.get("counts")
     counts = counts if isinstance(counts, Mapping) else {}
-    makers = (rows_figure(report), split_figure(counts, report), density_figure(counts), new_figure(report, counts),
-              label_figure(classification))  # fmt: skip
+    makers = (show_rows(report), show_split(counts, report), show_density(counts), show_cold(report, counts),
+              show_labels(classification))  # fmt: skip
     return [figure for figure in makers if figure]
 
 
-def bar(label: str, parts: Mapping[str, float], colours: Mapping[str, str]) -> Bar:
-    """A bar of the parts that are not empty."""
+def make_bar(label: str, parts: Mapping[str, float], colours: Mapping[str, str]) -> Bar:
+    """Return a bar of the parts that are not empty."""
     pieces = [
         Part(plots.PART_NAMES.get(name, name), size, colours[name], short(size)) for name, size in parts.items() if size
     ]
     return Bar(label, pieces, sum(parts.values()))
 
 
-def rows_read(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Table -> rows kept, deduplicated and quarantined, of the tables that were read.
+def count_rows(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Count the rows of each table that were kept, deduplicated and quarantined.
 
-    >>> rows_read({"report": [{"table": "items", "action": "kept", "rows": 5}]})
+    >>> count_rows({"report": [{"table": "items", "action": "kept", "rows": 5}]})
     {'items': {'kept': 5, 'deduplicated': 0, 'quarantined': 0}}
     """
     found: dict[str, dict[str, int]] = {}
@@ -76,38 +76,38 @@ def rows_read(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     return {table: fates for table, fates in found.items() if sum(fates.values())}
 
 
-def rows_figure(report: Mapping[str, Any]) -> Figure | None:
-    """What became of the rows of each table."""
-    tables = rows_read(report)
+def show_rows(report: Mapping[str, Any]) -> Figure | None:
+    """Show the outcome of the rows of each table."""
+    tables = count_rows(report)
     if not tables:
         return None
     read = sum(sum(fates.values()) for fates in tables.values())
     lost = {fate: sum(fates[fate] for fates in tables.values()) for fate in FATES}
     twice, set_apart = share(lost["deduplicated"], read), share(lost["quarantined"], read)
     words = f"rows read; {twice} duplicates, {set_apart} quarantined"
-    bars = [bar(table, fates, FATES) for table, fates in tables.items()]
+    bars = [make_bar(table, fates, FATES) for table, fates in tables.items()]
     return Figure("What came in?", short(read), words, bars)
 
 
-def split_figure(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Figure | None:
-    """Which events a model learns from, counted in events and, where there are dates, in days."""
+def show_split(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Figure | None:
+    """Show the parts of the split in events and, for a split by time, in days."""
     sizes = {part: counts.get(f"n_{part}") or 0 for part in PARTS}
     if not sizes["train"]:
         return None
     colours = {part: plots.colour_of(part) for part in PARTS}
-    days = list(_days(counts, report))
+    days = list(_count_days(counts, report))
     words = "events; the latest are kept to be predicted"
     if counts.get("first_day") and counts.get("last_day"):
         first, last = (str(counts[day]).replace("-", UNBROKEN) for day in ("first_day", "last_day"))
         words = f"events from {first} to {last}; the latest are kept to be predicted"
-    bars = [bar("in events", sizes, colours)]
+    bars = [make_bar("in events", sizes, colours)]
     if days:
-        bars.append(bar("in days", dict(zip(PARTS[:3], days, strict=True)), colours))
+        bars.append(make_bar("in days", dict(zip(PARTS[:3], days, strict=True)), colours))
     return Figure("What is learned from?", short(sum(sizes.values())), words, bars)
 
 
-def _days(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[int]:
-    """Days of train, valid and test of a split by time; nothing where it was cut in another way."""
+def _count_days(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the days of train, valid and test; nothing if the split is not by time."""
     cuts = (report.get("split") or {}).get("cuts") if isinstance(report.get("split"), Mapping) else None
     if not isinstance(cuts, list) or len(cuts) != 2:
         return
@@ -117,8 +117,8 @@ def _days(counts: Mapping[str, Any], report: Mapping[str, Any]) -> Iterator[int]
         yield from (max((after - before).days, 1) for before, after in pairwise(dates.dt.normalize()))
 
 
-def density_figure(counts: Mapping[str, Any]) -> Figure | None:
-    """How many of all pairs of a shopper and a product have an interaction."""
+def show_density(counts: Mapping[str, Any]) -> Figure | None:
+    """Show the share of pairs of a user and an item that have an interaction."""
     density, users = counts.get("density"), counts.get("n_users")
     items = counts.get("n_items_met") or counts.get("n_items")
     if not density or not users or not items:
@@ -131,8 +131,8 @@ def density_figure(counts: Mapping[str, Any]) -> Figure | None:
     return Figure("How much is known?", f"{short(100 * density)} %", words, squares=squares)
 
 
-def cold_in_test(report: Mapping[str, Any]) -> dict[str, int]:
-    """Shoppers and products of the test part, and how many of them train has never seen; empty where unknown."""
+def count_cold(report: Mapping[str, Any]) -> dict[str, int]:
+    """Count the users and items of the test set, and the cold ones among them; empty if unknown."""
     cold = report.get("cold")
     if isinstance(cold, Mapping):
         names = {"shoppers": "n_test_users", "new shoppers": "n_cold_test_users"}
@@ -141,9 +141,9 @@ def cold_in_test(report: Mapping[str, Any]) -> dict[str, int]:
     return {key: int(value) for key, value in rows[0].items() if isinstance(value, int)} if rows else {}
 
 
-def new_figure(report: Mapping[str, Any], counts: Mapping[str, Any]) -> Figure | None:
-    """Which shoppers and products of the test set are new to training, and which products have no interaction."""
-    cold = cold_in_test(report)
+def show_cold(report: Mapping[str, Any], counts: Mapping[str, Any]) -> Figure | None:
+    """Show the cold users and items of the test set, and the items without interactions."""
+    cold = count_cold(report)
     if not cold.get("shoppers"):
         return None
     colours = {"known": plots.BLUE, "new": plots.ORANGE, "with interactions": plots.BLUE, "without": plots.GREY}
@@ -151,17 +151,17 @@ def new_figure(report: Mapping[str, Any], counts: Mapping[str, Any]) -> Figure |
     for thing in ("shoppers", "products"):
         if cold.get(thing) and f"new {thing}" in cold:
             new = cold[f"new {thing}"]
-            bars.append(bar(f"{thing} in test", {"known": cold[thing] - new, "new": new}, colours))
+            bars.append(make_bar(f"{thing} in test", {"known": cold[thing] - new, "new": new}, colours))
     met, items = counts.get("n_items_met"), counts.get("n_items")
     if met and items and items >= met:
-        bars.append(bar("products in all", {"with interactions": met, "without": items - met}, colours))
+        bars.append(make_bar("products in all", {"with interactions": met, "without": items - met}, colours))
     new = cold.get("new shoppers", 0)
-    words = f"of the {counted(cold['shoppers'], 'shopper')} in test are new: training has never seen them"
+    words = f"of the {counted(cold['shoppers'], 'shopper')} in test have no interaction in the training set"
     return Figure("Who is new?", short(new), words, bars)
 
 
-def label_figure(classification: Mapping[str, Any]) -> Figure | None:
-    """How often each label is given to a review of the test part."""
+def show_labels(classification: Mapping[str, Any]) -> Figure | None:
+    """Show how often each label occurs in the reviews of the test set."""
     named = classification.get("classifiers")
     scores = [one for one in named.values() if isinstance(one, Mapping)] if isinstance(named, Mapping) else []
     classes = next((one["per_class"] for one in scores if isinstance(one.get("per_class"), list)), [])

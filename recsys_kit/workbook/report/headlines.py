@@ -1,4 +1,4 @@
-"""Sentences made from the numbers of a run: who is best, and whether the intervals support that."""
+"""Sentences about the results of a run: which model is best, and whether the intervals support that."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,34 +20,44 @@ def headline(
     comparisons: pd.DataFrame | None = None,
     chosen: str = "",
 ) -> Iterator[str]:
-    """Who is best, whether the differences are significant, whether hybrids and language models help."""
+    """Yield which model is best, whether differences are significant, whether ensembles and language models help.
+
+    Args:
+        metrics: `Evaluation.metrics`; None if there are none.
+        differences: paired differences to popularity, `Evaluation.differences`.
+        k: list length.
+        comparisons: paired tests of the ensembles.
+        chosen: the model that is best on the validation set.
+    """
     if metrics is None:
         return
     everybody, warm = (rows_of(metrics, slice_name, METRIC, k) for slice_name in ("all", "warm"))
     if len(everybody):
-        yield leader(everybody, differences, f"has the highest NDCG@{k} of {len(everybody)} models")
-    yield from against_single(comparisons, chosen)
+        yield describe_best(everybody, differences, f"has the highest NDCG@{k} of {len(everybody)} models")
+    yield from compare_ensembles(comparisons, chosen)
     if len(warm) and not (len(everybody) and warm["n_users"].iloc[0] == everybody["n_users"].iloc[0]):
         too = len(everybody) and warm["model"].iloc[0] == everybody["model"].iloc[0]
-        yield leader(warm, differences, "leads too" if too else "leads")
+        yield describe_best(warm, differences, "leads too" if too else "leads")
     if {"content_minilm", "content_tfidf"} <= set(everybody["model"]):
         models = everybody.set_index("model")
-        yield language_model(models.loc["content_minilm"], models.loc["content_tfidf"], models.iloc[0])
+        yield compare_text_models(models.loc["content_minilm"], models.loc["content_tfidf"], models.iloc[0])
 
 
-def leader(rows: pd.DataFrame, differences: pd.DataFrame | None, what: str) -> str:
-    """The best of one slice: its interval, its difference to popularity, and who comes near it."""
+def describe_best(rows: pd.DataFrame, differences: pd.DataFrame | None, what: str) -> str:
+    """Describe the best model of one slice: its interval, its difference to popularity, and which models overlap."""
     best, slice_name = rows.iloc[0], rows["slice"].iloc[0]
-    compared = list(against_baseline(best.model, differences, slice_name, int(best.k)))
+    compared = list(compare_with_popularity(best.model, differences, slice_name, int(best.k)))
     known = {row.model: interval(row) for row in rows.itertuples()}
-    if compared and best.model != BASELINE:  # shopper by shopper says more than two intervals do
+    if compared and best.model != BASELINE:  # the paired difference says more than two intervals
         known.pop(BASELINE, None)
     who = shoppers_in(slice_name, int(best.n_users))
-    return " ".join([f"For {who}, {best.model} {what}: {known[best.model]}.", *compared, *overlaps(best.model, known)])
+    return " ".join(
+        [f"For {who}, {best.model} {what}: {known[best.model]}.", *compared, *find_overlaps(best.model, known)]
+    )
 
 
-def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: str, k: int) -> Iterator[str]:
-    """Whether the model beats popularity, by the interval of the paired difference."""
+def compare_with_popularity(model: str, differences: pd.DataFrame | None, slice_name: str, k: int) -> Iterator[str]:
+    """Yield whether the model beats popularity, by the interval of the paired difference."""
     if model == BASELINE:
         yield "No model beats the list that is the same for everybody."
         return
@@ -57,16 +67,16 @@ def against_baseline(model: str, differences: pd.DataFrame | None, slice_name: s
         yield f"Shopper by shopper its difference to popularity is {row:+#.3g}: {verdict[row.sign]}."
 
 
-def overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
-    """Who may be as good: the models whose intervals reach into that of the best."""
+def find_overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
+    """Yield which models may be as good: their intervals overlap with that of the best."""
     close = [name for name, other in known.items() if name != best and other.high >= known[best].low]
     if close:
         those = "that" if len(close) == 1 else "those"
         yield f"Its single interval overlaps with {those} of {listed(close)}; only the paired comparison decides."
 
 
-def against_single(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterator[str]:
-    """Whether the hybrids are better than the best single model, by paired tests; `chosen` was best on validation."""
+def compare_ensembles(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterator[str]:
+    """Yield whether the ensembles are better than the best single model, by paired tests."""
     rows = pd.DataFrame() if comparisons is None else comparisons[comparisons["against"] != BASELINE]
     if not len(rows):
         return
@@ -81,8 +91,8 @@ def against_single(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterat
     yield f"{before}{pair}: {'; '.join(found)}."
 
 
-def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
-    """Whether the pretrained language model earns its seconds on product texts."""
+def compare_text_models(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
+    """Compare the pretrained language model with TF-IDF on item texts."""
     verdict = "the intervals overlap"
     if minilm.low > tfidf.high or tfidf.low > minilm.high:
         verdict = "it wins clearly" if minilm.value > tfidf.value else "it loses clearly"
@@ -95,13 +105,13 @@ def language_model(minilm: pd.Series, tfidf: pd.Series, best: pd.Series) -> str:
 
 
 def review_headline(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Which classifier reads reviews best."""
+    """Yield which review classifier is best."""
     known = {row["name"]: score for row in rows if (score := row["macro_f1"]) is not None}
     if known:
         best = max(known, key=lambda name: known[name].value)
         yield " ".join(
             [
                 f"Of {len(known)} ways to read a review, {best} has the highest macro-F1: {known[best]}.",
-                *overlaps(best, known),
+                *find_overlaps(best, known),
             ]
         )

@@ -1,6 +1,6 @@
-"""The page of a run: `index.html`, one file made from `run.json`, `timings.json` and `results/` alone.
+"""The report of a run: `index.html`, one file made from `run.json`, `timings.json` and `results/`.
 
-What is missing is left out: a run that failed has its page too.
+Sections without data are left out, so a failed run has a report too.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 
 from recsys_kit import plots
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.report.cautions import cautions, chapter_title
-from recsys_kit.workbook.report.data_figures import data_figures
+from recsys_kit.workbook.report.cautions import chapter_title, find_cautions
+from recsys_kit.workbook.report.compare import compare_runs
+from recsys_kit.workbook.report.data_figures import make_data_figures
 from recsys_kit.workbook.report.headlines import headline, review_headline
 from recsys_kit.workbook.report.pages import (
     COLUMNS,
@@ -39,13 +40,13 @@ ENDINGS = {".html": "page", ".ipynb": "notebook"}
 FEWEST = ("no", "one", "two", "three", "four", "five")
 
 
-def write_report(folder: Path) -> Path:
-    """Write `index.html` of the run in `folder` and return its path."""
-    return write_page(folder / "index.html", render(folder))
+def write_report(folder: Path, other: Path | None = None) -> Path:
+    """Write `index.html` of the run in `folder`, compared with the `other` run if there is one; return its path."""
+    return write_page(folder / "index.html", render(folder, other))
 
 
-def render(folder: Path) -> str:
-    """The page's HTML."""
+def render(folder: Path, other: Path | None = None) -> str:
+    """Return the page's HTML."""
     run, timings = read_dict(folder, "run.json"), read_dict(folder, "timings.json")
     metrics = read(folder, "results/metrics.parquet")
     classification = read_dict(folder, "results/review_classification.json")
@@ -54,19 +55,20 @@ def render(folder: Path) -> str:
         "comparisons": read(folder, "results/comparisons.parquet"),
         "chosen": str(protocol.get("best_on_validation", "")),
     }
-    scores = classifiers(classification)
+    scores = list_classifiers(classification)
     values = {
         "findings": [
             *headline(metrics, read(folder, "results/differences.parquet"), k, **tests),
             *review_headline(scores),
         ],
-        "warnings": cautions(folder, run),
-        "data": data_figures(read_dict(folder, "results/data_report.json"), classification),
-        "leaderboard": [leaderboard(metrics, name, k) for name in slices_of(metrics, k)],
+        "warnings": find_cautions(folder, run),
+        "data": make_data_figures(read_dict(folder, "results/data_report.json"), classification),
+        "leaderboard": [build_leaderboard(metrics, name, k) for name in slices_of(metrics, k)],
         "reviews": scores,
-        "shoppers": shoppers(read_dict(folder, "results/shoppers.json")),
-        "chapters": chapters(run, timings, folder),
+        "shoppers": list_shoppers(read_dict(folder, "results/shoppers.json")),
+        "chapters": list_chapter_states(run, timings, folder),
         "making": {chapter_title(name): values for name, values in run.get("parameters", {}).items()},
+        "comparison": compare_runs(folder, other) if other else {},
     }
     titles = {
         "findings": "What was found",
@@ -77,6 +79,7 @@ def render(folder: Path) -> str:
         "shoppers": "Whom it serves",
         "chapters": "The chapters",
         "making": "How it was made",
+        "comparison": f"Compared with {other.name}" if other else "",
     }
     return fill(
         "report.html.j2",
@@ -87,18 +90,18 @@ def render(folder: Path) -> str:
         finished=max((str(times.get("finished", "")) for times in timings.values()), default="")[:16].replace("T", " "),
         protocol=protocol,
         glossary=COLUMNS,
-        plots=dot_plots(metrics, k),
+        plots=draw_leaderboards(metrics, k),
         k=k,
         caps=classification.get("caps"),
-        totals=totals(timings),
-        nothing=nothing(run, folder),
+        totals=sum_timings(timings),
+        nothing=explain_missing_leaderboard(run, folder),
         sections={name: title for name, title in titles.items() if values[name]},
         **values,
     )
 
 
-def nothing(run: Mapping[str, Any], folder: Path) -> str:
-    """Why there is no leaderboard, and how to get one."""
+def explain_missing_leaderboard(run: Mapping[str, Any], folder: Path) -> str:
+    """Explain why there is no leaderboard, and how to get one."""
     state = run.get("chapters", {}).get("04_evaluation", {})
     if not run.get("chapters"):
         return "Nothing has been run into this folder yet: recsys-kit run makes what this page shows."
@@ -112,14 +115,14 @@ def nothing(run: Mapping[str, Any], folder: Path) -> str:
 # -- the leaderboard ---------------------------------------------------------------------------------------------------
 
 
-def leaderboard(metrics: pd.DataFrame | None, slice_name: str, k: int) -> dict[str, Any] | None:
-    """The table of one slice: columns, and per model its cells (value, low, high) and which of them are best."""
+def build_leaderboard(metrics: pd.DataFrame | None, slice_name: str, k: int) -> dict[str, Any] | None:
+    """Return the table of one slice: its columns, and for each model the cells and which of them are the clear best."""
     if metrics is None or not len(order := rows_of(metrics, slice_name, METRIC, k)):
         return None
     chosen = metrics[(metrics["slice"] == slice_name) & (metrics["k"] == k)]
     cells = {(row.model, row.metric): row for row in chosen.itertuples()}
     columns = [name for name in COLUMNS if any(metric == name for _, metric in cells)]
-    leaders = {column: clear_best(chosen[chosen["metric"] == column]) for column in columns}
+    leaders = {column: find_clear_best(chosen[chosen["metric"] == column]) for column in columns}
     rows = [
         {
             "model": model,
@@ -132,16 +135,16 @@ def leaderboard(metrics: pd.DataFrame | None, slice_name: str, k: int) -> dict[s
     return {"title": title, "columns": [COLUMNS[name][0] for name in columns], "rows": rows}
 
 
-def clear_best(rows: pd.DataFrame) -> str | None:
-    """The model whose whole interval lies above all others; None where no interval supports that."""
+def find_clear_best(rows: pd.DataFrame) -> str | None:
+    """Return the model whose interval lies above all others; None if there is none."""
     if len(rows) < 2 or rows["metric"].iloc[0] not in HIGHER_IS_BETTER:
         return None
     best, others = rows.loc[rows["value"].idxmax()], rows.drop(index=rows["value"].idxmax())
     return best["model"] if (best["low"] > others["high"]).all() else None
 
 
-def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
-    """The leaderboard as dots with intervals: per slice a title, inline SVG, and the same in words."""
+def draw_leaderboards(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
+    """Return the plot of each slice: title, inline SVG, and the same in words."""
     boards = slices_of(metrics, k)
     ends = pd.concat(boards.values())[["low", "value", "high"]] if boards else None
     drawn = []
@@ -167,8 +170,8 @@ def dot_plots(metrics: pd.DataFrame | None, k: int) -> list[dict[str, str]]:
 # -- the other parts ---------------------------------------------------------------------------------------------------
 
 
-def classifiers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row per review classifier, best first: its name, macro-F1 and accuracy as intervals, None where unknown."""
+def list_classifiers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the review classifiers, best first: name, macro-F1 and accuracy as intervals, None if unknown."""
     named = report.get("classifiers")
     rows = [
         {"name": name} | {m: as_interval(scores.get(m)) for m in ("macro_f1", "accuracy")}
@@ -179,7 +182,7 @@ def classifiers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def as_interval(score: Any) -> Interval | None:
-    """The interval of plain values `{"value", "low", "high"}` or of a bare number, whose ends are then unknown."""
+    """Return the interval of `{"value", "low", "high"}`, or of a number, whose ends are then unknown."""
     values = score if isinstance(score, Mapping) else {"value": score}
     ends = [values.get(end) for end in Interval._fields]
     if not isinstance(ends[0], int | float):
@@ -187,8 +190,8 @@ def as_interval(score: Any) -> Interval | None:
     return Interval(*(float(end) if isinstance(end, int | float) else float("nan") for end in ends))
 
 
-def shoppers(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The three shoppers of chapter 05, each with the list of the model that chapter settled on."""
+def list_shoppers(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the shoppers of chapter 05, each with the list of the model that the chapter serves."""
     people = [person for person in found.get("shoppers") or [] if isinstance(person, Mapping)]
     if not people:
         return {}
@@ -209,8 +212,8 @@ def shoppers(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def chapters(run: Mapping[str, Any], timings: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Every chapter with its status, time, memory, and links to what was executed."""
+def list_chapter_states(run: Mapping[str, Any], timings: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Return status, time, memory and links of each chapter."""
     return [
         {
             "name": chapter_title(name),
@@ -232,15 +235,15 @@ def chapters(run: Mapping[str, Any], timings: Mapping[str, Any], folder: Path) -
     ]
 
 
-def totals(timings: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds in all, the longest chapter, and the most memory that one took, in MB."""
+def sum_timings(timings: Mapping[str, Any]) -> dict[str, float]:
+    """Return the total seconds, those of the longest chapter, and the largest peak memory in MB."""
     seconds = [times.get("seconds") or 0 for times in timings.values()]
     memory = [times.get("peak_memory_mb") or 0 for times in timings.values()]
     return {"seconds": sum(seconds), "longest": max(seconds, default=0), "memory": max(memory, default=0)}
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """What the command prints at its end: the leaderboard of all shoppers and the sections that were skipped."""
+    """Return what the command prints at its end: the leaderboard of all users and the skipped sections."""
     metrics, run = read(folder, "results/metrics.parquet"), read_dict(folder, "run.json")
     skipped = [
         (name, section["section"], section["reason"])
@@ -248,4 +251,4 @@ def summary(folder: Path) -> dict[str, Any]:
         for section in state.get("skipped_sections", [])
     ]
     k = report_k(metrics)
-    return {"k": k, "table": leaderboard(metrics, "all", k), "skipped": skipped}
+    return {"k": k, "table": build_leaderboard(metrics, "all", k), "skipped": skipped}

@@ -1,4 +1,4 @@
-"""What the pages of a run share: how a file of the run is read, a number written, a template filled, a plot drawn."""
+"""Helpers of the report: read a file of the run, format a number, fill a template, draw a plot."""
 
 import io
 import re
@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 
 from recsys_kit.errors import ArtifactError
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.runner.runs import project_root
+from recsys_kit.workbook.runner.places import project_root
 from recsys_kit.workbook.runner.storage import READERS, read_json, sha256_of, write_whole
 
 METRIC = "ndcg"
-LONGEST_NAME = 24  # of a model beside a plot
-COLUMNS = {  # what the tables show of the metrics, how it is called, what it says
+LONGEST_NAME = 24  # characters of a model's name beside a plot
+COLUMNS = {  # metric -> its name in tables, its meaning
     "ndcg": ("NDCG", "how near the top of the list the right products stand"),
     "recall": ("recall", "share of a shopper's next products that are in the list"),
     "map": ("MAP", "precision averaged over the places of the right products"),
@@ -27,44 +27,44 @@ COLUMNS = {  # what the tables show of the metrics, how it is called, what it sa
     "diversity": ("diversity", "how little the products of one list resemble each other"),
     "novelty": ("novelty (bits)", "how little known the products of a list are"),
 }
-SLICES = {  # several, and one
+SLICES = {  # slice -> its description for several users, for one
     "all": ("all {n} evaluated shoppers", "the one evaluated shopper"),
     "warm": ("the {n} warm shoppers, those seen in training", "the one warm shopper, seen in training"),
 }
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write one page, whole or not at all, and return its path; RK-333 where it cannot be written."""
+    """Write one page, whole or not at all, and return its path; RK-505 where it cannot be written."""
     try:
         write_whole(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
     except OSError as problem:
         raise ArtifactError(
-            "RK-333", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."
+            "RK-505", f"{path} cannot be written: {problem.strerror}.", "Make its folder writable, or copy the run."
         ) from None
     return path
 
 
 def fill(template: str, **values: Any) -> str:
-    """The template's HTML; everything that comes from data is escaped."""
+    """Return the HTML of a template; all values are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("recsys_kit.workbook.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(short=short, pathless=pathless, told=told, zip=zip)
+    environment.filters.update(short=short, pathless=pathless, zip=zip)
     return environment.get_template(template).render(**values)
 
 
 def read(folder: Path, name: str) -> Any:
-    """One file of the run; None where it is absent, cannot be read, or is not what was written.
+    """Return the content of a file of the run; None if it is missing, unreadable, or was changed.
 
-    So the page of a failed or damaged run still appears, and shows nothing that nobody found.
+    So a failed or damaged run still has a report, without wrong numbers.
     """
     path = folder / name
     try:
         wanted = read_json(folder / "run.json")["artifacts"].get(name)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # no manifest to hold the file against
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # no manifest to compare with
         wanted = None
     try:
         whole = path.exists() and wanted in (None, sha256_of(path))
@@ -74,13 +74,13 @@ def read(folder: Path, name: str) -> Any:
 
 
 def read_dict(folder: Path, name: str) -> dict[str, Any]:
-    """One JSON file of the run that holds named values; empty where it is absent, cannot be read or holds others."""
+    """Return the dict in a JSON file of the run; empty if `read` returns something else."""
     found = read(folder, name)
     return found if isinstance(found, dict) else {}
 
 
 def short(value: Any) -> str:
-    """A number in three significant digits, thousands set apart; anything else as it is.
+    """Format a number with three significant digits and separated thousands; anything else stays.
 
     >>> short(0.08291), short(1234567), short(None), short("tea")
     ('0.0829', '1,234,567', '–', 'tea')
@@ -95,7 +95,7 @@ def short(value: Any) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun.
+    """Format a number with its noun.
 
     >>> counted(1, "row"), counted(1200, "row")
     ('1 row', '1,200 rows')
@@ -104,7 +104,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A share in percent, never rounded to nothing.
+    """Format a share in percent; a small share is not rounded to zero.
 
     >>> share(1, 3), share(1, 100_000), share(0, 5)
     ('33 %', '< 0.1 %', '0 %')
@@ -116,7 +116,7 @@ def share(part: float, whole: float) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words in a sentence.
+    """Join words for a sentence.
 
     >>> listed(["ease"]), listed(["a", "b", "c"])
     ('ease', 'a, b and c')
@@ -125,7 +125,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """Words as a sentence: with a capital, and a full stop where none closes them.
+    """Make a sentence: a capital first, a full stop if nothing else ends it.
 
     >>> sentence("no such file"), sentence("Why?"), sentence("")
     ('No such file.', 'Why?', '')
@@ -135,7 +135,7 @@ def sentence(text: str) -> str:
 
 
 def pathless(value: Any) -> Any:
-    """The value of a parameter without the folders of this machine: the page travels.
+    """Return a parameter's value without the folders of this machine, for a page that is passed on.
 
     >>> pathless("/home/ada/shop/events.csv"), pathless(["a", 2]), pathless("either/or")
     ('…/events.csv', ['a', 2], 'either/or')
@@ -145,19 +145,8 @@ def pathless(value: Any) -> Any:
     return f"…/{Path(value).name}" if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def told(value: Any) -> str:
-    """A value in a table of differences: exact enough to see one, and absent and empty are two things.
-
-    >>> told(None), told(""), told(0.00012345), told(12345), told("/a/b.csv")
-    ('–', 'empty', '0.00012345', '12,345', '…/b.csv')
-    """
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "empty" if value == "" else short(pathless(value))
-
-
 def without_folders(text: Any, folder: Path) -> str:
-    """A sentence, such as an error's, without the folders of this machine; `folder` is the run's."""
+    """Return a text, such as an error message, without the folders of this machine; `folder` is that of the run."""
     text = str(text or "")
     for here, instead in ((f"{folder}", folder.name), (f"{project_root()}/", ""), (f"{Path.home()}/", "~/")):
         text = text.replace(here, instead)
@@ -165,19 +154,19 @@ def without_folders(text: Any, folder: Path) -> str:
 
 
 def report_k(*tables: pd.DataFrame | None) -> int:
-    """The list length that the page reports: 10, or the longest that all tables have."""
+    """Return the list length of the report: 10, or the longest that all tables have."""
     lengths = set.intersection(*(set() if table is None else set(table["k"]) for table in tables))
     return 10 if not lengths or 10 in lengths else int(max(lengths))
 
 
 def rows_of(table: pd.DataFrame, slice_name: str, metric: str, k: int) -> pd.DataFrame:
-    """One row per model, best first."""
+    """Return one metric of one slice, a row for each model, best first."""
     chosen = table[(table["slice"] == slice_name) & (table["metric"] == metric) & (table["k"] == k)]
     return chosen.sort_values("value", ascending=False, kind="stable")
 
 
 def shoppers_in(slice_name: str, n: int) -> str:
-    """Who a slice is, in words.
+    """Describe a slice in words.
 
     >>> shoppers_in("all", 1200), shoppers_in("warm", 1)
     ('all 1,200 evaluated shoppers', 'the one warm shopper, seen in training')
@@ -186,7 +175,7 @@ def shoppers_in(slice_name: str, n: int) -> str:
 
 
 def slices_of(metrics: pd.DataFrame | None, k: int) -> dict[str, pd.DataFrame]:
-    """The rows of each slice that is shown, best first; one with the same shoppers as an earlier one is not."""
+    """Return the rows of each slice, best first; a slice with the same users as an earlier one is left out."""
     shown: dict[str, pd.DataFrame] = {}
     for name in SLICES if metrics is not None else ():
         rows = rows_of(metrics, name, METRIC, k)
@@ -196,12 +185,18 @@ def slices_of(metrics: pd.DataFrame | None, k: int) -> dict[str, pd.DataFrame]:
 
 
 def interval(row: Any) -> Interval:
-    """The interval of a row with value, low and high."""
+    """Return the interval of a row with value, low and high."""
     return Interval(float(row.value), float(row.low), float(row.high))
 
 
 def draw(plot: Callable[[Axes], None], *, lines: int, salt: str) -> str:
-    """What `plot` draws, as inline SVG half a page wide with a line of text per row; `salt` sets its ids apart."""
+    """Return inline SVG, half a page wide, of what `plot` draws.
+
+    Args:
+        plot: draws into Axes.
+        lines: number of lines of text on the vertical axis.
+        salt: makes the ids of this plot unique on the page.
+    """
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "sans-serif", "font.size": 10}):
         figure = mpl.figure.Figure(figsize=(4.8, 0.5 + 0.29 * lines), layout="constrained")
         ax = figure.subplots()
@@ -215,4 +210,4 @@ def draw(plot: Callable[[Axes], None], *, lines: int, salt: str) -> str:
         nameless = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nameless, transparent=True)
     svg = buffer.getvalue()[buffer.getvalue().index("<svg") :]
-    return re.sub(r' id="[\w.]+_\d+"', "", svg)  # names of parts that nothing refers to, the same in every plot
+    return re.sub(r' id="[\w.]+_\d+"', "", svg)  # ids that nothing refers to; they would be the same in every plot

@@ -1,7 +1,7 @@
-"""An executed notebook as one HTML file that needs no network: no script from elsewhere, formulas as MathML.
+"""Export an executed notebook as one HTML file without scripts from the network; formulas become MathML.
 
-Raw HTML inside Markdown stays only where it is a plain tag of `PLAIN_TAGS`; everything else of it is shown as text, so
-that a product title full of markup does nothing but look odd.
+Of raw HTML inside Markdown only `PLAIN_TAGS` stay; the rest is shown as text, so that markup in the title of an item
+cannot do harm.
 """
 
 import copy
@@ -15,11 +15,11 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from recsys_kit.workbook.runner.runs import write_atomically
+from recsys_kit.workbook.runner.storage import write_atomically
 
 PLAIN_TAGS = "details|summary|br|hr|sub|sup|kbd|b|i|em|strong|small|code|pre|p"
 MARKUP = re.compile(rf"<(?!/?(?:{PLAIN_TAGS})\s*/?>)")
-IS_THERE = re.compile(r"#|[a-z]+:|\d\d_\w+\.html", re.I)  # an address, a place of this page, a chapter's page
+IS_THERE = re.compile(r"#|[a-z]+:|\d\d_\w+\.html", re.I)  # an address, an anchor of this page, the page of a chapter
 VIEW = "application/vnd.jupyter.widget-view+json"
 LIVE = '<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>'
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
@@ -43,10 +43,10 @@ math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
 
 
 class SafeRenderer(IPythonRenderer):
-    """Markdown for a page that travels: no active markup, formulas as MathML, links between chapters as pages."""
+    """Render Markdown without active markup, with formulas as MathML and links to the pages of other chapters."""
 
     def block_html(self, markup: str) -> str:
-        """Plain tags stay, the rest is text.
+        """Keep plain tags, show the rest as text.
 
         >>> SafeRenderer().block_html("<details><img src=x onerror=alert(1)>").strip()
         '<details>&lt;img src=x onerror=alert(1)>'
@@ -56,20 +56,20 @@ class SafeRenderer(IPythonRenderer):
     inline_html = block_html
 
     def inline_math(self, body: str) -> str:
-        """A formula in a line; shown as typed where it cannot be read."""
+        """Render an inline formula; as typed if it cannot be converted."""
         return self._mathml(body, "inline", super().inline_math(body))
 
     def block_math(self, body: str) -> str:
-        """A formula on its own."""
+        """Render a formula on its own line."""
         return self._mathml(body, "block", super().block_math(body))
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """Other chapters lie beside the page as HTML; of another file of the project only the words stay."""
+        """Link to the pages of other chapters; links to other files of the project become text."""
         url = re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url)
         return super().link(text, url, title) if IS_THERE.match(url) else text
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        """Only pictures that travel in the page itself; any other is shown by its words."""
+        """Show pictures that the page contains; others become their text."""
         if url.startswith(("data:image/", "attachment:")):
             return super().image(text, url, title)
         return html.escape(text)
@@ -78,17 +78,17 @@ class SafeRenderer(IPythonRenderer):
     def _mathml(body: str, display: str, otherwise: str) -> str:
         try:
             return to_mathml(body.strip(), display=display)
-        except Exception:  # the converter raises many kinds on TeX it does not know
+        except Exception:  # the converter raises many kinds of errors on unknown TeX
             return otherwise
 
 
 class PageExporter(HTMLExporter):
-    """nbconvert's lab page without anything fetched."""
+    """The lab template of nbconvert without network access."""
 
     raw_template = TEMPLATE
 
     def default_filters(self):
-        """The exporter's filters with our own Markdown."""
+        """Yield the exporter's filters with our own Markdown."""
         yield from super().default_filters()
         yield (
             "markdown2html",
@@ -97,15 +97,15 @@ class PageExporter(HTMLExporter):
 
 
 def _is_progress(output: NotebookNode) -> bool:
-    """A progress bar of tqdm: it has done its work and says nothing on a page."""
+    """Whether an output is a progress bar of tqdm, which says nothing on a page."""
     shown = output.get("data", {})
     return VIEW in shown and bool(re.search(r"\d+%\||\d+it \[", shown.get("text/plain", "")))
 
 
 def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:
-    """Write the notebook's HTML; the notebook stays as it is."""
+    """Write the HTML of a notebook; the notebook is not changed."""
     page = copy.deepcopy(notebook)
-    page.metadata.pop("widgets", None)  # the state of widgets that cannot move here
+    page.metadata.pop("widgets", None)  # the state of widgets, which are not interactive here
     page.metadata["title"] = title
     for cell in (cell for cell in page.cells if cell.cell_type == "code"):
         cell["outputs"] = [output for output in cell["outputs"] if not _is_progress(output)]

@@ -1,4 +1,4 @@
-"""What chapter 01 says about the data set in front of it: sentences in Markdown, every number computed."""
+"""Sentences of chapter 01 about a data set, in Markdown; every number is computed."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from recsys_kit.data.rehearsal import AT_RANDOM
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import Dataset
 
-KINDS = ("view", "cart", "purchase", "rating")  # of events, in the order in which they happen
+KINDS = ("view", "cart", "purchase", "rating")  # kinds of events in their usual order
 SIMULATED = (
     "**This shop is simulated.** A program made its shoppers, products and events. Each shopper has planted tastes in "
     "categories, styles and prices; titles, descriptions and reviews are put together from templates. So the truth is "
@@ -17,7 +17,7 @@ SIMULATED = (
 
 
 def introduction(shop: Dataset) -> str:
-    """The data set in numbers; that it is simulated, where it is."""
+    """Describe the data set in numbers, and whether it is simulated."""
     found = facts(shop)
     extra = found["n_items"] - int(shop.row_counts()["kept"].get("items", found["n_items"]))
     period = f", from {found['first_day']} to {found['last_day']}" if "first_day" in found else ""
@@ -37,7 +37,7 @@ def introduction(shop: Dataset) -> str:
 
 
 def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
-    """One row a kind of event: its events, pairs of shopper and product, shoppers, products.
+    """Count events, pairs of user and item, users and items of each kind of event.
 
     >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "x"], "event": ["purchase", "view"]})
     >>> funnel(events).index.tolist()
@@ -57,7 +57,7 @@ def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
 
 
 def purchases_without_view(interactions: pd.DataFrame) -> str:
-    """How many pairs with a purchase have no view; empty where views or purchases are not recorded.
+    """Describe how many pairs with a purchase have no view; "" if views or purchases are not recorded.
 
     >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "event": ["purchase", "view"]})
     >>> purchases_without_view(events)
@@ -77,13 +77,13 @@ def purchases_without_view(interactions: pd.DataFrame) -> str:
 
 
 def how_uneven(shop: Dataset) -> str:
-    """What the figure shows, in numbers: products, shoppers, ratings, time, labels."""
+    """Describe the figure of `plot_uneven` in numbers: items, users, ratings, time, labels."""
     found, events, reviews = [], shop.interactions, shop.reviews
     if events is not None:
         of_items, of_users = (events[column].value_counts() for column in ("item_id", "user_id"))
         tenth = of_items.iloc[: max(1, len(of_items) // 10)].sum() / of_items.sum()
         found += [
-            f"**Products:** the busiest tenth has {tenth:.0%} of the events.",
+            f"**Products:** the most popular tenth has {tenth:.0%} of the events.",
             f"**Shoppers:** half of them have {of_users.median():.0f} events or fewer, the busiest {of_users.max():,}.",
         ]
         if "event" in events and (events["event"] == "view").any():
@@ -106,7 +106,7 @@ def how_uneven(shop: Dataset) -> str:
 
 
 def left_to_learn_from(split: Split, n_read: int) -> str:
-    """How many rows are left in the training set, and what became of those set aside."""
+    """Describe how many rows are in the training set, and which were set aside."""
     again = int(split.how.get("rated_again", 0))
     of_core = len(split.set_aside) - again
     found = [f"{len(split.train):,} of {n_read:,} rows are left to learn from."]
@@ -118,7 +118,7 @@ def left_to_learn_from(split: Split, n_read: int) -> str:
 
 
 def cold_start(split: Split) -> str:
-    """Who is new in the test set, with what history, and how much there is to predict."""
+    """Describe the cold users of the test set, their histories, and how much there is to predict."""
     test, histories, truth = split.test, split.histories("test").index, split.ground_truth("test")
     shoppers = pd.Series(test["user_id"].unique(), dtype=object)
     new = shoppers[~shoppers.isin(split.train["user_id"])]
@@ -153,7 +153,7 @@ def cold_start(split: Split) -> str:
 
 
 def kinder_cut(measured: pd.DataFrame) -> str:
-    """Model by model: its metric under a random split and under the other one, and whether the gap is significant.
+    """Compare the metric of each model under a random split and another one, and whether the gap is significant.
 
     Args:
         measured: columns model, group, value, low, high; the groups are "at random" and one other.

@@ -1,4 +1,4 @@
-"""One notebook through papermill: the kernel is this very Python, and what happens to it is seen cell by cell."""
+"""Execute one notebook by papermill in a kernel of the current Python, and watch it cell by cell."""
 
 import logging
 import os
@@ -21,9 +21,9 @@ from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
 from recsys_kit.workbook.runner.lock import CAN_INHERIT, INHERITED, for_kernel
-from recsys_kit.workbook.runner.runs import INLINE
+from recsys_kit.workbook.runner.places import INLINE
 
-HEADLESS = {  # what a kernel gets unless the user has set it
+HEADLESS = {  # environment of a kernel, unless the user has set it
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -31,16 +31,16 @@ HEADLESS = {  # what a kernel gets unless the user has set it
     "PYTHONUTF8": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
-QUIET = logging.getLogger("recsys_kit.engine")  # what papermill logs is said in our own words
+QUIET = logging.getLogger("recsys_kit.engine")  # replaces the log of papermill
 QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 
 
 @dataclass
 class Watch:
-    """What is known of a notebook while it runs: itself, the cell it is in, the most memory its kernel has held.
+    """The state of a running notebook: current cell, number of executed cells, peak memory of its kernel.
 
-    `last_words` is what the kernel's process wrote outside of cells: why it could not start, a crash of a library.
+    `last_words` is what the kernel's process printed outside of cells: why it could not start, a crash of a library.
     """
 
     on_start: Callable[["Watch"], None] = lambda watch: None
@@ -55,31 +55,31 @@ class Watch:
     memory_kills: int = field(default_factory=lambda: count_memory_kills())
 
     def started(self, cell: NotebookNode, cell_index: int) -> None:
-        """Called by nbclient before every cell."""
+        """Note the cell; nbclient calls this before each cell."""
         self.cell, self.index = cell, cell_index
         self.on_start(self)
 
     def executed(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-        """Called by nbclient after every code cell, failed ones too."""
+        """Note the memory; nbclient calls this after each code cell, also after failed ones."""
         self.code_cells += 1
         if self.process:
             self.peak_bytes = max(self.peak_bytes, peak_memory(self.process.pid))
         self.on_cell(self)
 
     def how_it_ended(self) -> str:
-        """What became of the kernel's process."""
+        """Describe how the kernel's process ended."""
         code = self.process.poll() if self.process else None
         if code is None:
             return "was killed"
         return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended by itself with exit code {code}"
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the system has killed something for want of memory since the notebook began."""
+        """Whether the system has killed a process because memory ran out since the notebook began."""
         return count_memory_kills() > self.memory_kills
 
 
 def count_memory_kills() -> int:
-    """How many processes of this container (or machine) the system has killed for want of memory; 0 if unknown."""
+    """Count the processes of this container (or machine) that were killed because memory ran out; 0 if unknown."""
     for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
         try:
             counts = dict(line.split() for line in path.read_text().splitlines())
@@ -90,7 +90,7 @@ def count_memory_kills() -> int:
 
 
 def peak_memory(pid: int) -> int:
-    """The most resident bytes a process has held (Linux), or holds now (elsewhere); 0 for a process that is gone."""
+    """Return the peak (Linux) or current (elsewhere) resident bytes of a process; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
@@ -102,28 +102,28 @@ def peak_memory(pid: int) -> int:
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts the interpreter that runs the command, whatever kernel named python3 the user's own folders hold."""
+    """Start the interpreter that runs the command, not a kernel named python3 of the user's folders."""
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        """ipykernel of `sys.executable`."""
+        """Return the spec of ipykernel in `sys.executable`."""
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
 class Client(PapermillNotebookClient):
-    """papermill's client; a notebook that stops early is marked where it stopped, and its kernel is ended at once."""
+    """papermill's client, which marks where a notebook stopped early and ends its kernel at once."""
 
     watch: Watch
 
     def papermill_execute_cells(self) -> None:
-        """As papermill does, with the truth about the cell that was running (papermill would call it completed)."""
+        """Execute all cells; the cell that was running when it stopped is marked as failed, not as completed."""
         self.watch.process = self.km.provisioner.process
         try:
             super().papermill_execute_cells()
         except BaseException as problem:
             self.shutdown_kernel = "immediate"
-            if not isinstance(problem, Exception):  # the cell's task is orphaned by a signal; asyncio need not tell
+            if not isinstance(problem, Exception):  # a signal orphans the task of the cell; asyncio would log that
                 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             self.nb_man.cell_exception(self.watch.cell)
             raise
@@ -136,10 +136,11 @@ class WatchedEngine(NBClientEngine):
     def execute_managed_notebook(
         cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, lock, **_
     ) -> None:
-        """Run all cells; `timeout_s` is for one cell. Sockets lie in the `private` folder: no ports, nobody else.
+        """Run all cells; `timeout_s` is the limit for one cell.
 
-        The kernel inherits the descriptor of the run's `lock`. Where there are no such sockets and descriptors
-        (Windows), it listens on ports of this machine, guarded by the key of its file, and knows its command's pid.
+        The sockets are in the `private` folder, and the kernel inherits the descriptor of the run's `lock`. On Windows,
+        which has neither, the kernel listens on local ports, protected by the key in its connection file, and knows
+        the pid of its command.
         """
         watch.notebook = nb_man.nb
         transport = "ipc" if CAN_INHERIT else "tcp"
@@ -165,7 +166,7 @@ papermill_engines.register("recsys_kit", WatchedEngine)
 
 
 def kernel_environment() -> dict[str, str]:
-    """The caller's environment with headless defaults; figures go into the notebook, the package is this very one."""
+    """Return the environment of a kernel: headless defaults, inline figures, and this copy of the package first."""
     package = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(dict.fromkeys([package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))
     return {**HEADLESS, **os.environ, "MPLBACKEND": INLINE, "PYTHONPATH": path}
@@ -180,7 +181,7 @@ def run_notebook(
     timeout_s: int | None,
     lock: int,
 ) -> None:
-    """Execute the notebook, its kernel in `folder`; what was executed is in `watch.notebook`, whatever is raised."""
+    """Execute a notebook with its kernel in `folder`; `watch.notebook` has the executed part even after an error."""
     with tempfile.TemporaryDirectory(prefix="rk-") as private, Path(private, "log").open("w+") as log:
         try:
             papermill.execute_notebook(

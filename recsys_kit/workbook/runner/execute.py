@@ -1,6 +1,6 @@
-"""Chapters one after another: reused where nothing changed, run where something did, resumed where a run died.
+"""Execute chapters in order: unchanged ones are reused, and an interrupted run is resumed.
 
-papermill calls every cell completed after a kill, a timeout or an interrupt; the truth is in `run.json`.
+After a kill, a timeout or an interrupt papermill marks every cell as completed; `run.json` has the real status.
 """
 
 import re
@@ -23,22 +23,23 @@ from recsys_kit.workbook.runner import lock
 from recsys_kit.workbook.runner.engine import Watch, run_notebook
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest, start_over
 from recsys_kit.workbook.runner.parameters import Chapter
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, shared_name
 from recsys_kit.workbook.runner.progress import Progress, expected_seconds, read_timings
 from recsys_kit.workbook.runner.reuse import last_end, made_with, reasons_to_run
-from recsys_kit.workbook.runner.runs import FILE_OPTIONS, remove_stale, shared_name
+from recsys_kit.workbook.runner.runs import remove_stale
 from recsys_kit.workbook.runner.signals import Interrupted, Signals
 from recsys_kit.workbook.runner.storage import TEMPORARY, write_atomically, write_json
 
-FAILED = errors.RecsysKitError.exit_code  # of a run that can be resumed; input errors bring their own
+FAILED = errors.RecsysKitError.exit_code  # exit code of a run that can be resumed; input errors have their own
 CODED = re.compile(r"RK-\d{3} ")
 NO_MEMORY = re.compile(r"MemoryError|OutOfMemory|can't allocate memory|out of memory", re.IGNORECASE)
-AGAIN = "the same command goes on at {chapter}"
-NEXT = {  # what to do about each cause
-    "error": f"Mend what the message names; then {AGAIN}.",
+AGAIN = "the same command resumes at {chapter}"
+NEXT = {  # cause -> remedy
+    "error": f"Fix what the message names; then {AGAIN}.",
     "killed": f"Nothing is lost: {AGAIN}.",
     "interrupted": f"Nothing is lost: {AGAIN}.",
-    "timeout": f"Pass a longer --timeout, or see what the cell waits for; then {AGAIN}.",
-    "memory": "Make the work smaller (--profile quick, --set n_users=..., --set batch_size=...) or the memory larger; "
+    "timeout": f"Pass a longer --timeout, or find out what the cell waits for; then {AGAIN}.",
+    "memory": "Make the work smaller (--profile quick, --set n_users=..., --set batch_size=...) or add memory; "
     f"then {AGAIN}.",
 }
 
@@ -78,19 +79,23 @@ def execute(
     force: bool = False,
     command: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Run the chapters into `folder` until one fails; what has not changed is reused.
+    """Run the chapters into `folder` until one fails; chapters that have not changed are reused.
 
     Args:
-        chapters: in order.
-        folder: of the run; its lock is held meanwhile (`BusyError` RK-501 where another command has it).
-        parameters: by chapter, those that differ from the notebook's own.
-        others: the workbook's chapters that nobody asked for.
-        timeout_s: the longest that one cell may take.
-        force: run what has not changed, too; a damaged `run.json` is started over.
-        command: the options that make this run, for messages that say how to make something anew.
+        chapters: the chapters, in order.
+        folder: folder of the run; its lock is held meanwhile.
+        parameters: chapter -> values that differ from the defaults of the notebook.
+        others: chapters of the workbook that are not requested.
+        timeout_s: limit for one cell, in seconds; None for no limit.
+        force: rerun unchanged chapters too; a damaged `run.json` is replaced.
+        command: command-line options of this run, for messages that say how to repeat it.
 
     Returns:
         The outcomes of the chapters that were reached. Executed notebooks and pages are kept for failed ones too.
+
+    Raises:
+        BusyError: RK-501 another command works in the folder.
+        ParameterError: RK-306 the folder cannot be used.
     """
     _make_folder(chapters, folder)
     outcomes: list[Outcome] = []
@@ -131,9 +136,9 @@ def prepare(
     force: bool = False,
     command: Sequence[str] = (),
 ) -> None:
-    """Clear what a killed command left half-written, and mark the chapters: none is `done` before it was looked at.
+    """Delete incomplete files of a killed command, and mark the selected chapters as not reached.
 
-    What a chapter was before is kept beside the mark, so that it can be reused.
+    The earlier state of a chapter is kept as `earlier`, so that it can be reused.
     """
     for path in folder.rglob(f"{TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
@@ -156,7 +161,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Session:
-    """What stays the same for all chapters of one command."""
+    """What all chapters of one command share."""
 
     folder: Path
     lock: int
@@ -165,7 +170,7 @@ class _Session:
     progress: Progress
 
     def reuse_or_run(self, chapter: Chapter, values: dict[str, Any], force: bool) -> Outcome:
-        """Look at what the chapter depends on; run it if anything is another by now."""
+        """Run the chapter if one of its dependencies has changed; otherwise reuse it."""
         settings = {name: parameter.default for name, parameter in chapter.parameters.items()} | values
         now = made_with(chapter, settings)
         manifest = read_manifest(self.folder)
@@ -173,7 +178,7 @@ class _Session:
         return self.run(chapter, values, now, reasons) if reasons else self.reuse(chapter)
 
     def reuse(self, chapter: Chapter) -> Outcome:
-        """Nothing has changed: the chapter is what it was."""
+        """Record that the chapter is reused."""
         with edit_manifest(self.folder) as manifest:
             state = manifest["chapters"][chapter.name] = {
                 **last_end(manifest["chapters"][chapter.name]), "reused": True
@@ -201,7 +206,7 @@ class _Session:
                 run_notebook(
                     notebook, values, watch, folder=chapter.path.parent, timeout_s=self.timeout_s, lock=self.lock
                 )
-        except (Exception, Interrupted) as problem:  # whatever it was, the executed part is kept, the cause recorded
+        except (Exception, Interrupted) as problem:  # any error: keep the executed part, record the cause
             failure = diagnose(problem, watch, self.timeout_s)
         if skipped := failure is not None and failure.cause == "nothing to do":
             failure = None
@@ -227,7 +232,7 @@ def _status(failure: Failure | None) -> str:
 
 
 def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Failure:
-    """What ended a chapter early, in one sentence, and the command's exit code.
+    """Return why a chapter ended early, in one sentence, and the exit code of the command.
 
     >>> diagnose(DeadKernelError("Kernel died"), Watch(), None).cause
     'killed'
@@ -246,21 +251,21 @@ def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Fai
         return Failure("timeout", f"The cell took longer than {timeout_s} s (--timeout).", cell, FAILED)
     if isinstance(problem, DeadKernelError):
         if watch.ran_out_of_memory():
-            message = f"The system killed the kernel for want of memory; it held {watch.peak_bytes / 1e9:.1f} GB."
+            message = f"The system killed the kernel because memory ran out; it held {watch.peak_bytes / 1e9:.1f} GB."
             return Failure("memory", message, cell, FAILED)
         return Failure("killed", f"The kernel {watch.how_it_ended()}. {watch.last_words}".strip(), cell, FAILED)
     return Failure("error", f"{type(problem).__name__}: {problem} {watch.last_words}".strip(), cell, FAILED)
 
 
 def _mark_stop(cell: nbformat.NotebookNode, failure: Failure) -> None:
-    """Where there is no traceback, the reader of the executed notebook still sees why it stops here."""
+    """Say in the executed notebook why it stops at this cell, if there is no traceback."""
     if cell.get("cell_type") == "code" and failure.cause in ("killed", "timeout", "interrupted", "memory"):
         text = f"Stopped here ({failure.cause}): {failure.message}\n"
         cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=text))
 
 
 def _show_as_skipped(notebook: nbformat.NotebookNode) -> None:
-    """A chapter with nothing to do has not failed: papermill's error marks go, the reason stays."""
+    """Replace papermill's error marks by the reason: a skipped chapter has not failed."""
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     for cell in notebook.cells:
         for place, output in enumerate(cell.get("outputs", [])):
@@ -292,7 +297,7 @@ def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells
 
 
 def _record_end(folder: Path, name: str, status: str, failure: Failure | None, now: dict[str, Any]) -> str:
-    """The last word on a chapter; returns the reason of one that was skipped."""
+    """Record how a chapter ended, and return why it was skipped, if it was."""
     with edit_manifest(folder) as manifest:
         chapter = manifest["chapters"].setdefault(name, {})
         chapter["status"] = status

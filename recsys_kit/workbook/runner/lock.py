@@ -1,11 +1,11 @@
-"""One command at a time in a run folder.
+"""Allow one command at a time in a run folder.
 
-The lock is the operating system's own on the open file `.lock`: it is freed when its last holder ends, however that
-happened. A command hands the open file down to its notebooks' kernels, so it stays held while any of them still writes.
+The lock is a lock of the operating system on the open file `.lock`; it is released when its last holder ends, in any
+way. Kernels inherit the open file from their command, so the lock is held while one of them still writes.
 
-Where an open file cannot be handed down (Windows), a kernel knows its command by the pid in its environment. The lock
-is then freed with the command, up to 5 s before a kernel whose command was killed has ended. Where the system has no
-such locks at all, a second file, `.lock.soft`, stands for the lock while its maker lives.
+On Windows, where open files are not inherited, a kernel knows the pid of its command from its environment. The lock is
+then released with the command, up to 5 s before a kernel whose command was killed ends. On file systems without locks,
+a second file, `.lock.soft`, is the lock while its maker runs.
 """
 
 import errno
@@ -28,18 +28,18 @@ except ImportError:  # Windows
 NAME = ".lock"
 INHERITED = "RECSYS_KIT_LOCK"  # in a kernel's environment: the descriptor that its command holds, or "pid" and its pid
 CAN_INHERIT = os.name == "posix"
-PID_STARTS_AT = 1  # Windows locks the first byte, and nobody else can read it then
+PID_STARTS_AT = 1  # Windows locks the first byte, and other processes cannot read it then
 PATIENCE_S = 5.0  # a kernel whose command was killed ends within this time
-DYING_S = 0.3  # a process that was killed this instant still looks alive for a moment
+DYING_S = 0.3  # a process that was just killed looks alive for a moment
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[int]:
-    """Hold the lock of a run folder and give its descriptor.
+    """Hold the lock of a run folder, and yield its descriptor.
 
     Raises:
-        BusyError: RK-501 at once where another command holds it; one that has died is waited for, up to 5 s.
-        ArtifactError: RK-505 where the folder cannot be written.
+        BusyError: RK-501 another command holds it; if that has died, only after 5 s.
+        ArtifactError: RK-505 the folder cannot be written.
     """
     with writing(folder / NAME):
         descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
@@ -55,7 +55,7 @@ def hold(folder: Path) -> Iterator[int]:
 
 
 def for_kernel(descriptor: int) -> str:
-    """The value of `INHERITED` for a kernel of the command that holds this descriptor."""
+    """Return the value of `INHERITED` for the kernels of the command that holds this descriptor."""
     return str(descriptor) if CAN_INHERIT else f"pid {os.getpid()}"
 
 
@@ -73,7 +73,7 @@ def _take(descriptor: int, soft: SoftFileLock, folder: Path) -> None:
 
 
 def _try(descriptor: int, soft: SoftFileLock) -> bool:
-    """Whether the lock is taken now."""
+    """Try to take the lock; return whether it is taken."""
     try:
         return lock_descriptor(descriptor, blocking=False)
     except OSError as problem:
@@ -86,7 +86,7 @@ def _try(descriptor: int, soft: SoftFileLock) -> bool:
 
 
 def _holder(folder: Path) -> str:
-    """The pid that the last holder has written; "" where there is none."""
+    """Return the pid that the last holder has written; "" if there is none."""
     try:
         with (folder / NAME).open("rb") as file:
             file.seek(PID_STARTS_AT)
@@ -96,7 +96,7 @@ def _holder(folder: Path) -> str:
 
 
 def _alive(pid: str) -> bool:
-    """Whether the process runs; one that has ended and not been waited for (a zombie) does not."""
+    """Whether a process runs; a zombie does not."""
     import psutil
 
     try:
@@ -106,7 +106,7 @@ def _alive(pid: str) -> bool:
 
 
 def _try_shared(descriptor: int) -> bool:
-    """As `lock_descriptor`, where the system can beside others who only look: two of them do not take turns."""
+    """As `lock_descriptor`, but shared if the system can: processes that only look do not block each other."""
     if fcntl is None:
         return lock_descriptor(descriptor, blocking=False)
     try:
@@ -117,7 +117,7 @@ def _try_shared(descriptor: int) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a command, or a kernel of it, works in the folder at this moment."""
+    """Whether a command or one of its kernels works in the folder now."""
     try:
         with (folder / NAME).open("rb") as file:
             return not _try_shared(file.fileno())

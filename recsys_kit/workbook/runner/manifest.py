@@ -1,13 +1,13 @@
-"""`run.json`, the memory of a run: what each chapter was made with, read and wrote, and the hash of every artifact.
+"""`run.json`, the manifest of a run: how each chapter was made, what it read and wrote, the hash of every artifact.
 
-Beside it lies `run.json.sha256`. It is written first and names the old and the new hash until the manifest itself is in
-place, so that a kill at any moment leaves a pair that agrees.
+Its checksum is in `run.json.sha256`. That file is written first and holds the old and the new hash until the manifest
+is replaced, so the two agree even if the process is killed between the writes.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,23 @@ from typing import Any
 from filelock import FileLock
 
 from recsys_kit.errors import IntegrityError
-from recsys_kit.workbook.runner.storage import json_text, sha256_of, write_atomically, write_json, writing
+from recsys_kit.workbook.runner.storage import hashes_of, json_text, sha256_of, write_atomically, write_json, writing
 
 SCHEMA_VERSION = 2
 TRIES = 20
 NAME, CHECKSUM = "run.json", "run.json.sha256"
-START_OVER = "Start it over with --force: every chapter runs anew."
+START_OVER = "Start over with --force: every chapter is rerun."
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run; a new one where there is none.
+    """Return the manifest of a run; an empty one if the run is new.
 
     Raises:
-        IntegrityError: RK-410 where it does not match its checksum or cannot be read, RK-411 where another version of
-            the workbook wrote it.
+        IntegrityError: RK-410 it does not match its checksum or cannot be read, RK-411 another version of the workbook
+            wrote it.
     """
     path = folder / NAME
-    for _ in range(TRIES):  # a command that works in the folder may write between our two reads
+    for _ in range(TRIES):  # a command may write between our two reads
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -74,7 +74,7 @@ def _checksums(folder: Path) -> list[str]:
 
 @contextmanager
 def edit_manifest(folder: Path) -> Iterator[dict[str, Any]]:
-    """Read the manifest, let the caller change it, write it back; one writer at a time."""
+    """Read the manifest, yield it to be changed, and write it back if it was; one writer at a time."""
     with writing(folder / ".edit"):
         turn = FileLock(folder / ".edit").acquire(poll_interval=0.01)
     with turn:
@@ -99,6 +99,25 @@ def _write_checksums(folder: Path, hashes: list[str]) -> None:
 
 
 def start_over(folder: Path) -> None:
-    """Forget what is recorded (not what is written): every chapter will run anew."""
+    """Delete the manifest, not the artifacts: every chapter will be rerun."""
     for name in (NAME, CHECKSUM):
         (folder / name).unlink(missing_ok=True)
+
+
+def recorded(manifest: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Return the recorded hash of each file of an artifact; empty if it was never written."""
+    return {key: value for key, value in manifest["artifacts"].items() if key == name or key.startswith(f"{name}/")}
+
+
+def find_damage(folder: Path, expected: Mapping[str, str], name: str) -> str:
+    """Describe how the artifact `name` differs from its `expected` hashes; "" if it does not."""
+    found = hashes_of(folder / name, folder)
+    for file in sorted({*expected, *found}):
+        want, have = expected.get(file), found.get(file)
+        if have is None:
+            return f"{file} is gone; expected sha256 {want}"
+        if want is None:
+            return f"{file} is not recorded: sha256 {have}; expected no such file"
+        if want != have:
+            return f"{file} is damaged or from elsewhere: sha256 {have}; expected {want}"
+    return ""

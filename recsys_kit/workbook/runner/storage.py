@@ -1,11 +1,11 @@
-"""Files of a run: written whole or not at all, and known by their hash."""
+"""Write files of a run atomically, and identify them by their hash."""
 
 import errno
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,19 @@ NOT_WRITABLE = {
 
 
 def sha256_of(path: Path) -> str:
-    """The hex digest of one file."""
+    """Return the hex digest of one file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hashes_of(path: Path, root: Path) -> dict[str, str]:
-    """The digest of a file, or of each file in a folder, by its name below `root`; empty where there is nothing."""
+    """Return the digests of a file or of all files in a folder, by their names below `root`; empty if missing."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
     return {file.relative_to(root).as_posix(): sha256_of(file) for file in files if not file.is_dir()}
 
 
 def digest_of(hashes: dict[str, str]) -> str:
-    """One digest for an artifact: its file's own, or one made of all files of a folder; "absent" for nothing.
+    """Return one digest of an artifact: that of its file, or of all files of a folder; "absent" if missing.
 
     >>> digest_of({}), digest_of({"data/items.parquet": "ab12"})
     ('absent', 'ab12')
@@ -50,7 +50,7 @@ def digest_of(hashes: dict[str, str]) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What the disk refuses becomes `ArtifactError` RK-505: it is read-only or full, or the folder is another's."""
+    """Turn errors of the disk (read-only, full, no permission) into `ArtifactError` RK-505."""
     try:
         yield
     except OSError as problem:
@@ -58,22 +58,23 @@ def writing(path: Path) -> Iterator[None]:
             raise
         raise ArtifactError(
             "RK-505",
-            f"{path} cannot be written: {problem.strerror}; expected a folder of yours on a disk with room.",
-            "Make room, or name another folder.",
+            f"{path} cannot be written: {problem.strerror}; expected a writable folder on a disk with free space.",
+            "Free some space, or pass another folder.",
         ) from problem
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename: readers see all or nothing.
+    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it: readers see all or nothing.
 
-    Raises `ArtifactError` (RK-505) where the disk refuses.
+    Raises:
+        ArtifactError: RK-505 the disk refuses.
     """
     with writing(path):
         write_whole(path, write)
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """As `write_atomically`, with the OSError of the disk as it is: for callers with a remedy of their own."""
+    """As `write_atomically`, but raise the OSError of the disk, for callers with a remedy of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
         temporary = Path(folder) / path.name
@@ -89,7 +90,7 @@ def _flush(file: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut; not on Windows, which cannot open a folder."""
+    """Flush the names in a folder to disk; not on Windows, which cannot open a folder."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -100,7 +101,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
-    """Let `save` make a folder beside `path`, flush its files to disk, then put it in the old one's place."""
+    """Let `save` make a folder beside `path`, flush its files to disk, then replace the old folder by it."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as temporary:
@@ -108,36 +109,40 @@ def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
             save(new)
             for file in (file for file in new.rglob("*") if file.is_file()):
                 _flush(file)
-            if path.exists():  # a folder cannot be replaced in one step: a kill here leaves none, and it is made again
+            if path.exists():  # not atomic: after a kill here the folder is missing and its chapter is rerun
                 path.rename(Path(temporary) / "old")
             new.rename(path)
         flush_folder(path.parent)
 
 
 def json_text(value: Any) -> str:
-    """Sorted keys, two spaces, no NaN: the same value gives the same bytes."""
+    """Return JSON with sorted keys and without NaN: the same value gives the same bytes."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values, atomically."""
+    """Write plain values as JSON, atomically."""
     text = json_text(value)
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path) -> Any:
-    """The values of one JSON file."""
+    """Return the values of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame without its index, with a checksum in every page."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    pq.write_table(table, path, write_page_checksum=True)
+def write_parquet(frames: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
+    """Write a frame, or one after the other of the same columns, without index, with checksums of the pages."""
+    frames = iter([frames] if isinstance(frames, pd.DataFrame) else frames)
+    table = pa.Table.from_pandas(next(frames), preserve_index=False)
+    with pq.ParquetWriter(path, table.schema, write_page_checksum=True) as writer:
+        writer.write_table(table)
+        for frame in frames:
+            writer.write_table(pa.Table.from_pandas(frame, schema=table.schema, preserve_index=False))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a frame; a page that does not match its checksum is refused (OSError)."""
+    """Return a frame; raise OSError if a page does not match its checksum."""
     return pq.read_table(path, page_checksum_verification=True).to_pandas()
 
 

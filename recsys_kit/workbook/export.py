@@ -1,24 +1,27 @@
-"""Lists as a file for a spreadsheet."""
+"""Lists as a CSV file for a spreadsheet."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from recsys_kit.errors import ParameterError
-from recsys_kit.shop.serving import RunModels, visit
-from recsys_kit.shop.showcase import check_model, shelf
-from recsys_kit.workbook.runner.runs import Run
+from recsys_kit.shop.models import check_model
+from recsys_kit.shop.showcase import shelf
+from recsys_kit.workbook.runner.runs import Run, open_for_reading
 from recsys_kit.workbook.runner.storage import write_whole
 
-# What a spreadsheet may take for a formula when a text starts with it; it reads full-width signs as well.
+# Characters at the start of a text that a spreadsheet takes for a formula; it reads full-width signs as well.
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write `frame` for a spreadsheet: a text that would be taken for a formula gets a leading `'`, ids too.
+    """Write a frame for a spreadsheet; a text that would be taken for a formula gets a leading `'`, ids too.
 
-    Numbers stay numbers. Lines end as RFC 4180 has it, and UTF-8 comes with a byte order mark, without which Excel
-    takes the file for the code page of its country. The file appears whole or not at all; RK-333 where it cannot.
+    Numbers stay numbers. Lines end with CRLF (RFC 4180), and the file starts with a byte order mark, which tells Excel
+    that it is UTF-8. The file is written as a whole or not at all.
+
+    Raises:
+        ParameterError: RK-333 it cannot be written.
     """
     path = Path(path).expanduser().absolute()
     safe = frame.map(lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value)
@@ -42,12 +45,15 @@ def export_lists(run: Run | str | Path, path: str | Path, *, model: str = "") ->
 
     Returns:
         Columns model, user_id, rank, item_id, title (and category, brand, price, as far as known), score.
+
+    Raises:
+        ParameterError: RK-318 unknown model, RK-333 the file cannot be written.
     """
-    run = visit(run)
-    if model:
-        check_model(model, RunModels(run))
+    run = run if isinstance(run, Run) else open_for_reading(run)
     lists = run.read("results/recommendations.parquet")
-    lists = lists[lists["model"] == model] if model else lists
+    if model:
+        check_model(model, lists["model"].unique().tolist())
+        lists = lists[lists["model"] == model]
     shown = shelf(lists[["model", "user_id", "rank", "item_id"]], run.read("data/items.parquet"))
     shown = shown.assign(score=lists["score"])
     write_csv(shown, path)

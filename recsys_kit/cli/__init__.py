@@ -1,0 +1,409 @@
+"""The command `recsys-kit`. Each sub-command imports what it needs, so that --help answers at once."""
+
+import os
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from recsys_kit.cli import recommend
+from recsys_kit.cli.help import HERE, PROJECT, RUN_HELP
+from recsys_kit.errors import RecsysKitError
+
+COLUMNS_HELP = 'Your names of the columns: "user_id=CustomerID,text=Review Text".'
+
+app = typer.Typer(
+    help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(recommend.app, name="recommend")
+
+
+class RunHelp(TyperCommand):
+    """The command `run`, whose help ends with the parameters of the notebooks."""
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write the usual help, then the table of parameters."""
+        super().format_help(ctx, formatter)
+        show_parameters()
+
+
+@app.command(cls=RunHelp)
+def run(
+    dataset: Annotated[str, typer.Option(help="Name of a data set: see `recsys-kit datasets`. Default: toyshop.")] = "",
+    source: Annotated[str, typer.Option(help=f"Folder or file of the data set {HERE}.")] = "",
+    interactions: Annotated[
+        str, typer.Option(help=f"Your file of interactions {HERE}: CSV, JSON lines or Parquet; also as gzip or zip.")
+    ] = "",
+    items: Annotated[str, typer.Option(help=f"Your file of items {HERE}.")] = "",
+    users: Annotated[str, typer.Option(help=f"Your file of users {HERE}.")] = "",
+    reviews: Annotated[str, typer.Option(help=f"Your file of reviews {HERE}.")] = "",
+    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of your text files, such as gb18030. Default: utf-8.")] = "",
+    out: Annotated[
+        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data set or file.")
+    ] = "",
+    only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. Default: all.")] = "",
+    first: Annotated[str, typer.Option("--from", help="First chapter to run, such as 03. Default: 01.")] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a parameter: name=value, or 03.epochs=2 for one chapter; may be repeated."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="quick (default): limits the slow steps, and says so; full: no limits.")
+    ] = "",
+    timeout: Annotated[int, typer.Option(min=0, help="Time limit of a notebook cell in seconds; 0: no limit.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Rerun the chapters even if nothing has changed.")] = False,
+) -> None:
+    """Run the chapters one after another, then print the results and the path of the report.
+
+    A chapter is rerun only if its cells, parameters, inputs or code have changed.
+    After a failure or an interruption, the same command continues where it stopped.
+    """
+    from recsys_kit.data.sources import name_of, stem_of
+    from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, refuse_paths, select_chapters
+
+    refuse_paths(settings or [])
+    everything = list_chapters()
+    chapters = select_chapters(everything, [key.strip() for key in only.split(",") if key.strip()], first=first)
+    files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
+    files = {name: str(Path(path).expanduser().resolve()) if path else "" for name, path in files.items()}
+    if any(files.values()):
+        dataset = name_of(dataset or "toyshop", **files)
+    chosen = {
+        "dataset": dataset if any("dataset" in chapter.parameters for chapter in chapters) else "",
+        **files,
+        "columns": columns,
+        "encoding": encoding,
+        "profile": profile,
+    }
+    given = [f"{name}={value}" for name, value in chosen.items() if value]
+    parameters = plan_parameters(chapters, [*given, *(settings or [])])
+
+    from recsys_kit.workbook.report.page import write_report
+    from recsys_kit.workbook.runner.execute import (
+        execute,  # papermill and nbconvert: after the parameters have been refused
+    )
+    from recsys_kit.workbook.runner.places import resolve, shared_name
+    from recsys_kit.workbook.runner.runs import check_folder
+
+    name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
+    folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
+    check_folder(folder, name, chosen=bool(dataset) or not any("dataset" in c.parameters for c in chapters))
+    outcomes = execute(
+        chapters,
+        folder,
+        parameters=parameters,
+        others=[chapter for chapter in everything if chapter not in chapters],
+        timeout_s=timeout or None,
+        force=force,
+        command=as_options(chosen | {"only": only, "from": first, "out": shared_name(folder)}, settings or []),
+    )
+    page = write_report(folder)
+    show_results(folder)
+    print(page)
+    if failure := outcomes[-1].failure if outcomes else None:
+        raise typer.Exit(failure.exit_code)
+
+
+def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
+    """Return the options that repeat a run.
+
+    >>> as_options({"dataset": "amazon", "profile": "", "out": "runs/music"}, ["k_core=2"])
+    ['--dataset', 'amazon', '--out', 'runs/music', '--set', 'k_core=2']
+    """
+    named = [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
+    return [*named, *(part for setting in settings for part in ("--set", setting))]
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help=f"Files {HERE}: CSV, JSON lines or Parquet; also as gzip or zip."),
+    ],
+    table: Annotated[
+        str,
+        typer.Option("--as", help="Table: interactions, items, users or reviews. Default: guessed from the columns."),
+    ] = "",
+    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")] = "",
+) -> None:
+    """List every problem in your files, and what a run would do about it.
+
+    The exit code is 2 if a file cannot be used.
+    """
+    from recsys_kit.data import check_files
+
+    checks = check_files(paths, table=table, columns=columns, encoding=encoding)
+    for found in checks:
+        show_check(found, guessed=not table)
+    if any(found.refusals for found in checks):
+        raise typer.Exit(2)
+
+
+def printable(text: str) -> str:
+    """Escape control characters and rich markup."""
+    from rich.markup import escape
+
+    return escape("".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text))
+
+
+def show_check(found: Any, *, guessed: bool) -> None:
+    """Print the table that a file was read as, a line for each rule, and whether the file can be used."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
+    console.print(f"[bold]{printable(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
+    if len(found.problems):
+        if found.refusals:
+            console.print("The problems of its rows, if the guesses below are right:")
+        for name, rows in found.problems.groupby("table", sort=False):
+            title = name if name == found.table else f"{name}, made from it"
+            table = Table("rows", "what happens", "rule", title=title, title_justify="left")
+            table.columns[0].justify = "right"
+            for row in rows.itertuples():
+                line = f"line{'s' * (',' in row.lines)} {row.lines}"
+                where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
+                rule = printable(row.rule) + "".join(f"\n[dim]{printable(part)}[/]" for part in where)
+                table.add_row(f"{row.rows:,}", row.action, rule)
+            console.print(table)
+    for refusal in found.refusals:
+        console.print("[bold red]refused[/]: ", end="")
+        console.print(printable(str(refusal)), soft_wrap=True)
+    if found.hint:
+        console.print(printable(found.hint), soft_wrap=True)
+    if not found.refusals:
+        console.print("[bold green]usable[/]")
+
+
+@app.command()
+def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)]) -> None:
+    """Show how each chapter of a run ended, whether it is out of date, and why."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.runner.manifest import read_manifest
+    from recsys_kit.workbook.runner.parameters import list_chapters
+    from recsys_kit.workbook.runner.places import run_folder, shared_name
+    from recsys_kit.workbook.runner.reuse import forecast, last_end
+
+    path = run_folder(folder)
+    manifest, chapters = read_manifest(path), list_chapters()
+    made = manifest.get("parameters", {})
+    settings = {
+        chapter.name: {name: parameter.default for name, parameter in chapter.parameters.items()}
+        | made.get(chapter.name, {})
+        for chapter in chapters
+    }
+    reasons = forecast(path, manifest, chapters, settings)
+    selected = manifest.get("selected", list(reasons))
+    table = Table("chapter", "status", "next time", "why")
+    for chapter in chapters:
+        state, why = last_end(manifest["chapters"].get(chapter.name, {})), reasons[chapter.name]
+        table.add_row(
+            chapter.name,
+            state.get("status", "not_requested").replace("_", " "),
+            "not asked for" if chapter.name not in selected else "runs" if why else "reused",
+            escape("\n".join(why)),
+        )
+    Console(highlight=False, soft_wrap=False).print(table)
+    print(shlex.join(["recsys-kit", "run", *in_folder(manifest.get("command", []), shared_name(path))]))
+
+
+def in_folder(command: Sequence[str], out: str) -> list[str]:
+    """Return the options of a run for its present folder; it may have been copied or moved.
+
+    >>> in_folder(["--profile", "full", "--out", "runs/old", "--set", "k_core=2"], "runs/new")
+    ['--profile', 'full', '--out', 'runs/new', '--set', 'k_core=2']
+    """
+    place = command.index("--out") if "--out" in command else len(command)
+    return [*command[:place], "--out", out, *command[place + 2 :]]
+
+
+@app.command()
+def parameters(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
+    """List the parameters of every chapter."""
+    if markdown:
+        from recsys_kit.workbook.runner.parameters import list_chapters, markdown_table
+
+        print(markdown_table(list_chapters()))
+    else:
+        show_parameters()
+
+
+def show_parameters() -> None:
+    """Print a table of the parameters: name, type, default, range and meaning."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.runner.parameters import describe, list_chapters
+
+    table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
+    for row in describe(list_chapters()):
+        cells = (f"{', '.join(row.chapters)}  {row.name}", row.kind, row.default, row.help)
+        table.add_row(*map(escape, cells))
+    Console(highlight=False).print(table)
+
+
+def show_results(folder: Path) -> None:
+    """Print the leaderboard and the skipped sections."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.report.page import summary
+    from recsys_kit.workbook.report.pages import interval, short
+
+    found = summary(folder)
+    console = Console(highlight=False, soft_wrap=True)
+    if board := found["table"]:
+        table = Table("model", title=f"{board['title']}, lists of {found['k']}", title_justify="left")
+        for column in board["columns"][:4]:
+            table.add_column(column, justify="right", no_wrap=True)
+        table.columns[1].header += ", 95 % interval"
+        for row in board["rows"]:
+            first, *others = row["cells"][:4]
+            table.add_row(
+                escape(row["model"]),
+                escape(str(interval(first))),
+                *[short(cell.value) if cell else "-" for cell in others],
+            )
+        console.print(table)
+    for chapter, section, reason in found["skipped"]:
+        console.print(f"skipped in {chapter}: {escape(section)}: {escape(reason)}")
+
+
+@app.command()
+def datasets() -> None:
+    """List the data sets that can be loaded by name, and what each needs."""
+    from recsys_kit.data import DATASETS
+
+    for name, what in DATASETS.items():
+        print(f"{name:10}  {what}")
+
+
+@app.command()
+def report(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help=f"Folders of runs {PROJECT}.")],
+    compare: Annotated[
+        str, typer.Option("--compare", metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")
+    ] = "",
+) -> None:
+    """Rebuild the report of a run (index.html); with --compare, also show how it differs from another run."""
+    from recsys_kit.workbook.report.page import write_report
+    from recsys_kit.workbook.runner.places import run_folder
+
+    paths = [run_folder(folder) for folder in folders]
+    other = run_folder(compare) if compare else None
+    for path in paths:
+        if other:
+            show_comparison(path, other)
+        print(write_report(path, other))
+
+
+def show_comparison(run: Path, other: Path) -> None:
+    """Print the parameters that differ and both leaderboards."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from recsys_kit.workbook.report.compare import compare_runs
+
+    console = Console(highlight=False, soft_wrap=True)
+    for title, frame in compare_runs(run, other).items():
+        table = Table(*map(escape, frame.columns), title=escape(title), title_justify="left")
+        for row in frame.itertuples(index=False):
+            table.add_row(*map(escape, row))
+        console.print(table if len(frame) else escape(title))
+
+
+@app.command()
+def published(
+    folders: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR", help=f"Folders of runs on data sets with published results {PROJECT}."),
+    ],
+) -> None:
+    """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""
+    from recsys_kit.workbook.published import show_published
+    from recsys_kit.workbook.runner.runs import open_for_reading
+
+    print("\n\n".join(show_published(open_for_reading(folder)) for folder in folders))
+
+
+@app.command()
+def export(
+    folder: Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)],
+    out: Annotated[str, typer.Option(metavar="FILE", help=f"The CSV file to write {HERE}.")],
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: all.")] = "",
+) -> None:
+    """Write the recommendation lists that chapter 04 evaluated as CSV for a spreadsheet."""
+    from recsys_kit.workbook.export import export_lists
+
+    lists = export_lists(folder, out, model=model)
+    names, n_shoppers = ", ".join(lists["model"].unique()), lists["user_id"].nunique()
+    print(f"{len(lists):,} rows for {n_shoppers:,} shoppers, lists of {names}: {out}")
+
+
+@app.command()
+def bundle(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
+    with_histories: Annotated[
+        bool,
+        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
+    ] = False,
+) -> None:
+    """Write a bundle: the models, product cards and statistics that answer questions without the run."""
+    from recsys_kit.workbook.serving import take_bundle
+
+    taken = take_bundle(folder, out, with_histories=with_histories)
+    kept = f"the histories of {len(taken.histories.users):,} shoppers" if taken.histories else "no histories"
+    print(f"{len(taken.models)} models, {len(taken.items):,} products, {kept}: {out}")
+    for name, reason in taken.left_out.items():
+        print(f"left out: {name}: {reason}")
+
+
+@app.command()
+def lab(
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
+    ] = None,
+) -> None:
+    """Open JupyterLab on the notebooks, with this Python as the kernel."""
+    from recsys_kit.workbook.runner.places import INLINE, project_root
+
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "MPLBACKEND": INLINE}
+    command = [sys.executable, "-m", "jupyterlab", str(project_root() / "notebooks"), *(options or [])]
+    os.execve(sys.executable, command, environment)
+
+
+def main() -> None:
+    """Run the command. An error of this package is printed as one line and sets the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # while chapters run, `execute` has handlers of its own
+        signal.signal(number, lambda received, frame: sys.exit(128 + received))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a terminal that cannot show a character gets a question mark
+    try:
+        app()
+    except RecsysKitError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(problem.exit_code)
+    except Exception:  # a bug of this package: the whole traceback, and another exit code than a wrong input
+        traceback.print_exc()
+        sys.exit(RecsysKitError.exit_code)

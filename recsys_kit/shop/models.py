@@ -1,0 +1,142 @@
+"""The models of a shop: which one answers, and which of them read texts."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recsys_kit.errors import ParameterError
+from recsys_kit.features.registry import load_encoder
+from recsys_kit.recommenders.base import MODELS, Recommender
+from recsys_kit.recommenders.content import Content
+from recsys_kit.shop.circumstances import known_context
+
+READINGS = ("words", "meaning", "ensemble")
+"""How a model reads a text: compares words (TF-IDF) or meaning (a language model), or has members that do."""
+
+
+def reads(model: Recommender) -> str:
+    """Return how a model reads a text, one of `READINGS`; "" if it does not."""
+    if not model.understands_text:
+        return ""
+    if not isinstance(model, Content):
+        return "ensemble"
+    return "meaning" if model.vectors.how.get("method") == "language_model" else "words"
+
+
+def needs_histories(model: Recommender) -> bool:
+    """Whether the state of a model, or of a member that answers, holds the histories of users."""
+    return "histories" in model.uses
+
+
+def check_model(name: str, known: Iterable[str]) -> None:
+    """Refuse an unknown model (RK-318) and name the known ones."""
+    if name not in known:
+        raise ParameterError("RK-318", f"model is {name!r}; expected one of {', '.join(known)}.", "Name one of these.")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Facts about a fitted model that are known without loading it."""
+
+    name: str
+    """Its name on the leaderboard."""
+    kind: str
+    """The registered name of its class."""
+    reads: str = ""
+    """One of `READINGS`, or "" for a model that does not read texts."""
+    context: Mapping[str, list[str]] = field(default_factory=dict)
+    """The columns of a context that change its lists, with their known values."""
+    needs_histories: bool = False
+    """It, or a member that answers, is made of the histories of users."""
+
+    @classmethod
+    def of(cls, name: str, model: Recommender) -> "ModelCard":
+        """Describe a fitted model."""
+        return cls(name, model.name, reads(model), known_context(model), needs_histories(model))
+
+
+@dataclass(frozen=True, eq=False)
+class ShopModels(Mapping[str, Recommender]):
+    """Fitted models by name, the best on validation first; a model is loaded when it is first used."""
+
+    fitted: Mapping[str, Recommender]
+    cards: Sequence[ModelCard]
+    """One per model, in this order."""
+    context: Sequence[str] = ()
+    """The columns of a context that the models were fitted and evaluated with."""
+    seen_events: Sequence[str] = ()
+    """Kinds of event after which an item was left out of the evaluated lists; empty: all kinds."""
+    unread_share: float = 0.0
+    """The share of the tokens of the product texts that the language model does not know; 0 if it can read them."""
+
+    def __getitem__(self, name: str) -> Recommender:
+        if name not in self:
+            raise KeyError(name)
+        return self.fitted[name]
+
+    def __contains__(self, name: object) -> bool:
+        return any(card.name == name for card in self.cards)
+
+    def __iter__(self) -> Iterator[str]:
+        return (card.name for card in self.cards)
+
+    def __len__(self) -> int:
+        return len(self.cards)
+
+    def card(self, name: str) -> ModelCard:
+        """Return what is known of a model."""
+        return next(card for card in self.cards if card.name == name)
+
+    def best(self) -> str:
+        """Return the name of the best model on validation: the test set measures, it does not choose."""
+        return self.cards[0].name
+
+    def readers(self, text: str = "") -> list[str]:
+        """Return the models that understand text, the most suitable first.
+
+        Language models come first, in the order of the leaderboard: that ranks lists of histories, and there a model
+        that compares words may lead although it misses the meaning of a text. If the language model cannot read the
+        products or the `text`, models that compare words come first. Ensembles come last: their weights were chosen
+        for histories.
+        """
+        words, meaning, ensembles = ([card.name for card in self.cards if card.reads == one] for one in READINGS)
+        first: list[str] = []
+        if self.unread_share:
+            first = words
+        elif text and meaning and self.unread_texts(meaning[0], [text]):
+            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).nnz]
+        return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
+
+    def best_reader(self, text: str = "") -> str:
+        """Return the first of the `readers`.
+
+        Raises:
+            ParameterError: RK-332 no model understands text.
+        """
+        able = self.readers(text)
+        if not able:
+            raise self.refuse_text()
+        return able[0]
+
+    def find_content(self, text: str = "") -> str:
+        """Return the first content model (for a text: the first of the `readers` that is one); "" if there is none."""
+        names = self.readers(text) if text else self
+        return next((name for name in names if issubclass(MODELS[self.card(name).kind], Content)), "")
+
+    def unread_texts(self, name: str, texts: Sequence[str]) -> dict[str, float]:
+        """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""
+        from recsys_kit.features.text import MANY_UNKNOWN
+
+        shares = load_encoder(self[name].vectors.how).unknown_shares(texts)
+        return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
+
+    def refuse_text(self, name: str = "") -> ParameterError:
+        """Return the error (RK-332) that this model, or every model, does not understand text."""
+        able = self.readers()
+        if able:
+            problem = f"model {name!r} does not understand text; expected one of {', '.join(able)}."
+            return ParameterError("RK-332", problem, f"Pass model={able[0]!r}, or none.")
+        return ParameterError(
+            "RK-332",
+            "no model of this shop understands text; expected one made from the titles or descriptions of products.",
+            "Fit a content model.",
+        )

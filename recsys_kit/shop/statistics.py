@@ -1,0 +1,259 @@
+"""Item statistics of the training set: counts for the lists of a shop, made once, without any user's interactions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recsys_kit.core.ranking import BLOCK_CELLS
+from recsys_kit.core.vocabulary import Vocabulary
+from recsys_kit.errors import ParameterError
+from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.shop.events import VERBS, kinds_of
+
+MIN_COMMON_USERS = 2  # one user of both items may be chance
+MIN_BASKETS = 2  # likewise of baskets
+MIN_LIFT = 1.0  # rules with a lift at or below this are no better than chance
+N_RULES = 200  # rules kept for each item: as many with the highest count, and as many with the highest lift
+MEASURES = ("support", "confidence", "lift")
+PROMOTION_DAYS = 7
+NOT_PROMOTED = ("", "0", "0.0", "false", "no", "none")  # values of ctx_promotion, in lower case
+MATRICES = ("daily", "similarity", "common_users", "together")
+PLAIN = ("n_baskets", "by_session", "kinds", "promoted")
+PARTS = ("data", "indices", "indptr")  # of a CSR matrix
+
+
+@dataclass(frozen=True, eq=False)
+class ItemStatistics:
+    """Counts of users per item and day, co-occurring items, and the items on promotion.
+
+    All of it is counted in the training set; a row of the sparse matrices is an index of `items`, except in `daily`.
+    """
+
+    items: Vocabulary
+    """The catalogue, N items."""
+    users: np.ndarray
+    """(N,) int64: users with a training interaction with the item."""
+    daily: sparse.csr_array | None
+    """(D, N) int32: users whose latest interaction with the item is so many days before the end; None without times."""
+    similarity: sparse.csr_array
+    """(N, N) float32: cosines of the neighbours of `ItemKNN` with at least `MIN_COMMON_USERS` common users."""
+    common_users: sparse.csr_array
+    """(N, N) int32: the number of common users, for the same pairs in the same order."""
+    together: sparse.csr_array
+    """(N, N) int32: baskets with both items, for the best rules of each item."""
+    baskets: np.ndarray
+    """(N,) int64: baskets with the item."""
+    n_baskets: int
+    by_session: bool
+    """A basket is a session; otherwise all items of a user."""
+    kinds: Mapping[str, int]
+    """Kind of event (of `VERBS`) -> days between its latest event and the end."""
+    promoted: list[str] | None
+    """Ids of the items on promotion, sorted; None if the events do not tell."""
+
+    @classmethod
+    def of(cls, train: pd.DataFrame, items: Vocabulary, neighbours: ItemKNN) -> "ItemStatistics":
+        """Count the training interactions.
+
+        Args:
+            train: `user_id, item_id`, and as far as known `timestamp` (UTC), `session_id`, `event`, `rating` and
+                `ctx_promotion`; all items are in `items`.
+            items: the catalogue.
+            neighbours: fitted on the same catalogue; its similarities rank related items.
+
+        >>> train = pd.DataFrame({"user_id": list("aabb"), "item_id": list("xyxy"), "position": [0, 1, 0, 1]})
+        >>> counted = ItemStatistics.of(train, Vocabulary.of_items(["x", "y"]), ItemKNN().fit(train))
+        >>> counted.find_related("x").to_dict("records")[0]["common_users"]
+        2
+        """
+        columns = items.encode(train["item_id"])
+        users = pd.factorize(train["user_id"])[0]
+        ages = _days_before_end(train)
+        by_user = _incidence(users, columns, len(items))
+        by_basket, by_session = by_user, "session_id" in train
+        if by_session:  # sessions of two users may have the same number; ids have no line ends
+            named = train["user_id"].astype("str") + "\n" + train["session_id"].astype("str").fillna("")
+            by_basket = _incidence(pd.factorize(named)[0], columns, len(items))
+        common_users, similarity = _count_common(by_user, sparse.csr_array(neighbours.similarity))
+        kinds = kinds_of(train)
+        latest = pd.Series(0 if ages is None else ages, kinds.index).groupby(kinds, sort=False).min()
+        return cls(
+            items=items,
+            users=np.asarray(by_user.sum(axis=0)).ravel(),
+            daily=None if ages is None else _count_by_age(users, columns, ages, len(items)),
+            similarity=similarity,
+            common_users=common_users,
+            together=_find_rules(by_basket),
+            baskets=np.asarray(by_basket.sum(axis=0)).ravel(),
+            n_baskets=by_basket.shape[0],
+            by_session=by_session,
+            kinds={str(kind): int(days) for kind, days in latest.items()},
+            promoted=_find_promoted(train, ages),
+        )
+
+    def count_users(self, days: float = 0) -> np.ndarray:
+        """Return the users of each item, (N,) int64, in the last `days` of the training set; of all of it for 0.
+
+        Raises:
+            ParameterError: RK-337 `days` is not a whole number, or there are no times.
+        """
+        if not days:
+            return self.users
+        if self.daily is None or not (
+            isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()
+        ):
+            untimed = ", and these events have no time" if self.daily is None else ""
+            raise ParameterError(
+                "RK-337",
+                f"days is {days!r}{untimed}; expected a whole number from 1, of events with a timestamp.",
+                "Leave it out to count the whole training set.",
+            )
+        return np.asarray(self.daily[: int(min(days, self.daily.shape[0]))].sum(axis=0)).ravel().astype(np.int64)
+
+    def find_related(self, item: str) -> pd.DataFrame:
+        """Return the items of the same users, the most similar first: `item_id, score, common_users`."""
+        start, stop = self.similarity.indptr[self.items.index.get_loc(item) :][:2]
+        scores, columns = self.similarity.data[start:stop], self.similarity.indices[start:stop]
+        order = np.lexsort((columns, -scores))
+        found = {
+            "item_id": self.items.ids[columns],
+            "score": scores,
+            "common_users": self.common_users.data[start:stop],
+        }
+        return pd.DataFrame(found).iloc[order].reset_index(drop=True)
+
+    def find_together(self, item: str) -> pd.DataFrame:
+        """Return the rules from one item: `item_id, count, support, confidence, lift`, in the order of the catalogue.
+
+        As `AssociationRules.bought_together`, the best `N_RULES` by count and by lift.
+        """
+        column = self.items.index.get_loc(item)
+        start, stop = self.together.indptr[column:][:2]
+        columns, both = self.together.indices[start:stop], self.together.data[start:stop].astype(float)
+        left = float(self.baskets[column])
+        measures = (both / self.n_baskets, both / left, both * self.n_baskets / (left * self.baskets[columns]))
+        return pd.DataFrame({
+            "item_id": self.items.ids[columns],
+            "count": both.astype(int),
+            **{
+                name: values.astype(np.float32).astype(float).round(6)
+                for name, values in zip(MEASURES, measures, strict=True)
+            },
+        })  # fmt: skip
+
+    def verb(self, days: float = 0) -> str:
+        """Return the verb of the events (of the last `days`) if they are of one kind; the neutral one if not."""
+        kinds = [kind for kind, latest in self.kinds.items() if not days or latest < days]
+        return VERBS[kinds[0]] if len(kinds) == 1 else VERBS[""]
+
+    def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return the arrays by name, and the plain values; without `items`."""
+        arrays: dict[str, np.ndarray] = {"users": self.users, "baskets": self.baskets}
+        for name in MATRICES:
+            if (matrix := getattr(self, name)) is not None:
+                arrays |= {f"{name}.{part}": getattr(matrix, part) for part in PARTS}
+        return arrays, {name: getattr(self, name) for name in PLAIN}
+
+    @classmethod
+    def from_tensors(
+        cls, arrays: Mapping[str, np.ndarray], plain: Mapping[str, Any], items: Vocabulary
+    ) -> "ItemStatistics":
+        """Put together what `to_tensors` returned, for the same catalogue."""
+        matrices: dict[str, Any] = dict.fromkeys(MATRICES)
+        for name in MATRICES:
+            if f"{name}.data" in arrays:
+                parts = tuple(arrays[f"{name}.{part}"] for part in PARTS)
+                matrices[name] = sparse.csr_array(parts, shape=(len(parts[-1]) - 1, len(items)))
+        return cls(items=items, users=arrays["users"], baskets=arrays["baskets"], **matrices, **plain)
+
+
+def _days_before_end(train: pd.DataFrame) -> np.ndarray | None:
+    """(E,) int64: whole days between each event and the last one; None without times."""
+    if "timestamp" not in train:
+        return None
+    return ((train["timestamp"].max() - train["timestamp"]) // pd.Timedelta(days=1)).to_numpy(np.int64)
+
+
+def _incidence(rows: np.ndarray, columns: np.ndarray, n_items: int) -> sparse.csr_array:
+    """(R, N) int32: 1 for each item of a row, however often it occurs."""
+    pairs = np.unique(rows.astype(np.int64) * n_items + columns)
+    rows, columns = np.divmod(pairs, max(n_items, 1))
+    n_rows = int(rows.max(initial=-1)) + 1
+    return sparse.csr_array((np.ones(len(pairs), np.int32), (rows, columns)), shape=(n_rows, n_items))
+
+
+def _count_by_age(users: np.ndarray, columns: np.ndarray, ages: np.ndarray, n_items: int) -> sparse.csr_array:
+    """(D, N) int32: users by the age in days of their latest event with the item."""
+    latest = pd.DataFrame({"user": users, "item": columns, "age": ages}).groupby(["user", "item"])["age"].min()
+    latest = latest.reset_index()
+    ones, shape = np.ones(len(latest), np.int32), (int(ages.max(initial=-1)) + 1, n_items)
+    counted = sparse.coo_array((ones, (latest["age"], latest["item"])), shape=shape).tocsr()
+    counted.sum_duplicates()
+    return counted
+
+
+def _gram_blocks(incidence: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:
+    """Yield the first row of each block of X'X, and the block: the whole may not fit into memory."""
+    n_items = incidence.shape[1]
+    by_item, size = incidence.T.tocsr(), max(1, BLOCK_CELLS // max(n_items, 1))
+    for start in range(0, n_items, size):
+        block = (by_item[start : start + size] @ incidence).tocsr()
+        block.sort_indices()
+        yield start, block
+
+
+def _count_common(by_user: sparse.csr_array, similarity: sparse.csr_array) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """The common users of similar items, and their similarity, for pairs with at least `MIN_COMMON_USERS` of them."""
+    counts, cosines = [], []
+    for start, gram in _gram_blocks(by_user):
+        near = similarity[start : start + gram.shape[0]].tocoo()
+        common = np.asarray(gram[near.row, near.col]).ravel()
+        kept = np.flatnonzero((near.data > 0) & (common >= MIN_COMMON_USERS))
+        cells, shape = (near.row[kept], near.col[kept]), near.shape
+        counts.append(sparse.coo_array((common[kept].astype(np.int32), cells), shape=shape).tocsr())
+        cosines.append(sparse.coo_array((near.data[kept].astype(np.float32), cells), shape=shape).tocsr())
+    return _stack(counts, np.int32), _stack(cosines, np.float32)
+
+
+def _find_rules(baskets: sparse.csr_array) -> sparse.csr_array:
+    """(N, N) int32: baskets with both items, for the best rules of each item."""
+    counts, n_baskets = np.asarray(baskets.sum(axis=0)).ravel().astype(float), baskets.shape[0]
+    blocks = []
+    for start, gram in _gram_blocks(baskets):
+        pairs = gram.tocoo()
+        row, column, both = pairs.row, pairs.col, pairs.data.astype(float)
+        lift = both * n_baskets / (counts[start + row] * counts[column])
+        kept = np.flatnonzero((start + row != column) & (both >= MIN_BASKETS) & (lift > MIN_LIFT))
+        row, column, both, lift = row[kept], column[kept], both[kept], lift[kept]
+        best = (_place_in_row(row, -both, column) < N_RULES) | (_place_in_row(row, -lift, -both, column) < N_RULES)
+        cells = both[best].astype(np.int32), (row[best], column[best])
+        blocks.append(sparse.coo_array(cells, shape=gram.shape).tocsr())
+    return _stack(blocks, np.int32)
+
+
+def _place_in_row(rows: np.ndarray, *keys: np.ndarray) -> np.ndarray:
+    """The place of each pair among those of its row, from 0, by the keys in turn."""
+    order = np.lexsort((*keys[::-1], rows))
+    places = np.empty(len(rows), np.int64)
+    places[order] = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])
+    return places
+
+
+def _stack(blocks: list[sparse.csr_array], kind: type) -> sparse.csr_array:
+    stacked = sparse.csr_array(sparse.vstack(blocks), dtype=kind) if blocks else sparse.csr_array((0, 0), dtype=kind)
+    stacked.sort_indices()
+    return stacked
+
+
+def _find_promoted(train: pd.DataFrame, ages: np.ndarray | None) -> list[str] | None:
+    """The items whose latest event, in the last `PROMOTION_DAYS`, was under a promotion."""
+    if ages is None or "ctx_promotion" not in train:
+        return None
+    latest = train[ages < PROMOTION_DAYS].sort_values(["timestamp", "ctx_promotion"])
+    latest = latest.drop_duplicates("item_id", keep="last")
+    values = latest["ctx_promotion"].astype("str").fillna("").str.strip().str.lower()
+    return sorted(latest.loc[~values.isin(NOT_PROMOTED), "item_id"])

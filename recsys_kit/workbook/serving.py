@@ -1,0 +1,399 @@
+"""Answer questions from a run: its bundle, and for users by id its interactions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from recsys_kit.core.events import order_events
+from recsys_kit.core.ids import as_ids, item_hash, listed
+from recsys_kit.core.ranking import check_k
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
+from recsys_kit.shop.bundle import Bundle
+from recsys_kit.shop.circumstances import NOW, last_event
+from recsys_kit.shop.events import VERBS, strongest_kinds
+from recsys_kit.shop.shelves import find_known
+from recsys_kit.shop.showcase import titles_of
+from recsys_kit.workbook.runner.runs import Run, open_for_reading
+from recsys_kit.workbook.runner.storage import write_folder
+
+SETTINGS = "bundle/bundle.json"
+N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
+
+
+class Note(UserWarning):
+    """What a reader of a list should know about it."""
+
+
+# -- the bundle of a run -----------------------------------------------------------------------------------------------
+
+
+def make_bundle(
+    run: Run, models: Mapping[str, Recommender], board: pd.DataFrame, protocol: Mapping[str, Any]
+) -> Bundle:
+    """Make the bundle of a run; the best model on validation comes first.
+
+    Args:
+        run: the run, with the tables of chapter 01 and, as far as made, the features of chapter 02.
+        models: the evaluated models by name.
+        board: one row per model, columns `model` and `validation` (NDCG on the validation set).
+        protocol: of the evaluation: `context`, `seen_events` and `best_on_validation`.
+    """
+    if "validation" in board:
+        board = board.sort_values("validation", ascending=False, kind="stable")
+    names = sorted(board["model"], key=lambda name: name != protocol.get("best_on_validation", ""))
+    texts = run.read("results/text_features.json", required=False) or {}
+    return Bundle.of(
+        {name: models[name] for name in names},
+        items=run.read("data/items.parquet"),
+        train=run.read("data/train.parquet"),
+        tfidf=run.read("features/items_tfidf", Vectors.load, required=False),
+        context=protocol.get("context") or (),
+        seen_events=protocol.get("seen_events") or (),
+        unread_share=float(texts.get("unreadable", {}).get("product", 0)),
+        last=last_event(run.read("data/interactions.parquet", lambda path: read_columns(path, ["timestamp"]))),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class RunShop:
+    """A run that answers questions; the methods are as the functions below, and return notes instead of warnings."""
+
+    run: Run
+    bundle: Bundle
+
+    def recommend(
+        self,
+        *,
+        user: Any = None,
+        history: Any = None,
+        text: Any = None,
+        seen: Any = None,
+        candidates: Any = None,
+        context: Context = NOW,
+        model: str = "",
+        k: int = 10,
+    ) -> Answer:
+        """Answer as `recommend`."""
+        queries = {"user": user, "history": history, "text": text}
+        given = {kind: value for kind, value in queries.items() if value is not None}
+        if len(given) != 1:
+            raise ParameterError(
+                "RK-330",
+                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(queries)}.",
+                "Pass a user id, the item ids of a history, or a text.",
+            )
+        ((kind, value),) = given.items()
+        values = listed(value)
+        single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
+        values = [values] if single and kind == "history" else values
+        if seen is not None:
+            seen = [seen] if single else seen
+        asked = {"seen": seen, "candidates": candidates, "context": context, "model": model, "k": k}
+        if kind == "text":
+            if not self.bundle.models.readers():
+                raise self._refuse_text()
+            found = self.bundle.recommend(texts=values, **asked)
+        elif kind == "history":
+            found = self.bundle.recommend(histories=values, **asked)
+        else:
+            found = self._recommend_users(values, **asked)
+        return replace(found, lists=found.lists.drop(columns="query")) if single else found
+
+    def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
+        """Answer by all interactions of these users, whichever part of the split they are in."""
+        users = read_ids("user", users)
+        events = read_events(self.run, users)
+        kinds = strongest_kinds(events)
+        if seen is None and self.bundle.models.seen_events:
+            seen = list_histories(events[events["event"].isin(self.bundle.models.seen_events)], users)
+        asked |= {"seen": seen, "kinds": [kinds.get(user, {}) for user in users]}
+        return self.bundle.recommend(users, histories=list_histories(events, users), **asked)
+
+    def promotions(
+        self, *, user: Any = None, history: Any = None, items: Any = None, candidates: Any = None, **asked: Any
+    ) -> Answer:
+        """Answer as `promotions`; `candidates` leaves these of the promoted items."""
+        promoted = self.bundle.promoted() if items is None else as_ids(items, "items").tolist()
+        if candidates is not None:
+            promoted = [item for item in as_ids(candidates, "candidates") if item in promoted]
+        return self.recommend(user=user, history=history, candidates=promoted, **asked)
+
+    def shoppers_for(self, *, text: str = "", item: str = "", k: int = 10) -> Answer:
+        """Answer as `shoppers_for`."""
+        check_k(k)
+        text, models, notes = text.strip(), self.bundle.models, []
+        if bool(text) == bool(item):
+            raise ParameterError("RK-330", f"text is {text!r} and item {item!r}; expected one of them.", "Pass a text.")
+        name = models.find_content(text)
+        if not name:
+            raise self._refuse_text()
+        if item:
+            find_known(self.bundle.catalogue, item)
+        else:
+            notes += note_unread(models, name, [text], chosen=True)
+        asked = {"texts": [text]} if text else {"histories": [[item]]}
+        listed = models[name].recommend(**asked, seen=[[]], k=len(self.bundle.catalogue))
+        listed = listed[~listed["fallback"] & (listed["score"] > 0)]
+        columns = ("user_id", "item_id", "event", "rating")
+        events = self.run.read("data/interactions.parquet", lambda path: read_columns(path, columns))
+        events = events[~events["user_id"].isin(events.loc[events["item_id"] == item, "user_id"])]
+        scores, titles = listed.set_index("item_id")["score"], titles_of(self.bundle.items)
+        shown = _rank_users(events, scores, titles, k).reset_index()
+        if shown.empty:
+            notes.append("no shopper of this run has anything in their history that resembles it.")
+        shown.insert(0, "rank", range(1, len(shown) + 1))
+        return Answer(shown, notes)
+
+    def split_ids(self, values: Sequence[str]) -> list[str]:
+        """Return ids given on a command line: with commas between them, unless the whole is itself an id of the run.
+
+        Raises:
+            ParameterError: RK-331 there is no id.
+        """
+        known = self.bundle.catalogue
+        parts = [part for value in values for part in ([value] if value in known else value.split(","))]
+        if ids := [part if part in known else part.strip() for part in parts if part.strip()]:
+            return ids
+        raise ParameterError("RK-331", f"the ids are {','.join(values)!r}; expected at least one.", "Write 0001,0002.")
+
+    def _refuse_text(self) -> ParameterError:
+        return ParameterError(
+            "RK-332",
+            "no model of this run understands text; expected one made from the titles or descriptions of products.",
+            f"Where the data has these, run recsys-kit run --out {self.run.folder} --only 02,04",
+        )
+
+
+def open_shop(run: Run | str | Path) -> RunShop:
+    """Open a run to answer questions.
+
+    Args:
+        run: the run, or its folder (a relative one counts from the project).
+
+    Raises:
+        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 it had nothing to evaluate.
+        IntegrityError: RK-412 a file of the bundle is not the one that was written.
+    """
+    run = run if isinstance(run, Run) else open_for_reading(run)
+    return RunShop(run, run.read(SETTINGS, lambda path: _load_bundle(run.folder, run.inputs[SETTINGS])))
+
+
+def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool = False) -> Bundle:
+    """Write the bundle of a run into a new folder, and return it.
+
+    Args:
+        run: the run, or its folder.
+        out: the new folder; a relative one counts from the current folder.
+        with_histories: store all interactions of the run, under a salted hash of the user id (see `StoredHistories`
+            for what that protects). Without them, models that need the histories of users are left out.
+    """
+    shop = open_shop(run)
+    if with_histories:
+        taken = shop.bundle.with_histories(shop.run.read("data/interactions.parquet"))
+    else:
+        taken = shop.bundle.without_histories()
+    folder = Path(out).expanduser().absolute()
+    if folder.exists():
+        raise ArtifactError(
+            "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
+        )
+    write_folder(folder, taken.save)
+    return taken
+
+
+@lru_cache(maxsize=1)
+def _load_bundle(folder: Path, digest: str) -> Bundle:
+    """Load the bundle of a run; the one opened last is kept, with the models that were read.
+
+    Args:
+        folder: the folder of the run.
+        digest: of the settings, which hold the checksums of all other files: another bundle has another digest.
+    """
+    run = open_for_reading(folder)
+
+    def complete(model: Recommender) -> None:
+        """Fit a model that needs histories to the training set of the run, which holds them."""
+        train = run.read("data/train.parquet")
+        if (run.read("results/protocol.json", required=False) or {}).get("refit"):
+            train = pd.concat([train, run.read("data/valid.parquet")], ignore_index=True)
+        fitted = model.unfitted().fit(train, items=pd.DataFrame({"item_id": model.item_ids}))
+        for attribute in model.state:
+            setattr(model, attribute, getattr(fitted, attribute))
+
+    return Bundle.load(folder / "bundle", complete=complete)
+
+
+# -- the public functions ----------------------------------------------------------------------------------------------
+
+
+def recommend(
+    run: Run | str | Path,
+    *,
+    user: str | Iterable[str] | None = None,
+    history: Iterable[str] | Iterable[Iterable[str]] | None = None,
+    text: str | Iterable[str] | None = None,
+    seen: Iterable[str] | Iterable[Iterable[str]] | None = None,
+    candidates: Iterable[str] | None = None,
+    context: Context = NOW,
+    model: str = "",
+    k: int = 10,
+) -> pd.DataFrame:
+    """Return the k products that a model of a run recommends; exactly one of `user`, `history`, `text` is given.
+
+    Args:
+        run: the run, or its folder (a relative one counts from the project).
+        user: the id of a shopper of the run; the history is all of their interactions, those of the test set included.
+        history: item ids, oldest first; the shopper need not be known.
+        text: what a shopper says they want.
+        seen: item ids to leave out, a list of them per query if several are asked. Unless given, as in the evaluation:
+            of a `user` the whole history, or the products of the `seen_events` of the evaluation; of a `history`, which
+            does not say what happened to its products, the whole.
+        candidates: ids of the only products that may be listed, such as those on promotion; all unless given.
+        context: when and where the shopper asks, as for `Bundle.recommend`.
+        model: a name of the leaderboard; "" chooses the best on validation, for a text the most suitable that reads it.
+        k: length of the list; shorter if the model knows fewer products.
+
+    Returns:
+        Columns rank, item_id, title (and category, brand, price, as far as known), score, reason, fallback (True if
+        nothing is known of the shopper and the list is the popular one). A list of users, histories or texts is
+        answered in one frame with a column `query` before these: the user id, or the place in the list.
+
+    Raises:
+        ParameterError: RK-330 not exactly one query; others as `Bundle.recommend`.
+        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 it had nothing to evaluate.
+        IntegrityError: RK-412 a file of the run is not the one that was written.
+
+    Unknown ids are left out, with a warning that names them. Another warning names the context that a model misses.
+    """
+    asked = {"user": user, "history": history, "text": text, "seen": seen, "candidates": candidates}
+    return _warn(open_shop(run).recommend(**asked, context=context, model=model, k=k))
+
+
+def related(run: Run | str | Path, item: str, *, k: int = 10) -> pd.DataFrame:
+    """Return products like one product, as `Bundle.related`; notes become warnings."""
+    return _warn(open_shop(run).bundle.related(item, k=k))
+
+
+def bought_together(
+    run: Run | str | Path, basket: str | Iterable[str], *, k: int = 10, by: str = "confidence"
+) -> pd.DataFrame:
+    """Return what goes with a product, or with any product of a basket, as `Bundle.together`."""
+    return _warn(open_shop(run).bundle.together(basket, k=k, by=by))
+
+
+def popular(run: Run | str | Path, *, category: str = "", days: float = 0, k: int = 10) -> pd.DataFrame:
+    """Return the products with the most shoppers, as `Bundle.popular`."""
+    return _warn(open_shop(run).bundle.popular(category=category, days=days, k=k))
+
+
+def promotions(
+    run: Run | str | Path,
+    *,
+    user: str | None = None,
+    history: Iterable[str] | None = None,
+    seen: Iterable[str] | None = None,
+    items: Iterable[str] | None = None,
+    context: Context = NOW,
+    model: str = "",
+    k: int = 10,
+) -> pd.DataFrame:
+    """Return the products on promotion in the order that fits a shopper: `recommend` among these alone.
+
+    Args:
+        run: the run, or its folder.
+        user: a shopper of the run, or
+        history: item ids, oldest first.
+        seen: as for `recommend`.
+        items: ids of the products on promotion; unless given, those that `Bundle.promoted` returns.
+        context: as for `recommend`.
+        model: a name of the leaderboard; "" chooses the best.
+        k: length of the list.
+
+    Returns:
+        As `recommend`; raises as it does, and RK-338 if the events do not tell what is on promotion.
+    """
+    asked = {"user": user, "history": history, "seen": seen, "items": items, "context": context}
+    return _warn(open_shop(run).promotions(**asked, model=model, k=k))
+
+
+def on_promotion(run: Run | str | Path) -> list[str]:
+    """Return the ids of the products on promotion, as `Bundle.promoted`."""
+    return open_shop(run).bundle.promoted()
+
+
+def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: int = 10) -> pd.DataFrame:
+    """Return the shoppers of a run whose products resemble a new product most.
+
+    The score of a shopper is the mean cosine between the product and the `N_NEAREST` most similar ones of their
+    history. Shoppers who know the product already are left out.
+
+    Args:
+        run: the run, or its folder.
+        text: what is written about the product, or
+        item: its id, if the catalogue has it.
+        k: number of shoppers.
+
+    Returns:
+        Columns rank, user_id, score, reason (these products, and what the shopper did with each).
+
+    Raises:
+        ParameterError: RK-330 neither or both given, RK-332 no model understands text, RK-335 unknown id, RK-312 a
+            wrong k.
+    """
+    return _warn(open_shop(run).shoppers_for(text=text, item=item, k=k))
+
+
+def _warn(answer: Answer) -> pd.DataFrame:
+    for note in answer.notes:
+        warn(note, Note, stacklevel=3)
+    return answer.lists
+
+
+# -- the interactions of a run -----------------------------------------------------------------------------------------
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Read those of the columns that a Parquet file has."""
+    return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name in names])
+
+
+def read_events(run: Run, users: Sequence[str]) -> pd.DataFrame:
+    """Return all interactions of these users, in canonical order."""
+    wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no user has the id ""
+    return order_events(run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted)))
+
+
+def list_histories(events: pd.DataFrame, users: Sequence[str]) -> list[list[str]]:
+    """Return the item ids of each user, oldest first; an empty list for a user without events."""
+    items = events.groupby("user_id")["item_id"].agg(list)
+    return [items.get(user, []) for user in users]
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, str | bytes) or not np.iterable(value)
+
+
+def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, str], k: int) -> pd.DataFrame:
+    """The k users with the highest mean of their best cosines, best first: index user_id, columns score, reason."""
+    pairs = events[["user_id", "item_id"]].drop_duplicates()
+    pairs = pairs.assign(cosine=pairs["item_id"].map(cosines).astype(float)).dropna(subset="cosine")
+    order = np.lexsort((item_hash(pairs["item_id"]), -pairs["cosine"]))
+    best = pairs.iloc[order].groupby("user_id", sort=False).head(N_NEAREST)
+    score = best.groupby("user_id")["cosine"].sum() / N_NEAREST
+    score = score.iloc[np.lexsort((item_hash(score.index), -score))].head(k)
+    kinds = strongest_kinds(events[events["user_id"].isin(score.index)])
+    reasons = {
+        user: ", ".join(f"{VERBS[kinds[user][item]]} “{titles.get(item, item)}”" for item in items)
+        for user, items in best[best["user_id"].isin(score.index)].groupby("user_id")["item_id"]
+    }
+    return pd.DataFrame({"score": score, "reason": score.index.map(reasons)})
