@@ -7,7 +7,6 @@ import torch
 from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
-from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import (
     ALS,
@@ -17,11 +16,7 @@ from recsys_kit.recommenders import (
     Attributes,
     Content,
     ContextAware,
-    FormulaCollaborative,
-    FormulaContent,
     FormulaDeep,
-    FormulaPair,
-    FormulaSimilarity,
     Hybrid,
     ItemKNN,
     ItemKNNBM25,
@@ -30,7 +25,6 @@ from recsys_kit.recommenders import (
     PopularLately,
     TwoTowers,
     UserKNN,
-    towers,
 )
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 from recsys_kit.testing.planted import planted_shop
@@ -369,160 +363,6 @@ def test_lift_by_hand():
     )  # the first quarter of the day
     lift = pd.Series(model.lift[row], model.item_ids)
     assert lift.to_dict() == pytest.approx({"a": np.log(4.5 / 3.5), "b": np.log(2.5 / 3.5)})
-
-
-# -- the formulas ------------------------------------------------------------------------------------------------------
-
-CORNERS = Vectors(["a", "b", "c"], np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32), {})
-
-
-def sigmoid(value):
-    return 1 / (1 + np.exp(-value))
-
-
-def with_symbols(model, **symbols):
-    """A formula fitted on two shoppers, then told its parameters."""
-    model.epochs = 1
-    model.fit(of_baskets("ab", "bc"), item_vectors=CORNERS)
-    model.parameters = np.concatenate([np.ravel(value) for value in symbols.values()]).astype(np.float32)
-    assert [np.size(v) for v in symbols.values()] == [v.size for v in model._initial().values()]
-    assert list(symbols) == list(model._initial())
-    return model
-
-
-def test_the_content_formula_by_hand():
-    w = np.array([[1.0, 2.0], [0.0, -1.0]])
-    scores = scores_of(with_symbols(FormulaContent(), W=w), "a")  # x2 = x3 of a = (1, 0): x2' W = (1, 2)
-    assert scores.to_dict() == pytest.approx({"a": sigmoid(1), "b": sigmoid(0.6 + 1.6), "c": sigmoid(2)})
-
-
-def test_the_collaborative_formula_by_hand():
-    a = np.array([[0.5, -1.0], [2.0, 0.0]])
-    model = FormulaCollaborative(dimension=2)
-    model = with_symbols(model, alpha=np.log(3), beta=np.log(2), gamma=np.log(4), A=a)  # a = 3/4, b = 2, g = 4
-    x1 = dict(zip(model.item_ids, model.behaviour, strict=True))
-    x2, x3 = np.array([1.0, 0.0]), dict(zip(CORNERS.ids, CORNERS.values, strict=True))
-    expected = {i: 0.75 * sigmoid(2 * x1[i] @ a @ x2) + 0.25 * sigmoid(4 * x2 @ x3[i]) for i in "abc"}
-    assert scores_of(model, "a").to_dict() == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_deep_formula_by_hand():
-    theta = np.array([[1.0, 2.0, 3.0], [0.0, 5.0, 0.0]])
-    model = with_symbols(FormulaDeep(), theta=theta)
-    scores = model.score([["a"]])[0]  # x2 = (1, 0): logits 1, 2, 3
-    np.testing.assert_allclose(np.exp(scores), np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum(), rtol=1e-5)
-
-
-def test_the_similarity_and_the_pair_formula_by_hand():
-    """A history of a, c: the mean over both, the older weighing 2^-0.3."""
-    share = np.array([2**-0.3, 1]) / (1 + 2**-0.3)
-    similar = scores_of(FormulaSimilarity().fit(of_baskets("ab", "bc"), item_vectors=CORNERS), "ac")
-    assert similar["b"] == pytest.approx(share @ [0.6, 0.8])
-    a = np.array([[1.0, 0.5], [-2.0, 0.0]])
-    pair = scores_of(with_symbols(FormulaPair(), A=a), "ac")
-    x = {i: v.astype(float) for i, v in zip(CORNERS.ids, CORNERS.values, strict=True)}
-    terms = [sigmoid((x[i] @ x["b"]) * (x[i] @ a @ x["b"])) for i in "ac"]
-    assert pair["b"] == pytest.approx(share @ terms)
-
-
-def test_a_formula_sees_the_shopper_without_the_event_it_predicts():
-    model = FormulaContent(epochs=1, history_decay=0).fit(of_baskets("ab", "bc"), item_vectors=CORNERS)
-    for example in model._examples(np.random.default_rng(0)):
-        taken, others = example.candidates[:, 0].numpy(), example.partner.numpy()  # histories of two: the other is all
-        np.testing.assert_allclose(example.shopper.numpy(), model.content[others], atol=1e-6)
-        assert (taken != others).all()
-
-
-def test_learning_lowers_the_loss_of_every_formula():
-    for model in (FormulaCollaborative(), FormulaContent(), FormulaDeep(), FormulaPair()):
-        model.fit(SHOP.train, item_vectors=SHOP.vectors)
-        first = np.concatenate([value.ravel() for value in model._initial().values()]).astype(np.float32)
-        example = next(model._examples(np.random.default_rng(1)))
-        both = first, model.parameters
-        before, after = (float(model._loss(model._symbols(torch.tensor(values)), example)) for values in both)
-        assert after < before
-
-
-# -- towers ------------------------------------------------------------------------------------------------------------
-
-
-def test_the_towers_score_in_numpy_as_they_learned_in_torch():
-    from recsys_kit.recommenders.towers import _shopper_tower
-
-    model = TwoTowers(epochs=2).fit(SHOP.train, item_vectors=SHOP.vectors)
-    judges = model._judges(PLAIN)
-    tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
-    items = torch.from_numpy(model.item_matrix)
-    expected = _shopper_tower(tensors, items, judges) @ items.T
-    users = SHOP.valid.sort_values("user_id")["user_id"]
-    np.testing.assert_allclose(model._score(model.histories_of(users)), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_the_towers_predict_an_event_from_the_others_alone():
-    model = TwoTowers(epochs=1, dropout=0.0, history_decay=0).fit(of_baskets("abc", "bd"))
-    for batch in model._batches(np.random.default_rng(0)):
-        assert len(batch.target) == 5
-        for prediction, target in enumerate(batch.target):
-            history = batch.item[batch.owner == prediction]
-            assert target not in history
-            assert len(history) in (1, 2)
-
-
-def test_the_towers_keep_their_best_epoch():
-    """With a ruinous learning rate later epochs are worse; what is kept is not the last."""
-    losses = []
-
-    class Watched(TwoTowers):
-        def _judged(self, tensors, content, judges):
-            losses.append(super()._judged(tensors, content, judges))
-            return losses[-1]
-
-    model = Watched(learning_rate=0.5, epochs=8, patience=8).fit(SHOP.train, valid=SHOP.valid)
-    assert min(losses) < losses[-1]
-    tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
-    tensors |= {"own": torch.from_numpy(model.item_matrix), "projection": torch.zeros(1, model.embedding_dim)}
-    kept = model._loss(tensors, torch.zeros(len(model.item_ids), 1), model._judges(PLAIN), None)
-    assert kept.item() == pytest.approx(min(losses), rel=1e-5)
-    assert model.refit(EncodedSplit.of(SHOP.train)).epochs == losses.index(min(losses)) + 1
-
-
-def test_the_towers_judge_in_blocks_what_they_would_judge_at_once(monkeypatch):
-    model = TwoTowers(epochs=2).fit(SHOP.train, valid=SHOP.valid)
-    judges = model._judges(PLAIN)
-    tensors = {name: torch.from_numpy(getattr(model, name)) for name in ("hidden", "hidden_bias", "out")}
-    tensors |= {"own": torch.from_numpy(model.item_matrix), "projection": torch.zeros(1, model.embedding_dim)}
-    content, sizes, loss = torch.zeros(len(model.item_ids), 1), [], TwoTowers._loss
-    whole = model._loss(tensors, content, judges, None).item()
-
-    def watched(self, tensors, content, batch, rng):
-        sizes.append(len(batch.target))
-        return loss(self, tensors, content, batch, rng)
-
-    monkeypatch.setattr(TwoTowers, "_loss", watched)
-    monkeypatch.setattr(towers, "EVENTS_AT_ONCE", 40)
-    assert model._judged(tensors, content, judges) == pytest.approx(whole, rel=1e-6)
-    assert sizes == [40, 40, 10]
-
-
-def test_of_many_events_of_validation_the_towers_judge_by_some_drawn_by_the_seed(monkeypatch):
-    model = TwoTowers(epochs=1).fit(SHOP.train)
-    everything = model._judges(PLAIN)
-    monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 20)
-    shuffled = EncodedSplit.of(SHOP.train, valid=SHOP.valid.sample(frac=1, random_state=1))
-    some, again = model._judges(PLAIN), model._judges(shuffled)
-    np.testing.assert_array_equal(some.target, again.target)
-    np.testing.assert_array_equal(some.item, again.item)
-    assert len(some.target) == 20 and some.owner.max() == 19
-    model.seed = 1
-    assert (model._judges(PLAIN).target != some.target).any()
-    monkeypatch.setattr(towers, "EVENTS_THAT_JUDGE", 90)
-    np.testing.assert_array_equal(model._judges(PLAIN).target, everything.target)
-
-
-def test_the_towers_learn_from_drawn_negatives_too():
-    model = TwoTowers(full_softmax_up_to=5, sampled=20).fit(SHOP.train, valid=SHOP.valid)
-    lists = model.recommend(list(SHOP.withheld), k=4)
-    assert (lists["item_id"].str[1] == lists["query"].str[1]).mean() > 0.95
 
 
 def test_no_model_disturbs_the_random_numbers_of_the_caller():
