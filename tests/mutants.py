@@ -14,12 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 METRICS, INTERVALS = "metrics.py", "intervals.py"
-JUDGING, LEADERBOARD = "evaluation/judging.py", "evaluation/leaderboard.py"
-COMPARISON, SAMPLED = "evaluation/comparison.py", "evaluation/sampled.py"
+MEASURES, LEADERBOARD, COMPARISON = (f"evaluation/{name}.py" for name in ("measures", "leaderboard", "comparison"))
 BASE, SPLITTING = "recommenders/base.py", "data/splitting.py"
+RANKING, ENCODED = "core/ranking.py", "core/encoded.py"
 T_METRICS, T_INTERVALS = "tests/test_metrics.py", "tests/test_intervals.py"
-T_JUDGING, T_SAMPLED = "tests/evaluation/test_judging.py", "tests/evaluation/test_sampled.py"
-T_COMPARISON = "tests/evaluation/test_comparison.py"
+T_MEASURES, T_COMPARISON = "tests/evaluation/test_measures.py", "tests/evaluation/test_comparison.py"
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ SLOW = f"{T_METRICS}::test_every_metric_agrees_with_the_slow_reference"
 TREC = f"{T_METRICS}::test_ten_thousand_random_lists_agree_with_trec_eval"
 SKLEARN = f"{T_METRICS}::test_ten_thousand_random_rankings_agree_with_scikit_learn"
 EMPTY = f"{T_METRICS}::test_an_empty_list_scores_zero_and_no_relevant_item_gives_nan_in_every_metric"
-SECOND = f"{T_JUDGING}::test_every_value_of_every_shopper_agrees_with_the_second_judge"
+SECOND = f"{T_MEASURES}::test_every_value_of_every_user_agrees_with_the_second_implementation"
 TOP_K = "tests/recommenders/test_models.py::test_top_k_agrees_with_a_stable_sort_on_scores_full_of_ties"
-ORDER = f"{T_JUDGING}::test_each_list_is_the_models_scores_in_order_without_what_this_shopper_had"
-NOBODY = f"{T_JUDGING}::test_nobody_is_left_out"
-SLICES = f"{T_JUDGING}::test_the_slices_of_shoppers_and_products_agree_with_the_second_judge"
+ORDER = f"{T_MEASURES}::test_each_list_is_the_models_scores_in_order_without_the_seen_items"
+NOBODY = f"{T_MEASURES}::test_no_user_is_left_out"
+SLICES = f"{T_MEASURES}::test_the_slices_of_users_and_products_agree_with_the_second_implementation"
 
 MUTANTS = [
     # -- the ideal list and the discount
@@ -93,8 +92,8 @@ MUTANTS = [
            f"{T_METRICS}::test_an_empty_place_never_matches_the_last_item_of_the_shopper_before"),
     Mutant("unsorted CSR: binary search in unsorted pairs", METRICS,
            "relevant = np.sort(pairs)", "relevant = pairs", SLOW),
-    Mutant("items outside the catalogue all one item", JUDGING,
-           "np.where(place < 0, len(index) + unknown, place)", "np.where(place < 0, len(index), place)", SECOND),
+    Mutant("items outside the catalogue all one item", ENCODED,
+           "items[items < 0] = len(self.items) + codes", "items[items < 0] = len(self.items)", SECOND),
     # -- the denominators
     Mutant("users without hits dropped", METRICS,
            "np.where(n_relevant > 0, values, np.nan)", "np.where((n_relevant > 0) & (values > 0), values, np.nan)",
@@ -119,14 +118,14 @@ MUTANTS = [
            "np.where(top >= 0, values[top], 0.0).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)",
            f"{T_METRICS}::test_novelty_and_coverage_by_hand"),
     Mutant("a missing list is left out of the mean", LEADERBOARD,
-           "    means = bootstrap_means(columns, seed=seed)\n",
-           "    columns = np.where(columns == 0, np.nan, columns)\n    means = bootstrap_means(columns, seed=seed)\n",
+           "values.reshape(len(values), len(keys))",
+           "np.where(values == 0, np.nan, values).reshape(len(values), len(keys))",
            NOBODY),
-    Mutant("a hidden user cap", JUDGING,
-           "    users, rows = np.unique(", "    truth = truth.head(100)\n    users, rows = np.unique(", NOBODY),
-    Mutant("lists of the wrong shoppers: rows as they come", JUDGING,
-           'rows = pd.Index(self.task.users).get_indexer(ranked["user_id"])',
-           'rows = pd.factorize(ranked["user_id"], sort=False)[0][::-1]', SECOND),
+    Mutant("a hidden user cap", SPLITTING,
+           'self.ground_truth("test", **asked), self', 'self.ground_truth("test", **asked).head(100), self', NOBODY),
+    Mutant("values of the wrong users", LEADERBOARD,
+           "np.column_stack([*measured.values()])\n", "np.column_stack([*measured.values()])[::-1]\n", SECOND),
+    Mutant("values of the wrong model", LEADERBOARD, "values[:, at] =", "values[:, at - 1] =", SECOND),
     # -- ties
     Mutant("optimistic ties: the relevant of the tied first", METRICS,
            'order = np.argsort(-scores, axis=1, kind="stable")\n    ranked',
@@ -138,31 +137,36 @@ MUTANTS = [
     Mutant("masked items take part in ties", METRICS,
            "    discount[np.isneginf(ranked)] = 0  # never shown\n", "",
            f"{T_METRICS}::test_a_masked_item_is_never_shown_even_where_everything_is_tied"),
-    Mutant("negative scores the wrong way round", BASE,
+    Mutant("negative scores the wrong way round", RANKING,
            "bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)", "bits.astype(np.int64)", TOP_K),
-    Mutant("ties within the list won by whom PyTorch names first", BASE,
+    Mutant("ties within the list won by whom PyTorch names first", RANKING,
            "np.lexsort((columns[:, :k], -values", "np.lexsort((-columns[:, :k], -values", TOP_K),
-    Mutant("ties at the end of the list left to PyTorch", BASE,
+    Mutant("ties at the end of the list left to PyTorch", RANKING,
            "return np.flatnonzero(tied & ", "return np.flatnonzero(~tied & ", TOP_K),
     # -- what is ranked
-    Mutant("train items not masked", BASE, "        scores[rows, had] = -np.inf\n", "", ORDER),
+    Mutant("train items not masked", BASE, "            scores[block.masked.cells] = -np.inf\n", "", ORDER),
     Mutant("another user's mask row", BASE,
-           "scores[rows, had] = -np.inf", "scores[len(scores) - 1 - rows, had] = -np.inf", ORDER),
+           "scores[block.masked.cells] = -np.inf",
+           "scores[len(scores) - 1 - block.masked.cells[0], block.masked.cells[1]] = -np.inf", ORDER),
     Mutant("mask of the first block for every block", BASE,
-           "block.masked, k, fallback", "encoded.masked.block(0, stop - start), k, fallback",
-           f"{T_JUDGING}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
+           "scores[block.masked.cells] =", "scores[histories.masked.block(0, stop - start).cells] =",
+           f"{T_MEASURES}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
     Mutant("padding item recommended where the list has ended", BASE,
-           "row, place = np.nonzero(best >= 0)", "row, place = np.nonzero(best >= -1)", ORDER),
-    Mutant("validation not in the history of the test", JUDGING,
-           "by_user = split.histories(part)", 'by_user = split.histories("valid")',
-           f"{T_JUDGING}::test_no_list_shows_what_the_shopper_had_in_train_or_in_validation"),
-    Mutant("what the shopper had before counts as new", SPLITTING,
+           "np.nonzero(ranked.items >= 0)", "np.nonzero(ranked.items >= -1)", ORDER),
+    Mutant("validation not in the history of the test", SPLITTING,
+           'self.ground_truth("test", **asked), self._before("test")',
+           'self.ground_truth("test", **asked), self._before("valid")',
+           f"{T_MEASURES}::test_no_list_shows_an_item_of_train_or_validation"),
+    Mutant("seen_events mask no item", SPLITTING,
+           'seen=self._select_kinds(before, "seen_events", seen_events)', "seen=before.head(0)",
+           f"{T_MEASURES}::test_with_seen_events_a_viewed_item_may_be_listed_and_relevant_a_purchased_one_never"),
+    Mutant("seen items count as new", SPLITTING,
            "pairs[~pd.MultiIndex.from_frame(pairs).isin(seen)]", "pairs", SECOND),
     # -- beyond accuracy
     Mutant("diversity counts each item as its own pair", METRICS,
            "(k * (k - 1) / 2), 0, 1)", "(k * k / 2), 0, 1)", f"{T_METRICS}::test_diversity_by_hand_dense_and_sparse"),
-    Mutant("popularity counts events instead of shoppers", JUDGING,
-           'train[["user_id", "item_id"]].drop_duplicates()', 'train[["user_id", "item_id"]]', SECOND),
+    Mutant("popularity counts events instead of users", ENCODED,
+           '"item": self.train.item}).drop_duplicates()', '"item": self.train.item})', SECOND),
     Mutant("serendipity without the obvious list", METRICS, "(hits[:, :k] & ~obvious)", "hits[:, :k]",
            f"{T_METRICS}::test_serendipity_counts_hits_that_the_obvious_list_did_not_show"),
     Mutant("an empty list is perfectly calibrated", METRICS,
@@ -172,24 +176,11 @@ MUTANTS = [
            "np.sort(np.bincount(top[top >= 0], minlength=n_items))",
            "np.sort(np.bincount(top[top >= 0], minlength=n_items).clip(1))",
            f"{T_METRICS}::test_gini_is_half_the_mean_absolute_difference_over_the_mean"),
-    Mutant("warmth by the items of the list judged", JUDGING,
-           'split.train["user_id"].value_counts()', 'split.test["user_id"].value_counts()', SLICES),
-    Mutant("slices by product keep the other products in the ideal", JUDGING,
-           "metrics.match(lists, rows[chosen], places[chosen])",
-           "(metrics.match(lists, rows[chosen], places[chosen])[0], metrics.match(lists, rows, places)[1])", SLICES),
-    # -- sampled metrics
-    Mutant("negatives redrawn for every model", SAMPLED,
-           "rng, n_items = np.random.default_rng(seed),", "rng, n_items = np.random.default_rng(),",
-           f"{T_SAMPLED}::test_every_model_ranks_the_same_candidates_and_another_seed_draws_others"),
-    Mutant("negatives containing positives", SAMPLED,
-           "np.where(seen | relevant, np.inf,", "np.where(seen, np.inf,",
-           f"{T_SAMPLED}::test_the_negatives_are_that_many_and_neither_had_nor_wanted"),
-    Mutant("negatives containing what the shopper had", SAMPLED,
-           "np.where(seen | relevant, np.inf,", "np.where(relevant, np.inf,",
-           f"{T_SAMPLED}::test_the_negatives_are_that_many_and_neither_had_nor_wanted"),
-    Mutant("sampled metrics under the name of the full ones", SAMPLED,
-           "_sampled_{n_negatives}\" for", "\" for",
-           f"{T_SAMPLED}::test_the_names_say_that_they_are_sampled_and_how"),
+    Mutant("warmth by the test events", MEASURES,
+           "return counts[split.users.encode(users)]", 'return np.bincount(split.targets["test"].rows)', SLICES),
+    Mutant("slices by product keep the other products in the ideal", MEASURES,
+           "[metrics.ranking_metrics(hits, n_relevant, k) for",
+           "[metrics.ranking_metrics(hits, np.bincount(self.targets.rows), k) for", SLICES),
     # -- how sure
     Mutant("models resampled apart: pairs broken", COMPARISON,
            "differences = np.column_stack([values[model] - values[other] for",

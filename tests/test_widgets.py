@@ -8,7 +8,7 @@ import pytest
 from IPython.display import HTML
 
 from recsys_kit import widgets
-from recsys_kit.evaluation.leaderboard import Evaluation
+from recsys_kit.evaluation import Evaluation
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, ContextAware
 from recsys_kit.shop import Showcase
@@ -87,7 +87,7 @@ def test_the_leaderboard_explorer_opens_at_ten_or_at_the_longest_list_there_is()
     def lengths(*ks):
         rows = [("ease", "all", "ndcg", k, 0.1, 0.05, 0.2, 9) for k in ks]
         metrics = pd.DataFrame(rows, columns=["model", "slice", "metric", "k", "value", "low", "high", "n_users"])
-        return Evaluation(None, None, None, metrics, None, {})
+        return Evaluation(None, None, None, {}, [], None, metrics, None, {})
 
     for ks, opened in (((5, 10, 20), 10), ((3, 5), 5), ((7,), 7)):
         row, _ = widgets.explore_leaderboard(lengths(*ks)).children

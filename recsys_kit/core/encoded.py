@@ -33,6 +33,12 @@ class Targets:
     """(W,) int64, ascending: the user of each relevant item."""
     items: np.ndarray
     """(W,) int64: its index; N and above for an item that is not in the catalogue, which every model misses."""
+    outside: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=str))
+    """(M,) str: the ids of the relevant items that are not in the catalogue; their indices are N to N + M - 1."""
+    grades: np.ndarray | None = None
+    """(W,) float64: how relevant each item is, 0 where that is unknown; None: all alike."""
+    n_without: int = 0
+    """Number of further users of the part, for whom nothing is relevant."""
 
     def draw(self, max_users: int, seed: int) -> "Targets":
         """Return at most `max_users` of the users, drawn by `seed`."""
@@ -42,8 +48,13 @@ class Targets:
         place = np.full(len(self.users), -1)
         place[chosen] = np.arange(len(chosen))
         kept = place[self.rows] >= 0
-        return Targets(
-            self.users[chosen], self.histories.take(chosen), place[self.rows[kept]].astype(np.int64), self.items[kept]
+        return replace(
+            self,
+            users=self.users[chosen],
+            histories=self.histories.take(chosen),
+            rows=place[self.rows[kept]].astype(np.int64),
+            items=self.items[kept],
+            grades=None if self.grades is None else self.grades[kept],
         )
 
     @property
@@ -213,6 +224,46 @@ class EncodedSplit:
         pairs = np.setdiff1d(pairs, rows * n_items + cells, assume_unique=False)
         targets = Targets(self.users.ids[users], histories, pairs // n_items, pairs % n_items)
         return replace(self, interactions={**self.interactions, part: events}, targets={**self.targets, part: targets})
+
+    def with_test(
+        self,
+        relevant: pd.DataFrame,
+        before: pd.DataFrame,
+        *,
+        seen: pd.DataFrame | None = None,
+        n_without: int = 0,
+    ) -> "EncodedSplit":
+        """Return the split with the targets of "test": every user with a relevant item, with a training event or not.
+
+        Args:
+            relevant: user_id and item_id of each relevant item, each pair once, in the order of the users; `grade`
+                where items are more or less relevant.
+            before: the interactions before the test set, in any order: the histories. Unknown items are left out.
+            seen: those of them whose items are masked in the lists; `before` unless given.
+            n_without: number of users of the test set for whom nothing is relevant.
+        """
+        users, rows = np.unique(relevant["user_id"].to_numpy(str), return_inverse=True)
+        items = self.items.encode(relevant["item_id"])
+        codes, outside = pd.factorize(relevant["item_id"][items < 0])
+        items[items < 0] = len(self.items) + codes
+        histories = self._histories(users, before)
+        if seen is not None:
+            histories = replace(histories, seen=self._histories(users, seen))
+        targets = Targets(
+            users=users,
+            histories=histories,
+            rows=rows,
+            items=items,
+            outside=np.asarray(outside, dtype=str),
+            grades=relevant["grade"].to_numpy(float) if "grade" in relevant else None,
+            n_without=n_without,
+        )
+        return replace(self, targets={**self.targets, "test": targets})
+
+    def _histories(self, users: np.ndarray, interactions: pd.DataFrame) -> Histories:
+        """The histories of these users, sorted, from interactions in any order; unknown items are left out."""
+        events = _events(order_events(interactions[interactions["user_id"].isin(users)]), Vocabulary(users), self.items)
+        return events.keep(events.item >= 0).histories(len(users))
 
     def validation(self, max_users: int, seed: int) -> Targets | None:
         """Return the targets of at most `max_users` validation users; None where nothing is relevant to any of them."""

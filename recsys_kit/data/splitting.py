@@ -1,16 +1,19 @@
 """Split interactions into training, validation and test set, without leaks from the future."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from recsys_kit.core.contexts import is_context
+from recsys_kit.core.contexts import check_context, is_context
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import order_events
 from recsys_kit.core.ids import item_hash, listed, with_text_ids
+from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.errors import DataError, ParameterError
@@ -53,9 +56,64 @@ class Split:
         """The four frames by name: train, valid, test, set_aside."""
         return {name: getattr(self, name) for name in FRAMES}
 
-    def refitted(self) -> "Split":
+    def with_validation(self) -> "Split":
         """Return a split whose training set includes validation, to fit the chosen models again; test is unchanged."""
         return replace(self, train=pd.concat([self.train, self.valid], ignore_index=True), valid=self.valid.iloc[:0])
+
+    def encode(
+        self,
+        *,
+        items: pd.DataFrame | None = None,
+        item_features: Mapping[str, Vectors] | None = None,
+        min_rating: float | None = None,
+        target_events: Sequence[str] = (),
+        seen_events: Sequence[str] = (),
+        hidden_context: Sequence[str] = (),
+        grades: str = "",
+    ) -> EncodedSplit:
+        """Encode the split once, for all models and their evaluation.
+
+        The targets of validation are users with a training event and their training histories; those of the test set
+        all users with a relevant item and their histories up to the cut.
+
+        Args:
+            items: the items table; its items and those of train are the catalogue.
+            item_features: vectors of items by name; they may have other items, or miss some.
+            min_rating: as for `ground_truth`.
+            target_events: likewise.
+            seen_events: likewise; the histories that models read stay whole.
+            hidden_context: columns that are unknown before the event (`ctx_promotion`); no model reads them.
+            grades: the numeric column of the test interactions that says how relevant an item is ("rating"); of an
+                item with several the highest, 0 for none. Empty: all relevant items alike.
+
+        Raises:
+            DataError: as `EncodedSplit.of` and `ground_truth`; RK-362 there are no numbers in the column `grades`.
+            ParameterError: as `EncodedSplit.of` and `ground_truth`.
+
+        >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"), "position": range(10)})
+        >>> encoded = split_interactions(events, method="leave_last_out").encode()
+        >>> encoded.targets["test"].outside.tolist(), len(encoded.targets["test"].histories.items)
+        (['p'], 8)
+        """
+        seen_events, hidden = kinds_of(seen_events), list(listed(hidden_context))
+        asked = {"min_rating": min_rating, "target_events": kinds_of(target_events), "seen_events": seen_events}
+        encoded = EncodedSplit.of(
+            self.train.drop(columns=hidden, errors="ignore"), items=items, item_features=item_features
+        )
+        seen = self.seen_items("valid", seen_events) if seen_events else None
+        encoded = encoded.with_targets("valid", self.ground_truth("valid", **asked), seen=seen)
+        relevant, before = self.ground_truth("test", **asked), self._before("test")
+        encoded = encoded.with_test(
+            relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant,
+            before,
+            seen=self._select_kinds(before, "seen_events", seen_events) if seen_events else None,
+            n_without=self.test["user_id"].nunique() - relevant["user_id"].nunique(),
+        )
+        contexts = {
+            part: check_context(self.request_context(part).drop(columns=hidden, errors="ignore")).reindex(targets.users)
+            for part, targets in encoded.targets.items()
+        }
+        return replace(encoded, contexts=contexts)
 
     def histories(self, part: str) -> pd.Series:
         """Return each user's items before `part`, oldest first.
@@ -178,6 +236,16 @@ def kinds_of(events: Any) -> list[Any]:
     (['purchase'], [])
     """
     return [] if events is None else list(listed(events))
+
+
+def _grades(relevant: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarray:
+    """Return the highest grade of each pair of user and item, 0 for none."""
+    if column not in events:
+        raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
+    if not is_numeric_dtype(events[column]):
+        raise DataError("RK-362", f"interactions have no numbers in {column!r} to grade by.", "Pass grades=''.")
+    highest = events.groupby(["user_id", "item_id"])[column].max()
+    return highest.reindex(pd.MultiIndex.from_frame(relevant)).fillna(0).to_numpy(float)
 
 
 def _held_out(part: str) -> str:

@@ -1,4 +1,4 @@
-"""Is it real? Paired tests between models, corrected for their number; and does the winner hang on our weights?"""
+"""Compare evaluated models: paired tests corrected for their number, where each fails, how the weights decide."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -6,10 +6,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from recsys_kit.core.ids import listed
+from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.errors import ParameterError
-from recsys_kit.evaluation.judging import max_novelty
-from recsys_kit.evaluation.leaderboard import BASELINE, Evaluation, check_judged, shopper_slices
+from recsys_kit.evaluation.leaderboard import BASELINE, Evaluation
+from recsys_kit.evaluation.measures import max_novelty, slice_users
 from recsys_kit.intervals import LEVEL, bootstrap_means, holm, permutation_test
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS, experience_index
 
@@ -27,17 +27,17 @@ def compare(
     level: float = LEVEL,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Which models differ by more than chance explains, judged shopper by shopper.
+    """Test which models differ significantly, by paired values of the same users.
 
     Args:
-        evaluation: what `evaluate` found.
-        metric: any column of `evaluation.per_user`, `ndcg@10` and so on.
-        against: the model that all others are held against, or None for every pair. Whether a model wins should be
-            asked of one that was named before the test was seen: the baseline, or the best on validation.
-        models: the models to hold against it, or to pair; None for all. Fewer questions find more.
+        evaluation: the result of `evaluate`.
+        metric: one of `evaluation.columns`, `ndcg@10` and so on.
+        against: the model that all others are compared with, or None for every pair. Choose it before the test set is
+            seen: the baseline, or the best on validation.
+        models: the models to compare with it, or to pair; None for all. Fewer comparisons find more.
         slice_name: all, warm, or one of `WARMTH`.
         level: of the intervals; 1 - level is the chance of any false verdict in the whole table.
-        seed: draws the bootstrap and the flips.
+        seed: seed of the bootstrap and of the permutations.
 
     Returns:
         One row per comparison: model, verdict, against, difference (mean of model - against), low, high, p (paired
@@ -49,8 +49,8 @@ def compare(
         ParameterError: RK-363 for a model that was not evaluated, RK-364 for such a metric, RK-365 for an unknown
             slice.
     """
-    chosen = evaluation.per_user["model"].unique().tolist() if models is None else list(listed(models))
-    check_judged(evaluation, ([] if against is None else [against]) + chosen, metric)
+    chosen = evaluation.models if models is None else list(listed(models))
+    _check_models(evaluation, ([] if against is None else [against]) + chosen)
     values = _values(evaluation, metric, slice_name)
     if against is None:
         best_first = values.mean().sort_values(ascending=False, kind="stable").index
@@ -71,23 +71,71 @@ def compare(
 
 
 def _values(evaluation: Evaluation, metric: str, slice_name: str) -> pd.DataFrame:
-    """One row per shopper of the slice, one column per model in the order of the leaderboard's making."""
-    per_user = evaluation.per_user
-    slices = shopper_slices(per_user["train_events"].to_numpy())
+    """Return one row per user of the slice, one column per model."""
+    slices = slice_users(evaluation.train_events)
     if slice_name not in slices:
-        raise ParameterError("RK-365", f"{slice_name!r} is no slice of shoppers.", f"Pass one of {list(slices)}.")
-    wide = per_user[slices[slice_name]].pivot(index="user_id", columns="model", values=metric)
-    return wide[[model for model in per_user["model"].unique() if model in wide]]
+        raise ParameterError("RK-365", f"{slice_name!r} is no slice of users.", f"Pass one of {list(slices)}.")
+    return evaluation.values_of(metric)[slices[slice_name]]
+
+
+def _check_models(evaluation: Evaluation, names: Sequence[str]) -> None:
+    """Raise `ParameterError` (RK-363) for a model that was not evaluated."""
+    if unknown := [name for name in names if name not in evaluation.lists]:
+        raise ParameterError(
+            "RK-363", f"there is no model {unknown[0]!r}; evaluated are {evaluation.models}.", "Pass one of these."
+        )
+
+
+def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:
+    """Return recall@k by groups of items.
+
+    Args:
+        evaluation: the result of `evaluate`.
+        groups: item_id -> label; items without a label are left out.
+        k: length of the lists.
+        seed: seed of the bootstrap.
+
+    Returns:
+        model, group, value, low, high, n_users (with a relevant item of the group).
+    """
+    groups = groups.set_axis(as_ids(groups.index, "item ids of groups"))
+    rows, items = evaluation.targets.rows, evaluation.targets.items
+    found = {
+        name: (lists.items[rows, :k] == items[:, None]).any(axis=1).astype(float)
+        for name, lists in evaluation.lists.items()
+    }
+    labels = evaluation.ground_truth["item_id"].map(groups)
+    recall = pd.DataFrame(found).groupby([labels, rows], observed=True).mean()
+    summary = []
+    for model in found:
+        for label, values in recall[model].groupby(level=0, observed=True):
+            value, low, high = bootstrap_means(values.to_numpy(float)[:, None], seed=seed)[0]
+            row = {"model": model, "group": label, "value": value, "low": low, "high": high, "n_users": len(values)}
+            summary.append(row)
+    return pd.DataFrame(summary, columns=["model", "group", "value", "low", "high", "n_users"])
+
+
+def disagreements(evaluation: Evaluation, first: str, second: str, metric: str = "ndcg@10", n: int = 5) -> pd.DataFrame:
+    """Return the n users on whom two models differ most: user_id, both values, the difference, the largest first.
+
+    Raises:
+        ParameterError: RK-363 for a model that was not evaluated, RK-364 for such a metric.
+    """
+    _check_models(evaluation, [first, second])
+    values = evaluation.values_of(metric)
+    wide = values[list(dict.fromkeys([first, second]))].assign(difference=values[first] - values[second])
+    largest = wide.sort_values("difference", key=abs, ascending=False, kind="stable").head(n)
+    return largest.reset_index()
 
 
 def experience_by_weights(evaluation: Evaluation, k: int = 10, *, n_steps: int = 21) -> pd.DataFrame:
-    """How the user-experience index of each model moves with its weights: model, component, weight, value.
+    """Return the user-experience index of each model by its weights: model, component, weight, value.
 
     Each component in turn gets the weights 0 to 1 in `n_steps` steps; the other two share the rest in the ratio of
     `EXPERIENCE_WEIGHTS`. Where two models' lines cross, the choice of weights decides which one wins.
     """
     columns = [f"ndcg@{k}", f"recall@{k}", f"novelty@{k}"]
-    means = evaluation.per_user.groupby("model", sort=False)[columns].mean()
+    means = pd.DataFrame({column: evaluation.values_of(column).mean() for column in columns})
     means[columns[2]] /= max_novelty(evaluation.protocol["n_train_users"])
     frames = []
     for component, default in EXPERIENCE_WEIGHTS.items():

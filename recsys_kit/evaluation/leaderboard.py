@@ -1,56 +1,112 @@
-"""Many models, one table: the same shoppers, catalogue and denominator, an interval beside every mean."""
+"""Many models, one table: the same users, catalogue and denominator, an interval beside every mean."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from recsys_kit.core.contexts import context_of
-from recsys_kit.core.ids import as_ids, listed, with_text_ids
+from recsys_kit.core.encoded import EncodedSplit, Targets
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.ids import listed, with_text_ids
 from recsys_kit.core.ranking import check_k
-from recsys_kit.core.vectors import Vectors, check_vectors
+from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation.judging import (
-    OF_ALL_LISTS,
-    POPULARITY,
-    WARMTH,
-    Judgement,
-    ListJudge,
-    Task,
-    bins_of,
-    set_task,
-)
+from recsys_kit.evaluation.measures import OF_ALL_LISTS, POPULARITY, Measures, count_train_events, slice_users
 from recsys_kit.intervals import Interval, bootstrap_means
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.base import Ranked, Recommender, check_models
 
 BASELINE = "popularity"
 CUTOFFS = (5, 10, 20)
 LONG_COLUMNS = ["model", "slice", "metric", "k", "value", "low", "high", "n_users"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `evaluate` found."""
+    """The result of `evaluate`. Lists and values are arrays; tables of them are made when they are read."""
 
-    recommendations: pd.DataFrame
-    """model, user_id, item_id, score, rank, fallback: the lists that were judged."""
-    ground_truth: pd.DataFrame
-    """user_id, item_id: what the shoppers took, of what they had not had before."""
-    per_user: pd.DataFrame
-    """model, user_id, warm, train_events, then one column per metric (`ndcg@10` ...): a row per model and shopper."""
+    items: Vocabulary
+    """The catalogue: the N items that every model ranks."""
+    targets: Targets
+    """The U evaluated users, their histories and their relevant items."""
+    train_events: np.ndarray
+    """(U,) int64: the number of training events of each user."""
+    lists: Mapping[str, Ranked]
+    """By model, the evaluated lists: (U, K) int32 items, -1 after the end of a list, (U, K) scores, (U,) fallback."""
+    columns: Sequence[str]
+    """The Q metrics that have a value per user, `ndcg@10` and so on."""
+    values: np.ndarray
+    """(U, M, Q) float64: the value of each user, model (in the order of `lists`) and metric; NaN for no answer."""
     metrics: pd.DataFrame
-    """model, slice, metric, k, value, low, high, n_users: how many have an answer. Slices are all, warm, `WARMTH` (by
-    events in train) and, for the ranking metrics, `POPULARITY` (only these products count as relevant)."""
+    """model, slice, metric, k, value, low, high, n_users (with an answer). Slices are all, warm, `WARMTH` (by training
+    events) and, for the ranking metrics, `POPULARITY` (only these items count as relevant)."""
     differences: pd.DataFrame
-    """The same columns for the paired difference to the baseline, shopper by shopper, for all and for the warm."""
-    protocol: dict[str, int | str]
+    """The same columns for the paired difference to the baseline, user by user, for all and for the warm."""
+    protocol: dict[str, Any]
     """How it was measured, in counts."""
 
+    @property
+    def models(self) -> list[str]:
+        """The names of the evaluated models."""
+        return list(self.lists)
+
+    @cached_property
+    def ground_truth(self) -> pd.DataFrame:
+        """The relevant items: user_id, item_id."""
+        names = np.r_[self.items.ids, self.targets.outside]
+        return pd.DataFrame({
+            "user_id": self.targets.users[self.targets.rows], "item_id": names[self.targets.items]
+        })  # fmt: skip
+
+    def iter_recommendations(self) -> Iterator[pd.DataFrame]:
+        """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
+        for name, lists in self.lists.items():
+            yield _to_frame(name, lists, self.targets.users, self.items)
+
+    @cached_property
+    def recommendations(self) -> pd.DataFrame:
+        """The lists of all models as one table; for many users rather take `iter_recommendations`."""
+        return pd.concat(self.iter_recommendations(), ignore_index=True)
+
+    def recommendations_for(self, user_id: str) -> pd.DataFrame:
+        """Return the lists of one user: model, item_id, score, rank, fallback."""
+        at = np.flatnonzero(self.targets.users == user_id)
+        frames = []
+        for name, lists in self.lists.items():
+            own = Ranked(lists.items[at], lists.scores[at], lists.fallback[at])
+            frames.append(_to_frame(name, own, self.targets.users[at], self.items))
+        return pd.concat(frames, ignore_index=True).drop(columns="user_id")
+
+    @cached_property
+    def per_user(self) -> pd.DataFrame:
+        """A row per model and user: model, user_id, warm, train_events, then one column per metric."""
+        who = {"user_id": self.targets.users, "warm": self.train_events > 0, "train_events": self.train_events}
+        frames = [
+            pd.DataFrame({"model": name} | who | dict(zip(self.columns, self.values[:, at].T, strict=True)))
+            for at, name in enumerate(self.lists)
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def values_of(self, metric: str) -> pd.DataFrame:
+        """Return one metric: a row per user_id, a column per model.
+
+        Raises:
+            ParameterError: RK-364 it has no value per user.
+        """
+        if metric not in self.columns:
+            raise ParameterError(
+                "RK-364", f"{metric!r} was not measured by user.", f"Pass one of {list(self.columns)}."
+            )
+        values = self.values[:, :, list(self.columns).index(metric)]
+        return pd.DataFrame(values, pd.Index(self.targets.users, name="user_id"), self.models)
+
     def leaderboard(self, k: int = 10, slice_name: str = "all") -> pd.DataFrame:
-        """One row per model, best NDCG first: each metric with its `_low` and `_high`, if it has any, `n_users`."""
+        """Return one row per model, best NDCG first: each metric with its `_low` and `_high`, if any, and `n_users`."""
         chosen = self.metrics.query("slice == @slice_name and k == @k")
         rows = []
         for model, of_model in chosen.groupby("model", sort=False):
@@ -60,13 +116,260 @@ class Evaluation:
                 if line.metric not in OF_ALL_LISTS:
                     row |= {f"{line.metric}@{k}_low": line.low, f"{line.metric}@{k}_high": line.high}
             rows.append(row | {"n_users": int(of_model["n_users"].iloc[0])})
-        if not rows:  # no shopper of this kind was evaluated
+        if not rows:  # no such user was evaluated
             return pd.DataFrame(columns=["model", f"ndcg@{k}", "n_users"])
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
 
+class SplitOptions(TypedDict, total=False):
+    """Options of `evaluate` for a `Split`, which it encodes by the catalogue of the models."""
+
+    items: pd.DataFrame | None
+    """The items table with `category`, for the diversity and calibration of categories."""
+    context: pd.DataFrame | None
+    """By user_id, the context in which each user asks (`Split.request_context`); None asks without."""
+    min_rating: float | None
+    """This one and the following as for `Split.encode`."""
+    target_events: Sequence[str]
+    seen_events: Sequence[str]
+    grades: str
+
+
+def evaluate(
+    models: Mapping[str, Recommender],
+    split: EncodedSplit | Split,
+    *,
+    cutoffs: Sequence[int] = CUTOFFS,
+    item_vectors: str | Vectors | None = None,
+    seed: int = 0,
+    **options: Unpack[SplitOptions],
+) -> Evaluation:
+    """Evaluate fitted models on the test set.
+
+    Every model ranks the whole catalogue from the user's history up to the cut, without the items that the user has
+    seen, in the context of the user's first test event where the split has contexts. A user counts when at least one
+    item is relevant to them; the others are counted in `protocol`.
+
+    Args:
+        models: fitted models by the name they get on the leaderboard.
+        split: `Split.encode(...)`, on which the models were fitted; it says what is relevant and what is masked. A
+            `Split` is encoded here.
+        cutoffs: the list lengths k to report.
+        item_vectors: how alike items are, for intra-list diversity: the name of an item feature of the split, or
+            vectors; without them there is no such metric.
+        seed: seed of the bootstrap.
+        options: for a `Split` only: `SplitOptions`.
+
+    Raises:
+        DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
+        ParameterError: RK-157 there is no model, RK-312 a wrong cutoff, RK-314 wrong item vectors, RK-316 models or a
+            split of different catalogues, RK-371 options beside an encoded split, RK-372 unknown item features; for a
+            `Split` as `Split.encode`, and RK-340, RK-343 to RK-347 for the context.
+
+    >>> from recsys_kit.data import split_interactions
+    >>> from recsys_kit.recommenders import Popularity
+    >>> events = pd.DataFrame({"user_id": list("aaabbbb"), "item_id": list("xyzzxyx"), "position": range(7)})
+    >>> encoded = split_interactions(events, method="leave_last_out").encode()
+    >>> evaluation = evaluate({"popularity": Popularity().fit(encoded)}, encoded, cutoffs=[2])
+    >>> evaluation.recommendations[["user_id", "item_id", "rank"]].values.tolist()
+    [['a', 'z', 1]]
+    """
+    check_models(models)
+    cutoffs = check_cutoffs(cutoffs)
+    if isinstance(split, Split):
+        split = _encode(next(iter(models.values())), split, **options)
+    elif options:
+        raise ParameterError(
+            "RK-371", f"evaluate() got an encoded split and {', '.join(options)}; expected the split alone.",
+            "Encode them with it.",
+        )  # fmt: skip
+    targets = _check_targets(models, split)
+    measures = Measures(split, cutoffs, vectors=_vectors(split, item_vectors), categories=_categories(split.item_table))
+    context = split.contexts.get("test")
+    lists = {name: _rank(model, targets.histories, max(cutoffs), context) for name, model in models.items()}
+    columns, values = _measure(measures, lists)
+    train_events = count_train_events(split, targets.users)
+    slices = slice_users(train_events)
+    return Evaluation(
+        items=split.items,
+        targets=targets,
+        train_events=train_events,
+        lists=lists,
+        columns=columns,
+        values=values,
+        metrics=_summarize(measures, lists, columns, values, slices, seed),
+        differences=_compare_to_baseline(list(lists), columns, values, slices, seed),
+        protocol={
+            "n_users": len(targets.users),
+            "n_warm": int((train_events > 0).sum()),
+            "n_cold": int((train_events == 0).sum()),
+            "n_without_new_item": targets.n_without,
+            "n_items_ranked": len(split.items),
+            "n_train_users": len(split.users),
+        },
+    )
+
+
+def check_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
+    """Return the list lengths, one or more; RK-312 for a value that is no length of a list."""
+    cutoffs = list(listed(cutoffs))
+    for k in cutoffs or [None]:
+        check_k(k)
+    return cutoffs
+
+
+def _encode(
+    model: Recommender,
+    split: Split,
+    *,
+    items: pd.DataFrame | None = None,
+    context: pd.DataFrame | None = None,
+    **options: Any,
+) -> EncodedSplit:
+    """Encode a split by the catalogue of a fitted model."""
+    catalogue = pd.DataFrame({"item_id": model.item_ids})
+    if items is not None:
+        items = with_text_ids(items, "items", ["item_id"])
+        catalogue = catalogue.merge(items.drop_duplicates("item_id"), on="item_id", how="left")
+    encoded = split.encode(items=catalogue, **options)
+    users = encoded.targets["test"].users
+    contexts = {} if context is None or not len(users) else {"test": context_of(context, users)}
+    return replace(encoded, contexts=contexts)
+
+
+def _check_targets(models: Mapping[str, Recommender], split: EncodedSplit) -> Targets:
+    """Return the targets of the test set, after checking that they can be evaluated with these models."""
+    targets = split.targets.get("test")
+    if targets is None or not len(targets.users):
+        raise DataError(
+            "RK-152",
+            "no user of the test set interacted with a new item; expected at least one.",
+            "Cut elsewhere or use more data.",
+        )
+    if any(not np.array_equal(model.item_ids, split.items.ids) for model in models.values()):
+        raise ParameterError(
+            "RK-316", "the models and the split have different catalogues.", "Fit all models on this split."
+        )
+    n_with_history = int((np.diff(targets.histories.starts) > 0).sum())
+    n_known = int((targets.items < len(split.items)).sum())
+    if not n_with_history or not n_known:
+        raise DataError(
+            "RK-155",
+            f"{n_with_history:,} of {len(targets.users):,} users have a history of known items, and {n_known:,} "
+            f"of {len(targets.rows):,} relevant items are in the catalogue of the models; expected some of both.",
+            "Check that all parts of the split, and the models, write users and items alike.",
+        )
+    return targets
+
+
+def _vectors(split: EncodedSplit, item_vectors: str | Vectors | None) -> Vectors | None:
+    """Return vectors with one row per item of the catalogue."""
+    if item_vectors is None:
+        return None
+    if not isinstance(item_vectors, str):
+        split, item_vectors = split.with_features(item_vectors=item_vectors), "item_vectors"
+    if item_vectors not in split.item_features:
+        raise ParameterError(
+            "RK-372",
+            f"there are no item features {item_vectors!r}; the split has {list(split.item_features)}.",
+            "Name these.",
+        )
+    return split.item_features[item_vectors]
+
+
+def _categories(items: pd.DataFrame | None) -> pd.Series | None:
+    """Return item_id -> category; of an item that is listed several times the first."""
+    if items is None or "category" not in items:
+        return None
+    return items.drop_duplicates("item_id").set_index("item_id")["category"]
+
+
+def _rank(model: Recommender, histories: Histories, k: int, context: pd.DataFrame | None) -> Ranked:
+    """Return the lists of a model, k places wide also in a smaller catalogue."""
+    ranked = model.rank(histories, k=k, context=context, progress=True)
+    missing = [(0, 0), (0, k - ranked.items.shape[1])]
+    items = np.pad(ranked.items.astype(np.int32), missing, constant_values=-1)
+    return Ranked(items, np.pad(ranked.scores, missing, constant_values=-np.inf), ranked.fallback)
+
+
+def _to_frame(model: str, lists: Ranked, users: np.ndarray, items: Vocabulary) -> pd.DataFrame:
+    """Return one row per place of the lists: model, user_id, item_id, score, rank, fallback."""
+    row, place = np.nonzero(lists.items >= 0)
+    return pd.DataFrame({
+        "model": pd.Series(model, range(len(row)), dtype="str"),
+        "user_id": users[row],
+        "item_id": items.ids[lists.items[row, place]],
+        "score": lists.scores[row, place],
+        "rank": place + 1,
+        "fallback": lists.fallback[row],
+    })  # fmt: skip
+
+
+def _measure(measures: Measures, lists: Mapping[str, Ranked]) -> tuple[list[str], np.ndarray]:
+    """Return the names of the Q metrics and the values (U, M, Q)."""
+    baseline, columns, values = lists.get(BASELINE), [], np.empty((0, 0, 0))
+    for at, one in enumerate(lists.values()):
+        measured = measures.measure_users(one.items, None if baseline is None else baseline.items)
+        if not at:
+            columns, values = list(measured), np.empty((len(one.items), len(lists), len(measured)))
+        values[:, at] = np.column_stack([*measured.values()])
+    return columns, values
+
+
+def _summarize(
+    measures: Measures,
+    lists: Mapping[str, Ranked],
+    columns: Sequence[str],
+    values: np.ndarray,
+    slices: Mapping[str, np.ndarray],
+    seed: int,
+) -> pd.DataFrame:
+    """Return the long table of all models, metrics and slices."""
+    models = list(lists)
+    frames = [
+        _long(models, columns, values if name == "all" else values[members], name, seed)
+        for name, members in slices.items()
+        if members.any()
+    ]
+    for name in POPULARITY:
+        measured = [measures.measure_popularity(one.items, name) for one in lists.values()]
+        stacked = np.stack([np.column_stack([*of_model.values()]) for of_model in measured], axis=1)
+        frames.append(_long(models, list(measured[0]), stacked, name, seed).query("n_users > 0"))
+    for model, one in lists.items():
+        rows = [
+            (model, "all", *name.split("@"), value, np.nan, np.nan, len(one.items))
+            for name, value in measures.measure_all(one.items).items()
+        ]
+        frames.append(pd.DataFrame(rows, columns=LONG_COLUMNS).astype({"k": int}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _compare_to_baseline(
+    models: list[str], columns: Sequence[str], values: np.ndarray, slices: Mapping[str, np.ndarray], seed: int
+) -> pd.DataFrame:
+    """Return the mean paired difference of each model to the baseline, for all and for the warm."""
+    others = [at for at, model in enumerate(models) if model != BASELINE]
+    if BASELINE not in models or not others:
+        return pd.DataFrame(columns=LONG_COLUMNS)
+    differences = values[:, others] - values[:, [models.index(BASELINE)]]
+    names = [models[at] for at in others]
+    frames = [
+        _long(names, columns, differences[slices[name]], name, seed) for name in ("all", "warm") if slices[name].any()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _long(models: list[str], columns: Sequence[str], values: np.ndarray, slice_name: str, seed: int) -> pd.DataFrame:
+    """Return the long table of one slice from values (n, M, Q): means and intervals, the same draws for all."""
+    keys = [(model, *name.split("@")) for model in models for name in columns]
+    flat = values.reshape(len(values), len(keys))
+    rows = pd.DataFrame(keys, columns=["model", "metric", "k"]).astype({"k": int}).assign(slice=slice_name)
+    rows[["value", "low", "high"]] = bootstrap_means(flat, seed=seed)
+    return rows.assign(n_users=(~np.isnan(flat)).sum(axis=0))[LONG_COLUMNS]
+
+
 def table_of(rows: pd.DataFrame, metrics_shown: Sequence[str], k: int = 10, slice_name: str = "all") -> pd.DataFrame:
-    """A table for the eye: one row per model, one column per metric, `value [low, high]` in each cell.
+    """Return a table to look at: one row per model, one column per metric, `value [low, high]` in each cell.
 
     `rows` are `Evaluation.metrics` or `.differences`; metrics that were not measured are left out.
 
@@ -83,241 +386,3 @@ def table_of(rows: pd.DataFrame, metrics_shown: Sequence[str], k: int = 10, slic
         .rename(columns=lambda name: f"{name}@{k}")
         .rename_axis(columns=None)
     )
-
-
-def evaluate(
-    models: Mapping[str, Recommender],
-    split: Split,
-    *,
-    part: str = "test",
-    items: pd.DataFrame | None = None,
-    item_vectors: Vectors | None = None,
-    cutoffs: Sequence[int] = CUTOFFS,
-    min_rating: float | None = None,
-    target_events: Sequence[str] = (),
-    seen_events: Sequence[str] = (),
-    grades: str = "",
-    context: pd.DataFrame | None = None,
-    seed: int = 0,
-) -> Evaluation:
-    """Judge fitted models on what the shoppers of `part` did next.
-
-    Ids may be numbers, categories and the like: they are compared as text.
-    Every model ranks the whole catalogue, from the shopper's history up to the cut, without the items the shopper has
-    seen. A shopper counts when at least one relevant item is new to them; the others are counted in `protocol`.
-
-    Args:
-        models: fitted models by the name they get on the leaderboard.
-        split: the interactions; `part` ("valid" or "test") is what is predicted.
-        part: which part to predict.
-        items: `item_id, category`, for the diversity and the calibration of categories; without them neither.
-        item_vectors: how alike items are, for intra-list diversity; without them there is no such metric.
-        cutoffs: the list lengths k to report.
-        min_rating: events rated below are not relevant.
-        target_events: the kinds of event that are relevant; empty for all.
-        seen_events: the kinds of event that make an item seen: neither relevant nor on a list; empty for all. The
-            histories that the models read stay whole.
-        grades: the column of the interactions ("rating") that says how relevant an item is; with it there are
-            `ndcg_linear` and `ndcg_exponential` beside the binary `ndcg`. An event without a grade gains nothing.
-        context: by user_id, when and where each shopper asks (`Split.circumstances`), for models that care. Who has no
-            row there is asked without; RK-340 where no shopper has one, RK-343 to RK-347 for what is no context.
-        seed: draws the bootstrap.
-    """
-    cutoffs = checked_cutoffs(cutoffs)
-    task = set_task(models, split, part, min_rating, target_events, seen_events)
-    first = next(iter(models.values()))
-    judge = ListJudge(
-        task,
-        first.encode(task.histories).matrix(len(task.catalogue)),
-        split.train,
-        cutoffs,
-        vectors=None if item_vectors is None else check_vectors(item_vectors),
-        categories=_categories(items),
-        grades=_grades(task.ground_truth, getattr(split, part), grades) if grades else None,
-    )
-    asked = None if context is None else context_of(context, task.users)
-    ranked = {name: _lists(model, task, max(cutoffs), asked) for name, model in models.items()}
-    lists = {name: judge.to_lists(rows) for name, rows in ranked.items()}
-    found = {name: judge.judge(lists[name], lists.get(BASELINE)) for name in models}
-    slices = shopper_slices(task.train_events)
-    protocol = _protocol(split, part, task) | {"n_train_users": judge.n_train_users}
-    recommendations = pd.concat([rows.assign(model=name) for name, rows in ranked.items()], ignore_index=True)
-    return Evaluation(
-        recommendations=recommendations[["model", "user_id", "item_id", "score", "rank", "fallback"]],
-        ground_truth=task.ground_truth,
-        per_user=_per_user(found, task),
-        metrics=_means(found, slices, seed),
-        differences=_differences(found, slices, seed),
-        protocol=protocol,
-    )
-
-
-def checked_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
-    """The lengths of lists that are asked for, one or more; RK-312 where one is no length of a list."""
-    cutoffs = list(listed(cutoffs))
-    for k in cutoffs or [None]:
-        check_k(k)
-    return cutoffs
-
-
-def check_judged(evaluation: Evaluation, models: Sequence[str], metric: str) -> None:
-    """Raises `ParameterError`: RK-363 for a model that was not evaluated, RK-364 for such a metric."""
-    evaluated = evaluation.per_user["model"].unique().tolist()
-    if unknown := [name for name in models if name not in evaluated]:
-        raise ParameterError(
-            "RK-363", f"there is no model {unknown[0]!r}; evaluated are {evaluated}.", "Pass one of these."
-        )
-    measured = [column for column in evaluation.per_user if "@" in column]
-    if metric not in measured:
-        raise ParameterError("RK-364", f"{metric!r} was not measured by shopper.", f"Pass one of {measured}.")
-
-
-def _categories(items: pd.DataFrame | None) -> pd.Series | None:
-    """item_id -> category, of items that are listed again the first."""
-    if items is None or "category" not in items:
-        return None
-    items = with_text_ids(items, "items", ["item_id"])
-    return items.drop_duplicates("item_id").set_index("item_id")["category"]
-
-
-def _lists(model: Recommender, task: Task, k: int, context: pd.DataFrame | None) -> pd.DataFrame:
-    asked = {"histories": task.histories, "seen": task.seen, "context": context}
-    ranked = model.recommend(task.users.tolist(), **asked, k=k, progress=True)
-    return ranked.rename(columns={"query": "user_id"})
-
-
-def _grades(truth: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarray:
-    """The highest grade that the shopper gave the item, 0 where there is none."""
-    if column not in events:
-        raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
-    if not is_numeric_dtype(events[column]):
-        raise DataError("RK-362", f"interactions have no numbers in {column!r} to grade by.", "Pass grades=''.")
-    highest = events.groupby(["user_id", "item_id"])[column].max()
-    return highest.reindex(pd.MultiIndex.from_frame(truth)).fillna(0).to_numpy(float)
-
-
-def _protocol(split: Split, part: str, task: Task) -> dict[str, int]:
-    n_in_part, n_warm = getattr(split, part)["user_id"].nunique(), int((task.train_events > 0).sum())
-    return {
-        "n_users": len(task.users),
-        "n_warm": n_warm,
-        "n_cold": len(task.users) - n_warm,
-        "n_without_new_item": int(n_in_part - len(task.users)),
-        "n_items_ranked": len(task.catalogue),
-    }
-
-
-def shopper_slices(train_events: np.ndarray) -> dict[str, np.ndarray]:
-    """Who belongs to each slice of shoppers, by their number of events in train.
-
-    >>> {name: members.tolist() for name, members in shopper_slices(np.array([0, 7])).items()}["warm"]
-    [False, True]
-    """
-    bins = bins_of(train_events, WARMTH)
-    everybody = {"all": np.ones(len(train_events), bool), "warm": train_events > 0}
-    return everybody | {name: bins == name for name in WARMTH}
-
-
-def _per_user(found: Mapping[str, Judgement], task: Task) -> pd.DataFrame:
-    who = {"user_id": task.users, "warm": task.train_events > 0, "train_events": task.train_events}
-    frames = [pd.DataFrame({"model": name} | who | judgement.per_user) for name, judgement in found.items()]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _long(values: Mapping[str, Mapping[str, np.ndarray]], slice_name: str, seed: int) -> pd.DataFrame:
-    """The long table of one slice: every model's mean of every metric, from one set of draws for all.
-
-    `values`: model -> metric such as `ndcg@10` -> one value per shopper.
-    """
-    keys = [(model, *name.split("@")) for model, by_metric in values.items() for name in by_metric]
-    columns = np.column_stack([value for by_metric in values.values() for value in by_metric.values()])
-    means = bootstrap_means(columns, seed=seed)
-    rows = pd.DataFrame(keys, columns=["model", "metric", "k"]).astype({"k": int}).assign(slice=slice_name)
-    rows[["value", "low", "high"]] = means
-    return rows.assign(n_users=(~np.isnan(columns)).sum(axis=0))[LONG_COLUMNS]
-
-
-def _among(values: Mapping[str, np.ndarray], members: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: value[members] for name, value in values.items()}
-
-
-def _means(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray], seed: int) -> pd.DataFrame:
-    frames = [
-        _long({model: _among(judgement.per_user, members) for model, judgement in found.items()}, name, seed)
-        for name, members in slices.items()
-        if members.any()
-    ]
-    for name in POPULARITY:
-        of_slice = {model: judgement.per_product[name] for model, judgement in found.items()}
-        frames.append(_long(of_slice, name, seed).query("n_users > 0"))
-    n_users = len(slices["all"])
-    for model, judgement in found.items():
-        rows = [
-            (model, "all", *name.split("@"), value, np.nan, np.nan, n_users)
-            for name, value in judgement.of_all_lists.items()
-        ]
-        frames.append(pd.DataFrame(rows, columns=LONG_COLUMNS).astype({"k": int}))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _differences(found: Mapping[str, Judgement], slices: Mapping[str, np.ndarray], seed: int) -> pd.DataFrame:
-    """Model minus baseline, shopper by shopper: the interval of the mean difference, for all and for the warm."""
-    others = [model for model in found if model != BASELINE]
-    if BASELINE not in found or not others:
-        return pd.DataFrame(columns=LONG_COLUMNS)
-    base = found[BASELINE].per_user
-    minus = {model: {name: value - base[name] for name, value in found[model].per_user.items()} for model in others}
-    frames = [
-        _long({model: _among(values, slices[name]) for model, values in minus.items()}, name, seed)
-        for name in ("all", "warm")
-        if slices[name].any()
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-# -- where each model fails ------------------------------------------------------------------------------------------
-
-
-def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:
-    """Recall@k by groups of products, item_id -> label: model, group, value, low, high, n_users."""
-    groups = groups.set_axis(as_ids(groups.index, "item ids of groups"))
-    truth = evaluation.ground_truth.assign(group=evaluation.ground_truth["item_id"].map(groups))
-    found = evaluation.recommendations.query("rank <= @k")[["model", "user_id", "item_id"]].assign(found=1.0)
-    frames = []
-    for model in evaluation.per_user["model"].unique():
-        of_model = truth.merge(found[found["model"] == model], on=["user_id", "item_id"], how="left").fillna(
-            {"found": 0.0}
-        )
-        per_user = of_model.groupby(["group", "user_id"], observed=True)["found"].mean().reset_index()
-        frames.append(per_user.assign(model=model))
-    return _grouped(pd.concat(frames, ignore_index=True), "found", seed)
-
-
-def _grouped(values: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
-    rows = []
-    for (model, group), part in values.groupby(["model", "group"], sort=False, observed=True):
-        value, low, high = bootstrap_means(part[[column]].to_numpy(float), seed=seed)[0]
-        rows.append(
-            {
-                "model": model,
-                "group": group,
-                "value": value,
-                "low": low,
-                "high": high,
-                "n_users": int(part[column].count()),
-            }
-        )
-    return pd.DataFrame(rows, columns=["model", "group", "value", "low", "high", "n_users"])
-
-
-def disagreements(evaluation: Evaluation, first: str, second: str, metric: str = "ndcg@10", n: int = 5) -> pd.DataFrame:
-    """The n shoppers on whom two models differ most: user_id, both values, the difference, the largest first.
-
-    Raises `ParameterError`: RK-363 for a model that was not evaluated, RK-364 for such a metric.
-    """
-    check_judged(evaluation, [first, second], metric)
-    values = evaluation.per_user.pivot(index="user_id", columns="model", values=metric)
-    wide = pd.DataFrame({first: values[first], second: values[second]})
-    wide["difference"] = values[first] - values[second]
-    largest = wide.sort_values("difference", key=abs, ascending=False, kind="stable").head(n)
-    return largest.reset_index().rename_axis(columns=None)

@@ -4,7 +4,7 @@ import ipywidgets
 import pandas as pd
 from matplotlib.axes import Axes
 
-from recsys_kit.evaluation.leaderboard import Evaluation, disagreements
+from recsys_kit.evaluation import Evaluation, disagreements
 from recsys_kit.plots import plot_leaderboard, shorten
 from recsys_kit.widgets.controls import explore
 
@@ -54,7 +54,7 @@ def explore_disagreements(
     evaluation: Evaluation, histories: pd.Series, items: pd.DataFrame, metric: str = "ndcg@10"
 ) -> ipywidgets.Widget:
     """Explore `view_disagreements` by the two models."""
-    names = evaluation.per_user["model"].unique().tolist()
+    names = evaluation.models
     return explore(
         lambda first, second: view_disagreements(evaluation, histories, items, first, second, metric),
         first=ipywidgets.Dropdown(options=names, value=names[-1], description="model"),

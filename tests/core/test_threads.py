@@ -45,7 +45,7 @@ from recsys_kit.testing.planted import planted_shop
 def blas():
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
-model = ALS(factors=8, iterations=1).fit(planted_shop().train)
+model = ALS(embedding_dim=8, epochs=1).fit(planted_shop().train)
 inside = set()
 
 def answers():

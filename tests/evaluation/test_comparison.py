@@ -1,10 +1,9 @@
-"""Verdicts between models: said where they hold, and nowhere else."""
+"""Verdicts between models: given where they hold, and nowhere else."""
 
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
 from recsys_kit.errors import ParameterError
@@ -12,8 +11,8 @@ from recsys_kit.evaluation import compare, evaluate, experience_by_weights
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS
 from recsys_kit.plots import plot_against, plot_experience_weights
 from recsys_kit.testing.planted import fitted
-from tests.evaluation.test_judging import judged
 from tests.evaluation.test_leaderboard import NAMES, SHOP, shop_split
+from tests.evaluation.test_measures import evaluated
 
 K = 5
 
@@ -43,32 +42,36 @@ def test_every_pair_is_compared_once_and_corrected_for_all(evaluation):
     assert rows["difference"].is_monotonic_decreasing
 
 
+def with_values(evaluation, values):
+    """The evaluation with other values of NDCG, one array per model."""
+    all_values = np.zeros((len(evaluation.targets.users), len(values), len(evaluation.columns)))
+    all_values[:, :, list(evaluation.columns).index(f"ndcg@{K}")] = np.column_stack([*values.values()])
+    return replace(evaluation, lists=dict.fromkeys(values), values=all_values)
+
+
 def test_a_model_is_not_told_apart_from_itself(evaluation):
-    twin = evaluation.per_user.query("model == 'ease'").assign(model="twin")
-    both = evaluation.per_user.query("model == 'ease'")
-    rows = compare(replace(evaluation, per_user=pd.concat([both, twin])), f"ndcg@{K}", against="ease")
+    ease = evaluation.values_of(f"ndcg@{K}")["ease"]
+    rows = compare(with_values(evaluation, {"ease": ease, "twin": ease}), f"ndcg@{K}", against="ease")
     assert rows[["verdict", "difference", "p"]].values.tolist() == [["not told apart from", 0.0, 1.0]]
 
 
 def test_of_models_that_differ_by_chance_few_are_called_better_in_any_of_many_tables(evaluation):
     rng = np.random.default_rng(0)
-    template = evaluation.per_user.query("model == 'ease'")
     tables_with_a_verdict = 0
     for _ in range(60):
-        models = [template.assign(model=f"m{n}", **{f"ndcg@{K}": rng.random(len(template))}) for n in range(6)]
-        chance = replace(evaluation, per_user=pd.concat(models))
+        chance = with_values(evaluation, {f"m{n}": rng.random(len(evaluation.targets.users)) for n in range(6)})
         verdicts = compare(chance, f"ndcg@{K}", against=None)["verdict"]
         tables_with_a_verdict += (verdicts != "not told apart from").any()
     assert tables_with_a_verdict <= 9  # 5 % of 60 are 3; more than 9 has a chance below 1 in 500
 
 
-def test_slices_of_shoppers_can_be_compared_and_others_are_refused():
-    result = judged()
+def test_slices_of_users_can_be_compared_and_others_are_refused():
+    result = evaluated()
     for name in ("all", "warm", "history 0", "history 5+"):
         n_users = result.metrics.query("slice == @name and metric == 'ndcg'")["n_users"].iloc[0]
         assert (compare(result, f"ndcg@{K}", slice_name=name)["n_users"] == n_users).all()
-    strangers = compare(result, f"ndcg@{K}", slice_name="history 0")
-    assert set(strangers["verdict"]) == {"not told apart from"}
+    cold = compare(result, f"ndcg@{K}", slice_name="history 0")
+    assert set(cold["verdict"]) == {"not told apart from"}
     with pytest.raises(ParameterError, match="RK-365"):
         compare(result, f"ndcg@{K}", slice_name="cold")
 
@@ -90,7 +93,7 @@ def test_of_the_models_named_alone_the_pairs_are_compared(evaluation):
 
 
 def test_one_model_alone_has_nothing_to_compare(evaluation):
-    alone = replace(evaluation, per_user=evaluation.per_user.query("model == 'ease'"))
+    alone = with_values(evaluation, {"ease": evaluation.values_of(f"ndcg@{K}")["ease"]})
     assert compare(alone, f"ndcg@{K}", against=None).empty
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard on a planted shop: the same shoppers, seen items masked, the same denominator."""
+"""The leaderboard on a planted shop: the same users, seen items masked, the same denominator."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def evaluation():
     return evaluate(models, shop_split(), item_vectors=SHOP.vectors, seed=3)
 
 
-def test_every_model_is_judged_on_the_same_shoppers(evaluation):
+def test_every_model_is_evaluated_on_the_same_users(evaluation):
     users = evaluation.per_user.groupby("model")["user_id"].agg(tuple)
     assert users.nunique() == 1
     assert len(users.iloc[0]) == evaluation.protocol["n_users"] == len(SHOP.withheld)
@@ -56,22 +56,22 @@ def test_what_belongs_to_all_lists_together_has_no_interval_and_every_other_metr
     assert set(of_all_lists["slice"]) == {"all"}
 
 
-def test_no_list_holds_what_the_shopper_has(evaluation):
-    had = SHOP.train[["user_id", "item_id"]]
-    assert evaluation.recommendations.merge(had, on=["user_id", "item_id"]).empty
+def test_no_list_holds_a_seen_item(evaluation):
+    seen = SHOP.train[["user_id", "item_id"]]
+    assert evaluation.recommendations.merge(seen, on=["user_id", "item_id"]).empty
 
 
-def test_new_shoppers_are_counted_and_judged_with_everybody_but_not_with_the_warm():
-    stranger = SHOP.valid.head(1).assign(user_id="stranger")
-    split = shop_split(pd.concat([SHOP.valid.head(20), stranger]))
+def test_cold_users_are_counted_and_evaluated_with_all_but_not_with_the_warm():
+    cold = SHOP.valid.head(1).assign(user_id="cold")
+    split = shop_split(pd.concat([SHOP.valid.head(20), cold]))
     result = evaluate({"popularity": fitted("popularity", SHOP), "ease": fitted("ease", SHOP)}, split)
     assert (result.protocol["n_users"], result.protocol["n_cold"]) == (21, 1)
     sizes = result.metrics.query("metric == 'ndcg' and k == 10 and model == 'ease'").set_index("slice")["n_users"]
     assert sizes[["all", "warm", "history 0", "history 5+"]].tolist() == [21, 20, 1, 20]
-    assert result.recommendations.query("user_id == 'stranger'")["fallback"].all()
+    assert result.recommendations.query("user_id == 'cold'")["fallback"].all()
 
 
-def test_a_shopper_who_took_nothing_new_is_left_out_and_counted():
+def test_a_user_without_a_new_item_is_left_out_and_counted():
     again = SHOP.train.groupby("user_id").head(1).head(1).assign(timestamp=pd.Timestamp("2024-03-01", tz="UTC"))
     split = shop_split(pd.concat([SHOP.valid.iloc[10:20], again]))
     result = evaluate({"popularity": fitted("popularity", SHOP)}, split)
@@ -92,9 +92,9 @@ def test_models_of_different_catalogues_are_not_compared():
         evaluate(models, shop_split())
 
 
-def test_without_a_warm_shopper_the_board_is_still_made():
-    strangers = SHOP.valid.head(3).assign(user_id=["x", "y", "z"])  # not in train; validation knows x
-    split = replace(shop_split(strangers), valid=strangers.head(1).assign(item_id="i10"))
+def test_without_a_warm_user_the_board_is_still_made():
+    cold = SHOP.valid.head(3).assign(user_id=["x", "y", "z"])  # not in train; validation knows x
+    split = replace(shop_split(cold), valid=cold.head(1).assign(item_id="i10"))
     result = evaluate({"popularity": fitted("popularity", SHOP), "ease": fitted("ease", SHOP)}, split)
     assert result.leaderboard(10, "warm").empty
     assert len(plot_leaderboard(result.metrics)) == 2
@@ -111,7 +111,7 @@ def test_kinds_of_event_need_their_column():
         evaluate({"popularity": fitted("popularity", SHOP)}, shop_split(), target_events=["purchase"])
 
 
-def test_nobody_to_judge_is_an_error():
+def test_no_user_to_evaluate_is_an_error():
     with pytest.raises(DataError, match="RK-152"):
         evaluate({"popularity": fitted("popularity", SHOP)}, shop_split(SHOP.valid.iloc[:0]))
 
@@ -130,15 +130,15 @@ def test_disagreements_come_largest_first(evaluation):
     np.testing.assert_allclose(rows["difference"], rows["ease"] - rows["popularity"])
 
 
-def test_a_model_that_cares_is_told_when_and_where_each_shopper_asks(monkeypatch):
-    split, told = shop_split(), []
+def test_a_context_aware_model_gets_the_context_of_each_user(monkeypatch):
+    split, asked = shop_split(), []
     users = split.test["user_id"].unique()
     context = pd.DataFrame({"ctx_device": [f"device of {user}" for user in users]}, index=users)
 
     def listen(self, histories, context):
-        told.extend(context["ctx_device"])
+        asked.extend(context["ctx_device"])
         return self._score(histories)
 
     monkeypatch.setattr(EASE, "_score_in_context", listen)
     found = evaluate({"ease": fitted("ease", SHOP)}, split, context=context.sample(frac=1, random_state=0))
-    assert told == [f"device of {user}" for user in found.per_user["user_id"]]
+    assert asked == [f"device of {user}" for user in found.per_user["user_id"]]
