@@ -106,7 +106,7 @@ class Split:
         encoded = encoded.with_test(
             relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant,
             before,
-            seen=self._of_kinds(before, "seen_events", seen_events) if seen_events else None,
+            seen=self._select_kinds(before, "seen_events", seen_events) if seen_events else None,
             n_without=self.test["user_id"].nunique() - relevant["user_id"].nunique(),
         )
         contexts = {

@@ -190,6 +190,10 @@ class Recommender(ABC):
         self._fit(split)
         return self
 
+    def required_inputs(self) -> list[str]:
+        """Return the inputs that `fit` cannot do without; the models inside this one check their own."""
+        return [name for name, is_required in self.uses.items() if is_required]
+
     def refit(self, split: EncodedSplit) -> Self:
         """Return the model fitted on another split, such as train and validation; choices of validation are kept.
 

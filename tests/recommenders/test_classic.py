@@ -14,12 +14,15 @@ from recsys_kit.recommenders import (
     BPR,
     EASE,
     AssociationRules,
+    Attributes,
+    Content,
     ContextAware,
     FormulaCollaborative,
     FormulaContent,
     FormulaDeep,
     FormulaPair,
     FormulaSimilarity,
+    Hybrid,
     ItemKNN,
     ItemKNNBM25,
     PopularInCategory,
@@ -68,9 +71,16 @@ def test_popular_lately_halves_with_each_half_life():
     assert scores.to_dict() == pytest.approx({"old": 3 / 4, "new": 1.0, "mid": 1 / 2})
 
 
-def test_popular_lately_without_times_is_popularity():
+@pytest.mark.parametrize(
+    ("model", "missing"),
+    [(PopularLately(), "timestamp"), (PopularInCategory(), "category"), (ContextAware(), "context"),
+     (Content(), "item_features"), (Attributes(), "attributes"), (Hybrid({"a": PopularLately()}), "timestamp")],
+    ids=lambda one: getattr(one, "name", one),
+)  # fmt: skip
+def test_a_missing_input_is_named(model, missing):
     train = of_baskets("ab", "a", "bc", "a").drop(columns="timestamp").assign(position=0)
-    pd.testing.assert_series_equal(scores_of(PopularLately().fit(train), "b"), scores_of(Popularity().fit(train), "b"))
+    with pytest.raises(ParameterError, match=rf"RK-345 \w+ needs {missing}; the split has none"):
+        model.fit(train, valid=train)
 
 
 def test_popularity_by_category_by_hand():
@@ -387,7 +397,9 @@ def test_lift_by_hand():
     night = pd.to_datetime(["2024-01-01T01:00Z"] * 2 + ["2024-01-01T13:00Z"] * 2)
     train = pd.DataFrame({"user_id": list("uvuv"), "item_id": list("aabb"), "timestamp": night})
     model = ContextAware().fit(train)
-    row = [value for values in model._values.values() for value in values].index("0")  # the first quarter of the day
+    row = [value for values in model.context_values.values() for value in values].index(
+        "0"
+    )  # the first quarter of the day
     lift = pd.Series(model.lift[row], model.item_ids)
     assert lift.to_dict() == pytest.approx({"a": np.log(4.5 / 3.5), "b": np.log(2.5 / 3.5)})
 
