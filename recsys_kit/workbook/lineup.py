@@ -37,7 +37,7 @@ class Entry:
     """One model of the leaderboard; `uses` and `features` of the model say what it needs."""
 
     family: str
-    """Also gives the colour and the marker in plots."""
+    """Orders the leaderboard; `plots` styles a new model by its name."""
     make: Callable[[], Recommender]
     quick: bool = True
     """Part of the profile quick."""
