@@ -87,7 +87,7 @@ class StoredHistories:
         found: list[Mapping[str, str]] = []
         for place in self._places(users):
             strongest = pd.Series(self.kinds[place]).groupby(self.catalogue.ids[self.items[place]]).max()
-            found.append({item: KINDS[kind] for item, kind in strongest.items()})
+            found.append({str(item): KINDS[kind] for item, kind in strongest.items()})
         return found
 
     def _places(self, users: Sequence[str]) -> Iterable[slice]:
