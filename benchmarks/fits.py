@@ -55,7 +55,7 @@ def as_matrix(train: pd.DataFrame) -> sparse.csr_matrix:
 def ease_by_cholesky(matrix: sparse.csr_matrix) -> np.ndarray:
     """Invert by LAPACK's potrf and potri, as SciPy offers them."""
     gram = (matrix.T @ matrix).toarray()
-    gram[np.diag_indices_from(gram)] += MODELS["ease"].l2
+    gram[np.diag_indices_from(gram)] += MODELS["ease"].regularization
     factor, _ = linalg.lapack.spotrf(gram.T, lower=1, overwrite_a=1, clean=0)
     inverse, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
@@ -65,7 +65,7 @@ def ease_by_cholesky(matrix: sparse.csr_matrix) -> np.ndarray:
 def ease_by_numpy(matrix: sparse.csr_matrix) -> np.ndarray:
     """Invert as most implementations of EASE do."""
     gram = (matrix.T @ matrix).toarray()
-    gram[np.diag_indices_from(gram)] += MODELS["ease"].l2
+    gram[np.diag_indices_from(gram)] += MODELS["ease"].regularization
     inverse = np.linalg.inv(gram)
     return inverse / -np.diag(inverse)
 
@@ -74,7 +74,7 @@ def neighbours_by_implicit(matrix: sparse.csr_matrix) -> None:
     """Fit cosine neighbours, one more than ours: the item itself."""
     from implicit.nearest_neighbours import CosineRecommender
 
-    CosineRecommender(K=MODELS["item_knn"].neighbours + 1).fit(matrix, show_progress=False)
+    CosineRecommender(K=MODELS["item_knn"].n_neighbors + 1).fit(matrix, show_progress=False)
 
 
 def als_by_implicit(matrix: sparse.csr_matrix) -> None:
@@ -84,7 +84,10 @@ def als_by_implicit(matrix: sparse.csr_matrix) -> None:
     ours = MODELS["als"]
     with threadpool_limits(limits=1, user_api="blas"):
         AlternatingLeastSquares(
-            factors=ours.factors, regularization=ours.regularization, alpha=ours.confidence, random_state=ours.seed
+            factors=ours.embedding_dim,
+            regularization=ours.regularization,
+            alpha=ours.confidence,
+            random_state=ours.seed,
         ).fit(matrix, show_progress=False)
 
 

@@ -1,4 +1,4 @@
-"""What the hyper-parameters of the recommenders may be, by name: one name means the same in every model."""
+"""The allowed values of hyper-parameters, by name: one name means the same in every model."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from recsys_kit.errors import ParameterError
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`; the ends belong to it unless it is open there."""
+    """Numbers from `low` to `high`, with the ends unless the range is open there."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -34,32 +34,32 @@ class Range:
 COUNT, AMOUNT, POSITIVE = Range(1), Range(0), Range(0, open_low=True)
 SHARE, DROPOUT = Range(0, 1), Range(0, 1, open_high=True)
 RANGES: Mapping[str, Range] = {
-    **dict.fromkeys(("embedding_dim", "dimension", "factors", "max_length", "layers", "heads", "window"), COUNT),
-    **dict.fromkeys(("epochs", "iterations", "n_trees", "n_rankers", "batch_size", "patience"), COUNT),
-    **dict.fromkeys(("neighbours", "negatives", "sampled", "n_candidates", "depth", "min_count", "k"), COUNT),
-    **dict.fromkeys(("max_validation_users",), COUNT),
+    **dict.fromkeys(("embedding_dim", "max_length", "n_layers", "n_heads", "window"), COUNT),
+    **dict.fromkeys(("epochs", "n_trees", "n_rankers", "batch_size", "patience", "max_validation_users"), COUNT),
+    **dict.fromkeys(("n_neighbors", "n_negatives", "n_candidates", "depth", "min_count", "k"), COUNT),
     **dict.fromkeys(("seed", "stop_after", "fold_steps", "dense_up_to", "full_softmax_up_to", "min_users"), AMOUNT),
     **dict.fromkeys(("history_decay", "decay", "backward", "row_power", "column_power"), AMOUNT),
-    **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant"), AMOUNT),
-    **dict.fromkeys(("learning_rate", "l2", "confidence", "half_life"), POSITIVE),
+    **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant", "weight_decay"), AMOUNT),
+    **dict.fromkeys(("learning_rate", "max_grad_norm", "confidence", "half_life"), POSITIVE),
     **dict.fromkeys(("dropout", "attention_dropout"), DROPOUT),
-    **dict.fromkeys(("b", "fixed_power"), SHARE),
+    **dict.fromkeys(("b", "fixed_power", "warmup_share"), SHARE),
     "n_leaves": Range(2),
 }
-"""A parameter that is not named here must be finite and of its kind."""
+"""The range by name; a number without one must be finite and of its type."""
 
 
 def check_parameters(model: Any) -> None:
-    """Check the fields of a recommender against their kinds and `RANGES`; numbers of NumPy become Python's.
+    """Check the fields of a model against their types and `RANGES`; NumPy numbers become Python's.
 
-    A class may have narrower `ranges` of its own. Raises `ParameterError` (RK-351).
+    Raises:
+        ParameterError: RK-351 a field is of another type or out of range. A class may have narrower `ranges`.
     """
     allowed = {**RANGES, **getattr(type(model), "ranges", {})}
     for one in fields(model):
         value = getattr(model, one.name)
         if isinstance(value, np.generic):
             value = value.item()
-            setattr(model, one.name, value)
+            object.__setattr__(model, one.name, value)  # a plan is frozen
         kinds = get_args(one.type) if isinstance(one.type, UnionType) else (one.type,)
         if not {int, float} & set(kinds) or (value is None and type(None) in kinds):
             continue

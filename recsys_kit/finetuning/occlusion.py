@@ -1,18 +1,28 @@
-"""Which words made the label? Each word is left out in turn, and the change of the probability is its share."""
+"""How much each word contributes to a prediction: the probability without it (occlusion)."""
 
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.finetuning.reviews import class_indices
+from recsys_kit.finetuning.labels import class_indices
 
 
 def word_shares(classifier: Any, text: str, label: str) -> pd.Series:
-    """How much each word spoke for `label`: its probability minus that of the text without the word (occlusion).
+    """Return the share of each word in `label`: its probability minus that of the text without the word.
 
-    Positive words spoke for the label, negative ones against it. Source: Zeiler and Fergus, 2014, for words.
+    Positive words speak for the label, negative ones against it.
 
-    >>> from recsys_kit.finetuning.reviews import TfidfClassifier
+    Args:
+        classifier: has `classes` and `predict_proba(texts)`.
+        text: is split at spaces.
+        label: one of the classes.
+
+    Raises:
+        DataError: RK-192 a label without a class.
+
+    Source: Zeiler and Fergus, 2014, for words.
+
+    >>> from recsys_kit.finetuning.baselines import TfidfClassifier
     >>> model = TfidfClassifier().fit(["good mug", "good cup", "bad mug", "bad cup"], ["5", "5", "1", "1"])
     >>> bool(word_shares(model, "bad mug", "1")["bad"] > 0)
     True

@@ -63,7 +63,7 @@ class Recommender(ABC):
     Names: item_features, attributes, category, timestamp, context, histories (its state holds those of training).
     """
     state: ClassVar[tuple[str, ...]] = ()
-    """Fitted attributes to save: arrays or CSR matrices."""
+    """Fitted attributes to save: arrays, CSR matrices, or arrays by name."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Fitted attributes to save: plain values."""
     understands_text: bool = False
@@ -189,6 +189,10 @@ class Recommender(ABC):
         self._adopt(split)
         self._fit(split)
         return self
+
+    def required_inputs(self) -> list[str]:
+        """Return the inputs that `fit` cannot do without; the models inside this one check their own."""
+        return [name for name, is_required in self.uses.items() if is_required]
 
     def refit(self, split: EncodedSplit) -> Self:
         """Return the model fitted on another split, such as train and validation; choices of validation are kept.

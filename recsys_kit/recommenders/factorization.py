@@ -1,4 +1,4 @@
-"""Shoppers and items as vectors whose product is a taste; a new history gets its vector without retraining."""
+"""Matrix factorization: users and items as vectors; a new history gets its vector without retraining."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,35 +12,39 @@ from scipy.special import expit
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_blas_thread
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.decay import HistoryDecay
 from recsys_kit.recommenders.interactions import interaction_matrix
 
 
 @dataclass
-class ALS(Recommender):
-    """Weighted least squares: what was had counts `confidence`, all that was not counts 1, as zeros.
+class ALS(HistoryDecay):
+    """Weighted least squares: interactions have the weight `confidence`, all other pairs the weight 1 and the value 0.
 
-    Minimises sum_ui c_ui (p_ui - x_u' y_i)^2 + regularization (|x|^2 + |y|^2), x_u and y_i `(factors,)`; `implicit`
-    fits it. A history, also a shopper's own, gets its vector by the normal equations of one shopper,
-    x = (Y'Y + regularization I + sum_had (c - 1) y y')^-1 sum_had c y, from the fitted items.
+    Minimises sum_ui c_ui (p_ui - x_u' y_i)^2 + regularization (|x|^2 + |y|^2), x_u and y_i `(D,)`; `implicit` fits it.
+    A history gets its vector from the fitted items by the normal equations of one user, with sums over its items:
+    x = (Y'Y + regularization I + sum (c - 1) y y')^-1 sum c y. With `history_decay` an item `back` events from the end
+    has c = 1 + (confidence - 1) (1 + back)^-history_decay.
     Source: Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, ICDM 2008, equation 4.
     """
 
-    factors: int = 64
+    embedding_dim: int = 64
+    """D: length of the vectors of users and items."""
     confidence: float = 10.0
-    """Weight of an event beside the 1 of everything that was not had."""
+    """Weight of an interaction; a pair without one has the weight 1."""
     regularization: float = 20.0
-    iterations: int = 15
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history counts 1 + (confidence - 1) (1 + back)^-history_decay."""
+    """Penalty on the squared lengths of the vectors."""
+    epochs: int = 15
+    """Alternations between users and items."""
     seed: int = 0
+    """Random seed."""
 
     name = "als"
     options: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "history_decay": (0.0, 0.1, 0.3), "factors": (32, 64, 96, 128), "regularization": (5.0, 10.0, 20.0, 40.0, 80.0),
+        "history_decay": (0.0, 0.1, 0.3), "embedding_dim": (32, 64, 96, 128),
+        "regularization": (5.0, 10.0, 20.0, 40.0, 80.0),
         "confidence": (2.0, 3.0, 5.0, 10.0, 30.0),
     }  # fmt: skip
-    state = ("item_factors",)  # (N, factors) float32
+    state = ("item_factors",)  # (N, D) float32
 
     def _fit(self, split: EncodedSplit) -> None:
         from implicit.cpu.als import AlternatingLeastSquares
@@ -48,60 +52,62 @@ class ALS(Recommender):
         self.can_score = self.item_counts > 0
         with one_blas_thread():
             model = AlternatingLeastSquares(
-                factors=self.factors,
+                factors=self.embedding_dim,
                 regularization=self.regularization,
                 alpha=self.confidence,
-                iterations=self.iterations,
+                iterations=self.epochs,
                 random_state=self.seed,
             )
             model.fit(sparse.csr_matrix(interaction_matrix(split)))
         self.item_factors = model.item_factors
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.items), self.history_decay)
+        weights = self.weigh(histories)
         with one_blas_thread():
-            users = self._user_factors(had)
-        # in double precision, or what BLAS adds in another order in a larger batch would decide between near ties
+            users = self._user_factors(weights)
+        # double precision: in a larger batch BLAS sums in another order, which would decide near ties
         return (users.astype(np.float64) @ self.item_factors.T).astype(np.float32)
 
-    def _user_factors(self, had: sparse.csr_array) -> np.ndarray:
-        """`(B, factors)` by the normal equations; zeros for an empty history."""
+    def _user_factors(self, weights: sparse.csr_array) -> np.ndarray:
+        """Return `(B, D)` by the normal equations; zeros for an empty history."""
         factors = self.item_factors
-        common = factors.T @ factors + self.regularization * np.eye(self.factors, dtype=np.float32)
-        solved = np.zeros((had.shape[0], self.factors), np.float32)
-        for row, (start, stop) in enumerate(pairwise(had.indptr)):
-            own = factors[had.indices[start:stop]]  # (L, factors)
-            extra = np.float32(self.confidence - 1) * had.data[start:stop]
+        common = factors.T @ factors + self.regularization * np.eye(self.embedding_dim, dtype=np.float32)
+        solved = np.zeros((weights.shape[0], self.embedding_dim), np.float32)
+        for row, (start, stop) in enumerate(pairwise(weights.indptr)):
+            own = factors[weights.indices[start:stop]]  # (L, D)
+            extra = np.float32(self.confidence - 1) * weights.data[start:stop]
             solved[row] = np.linalg.solve(common + (own.T * extra) @ own, own.T @ (1 + extra))
         return solved
 
 
 @dataclass
-class BPR(Recommender):
-    """Pairs of an item that was had and one that was not: the first is to score higher.
+class BPR(HistoryDecay):
+    """Pairwise ranking: an item of the user scores higher than another item.
 
     Maximises the sum of ln sigmoid(x_u' (y_i - y_j)) - regularization (|x|^2 + |y|^2) by stochastic gradients; x_u and
-    y_i `(factors + 1,)`, the last place being the bias of the item. `implicit` fits it, on one thread: with more, they
-    overwrite one another and the same seed gives other vectors each time. A history, also a shopper's own, gets its
-    vector by `fold_steps` steps up the same objective from the mean of its items, against `negatives` fixed items.
+    y_i `(D + 1,)`, the last place being the bias of the item. `implicit` fits it on one thread: several threads
+    overwrite one another, and the same seed gives different vectors. A history gets its vector by `fold_steps` gradient
+    steps on the same objective from the mean of its items, against `n_negatives` fixed items.
     Source: Rendle et al., BPR: Bayesian personalized ranking from implicit feedback, UAI 2009, section 4.
     """
 
-    factors: int = 64
+    embedding_dim: int = 64
+    """D: length of the vectors of users and items."""
     learning_rate: float = 0.02
+    """Step size of the fit."""
     regularization: float = 0.01
-    iterations: int = 100
-    """Passes over the events."""
+    """Penalty on the squared lengths of the vectors."""
+    epochs: int = 100
+    """Passes over the interactions."""
     fold_steps: int = 5
-    """Steps of the gradient for the vector of a history; 0: the mean of the vectors of its items."""
-    negatives: int = 100
-    """Items, drawn by `seed`, that a history is set against."""
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
+    """Gradient steps for the vector of a history; 0: the mean of the vectors of its items."""
+    n_negatives: int = 100
+    """Items, drawn by `seed`, that a history is compared with."""
     seed: int = 0
+    """Random seed."""
 
     name = "bpr"
-    state = ("item_factors",)  # (N, factors + 1) float32, the last column the bias
+    state = ("item_factors",)  # (N, D + 1) float32, the last column the bias
 
     def _fit(self, split: EncodedSplit) -> None:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -109,10 +115,10 @@ class BPR(Recommender):
         self.can_score = self.item_counts > 0
         with one_blas_thread():
             model = BayesianPersonalizedRanking(
-                factors=self.factors,
+                factors=self.embedding_dim,
                 learning_rate=self.learning_rate,
                 regularization=self.regularization,
-                iterations=self.iterations,
+                iterations=self.epochs,
                 num_threads=1,
                 random_state=self.seed,
             )
@@ -120,22 +126,21 @@ class BPR(Recommender):
         self.item_factors = model.item_factors
 
     def _score(self, histories: Histories) -> np.ndarray:
-        had = histories.matrix(len(self.items), self.history_decay)
         vectors, bias = self.item_factors[:, :-1], self.item_factors[:, -1]
-        return self._user_factors(had, vectors, bias) @ vectors.T + bias
+        return self._user_factors(self.weigh(histories), vectors, bias) @ vectors.T + bias
 
-    def _user_factors(self, had: sparse.csr_array, vectors: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """`(B, factors)`; zeros for an empty history."""
-        totals = np.repeat(np.asarray(had.sum(axis=1)).ravel(), np.diff(had.indptr))
-        shares = sparse.csr_array((had.data / totals, had.indices, had.indptr), shape=had.shape)
+    def _user_factors(self, weights: sparse.csr_array, vectors: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return `(B, D)`; zeros for an empty history."""
+        totals = np.repeat(np.asarray(weights.sum(axis=1)).ravel(), np.diff(weights.indptr))
+        shares = sparse.csr_array((weights.data / totals, weights.indices, weights.indptr), shape=weights.shape)
         users = shares @ vectors
-        drawn = np.random.default_rng(self.seed).integers(0, self.can_score.sum(), self.negatives)
+        drawn = np.random.default_rng(self.seed).integers(0, self.can_score.sum(), self.n_negatives)
         others = np.flatnonzero(self.can_score)[drawn]
         rows = np.repeat(np.arange(len(users)), np.diff(shares.indptr))
         for _ in range(self.fold_steps):
-            wanted = (users[rows] * vectors[shares.indices]).sum(axis=1) + bias[shares.indices]  # (E,)
-            unwanted = users @ vectors[others].T + bias[others]  # (B, M)
-            push = shares.data[:, None] * expit(unwanted[rows] - wanted[:, None]) / self.negatives  # (E, M)
+            positive = (users[rows] * vectors[shares.indices]).sum(axis=1) + bias[shares.indices]  # (E,)
+            negative = users @ vectors[others].T + bias[others]  # (B, M)
+            push = shares.data[:, None] * expit(negative[rows] - positive[:, None]) / self.n_negatives  # (E, M)
             up = sparse.csr_array((push.sum(axis=1), shares.indices, shares.indptr), shape=shares.shape) @ vectors
             down = _sums(push, shares.indptr) @ vectors[others]
             users = users + up - down - self.regularization * users
@@ -143,6 +148,6 @@ class BPR(Recommender):
 
 
 def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """`(B, M)`: the sums of the rows `starts[b]:starts[b + 1]` of `(E, M)`."""
+    """Return `(B, M)` sums of the rows `starts[b]:starts[b + 1]` of `(E, M)`."""
     ones = np.ones(len(values), np.float32)
     return sparse.csr_array((ones, np.arange(len(values)), starts), shape=(len(starts) - 1, len(values))) @ values

@@ -65,9 +65,8 @@ def encode_tables(
 
 def check_inputs(model: "Recommender", split: EncodedSplit) -> None:
     """Raise `ParameterError` (RK-345) where the split lacks an input that the model cannot do without."""
-    required = [name for name, is_required in model.uses.items() if is_required]
-    missing = [name for name in required if name not in available_inputs(split)]
-    if missing:
+    available = available_inputs(split)
+    if missing := [name for name in model.required_inputs() if name not in available]:
         raise ParameterError(
             "RK-345", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
         )

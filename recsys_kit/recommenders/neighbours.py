@@ -1,4 +1,4 @@
-"""Shoppers who had this also had that: neighbourhoods of items, and of shoppers."""
+"""Neighbourhood models: similar items, and similar users."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,33 +10,31 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.decay import HistoryDecay
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
 
-DECAYS = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
+DECAYS: Mapping[str, Sequence[Any]] = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
 
 
 @dataclass
-class _ItemNeighbours(Recommender):
-    """Items are as alike as the product of their columns; each item keeps the most similar ones."""
+class _ItemNeighbours(HistoryDecay):
+    """The similarity of two items is the product of their columns; each item keeps its most similar ones."""
 
-    neighbours: int = 200
+    n_neighbors: int = 200
     """Similar items kept for each item."""
     half_life: float | None = 1.0
-    """An event this many training periods old weighs half (1.0: the oldest, half of the newest); None: all alike."""
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
+    """An event of this age, in training periods, weighs half; None: all events weigh the same."""
 
-    state = ("similarity",)  # (N, N) CSR: row = item had, column = item scored
+    state = ("similarity",)  # (N, N) CSR: row = item of the history, column = item scored
 
     def _fit(self, split: EncodedSplit) -> None:
         from implicit.nearest_neighbours import all_pairs_knn
 
         self.can_score = self.item_counts > 0
         weighted = self._weighted(interaction_matrix(split, self.half_life))
-        # one more than asked for: every item is found to be its own neighbour
+        # one more: every item is found as its own neighbour
         weighted = sparse.csr_matrix(weighted, dtype=np.float64)
-        found = all_pairs_knn(weighted, self.neighbours + 1, num_threads=0, show_progress=False)
+        found = all_pairs_knn(weighted, self.n_neighbors + 1, num_threads=0, show_progress=False)
         kept = (found.row != found.col) & (found.data != 0)
         ends = np.r_[0, np.bincount(found.row[kept], minlength=len(self.items)).cumsum()]  # found row by row
         entries = found.data[kept].astype(np.float32), found.col[kept], ends
@@ -44,27 +42,27 @@ class _ItemNeighbours(Recommender):
 
     @abstractmethod
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
-        """`(U, N)` weights from what each shopper had: similarities are `W' W`."""
+        """Return the `(U, N)` weights W of the interactions; similarities are `W' W`."""
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return (histories.matrix(len(self.items), self.history_decay) @ self.similarity).toarray()
+        return (self.weigh(histories) @ self.similarity).toarray()
 
 
 @dataclass
 class ItemKNN(_ItemNeighbours):
-    """Damped cosine between items over the shoppers who had them; what is old weighs less.
+    """Damped cosine between items over their users; older events weigh less.
 
     similarity(i, j) = x_i' x_j / (sqrt(x_i' x_i + shrink) sqrt(x_j' x_j + shrink)), with x_i `(U,)` the weights of the
-    shoppers who had item i. Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, 2004, section 4;
-    damping as in Bell and Koren, 2007, here on both norms, so that it stays a product; the fit is that of `implicit`.
+    users of item i. Source: Deshpande and Karypis, Item-based top-N recommendation algorithms, 2004, section 4;
+    damping as in Bell and Koren, 2007, here on both norms, so that it stays a product; `implicit` finds the neighbours.
     """
 
     shrink: float = 10.0
-    """Added to both squared norms: items that few shoppers had are trusted less."""
+    """Added to both squared norms: shrinks the similarities of items with few users."""
 
     name = "item_knn"
     options: ClassVar[Mapping[str, Sequence[Any]]] = {
-        **DECAYS, "neighbours": (50, 200, 500), "shrink": (0.0, 10.0, 50.0),
+        **DECAYS, "n_neighbors": (50, 200, 500), "shrink": (0.0, 10.0, 50.0),
     }  # fmt: skip
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
@@ -74,27 +72,27 @@ class ItemKNN(_ItemNeighbours):
 
 @dataclass
 class ItemKNNBM25(_ItemNeighbours):
-    """Item neighbours by BM25: a shopper who had much says less of each item, an item that many had says less at all.
+    """Item neighbours by BM25: users with many items weigh less, and so do popular items.
 
-    w_ui = idf_u x (k1 + 1) / (k1 (1 - b + b n_i / mean n) + x), with x the weight of the event, n_i the shoppers of
-    item i and idf_u = ln(N / (1 + items of shopper u)), N items in all: items are the documents, shoppers the words.
+    w_ui = idf_u x (k1 + 1) / (k1 (1 - b + b n_i / mean n) + x), with x the weight of the event, n_i the users of item i
+    and idf_u = ln(N / (1 + items of user u)), N items in all: items are the documents, users the words.
     Source: Robertson and Zaragoza, The probabilistic relevance framework, 2009, section 3, as weighted in `implicit`.
     """
 
     k1: float = 1.2
     """How slowly a weight saturates."""
     b: float = 0.5
-    """How much popular items are held back, from 0 to 1."""
+    """How much popular items are damped, from 0 to 1."""
 
     name = "item_knn_bm25"
     options: ClassVar[Mapping[str, Sequence[Any]]] = {
-        **DECAYS, "neighbours": (50, 200, 500), "b": (0.25, 0.5, 0.75),
+        **DECAYS, "n_neighbors": (50, 200, 500), "b": (0.25, 0.5, 0.75),
     }  # fmt: skip
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         from implicit.nearest_neighbours import bm25_weight
 
-        known = np.flatnonzero(self.item_counts > 0).astype(np.int32)  # items without a shopper would lower the mean
+        known = np.flatnonzero(self.item_counts > 0).astype(np.int32)  # items without a user would lower the mean
         documents = sparse.coo_matrix(matrix.T[known])
         weighted = bm25_weight(documents, self.k1, self.b)
         entries = np.maximum(weighted.data, 0), (weighted.col, known[weighted.row])
@@ -102,35 +100,32 @@ class ItemKNNBM25(_ItemNeighbours):
 
 
 @dataclass
-class UserKNN(Recommender):
-    """What the shoppers most alike had: score(u, i) = sum over the nearest v of cosine(u, v) w_vi.
+class UserKNN(HistoryDecay):
+    """Items of the most similar users: score(u, i) = sum over the nearest v of cosine(u, v) w_vi.
 
     Source: Herlocker et al., An algorithmic framework for performing collaborative filtering, SIGIR 1999, section 4.
     """
 
-    neighbours: int = 100
-    """Similar shoppers asked."""
+    n_neighbors: int = 100
+    """Similar users whose items are scored."""
     shrink: float = 4.0
-    """Added to both squared norms, as in `ItemKNN`: shoppers with little history are trusted less."""
+    """Added to both squared norms, as in `ItemKNN`: shrinks the similarities of users with a short history."""
     half_life: float | None = 1.0
-    """As in `ItemKNN`: what the neighbours had long ago weighs less."""
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
+    """As in `ItemKNN`: older events of the neighbours weigh less."""
 
     name = "user_knn"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
-        **DECAYS, "neighbours": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
-    }  # fmt: skip
     uses: ClassVar[Mapping[str, bool]] = {"histories": True}
-    state = ("matrix",)  # (U, N) CSR: the weights of what the shoppers of train had
+    state = ("matrix",)  # (U, N) CSR: the weights of the training interactions
+    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+        **DECAYS, "n_neighbors": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
+    }  # fmt: skip
 
     def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
         self.matrix = interaction_matrix(split, self.half_life)
 
     def _score(self, histories: Histories) -> np.ndarray:
-        """The length of the history is left out of the cosine: it does not change the order of a row."""
+        """Return scores without the norm of the history, which does not change the order of a row."""
         squares = np.asarray(self.matrix.multiply(self.matrix).sum(axis=1)).ravel()
-        had = histories.matrix(len(self.items), self.history_decay)
-        product = (had @ self.matrix.T @ sparse.diags_array(1 / np.sqrt(squares + self.shrink))).tocsr()
-        return (keep_largest(product, self.neighbours) @ self.matrix).toarray().astype(np.float32)
+        product = self.weigh(histories) @ self.matrix.T @ sparse.diags_array(1 / np.sqrt(squares + self.shrink))
+        return (keep_largest(product.tocsr(), self.n_neighbors) @ self.matrix).toarray().astype(np.float32)

@@ -1,4 +1,4 @@
-"""The baselines of everything: what most shoppers had, of late, or in the categories that this one shops in."""
+"""Popularity baselines: of all time, recent, and by category."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,18 @@ from scipy import sparse
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.decay import HistoryDecay
 from recsys_kit.recommenders.interactions import event_ages, latest_of_pairs
 
 
 @dataclass
 class Popularity(Recommender):
-    """Ranks by the number of shoppers who had the item in train; everyone gets the same list, less what they had."""
+    """Ranks items by the number of users with a training interaction; every user gets the same list.
+
+    >>> train = pd.DataFrame({"user_id": ["a", "b", "b"], "item_id": ["x", "x", "y"], "position": [0, 0, 1]})
+    >>> Popularity().fit(train).recommend(histories=[[]])["item_id"].tolist()
+    ['x', 'y']
+    """
 
     name = "popularity"
     personal = False
@@ -30,14 +36,14 @@ class Popularity(Recommender):
 
 @dataclass
 class PopularLately(Recommender):
-    """Popular now: an item's score is the sum over its events of 0.5^(age / half_life), the same for everyone.
+    """Ranks items by recent popularity: the sum over their events of 0.5^(age / half_life), the same for every user.
 
-    Of a shopper's events with one item only the latest counts. Without times (sequence files) it is `Popularity`.
+    Of a user's events with one item only the latest counts.
     Source: exponential forgetting, as in Ding and Li, Time weight collaborative filtering, CIKM 2005, section 3.
     """
 
     half_life: float = 0.1
-    """An event this many training periods old counts half."""
+    """An event of this age, in training periods, counts half."""
 
     name = "popular_lately"
     uses: ClassVar[Mapping[str, bool]] = {"timestamp": True}
@@ -56,18 +62,16 @@ class PopularLately(Recommender):
 
 
 @dataclass
-class PopularInCategory(Recommender):
-    """P(item | history) = P(category | history) P(item | category): the best sellers of the shelves one shops at.
+class PopularInCategory(HistoryDecay):
+    """P(item | history) = P(category | history) P(item | category): the popular items of the user's categories.
 
-    P(category | history) mixes the shares of the categories in the history with those of the whole shop, which weigh as
-    `prior` events; P(item | category) is the item's share of the category's shoppers. Items without a category form one
-    of their own; without a catalogue it is `Popularity`. Source: own, the multinomial with a Dirichlet prior.
+    P(category | history) mixes the shares of the categories in the history with those of all interactions, which weigh
+    as `prior` events; P(item | category) is the item's share of the users of the category. Items without a category
+    form one of their own. Source: own, the multinomial with a Dirichlet prior.
     """
 
     prior: float = 1.0
-    """The shares of the whole shop weigh as so many events of the history."""
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
+    """Weight of the shares of all interactions, in events of a history."""
 
     name = "popular_in_category"
     uses: ClassVar[Mapping[str, bool]] = {"category": True}
@@ -80,10 +84,10 @@ class PopularInCategory(Recommender):
         self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
-        sold = np.bincount(self.category, weights=self.item_counts)  # (C,)
+        counts = np.bincount(self.category, weights=self.item_counts)  # (C,)
         one_hot = sparse.csr_array((np.ones(len(self.category)), (np.arange(len(self.category)), self.category)))
-        shares = (histories.matrix(len(self.items), self.history_decay) @ one_hot).toarray()  # (B, C)
-        shares += self.prior * sold / max(sold.sum(), 1)
+        shares = (self.weigh(histories) @ one_hot).toarray()  # (B, C)
+        shares += self.prior * counts / max(counts.sum(), 1)
         shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-        of_category = self.item_counts / np.maximum(sold, 1)[self.category]  # (N,)
+        of_category = self.item_counts / np.maximum(counts, 1)[self.category]  # (N,)
         return (shares[:, self.category] * of_category).astype(np.float32)

@@ -1,7 +1,8 @@
-"""Models that read a history in order, trained to tell the next item from the whole catalogue."""
+"""Models that read a history in order, trained to predict the next item among the whole catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,78 +10,140 @@ import pandas as pd
 from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
+from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.core.histories import Histories
+from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.features.attributes import attribute_incidence, has_attributes
 from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.holdout import blocks, measure_ndcg
 
-if TYPE_CHECKING:
-    from torch import nn
+if TYPE_CHECKING:  # torch takes a second to load: only when a network is fitted or asked
+    from torch import Tensor, nn
+
+    from recsys_kit.recommenders.networks import NetworkConfig, SequenceNetwork
+
+STEPS_PER_EPOCH = 64  # where the data are too few for this many batches, batches are smaller
+MIN_BATCH_SIZE = 64
+BETAS = (0.9, 0.98)
+WARMUP_SHARE = 0.05
+VALIDATION_K = 10
+HISTORIES_AT_ONCE = 512  # when scoring
 
 
 @dataclass
 class SequenceModel(Recommender):
     """The next item as a choice among all: softmax(u_t E') at every event t of every history.
 
-    `E` `(n, D)` holds one row per item that was bought: its own embedding, plus the sum of the embeddings of its
-    attributes divided by the root of their number, plus its vector through a linear layer; the last two where they are
-    given. The same rows are what the body reads and what it predicts. The body turns the rows of a history into `u_t`
-    `(D,)` from the events up to t. With `valid` the epoch that ranks it best is kept.
+    `E` `(n, D)` holds one row per item with a training event: its own embedding, plus the sum of the embeddings of its
+    attributes divided by the root of their number, plus its features through a linear layer; the last two where they
+    are given. The body reads the rows of a history and predicts with the same rows: it turns them into `u_t` `(D,)`
+    from the events up to t. With a validation set the epoch with the best NDCG is kept.
     Source: the softmax over the catalogue of Klenitskiy and Vasilev, Turning dross into gold loss, RecSys 2023; the sum
     of attribute embeddings of Kula, Metadata embeddings for user and item cold-start recommendations, 2015.
     """
 
     embedding_dim: int = 64
-    """D: numbers an item and a shopper are described by."""
+    """D: numbers in the embedding of an item and of a user."""
     max_length: int = 50
-    """Events of a history that are read, the latest; longer histories are trained on piece by piece."""
+    """Events of a history that are read, the latest; training cuts longer histories into pieces."""
     dropout: float = 0.3
     """Share of the numbers of an item that is hidden from the body in training."""
     epochs: int = 12
-    """At most so many passes over the training histories; the learning rate falls to their end."""
+    """Passes over the training histories, at most; the learning rate falls until their end."""
     stop_after: int = 0
-    """End after so many of the epochs, with the learning rate as if all came; 0: after all of them."""
+    """End after this many of the epochs, with the schedule of all of them; 0: after all."""
     patience: int = 3
-    """Without a better epoch on validation for so long, training ends."""
+    """Early stopping after this many epochs without improvement on the validation set."""
     learning_rate: float = 2e-3
     """The highest, after the warmup."""
     batch_size: int = 2048
-    """Targets a step, at most; less where a shop is so small that an epoch would have few steps."""
+    """Targets in a step, at most; fewer where an epoch would have few steps."""
     max_validation_users: int = 2000
-    """At most so many shoppers, drawn by `seed`, judge an epoch."""
+    """Validation users, at most, drawn by `seed`."""
     seed: int = 0
-    """Draws the first weights, the batches and the dropout."""
+    """Random seed of the first weights, the batches and the dropout."""
     device: str = ""
-    """"" takes a GPU where there is one."""
-
+    """"" picks a GPU where there is one."""
     features: str = ""
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
     uses: ClassVar[Mapping[str, bool]] = {"item_features": False, "attributes": False}
-    state = ("item_matrix", "body_parameters")  # (n, D) of the bought items; all numbers of the body in one row
-    learned = ("validation",)  # NDCG by epoch; empty where none was measured
+    state = ("item_matrix", "body")
+    """(n, D) E, of the items with a training event; the weights of the body by name."""
+    learned = ("validation",)
+    """NDCG by epoch; empty without a validation set."""
 
-    def body(self) -> "nn.Module":
-        """`(B, L, D)` item rows, filled up at the end, to `(B, L, D)` shopper vectors; t sees the events up to t."""
+    def make_body(self, config: "NetworkConfig") -> "nn.Module":
+        """Return the module that turns `(B, L, D)` item rows into `(B, L, D)` user vectors; t sees the events to t."""
         raise NotImplementedError
 
     # -- training --------------------------------------------------------------------------------------------------
 
+    @one_torch_thread()
     def _fit(self, split: EncodedSplit) -> None:
-        from recsys_kit.recommenders.sequence_networks import train_network
+        import torch
+
+        from recsys_kit.recommenders.networks import ItemTable, SequenceNetwork, get_arrays
+        from recsys_kit.training.batches import batches_of_tokens
+        from recsys_kit.training.plan import TrainingPlan
+        from recsys_kit.training.processes import Processes
+        from recsys_kit.training.trainer import Trainer
 
         self.can_score = self.item_counts > 0
         vectors = self.choose_features(split)
         values = None if vectors is None else vectors.values[np.flatnonzero(self.can_score)]
-        known = side_information(self.item_ids[self.can_score], split.item_table, values)
-        self.validation = train_network(self, known, split.validation(self.max_validation_users, self.seed))
+        features = side_information(self.item_ids[self.can_score], split.item_table, values)
+        histories = self._member_histories(self.train_histories)
+        starts, lengths = cut_windows(histories, self.max_length)
+        rng = np.random.default_rng(self.seed)
+        n_targets = int(np.clip(lengths.sum() // STEPS_PER_EPOCH, MIN_BATCH_SIZE, self.batch_size))
+        drawn = [batches_of_tokens(lengths, n_targets, rng) for _ in range(self.epochs)]
+        targets = split.validation(self.max_validation_users, self.seed)
+        processes = Processes(self.device)
+        plan = TrainingPlan(
+            epochs=self.epochs, stop_after=self.stop_after, patience=self.patience, prefer_later=True, seed=self.seed,
+            learning_rate=self.learning_rate, schedule="linear_to_floor", warmup_share=WARMUP_SHARE, betas=BETAS,
+            weight_decay=0.0, max_grad_norm=None,
+        )  # fmt: skip
+
+        def batches(epoch: int) -> Iterator[tuple[np.ndarray, Sequence["Tensor"]]]:
+            for rows in drawn[-1 - epoch]:
+                arrays = pad_windows(histories.items, starts[rows], lengths[rows])
+                yield rows, [torch.from_numpy(array).to(processes.device) for array in arrays]
+
+        def validate(network: "SequenceNetwork") -> float:
+            self._set_network(network)
+            for _ in blocks(targets.histories, len(self.items)):
+                self._new_body()  # its random weights are not used: the draws keep the published numbers as they are
+            return float(np.nanmean(measure_ndcg(self, targets, VALIDATION_K)))
+
+        with torch.random.fork_rng(devices=[processes.device] if processes.device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            table = ItemTable(int(self.can_score.sum()), self.embedding_dim, features)
+            network = SequenceNetwork(table, self._new_body())
+            objective = partial(next_item_loss, dtype=getattr(torch, pick_dtype(str(processes.device))))
+            trainer = Trainer(network, objective, plan, processes=processes, name=self.name)
+            validation = None if targets is None else validate
+            history = trainer.fit(batches, n_batches=len(drawn[0]), validate=validation)
+        self._set_network(network)
+        self.body = get_arrays(network.body)
+        self.validation = history["valid_score"].tolist() if targets is not None else []
+
+    def _set_network(self, network: "SequenceNetwork") -> None:
+        """Answer with this network: E is computed once, the body is the live module."""
+        import torch
+
+        with torch.no_grad():
+            self.item_matrix = network.table().cpu().numpy()
+        self._network = network.body
 
     def _chosen(self) -> dict[str, Any]:
-        """It ends after the epoch that was best, of equal ones the last."""
-        reached = self.validation
-        return {"stop_after": len(reached) - int(np.argmax(reached[::-1]))} if reached else {}
+        """Return the number of epochs up to the best, of equal ones the last."""
+        scores = self.validation
+        return {"stop_after": len(scores) - int(np.argmax(scores[::-1]))} if scores else {}
 
     def _member_histories(self, histories: Histories) -> Histories:
-        """Histories of the bought items alone, which are numbered without gaps: the rows of E."""
+        """Histories of the items with a training event alone, as rows of E."""
         known = self.can_score[histories.items]
         place = np.cumsum(self.can_score) - 1
         starts = np.r_[0, np.cumsum(known)][histories.starts]
@@ -89,19 +152,46 @@ class SequenceModel(Recommender):
     # -- scores ----------------------------------------------------------------------------------------------------
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return self.shopper_vectors(histories) @ self.item_space().T
+        return self.user_vectors(histories) @ self.item_space().T
 
-    def shopper_vectors(self, histories: Histories) -> np.ndarray:
-        """`(B, D)` float32: what the body makes of the latest events; zeros for an empty history."""
-        from recsys_kit.recommenders.sequence_networks import last_vectors
+    @one_torch_thread()
+    def user_vectors(self, histories: Histories) -> np.ndarray:
+        """Return `(B, D)` float32: what the body makes of the latest events; zeros for an empty history."""
+        import torch
+        from torch.nn.functional import embedding
 
-        return last_vectors(self, self._member_histories(histories))
+        histories, device, body = self._member_histories(histories), pick_device(self.device), self._live_body()
+        rows = torch.from_numpy(self.item_matrix).to(device)
+        lengths = np.minimum(np.diff(histories.starts), self.max_length)
+        order = np.argsort(lengths, kind="stable")[(lengths == 0).sum() :]
+        vectors = np.zeros((len(lengths), self.embedding_dim), np.float32)
+        for start in range(0, len(order), HISTORIES_AT_ONCE):
+            part = order[start : start + HISTORIES_AT_ONCE]
+            items, _, _ = pad_windows(histories.items, histories.starts[part + 1] - lengths[part], lengths[part])
+            with torch.inference_mode():
+                states = body(embedding(torch.from_numpy(items).to(device), rows))  # (B, L, D)
+                vectors[part] = states[torch.arange(len(part)), torch.from_numpy(lengths[part] - 1)].cpu().numpy()
+        return vectors
 
     def item_space(self) -> np.ndarray:
-        """`(N, D)` rows of E, zeros for items without an event: how alike two items are to this model."""
+        """Return `(N, D)` the rows of E, zeros for items without a training event."""
         space = np.zeros((len(self.items), self.embedding_dim), np.float32)
         space[self.can_score] = self.item_matrix
         return space
+
+    def _live_body(self) -> "nn.Module":
+        """The body with its weights; after loading it is built once."""
+        if "_network" not in self.__dict__:
+            from recsys_kit.recommenders.networks import set_arrays
+
+            self._network = set_arrays(self._new_body(), self.body).to(pick_device(self.device))
+        return self._network
+
+    def _new_body(self) -> "nn.Module":
+        from recsys_kit.recommenders.networks import NetworkConfig
+
+        names = NetworkConfig.__dataclass_fields__
+        return self.make_body(NetworkConfig(**{name: getattr(self, name) for name in names if hasattr(self, name)}))
 
 
 @dataclass
@@ -115,11 +205,11 @@ class ShallowSequence(SequenceModel):
 
     name = "shallow"
 
-    def body(self) -> "nn.Module":
-        """Two poolings and a linear layer."""
-        from recsys_kit.recommenders.sequence_networks import ShallowBody
+    def make_body(self, config: "NetworkConfig") -> "nn.Module":
+        """Return two poolings and a linear layer."""
+        from recsys_kit.recommenders.networks import ShallowBody
 
-        return ShallowBody(self)
+        return ShallowBody(config)
 
 
 @dataclass
@@ -129,26 +219,46 @@ class TransformerSequence(SequenceModel):
     Source: Kang and McAuley, Self-attentive sequential recommendation, ICDM 2018, with layer norms before the blocks.
     """
 
-    layers: int = 2
+    n_layers: int = 2
     """Blocks of attention and a two-layer network."""
-    heads: int = 2
-    """Attentions side by side; they share the D numbers."""
+    n_heads: int = 2
+    """Attention heads, which share the D numbers."""
     attention_dropout: float = 0.2
     """Share of the attention weights that is dropped in training."""
 
     name = "transformer"
 
-    def body(self) -> "nn.Module":
-        """Positions, blocks, a layer norm."""
-        from recsys_kit.recommenders.sequence_networks import TransformerBody
+    def make_body(self, config: "NetworkConfig") -> "nn.Module":
+        """Return positions, blocks and a layer norm."""
+        from recsys_kit.recommenders.networks import TransformerBody
 
-        return TransformerBody(self)
+        return TransformerBody(config)
+
+
+def next_item_loss(network: "SequenceNetwork", inputs: Sequence["Tensor"], dtype: Any) -> "Tensor":
+    """Return the mean cross-entropy of the next items of a batch among all items, a scalar.
+
+    Args:
+        network: see `SequenceNetwork`.
+        inputs: items (B, L), targets (B, L), and (B, L) where they are real.
+        dtype: of the products with the catalogue.
+    """
+    from recsys_kit.training.objectives import CatalogueCrossEntropy
+
+    items, targets, real = inputs
+    states, rows = network(items)  # (B, L, D), (n, D)
+    return CatalogueCrossEntropy.apply(states[real], rows, targets[real], dtype)
 
 
 def side_information(
     ids: Sequence[str], items: pd.DataFrame | None, values: np.ndarray | sparse.csr_matrix | None
 ) -> list[np.ndarray | sparse.csr_matrix]:
-    """What is known of these items beside who had them: matrices of one row per item, none where nothing is known.
+    """Return what is known of items beside their interactions: matrices of one row per item, if any.
+
+    Args:
+        ids: of n items.
+        items: the items table, with a column `attributes` where there are some.
+        values: (n, C) features of the items, or None.
 
     >>> items = pd.DataFrame({"item_id": ["a", "b"], "attributes": [["oak"], ["oak", "jazz", "new", "red"]]})
     >>> side_information(["b"], items, None)[0].toarray().tolist()
@@ -162,3 +272,34 @@ def side_information(
     if values is not None:
         known.append(values)
     return known
+
+
+def cut_windows(histories: Histories, max_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the starts of the pieces of histories, and the number of targets of each.
+
+    Every event but the first of a history is a target once.
+
+    >>> cut_windows(Histories(np.arange(6), np.array([0, 1, 6])), max_length=3)  # 4 targets of 5 events, from the end
+    (array([2, 1]), array([3, 1]))
+    """
+    starts, lengths = [], []
+    for first, end in zip(histories.starts[:-1], histories.starts[1:], strict=True):
+        for stop in range(end - 1, first, -max_length):
+            starts.append(max(first, stop - max_length))
+            lengths.append(stop - starts[-1])
+    return np.array(starts, np.int64), np.array(lengths, np.int64)
+
+
+def pad_windows(
+    items: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return items (B, L) of windows, the next items (B, L), and (B, L) bool where they are real; padding is any item.
+
+    >>> read, following, real = pad_windows(np.array([7, 8, 9]), np.array([0, 1]), np.array([2, 1]))
+    >>> read[real].tolist(), following[real].tolist(), real.tolist()
+    ([7, 8, 8], [8, 9, 9], [[True, True], [True, False]])
+    """
+    place = np.arange(lengths.max(initial=1))
+    real = place < lengths[:, None]
+    places = np.where(real, starts[:, None] + place, 0)
+    return items[places], items[np.minimum(places + real, len(items) - 1)], real

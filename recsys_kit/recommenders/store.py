@@ -304,7 +304,9 @@ def _serialize(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
-    """Return a dense array as it is, a CSR matrix as its three arrays and its shape."""
+    """Return a dense array as it is, a CSR matrix as its three arrays and its shape, named weights each by its name."""
+    if isinstance(value, Mapping):
+        return {f"{name}.{key}": array for key, array in value.items()}
     if not sparse.issparse(value):
         return {name: value}
     parts = {part: getattr(value, part) for part in ("data", "indices", "indptr")} | {"shape": np.array(value.shape)}
@@ -314,5 +316,8 @@ def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
 def _unpack(name: str, arrays: Mapping[str, np.ndarray], kind: Callable[..., Any] = sparse.csr_array) -> Any:
     if name in arrays:
         return arrays[name]
+    named = {key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")}
+    if named and "indptr" not in named:
+        return named
     parts = tuple(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
     return kind(parts, shape=tuple(arrays[f"{name}.shape"]))

@@ -1,4 +1,4 @@
-"""What shoppers had next: from one item to another, forwards and, less, backwards."""
+"""Item-to-item transitions: which items follow one another in the histories."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.decay import HistoryDecay
 
 
 def transition_counts(histories: Histories, n_items: int, window: int, decay: float) -> sparse.csr_array:
-    """`(N, N)`: how often the column was had after the row; a pair `d` events apart counts d^-decay, up to `window`.
+    """Count how often the column followed the row, `(N, N)`; a pair `d` events apart counts d^-decay, up to `window`.
 
-    >>> histories = Histories(np.array([0, 1, 2]), np.array([0, 3]))  # one shopper: item 0, then 1, then 2
+    >>> histories = Histories(np.array([0, 1, 2]), np.array([0, 3]))  # one user: item 0, then 1, then 2
     >>> transition_counts(histories, 3, window=2, decay=1.0).toarray().tolist()
     [[0.0, 1.0, 0.5], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
@@ -23,15 +23,15 @@ def transition_counts(histories: Histories, n_items: int, window: int, decay: fl
         same = owner[distance:] == owner[:-distance]
         before, after = histories.items[:-distance][same], histories.items[distance:][same]
         weights = np.full(len(before), float(distance) ** -decay, np.float32)
-        counts += sparse.csr_array((weights, (before, after)), shape=counts.shape)  # equal pairs add up
-    counts.setdiag(0)  # having an item again says nothing about others
+        counts += sparse.csr_array((weights, (before, after)), shape=counts.shape)  # equal pairs are summed
+    counts.setdiag(0)  # a repeated item says nothing about others
     counts.eliminate_zeros()
     return counts
 
 
 @dataclass
-class ItemTransitions(Recommender):
-    """Counts which items shoppers had after one another; near pairs weigh more, frequent items are held back.
+class ItemTransitions(HistoryDecay):
+    """Counts which items follow one another; near pairs weigh more, frequent items are damped.
 
     An entry of `weights` is (forward + backward * its transpose), divided by a power of the row's sum and of the
     column's. Source: own; a decayed, two-way form of the Markov chain of Rendle et al., Factorizing personalized Markov
@@ -39,20 +39,19 @@ class ItemTransitions(Recommender):
     """
 
     window: int = 10
-    """Pairs of events at most so far apart are counted."""
+    """Largest distance, in events, of the pairs that are counted."""
     decay: float = 0.7
-    """A pair `d` events apart weighs d^-decay."""
+    """A pair `d` events apart has the weight d^-decay."""
     backward: float = 0.4
-    """What a pair weighs against its order, as a share of the same pair in order."""
+    """Weight of a pair in reverse order, as a share of its weight in order."""
     row_power: float = 0.3
-    """Rows are divided by their sum to this power: what leads everywhere says less."""
+    """Rows are divided by their sum to this power: damps items that precede many others."""
     column_power: float = 0.15
-    """Columns are divided by their sum to this power: what is reached from everywhere is held back."""
+    """Columns are divided by their sum to this power: damps items that follow many others."""
     history_decay: float = 1.0
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
 
     name = "transitions"
-    state = ("weights",)  # (N, N) CSR: row = item had, column = item scored
+    state = ("weights",)  # (N, N) CSR: row = item of the history, column = item scored
 
     def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
@@ -63,7 +62,7 @@ class ItemTransitions(Recommender):
         self.weights = (rows @ both @ columns).tocsr().astype(np.float32)
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return (histories.matrix(len(self.items), self.history_decay) @ self.weights).toarray()
+        return (self.weigh(histories) @ self.weights).toarray()
 
 
 def _inverse_power(sums: np.ndarray, power: float) -> np.ndarray:

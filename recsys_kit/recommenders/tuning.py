@@ -51,7 +51,7 @@ def tune(
 
     >>> train = pd.DataFrame({"user_id": list("aabb"), "item_id": list("xyxz"), "position": [1, 2, 1, 2]})
     >>> from recsys_kit.recommenders import EASE
-    >>> tune(EASE(), {"l2": (0.5, 50.0)}, train, valid=train.head(0)).l2
+    >>> tune(EASE(), {"regularization": (0.5, 50.0)}, train, valid=train.head(0)).regularization
     200.0
     """
     options = model.options if options is None else options

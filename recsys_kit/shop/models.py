@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.registry import load_encoder
 from recsys_kit.recommenders.base import MODELS, Recommender
-from recsys_kit.recommenders.content import Content
+from recsys_kit.recommenders.content import Content, ItemCosine
 from recsys_kit.shop.circumstances import known_context
 
 READINGS = ("words", "meaning", "ensemble")
@@ -103,7 +103,7 @@ class ShopModels(Mapping[str, Recommender]):
         if self.unread_share:
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).sum() > 0]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def best_reader(self, text: str = "") -> str:
@@ -120,7 +120,7 @@ class ShopModels(Mapping[str, Recommender]):
     def find_content(self, text: str = "") -> str:
         """Return the first content model (for a text: the first of the `readers` that is one); "" if there is none."""
         names = self.readers(text) if text else self
-        return next((name for name in names if issubclass(MODELS[self.card(name).kind], Content)), "")
+        return next((name for name in names if issubclass(MODELS[self.card(name).kind], ItemCosine)), "")
 
     def unread_texts(self, name: str, texts: Sequence[str]) -> dict[str, float]:
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""

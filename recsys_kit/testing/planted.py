@@ -83,7 +83,7 @@ def planted_shop(seed: int = 0) -> PlantedShop:
 def unfitted(name: str) -> Recommender:
     """A model by its registered name; an ensemble has members of three families, a network few and quick steps."""
     model = MODELS[name]
-    members = {"ease": EASE(l2=5), "item_knn": ItemKNN(), "content": Content()}
+    members = {"ease": EASE(regularization=5), "item_knn": ItemKNN(), "content": Content()}
     if issubclass(model, Ensemble):
         return model(members)
     if issubclass(model, Stack):

@@ -42,7 +42,7 @@ SPLIT, ITEMS = uneven_shop()
 def evaluated(split: Split = SPLIT, **options):
     known = ITEMS.head(38)
     models = {name: model.fit(split.train, items=known) for name, model in
-              {"popularity": Popularity(), "item_knn": ItemKNN(), "ease": EASE(l2=5)}.items()}  # fmt: skip
+              {"popularity": Popularity(), "item_knn": ItemKNN(), "ease": EASE(regularization=5)}.items()}  # fmt: skip
     return evaluate(models, split, items=ITEMS, cutoffs=(K,), grades="rating", **options)
 
 

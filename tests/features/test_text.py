@@ -227,7 +227,7 @@ def test_chinese_titles_are_near_by_what_they_share_and_survive_saving(tmp_path)
 def test_chinese_reviews_are_told_apart_by_characters(column, bar):
     from sklearn.metrics import f1_score
 
-    from recsys_kit.finetuning.reviews import TfidfClassifier
+    from recsys_kit.finetuning.baselines import TfidfClassifier
 
     path = Path(os.environ["RECSYS_KIT_DATA"]) / "chinese-shopping-reviews" / "online_shopping_10_cats.zip"
     drawn = pd.read_csv(path).dropna().sample(3000, random_state=7).astype(str)

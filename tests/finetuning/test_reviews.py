@@ -9,6 +9,7 @@ import tokenizers
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, f1_score
 from tokenizers import Tokenizer
 from tokenizers.trainers import BpeTrainer
@@ -27,23 +28,15 @@ from transformers import (
 
 from recsys_kit.errors import ArtifactError, DataError, ParameterError
 from recsys_kit.features.pretrained import find_model
-from recsys_kit.finetuning import reviews, scores
+from recsys_kit.finetuning import classifier, scores
+from recsys_kit.finetuning.baselines import MajorityClassifier, TfidfClassifier
+from recsys_kit.finetuning.classifier import ReviewClassifier
+from recsys_kit.finetuning.dataset import ReviewDataset, batch_widths
+from recsys_kit.finetuning.labels import class_indices, classes_of, draw_parts, labels_of, names_its_label
+from recsys_kit.finetuning.network import class_weights, fit_logistic_regression
 from recsys_kit.finetuning.occlusion import word_shares
-from recsys_kit.finetuning.reviews import (
-    LengthGroupedBySeed,
-    MajorityClassifier,
-    ReviewClassifier,
-    ReviewDataset,
-    TfidfClassifier,
-    batch_widths,
-    class_indices,
-    class_weights,
-    classes_of,
-    draw_parts,
-    labels_of,
-    names_its_label,
-)
-from recsys_kit.training.loop import TrainingPlan
+from recsys_kit.training.batches import group_by_length
+from recsys_kit.training.plan import TrainingPlan
 
 GOOD = ("I love this mug", "a wonderful lamp", "perfect, thank you", "the best gift ever")
 BAD = ("it broke at once", "a terrible lamp", "I want a refund", "the worst gift ever")
@@ -179,18 +172,34 @@ def test_batches_are_as_wide_as_their_longest_row():
     assert (batch["labels"].tolist(), batch["rows"].tolist()) == ([0, 1], [0, 1])
 
 
-def test_length_groups_save_padding_hold_every_row_once_and_change_with_the_epoch():
+def test_length_groups_save_padding_hold_every_row_once_and_change_with_the_seed():
     lengths = np.random.default_rng(0).integers(3, 100, 640).tolist()
-    sampler = LengthGroupedBySeed(lengths, 16, seed=1)
-    orders = []
-    for epoch in (0, 1, 0):
-        sampler.set_epoch(epoch)
-        orders.append(list(sampler))
+    orders = [group_by_length(lengths, 16, seed) for seed in (1, 2, 1)]
     assert sorted(orders[0]) == list(range(640))
     assert orders[0] != orders[1]
     assert orders[0] == orders[2]
     cost = [sum(w for batch in batch_widths(lengths, order, 16) for _, w in batch) for order in (orders[0], range(640))]
     assert cost[0] < 0.8 * cost[1]
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(640, 16), (37, 8), (5, 16), (1, 2), (64, 16)])
+def test_length_groups_are_those_of_transformers(n_rows, batch_size):
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    lengths = np.random.default_rng(n_rows).integers(3, 30, n_rows).tolist()
+    theirs = get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(5))
+    assert group_by_length(lengths, batch_size, seed=5) == theirs
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_head_of_a_gpu_starts_as_that_of_scikit_learn(n_classes):
+    rng = np.random.default_rng(0)
+    labels = np.r_[np.zeros(100, np.int64), rng.integers(0, n_classes, 200)]  # one class is more frequent
+    rows = (rng.normal(0, 1, (300, 8)) + np.eye(8)[labels]).astype(np.float32)
+    model = LogisticRegression(class_weight="balanced", max_iter=1000).fit(rows, labels)
+    weight, bias = fit_logistic_regression(torch.from_numpy(rows), torch.from_numpy(labels), n_classes)
+    ours = (torch.from_numpy(rows) @ weight.T + bias).softmax(dim=1).numpy()
+    np.testing.assert_allclose(ours, model.predict_proba(rows), atol=2e-3)
 
 
 def test_scores_agree_with_scikit_learn():
@@ -393,18 +402,18 @@ def test_a_training_does_not_go_on_with_another_model_put_into_the_folder(tiny, 
             return scores.macro_f1(confusion)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(reviews, "macro_f1", judge)
+            patch.setattr(classifier, "macro_f1", judge)
             train_tiny(folder, epochs=3, checkpoint=state)
-        return [path.name for path in state.iterdir()]
+        return len(list(state.iterdir()))
 
     def weights(model):
         return [tensor.double().sum().item() for tensor in model.model.state_dict().values()]
 
-    assert interrupt(after=1) == ["epoch-001"]
+    assert interrupt(after=1) == 1
     shutil.copytree(tiny / "bert", tmp_path / "moved")
     assert weights(train_tiny(tmp_path / "moved", epochs=3, checkpoint=state)) == weights(train_tiny(folder, epochs=3))
 
-    assert interrupt(after=1) == ["epoch-001"]
+    assert interrupt(after=1) == 1
     shutil.copytree(tiny / "other", folder, dirs_exist_ok=True)
     fresh = train_tiny(tiny / "other", epochs=3)
     assert weights(train_tiny(folder, epochs=3, checkpoint=state)) == weights(fresh)

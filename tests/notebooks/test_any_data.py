@@ -145,10 +145,10 @@ def hidden(tmp_path_factory) -> Made:
 def test_a_model_fitted_again_has_validation_but_not_the_hidden_context(hidden):
     assert hidden.status["04"] == "done"
     model = load(hidden.folder / "models/context_aware")
-    n_learned = sum(len(pd.read_parquet(hidden.folder / f"data/{part}.parquet")) for part in ("train", "valid"))
-    assert len(model._train_histories.items) == n_learned
-    assert "ctx_device" in model._values
-    assert "ctx_promotion" not in model._values
+    both = pd.concat([pd.read_parquet(hidden.folder / f"data/{part}.parquet") for part in ("train", "valid")])
+    assert model.item_counts.sum() == len(both[["user_id", "item_id"]].drop_duplicates())
+    assert "ctx_device" in model.context_values
+    assert "ctx_promotion" not in model.context_values
     protocol = json.loads((hidden.folder / "results/protocol.json").read_text())
     assert (protocol["tuned"], protocol["refit"], protocol["benchmark"]) == (True, True, "")
 

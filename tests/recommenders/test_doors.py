@@ -561,11 +561,13 @@ def test_a_range_in_words():
     assert [str(one) for one in (Range(1), Range(0, open_low=True), Range(0, 1, open_high=True), Range())] == [
         "at least 1", "above 0", "at least 0 and below 1", "a finite number",
     ]  # fmt: skip
-    with pytest.raises(ParameterError, match=r"RK-351 l2 of ease is 0; expected above 0\. Pass l2=200\.0\."):
-        EASE(l2=0)
+    with pytest.raises(
+        ParameterError, match=r"RK-351 regularization of ease is 0; expected above 0\. Pass regularization=200\.0\."
+    ):
+        EASE(regularization=0)
 
 
 def test_numbers_of_numpy_are_saved_and_read_back(tmp_path):
-    EASE(l2=np.float32(5), neighbours=np.int64(7)).fit(EVENTS).save(tmp_path / "model")
+    EASE(regularization=np.float32(5), n_neighbors=np.int64(7)).fit(EVENTS).save(tmp_path / "model")
     again = load(tmp_path / "model")
-    assert (again.l2, again.neighbours) == (5.0, 7)
+    assert (again.regularization, again.n_neighbors) == (5.0, 7)

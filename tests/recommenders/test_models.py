@@ -71,7 +71,7 @@ def test_item_knn_forgets_old_events():
 
 
 def test_item_knn_keeps_so_many_neighbours():
-    model = ItemKNN(neighbours=2).fit(SHOP.train)
+    model = ItemKNN(n_neighbors=2).fit(SHOP.train)
     assert np.diff(model.similarity.indptr).max() == 2
 
 
@@ -79,7 +79,7 @@ def test_ease_is_the_closed_form_of_its_paper():
     matrix = (np.random.default_rng(0).random((60, 12)) < 0.3).astype(float)
     matrix[0] = 1
     train = frame([(f"u{u:02d}", f"i{i:02d}", 0) for u, i in np.argwhere(matrix)])
-    model = EASE(l2=3.0).fit(train)
+    model = EASE(regularization=3.0).fit(train)
     order = [int(item[1:]) for item in model.item_ids]
     gram = matrix[:, order].T @ matrix[:, order] + 3.0 * np.eye(12)
     inverse = np.linalg.inv(gram)
@@ -138,7 +138,7 @@ def test_the_hybrids_validation_is_the_ndcg_of_its_lists():
 
 def test_the_hybrid_gives_a_useless_part_no_weight_that_hurts():
     noise = Vectors(SHOP.vectors.ids, np.random.default_rng(0).normal(size=(31, 8)).astype(np.float32), {})
-    model = Hybrid({"noise": Content(), "ease": EASE(l2=5)}).fit(
+    model = Hybrid({"noise": Content(), "ease": EASE(regularization=5)}).fit(
         SHOP.train, items=SHOP.items, valid=SHOP.valid, item_vectors=noise
     )
     assert model.weights["ease"] > 0

@@ -6,17 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file
 from torch.nn import functional
 from tqdm.auto import tqdm
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.recommenders import ShallowSequence, TransformerSequence, load, sequence_networks, towers
-from recsys_kit.recommenders.sequence_networks import CHUNK, CatalogueCrossEntropy, bucketed_batches, padded, windows
-from recsys_kit.recommenders.sequential import side_information
+from recsys_kit.errors import ArtifactError, ParameterError, RecsysKitError
+from recsys_kit.recommenders import MODELS, ShallowSequence, TransformerSequence, load, networks
+from recsys_kit.recommenders.networks import TransformerBody
+from recsys_kit.recommenders.sequential import cut_windows, pad_windows, side_information
 from recsys_kit.testing.planted import planted_shop, unfitted
+from recsys_kit.training import trainer
+from recsys_kit.training.batches import batches_of_few_shapes, batches_of_tokens, padded_length
+from recsys_kit.training.objectives import CHUNK, CatalogueCrossEntropy
 
 SHOP = planted_shop()
 SMALL = {"embedding_dim": 8, "epochs": 4, "learning_rate": 0.02}
@@ -66,7 +70,7 @@ def test_a_hopeless_target_costs_much_but_is_a_number():
 
 def test_every_event_but_the_first_of_a_history_is_a_target_once():
     histories = Histories(np.arange(30), np.array([0, 1, 8, 8, 30]))
-    starts, lengths = windows(histories, max_length=5)
+    starts, lengths = cut_windows(histories, max_length=5)
     targets = np.concatenate([start + 1 + np.arange(length) for start, length in zip(starts, lengths, strict=True)])
     assert sorted(targets) == [*range(2, 8), *range(9, 30)]
     assert lengths.max() == 5
@@ -74,16 +78,26 @@ def test_every_event_but_the_first_of_a_history_is_a_target_once():
 
 def test_batches_hold_each_window_once_of_about_one_length():
     lengths = np.random.default_rng(0).integers(1, 40, 500)
-    batches = bucketed_batches(lengths, 200, np.random.default_rng(1))
+    batches = batches_of_tokens(lengths, 200, np.random.default_rng(1))
     assert sorted(np.concatenate(batches)) == list(range(500))
     assert max(lengths[batch].sum() for batch in batches) <= 200 + 40
     assert np.mean([np.ptp(lengths[batch]) for batch in batches]) < 3
 
 
-def test_windows_are_filled_up_at_the_end():
-    items, real = padded(np.array([7, 8, 9]), np.array([0, 2]), np.array([2, 1]))
-    assert items[real].tolist() == [7, 8, 9]
+def test_windows_are_padded_at_the_end():
+    items, following, real = pad_windows(np.array([7, 8, 9]), np.array([0, 1]), np.array([2, 1]))
+    assert items[real].tolist() == [7, 8, 8]
+    assert following[real].tolist() == [8, 9, 9]
     assert real.tolist() == [[True, True], [True, False]]
+
+
+def test_batches_of_few_shapes_hold_each_row_once_within_their_budget():
+    lengths = np.random.default_rng(0).integers(1, 200, 500).tolist()
+    batches = batches_of_few_shapes(lengths, 1024, 64, 128, np.random.default_rng(1))
+    assert sorted(row for rows in batches for row in rows) == list(range(500))
+    shapes = {(len(rows), padded_length(max(lengths[row] for row in rows), 128)) for rows in batches}
+    assert max(n_rows * length for n_rows, length in shapes) <= 1024
+    assert len(shapes) <= 2 * 5, "of each length one, and the rest"
 
 
 # -- the bodies --------------------------------------------------------------------------------------------------------
@@ -92,7 +106,7 @@ def test_windows_are_filled_up_at_the_end():
 @both
 def test_a_shopper_vector_does_not_know_what_comes_later(kind):
     torch.manual_seed(0)
-    body = kind(**SMALL).body().eval()
+    body = kind(**SMALL)._new_body().eval()
     rows = torch.randn(2, 6, 8)
     changed = rows.clone()
     changed[:, 4:] = torch.randn(2, 2, 8)
@@ -102,7 +116,7 @@ def test_a_shopper_vector_does_not_know_what_comes_later(kind):
 
 def test_the_shallow_pooling_is_its_formula():
     torch.manual_seed(0)
-    body = ShallowSequence(embedding_dim=4).body().eval()
+    body = ShallowSequence(embedding_dim=4)._new_body().eval()
     rows = torch.randn(1, 3, 4)
     far, near = (sum(w * rows[0, 2 - d] for d, w in enumerate(ws)) / sum(ws) ** 0.5
                  for power in (1, 8) if (ws := [(1 + d) ** -float(power) for d in range(3)]))  # fmt: skip
@@ -185,15 +199,15 @@ def test_another_seed_gives_another_model_and_the_callers_random_state_is_left_a
     assert not np.array_equal(first.item_matrix, other.item_matrix)
 
 
-def test_a_shop_where_nobody_came_back_still_gives_a_model(tmp_path):
+def test_data_without_a_second_event_of_any_user_still_give_a_model(tmp_path):
     train = pd.DataFrame({"user_id": ["u1", "u2"], "item_id": ["a", "b"], "position": [0, 0]})
     model = ShallowSequence(**SMALL).fit(train, valid=train.iloc[:0])
     model.save(tmp_path / "model")
     assert load(tmp_path / "model").recommend(histories=[["a"]], k=5)["item_id"].tolist() == ["b"]
 
 
-def test_a_rate_that_makes_the_loss_no_number_is_named():
-    with pytest.raises(DataError, match="RK-352"):
+def test_a_rate_at_which_the_loss_is_not_a_number_is_named():
+    with pytest.raises(RecsysKitError, match="RK-221 shallow stopped"):
         ShallowSequence(**SMALL | {"learning_rate": 1e30}).fit(SHOP.train)
 
 
@@ -220,9 +234,79 @@ def test_training_that_ends_early_closes_its_bar_as_a_full_one(name, monkeypatch
             closed.append((self.n, self.total))
             super().close()
 
-    for module in (sequence_networks, towers):
-        monkeypatch.setattr(module, "tqdm", Bar)
+    monkeypatch.setattr(trainer, "tqdm", Bar)
     model = replace(unfitted(name), epochs=40, patience=1)
     model.fit(SHOP.train, items=SHOP.items, valid=SHOP.valid, item_vectors=SHOP.vectors)
     n, total = closed[0]
-    assert n == total < 40
+    steps = n / len(model.validation if name == "shallow" else [0] * (model.best_epoch + 1))
+    assert n == total < 40 * steps
+
+
+# -- named weights -----------------------------------------------------------------------------------------------------
+
+
+def saved(model, folder):
+    """The arrays of a saved model by name."""
+    model.save(folder)
+    arrays = {}
+    for file in folder.rglob("*.safetensors"):
+        arrays |= load_file(file)
+    return arrays
+
+
+@both
+def test_the_weights_are_saved_by_their_names_with_buffers_and_are_built_once(kind, tmp_path):
+    class WithBuffer(kind):
+        name = f"{kind.name}_with_buffer"
+
+        def make_body(self, config):
+            body = super().make_body(config)
+            body.register_buffer("steps", torch.tensor([7.0]))
+            return body
+
+    model = WithBuffer(**SMALL).fit(SHOP.train, items=SHOP.items)
+    arrays = saved(model, tmp_path / "model")
+    names = {f"body.{name}" for name in model._new_body().state_dict()}
+    assert names | {"item_matrix"} <= set(arrays)
+    assert arrays["body.steps"].tolist() == [7.0]
+    loaded = load(tmp_path / "model")
+    expected = model.recommend(histories=[["i00", "i01"]], k=5)
+    pd.testing.assert_frame_equal(loaded.recommend(histories=[["i00", "i01"]], k=5), expected)
+    body = loaded._live_body()
+    loaded.recommend(histories=[["i02"]], k=5)
+    assert loaded._live_body() is body
+    del MODELS[WithBuffer.name]
+
+
+def test_layers_of_equal_size_cannot_change_places(tmp_path, monkeypatch):
+    """Their order in the code does not matter, for weights are named; another name is noticed."""
+    model = TransformerSequence(**SMALL).fit(SHOP.train)
+    saved(model, tmp_path / "model")
+    expected = model.score([["i00", "i01"]])
+
+    class Reordered(TransformerBody):
+        def __init__(self, config):
+            super().__init__(config)
+            self._modules["norm"] = self._modules.pop("norm")  # now after the blocks, which end in a norm of its size
+
+    monkeypatch.setattr(networks, "TransformerBody", Reordered)
+    np.testing.assert_array_equal(load(tmp_path / "model").score([["i00", "i01"]]), expected)
+
+    class Renamed(TransformerBody):
+        def __init__(self, config):
+            super().__init__(config)
+            self.final_norm = self.norm
+
+    monkeypatch.setattr(networks, "TransformerBody", Renamed)
+    with pytest.raises(ArtifactError, match=r"RK-406 .*final_norm"):
+        load(tmp_path / "model").score([["i00", "i01"]])
+
+
+@pytest.mark.parametrize("name", ["two_towers", "formula_collaborative", "formula_deep", "formula_pair"])
+def test_no_network_is_saved_as_an_anonymous_vector(name, tmp_path):
+    model = unfitted(name).fit(SHOP.train, item_vectors=SHOP.vectors)
+    arrays = saved(model, tmp_path / "model")
+    expected = {"two_towers": {"item_matrix", "hidden", "hidden_bias", "out"}}
+    symbols = {f"symbols.{symbol}" for symbol in getattr(model, "symbols", {})}
+    assert expected.get(name, symbols) <= set(arrays)
+    np.testing.assert_array_equal(load(tmp_path / "model").score([["i00"]]), model.score([["i00"]]))

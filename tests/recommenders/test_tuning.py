@@ -16,7 +16,7 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import ALS, EASE, MODELS, Hybrid, ItemKNN, ItemKNNBM25, Popularity, load, refit_all, tune
 from recsys_kit.recommenders.holdout import measure_ndcg
 
-TRIED = {"l2": (0.1, 1.0, 10.0, 1e4), "history_decay": (0.0, 0.3)}
+TRIED = {"regularization": (0.1, 1.0, 10.0, 1e4), "history_decay": (0.0, 0.3)}
 
 
 def noisy_shop() -> SimpleNamespace:
@@ -41,8 +41,8 @@ def reached(model) -> float:
 
 
 def test_what_ranks_validation_best_is_chosen_and_nothing_beside_it_is_better():
-    best = tune(EASE(l2=0.1), TRIED, SHOP.train, valid=SHOP.valid)
-    assert best.l2 != 0.1 and reached(best) > reached(EASE(l2=0.1).fit(SHOP.train))
+    best = tune(EASE(regularization=0.1), TRIED, SHOP.train, valid=SHOP.valid)
+    assert best.regularization != 0.1 and reached(best) > reached(EASE(regularization=0.1).fit(SHOP.train))
     for name, values in TRIED.items():
         for value in values:
             assert reached(replace(best, **{name: value}).fit(SHOP.train)) <= reached(best)
@@ -55,48 +55,48 @@ def test_no_combination_is_fitted_twice_few_are_held_and_the_model_given_stays()
         __hash__ = object.__hash__
 
         def _fit(self, split):
-            asked.append((self.l2, self.history_decay))
+            asked.append((self.regularization, self.history_decay))
             super()._fit(split)
             alive.add(self)
             held.append(len(alive))
 
-    model = Watched(l2=1e4)
+    model = Watched(regularization=1e4)
     best = tune(model, TRIED, SHOP.train, valid=SHOP.valid)
-    assert len(asked) == len(set(asked)) > len(TRIED["l2"])
-    assert (best.l2, best.history_decay) in asked
+    assert len(asked) == len(set(asked)) > len(TRIED["regularization"])
+    assert (best.regularization, best.history_decay) in asked
     np.testing.assert_array_equal(
-        best.weights, EASE(l2=best.l2, history_decay=best.history_decay).fit(SHOP.train).weights
+        best.weights, EASE(regularization=best.regularization, history_decay=best.history_decay).fit(SHOP.train).weights
     )
     assert max(held) <= 2  # the best so far, and the one being judged
-    assert model.l2 == 1e4 and not hasattr(model, "item_ids")
+    assert model.regularization == 1e4 and not hasattr(model, "item_ids")
 
 
 def test_what_is_seen_decides_what_there_is_to_choose_by():
     """Validation wants items of the training histories: they judge only where those are not the seen items."""
     again = SHOP.train.groupby("user_id").tail(1)[["user_id", "item_id"]]
     seen = SHOP.train.drop(index=again.index).groupby("user_id")["item_id"].agg(list)
-    start = EASE(l2=1e4)
-    assert tune(start, {"l2": (1.0, 1e4)}, SHOP.train, valid=again).l2 == 1e4
-    assert tune(start, {"l2": (1.0, 1e4)}, SHOP.train, valid=again, seen=seen).l2 == 1.0
+    start = EASE(regularization=1e4)
+    assert tune(start, {"regularization": (1.0, 1e4)}, SHOP.train, valid=again).regularization == 1e4
+    assert tune(start, {"regularization": (1.0, 1e4)}, SHOP.train, valid=again, seen=seen).regularization == 1.0
 
 
 def test_what_was_chosen_is_a_parameter_so_that_a_refit_and_the_disk_keep_it(tmp_path):
-    best = tune(EASE(l2=0.1), {"l2": (100.0,)}, SHOP.train, valid=SHOP.valid)
+    best = tune(EASE(regularization=0.1), {"regularization": (100.0,)}, SHOP.train, valid=SHOP.valid)
     again = best.refit(EncodedSplit.of(pd.concat([SHOP.train, SHOP.valid])))
     again.save(tmp_path / "model")
-    assert best.l2 == again.l2 == load(tmp_path / "model").l2 == 100.0
+    assert best.regularization == again.regularization == load(tmp_path / "model").regularization == 100.0
 
 
 def test_every_list_of_options_names_parameters_of_its_model_and_a_model_without_one_is_only_fitted():
     for model in MODELS.values():
         assert set(model.options) <= set(model.__dataclass_fields__)
-    chosen = tune(ItemKNN(neighbours=1), None, SHOP.train, valid=SHOP.valid)
-    assert chosen.neighbours in ItemKNN.options["neighbours"]
+    chosen = tune(ItemKNN(n_neighbors=1), None, SHOP.train, valid=SHOP.valid)
+    assert chosen.n_neighbors in ItemKNN.options["n_neighbors"]
     assert tune(Popularity(), None, SHOP.train, valid=SHOP.valid).recommend(["u000"]).shape[0] == 10
 
 
 def test_an_option_that_the_model_does_not_have_is_refused():
-    with pytest.raises(ParameterError, match=r"RK-319 ease has no parameter 'factors'; .*l2"):
+    with pytest.raises(ParameterError, match=r"RK-319 ease has no parameter 'factors'; .*regularization"):
         tune(EASE(), {"factors": (8,)}, SHOP.train, valid=SHOP.valid)
 
 
@@ -110,9 +110,9 @@ def test_the_blend_is_ahead_of_what_is_published_on_movielens_and_of_its_parts()
     shop = load_dataset("movielens", source=Path(REAL) / "movielens-100k")
     split = split_interactions(shop.interactions, method="stratified")
     models = {
-        "ease": EASE(l2=400, history_decay=0.1),
-        "als": ALS(factors=96, confidence=5, regularization=40, history_decay=0),
-        "bm25": ItemKNNBM25(neighbours=500, half_life=None, history_decay=0.1),
+        "ease": EASE(regularization=400, history_decay=0.1),
+        "als": ALS(embedding_dim=96, confidence=5, regularization=40, history_decay=0),
+        "bm25": ItemKNNBM25(n_neighbors=500, half_life=None, history_decay=0.1),
     }
     models = {name: model.fit(split.train, items=shop.items) for name, model in models.items()}
     models["hybrid"] = Hybrid(dict(models)).fit(split.train, items=shop.items, valid=split.valid)

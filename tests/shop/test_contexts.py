@@ -182,9 +182,9 @@ def test_a_history_does_not_say_what_was_bought_and_is_left_out_as_a_whole_with_
 
 @pytest.mark.parametrize("seen", ["s0001", ["s0001"], [[3.5]], 7])
 def test_what_is_left_out_is_a_list_of_ids_for_each_query(run, seen):
-    with pytest.raises((DataError, ParameterError), match="RK-(313|154) .*seen holds"):
+    with pytest.raises((DataError, ParameterError), match=r"RK-(313|154) .*seen holds"):
         recommend(run.folder, user=["s0001"], seen=seen)
-    with pytest.raises(ParameterError, match="RK-313 seen has 2 lists for 1 queries"):
+    with pytest.raises(ParameterError, match=r"RK-313 seen has 2 lists for 1 queries"):
         recommend(run.folder, user=["s0001"], seen=[[], []])
 
 

@@ -60,6 +60,10 @@ class Ensemble(Recommender):
         self.validation, self.kept = {}, self.name
         self._select(split.validation(self.max_validation_users, self.seed))
 
+    def required_inputs(self) -> list[str]:
+        """Return nothing: a member that is fitted needs no input again."""
+        return []
+
     def unfitted(self) -> Self:
         """Return the same ensemble with unfitted members."""
         return replace(self, members={name: member.unfitted() for name, member in self.members.items()})

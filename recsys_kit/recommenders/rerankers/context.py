@@ -64,7 +64,7 @@ class ContextAware(Recommender):
     @property
     def uses(self) -> Mapping[str, bool]:  # type: ignore[override]
         """The context, and what the base uses."""
-        return {"context": True, **self.base.uses}
+        return {"context": True, **getattr(self.base, "uses", {})}
 
     def _fit(self, split: EncodedSplit) -> None:
         self.__dict__.pop("_booster", None)

@@ -69,7 +69,9 @@ class Stack(Recommender):
     @property
     def uses(self) -> Mapping[str, bool]:  # type: ignore[override]
         """What the blend uses; with trees, what all its members use."""
-        return self.base.uses if not (self.is_fitted and self.rankers) else Hybrid(self.base.members).uses
+        if not (self.is_fitted and self.rankers):
+            return getattr(self.base, "uses", {})
+        return Hybrid(self.base.members).uses
 
     def _fit(self, split: EncodedSplit) -> None:
         if not isinstance(self.base, Hybrid) or "valid" not in split.targets:
@@ -100,6 +102,10 @@ class Stack(Recommender):
             self.kept = self.name
         else:
             self.kept, self.rankers = max(self.validation, key=self.validation.__getitem__), []
+
+    def required_inputs(self) -> list[str]:
+        """Return nothing: the blend checks its own."""
+        return []
 
     def unfitted(self) -> Self:
         """Return the same re-ranker over an unfitted blend."""

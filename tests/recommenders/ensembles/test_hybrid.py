@@ -71,7 +71,7 @@ def fit(model, **inputs):
 
 @pytest.mark.parametrize("kind", [Hybrid, ReciprocalRankFusion, Switching, Stack])
 def test_an_ensemble_is_never_below_its_best_member_on_validation_and_says_what_answers(kind):
-    model = ensemble(kind, {"noise": Content(), "ease": EASE(l2=5), "popularity": Popularity()})
+    model = ensemble(kind, {"noise": Content(), "ease": EASE(regularization=5), "popularity": Popularity()})
     model = fit(model, item_vectors=NOISE)
     alone = [model.validation[name] for name in ("noise", "ease", "popularity")]
     assert model.validation[model.kept] == model.reached >= max(alone)
@@ -80,7 +80,7 @@ def test_an_ensemble_is_never_below_its_best_member_on_validation_and_says_what_
 
 
 def test_where_the_fusion_is_below_its_best_part_that_part_answers(tmp_path):
-    model = fit(ReciprocalRankFusion({"noise": Content(), "ease": EASE(l2=5)}), item_vectors=NOISE)
+    model = fit(ReciprocalRankFusion({"noise": Content(), "ease": EASE(regularization=5)}), item_vectors=NOISE)
     assert model.validation["rank_fusion"] < model.validation["ease"]
     assert model.kept == "ease"
     expected = model.members["ease"].recommend(list(SHOP.withheld), k=10)
@@ -152,14 +152,14 @@ def test_a_blend_says_what_validation_loses_without_each_part(tmp_path):
 
 
 def test_a_blend_takes_the_weights_it_is_given():
-    model = fit(Hybrid({"ease": EASE(l2=5), "content": Content()}, fixed={"ease": 0.25, "content": 1.0}))
+    model = fit(Hybrid({"ease": EASE(regularization=5), "content": Content()}, fixed={"ease": 0.25, "content": 1.0}))
     assert model.weights == {"ease": 0.25, "content": 1.0}
 
 
 def test_refitted_ensembles_share_their_members_and_keep_weights_choices_and_trees():
     features = {"content": SHOP.vectors, "noise": NOISE}
     split = encode(items=SHOP.items, item_features=features)
-    members = {"ease": EASE(l2=5), "item_knn": ItemKNN(), "noise": Content(features="noise")}
+    members = {"ease": EASE(regularization=5), "item_knn": ItemKNN(), "noise": Content(features="noise")}
     tuned = {name: member.fit(split) for name, member in members.items()}
     tuned["hybrid"] = Hybrid(dict(members)).fit(split)
     tuned["stack"] = Stack(tuned["hybrid"], **QUICK).fit(split)
@@ -168,7 +168,9 @@ def test_refitted_ensembles_share_their_members_and_keep_weights_choices_and_tre
     again = refit_all(tuned, both)
     assert again["hybrid"].members["ease"] is again["switching"].members["ease"] is again["ease"] is not tuned["ease"]
     assert again["stack"].base is again["hybrid"]
-    pd.testing.assert_frame_equal(again["ease"].recommend(["u000"]), EASE(l2=5).fit(both).recommend(["u000"]))
+    pd.testing.assert_frame_equal(
+        again["ease"].recommend(["u000"]), EASE(regularization=5).fit(both).recommend(["u000"])
+    )
     assert again["hybrid"].weights == tuned["hybrid"].weights
     assert again["switching"].choices == tuned["switching"].choices
     assert again["stack"].rankers is tuned["stack"].rankers
@@ -179,7 +181,7 @@ def test_refitted_ensembles_share_their_members_and_keep_weights_choices_and_tre
 
 
 def test_a_refit_of_a_loaded_ensemble_is_that_of_the_one_saved(tmp_path):
-    model = fit(Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN(), "popularity": Popularity()}))
+    model = fit(Hybrid({"ease": EASE(regularization=5), "item_knn": ItemKNN(), "popularity": Popularity()}))
     model.save(tmp_path / "model")
     both = EncodedSplit.of(pd.concat([SHOP.train, SHOP.valid]), items=SHOP.items)
     lists = [one.refit(both).recommend(["u000"]) for one in (model, load(tmp_path / "model"))]
@@ -194,7 +196,7 @@ def test_the_rankers_of_a_stack_leave_a_part_that_has_a_base_alone():
 
 
 def test_unfitted_copies_learn_anew_and_leave_the_original_alone():
-    model = fit(Hybrid({"ease": EASE(l2=5)}))
+    model = fit(Hybrid({"ease": EASE(regularization=5)}))
     copy = model.unfitted()
     assert isinstance(copy, Ensemble)
     assert copy.members["ease"] == model.members["ease"]
@@ -244,9 +246,9 @@ def test_new_items_that_crowd_out_the_rest_make_validation_choose_another_power(
 
 
 def test_where_another_power_is_no_significant_gain_the_mean_over_those_who_can_score_stays():
-    model = fit(Hybrid({"ease": EASE(l2=5), "content": Content()}))
+    model = fit(Hybrid({"ease": EASE(regularization=5), "content": Content()}))
     assert set(model.powers) == {"1.0", "0.5", "0.0"} and model.share_power == 1.0
-    alike = fit(Hybrid({"ease": EASE(l2=5), "item_knn": ItemKNN()}))
+    alike = fit(Hybrid({"ease": EASE(regularization=5), "item_knn": ItemKNN()}))
     assert list(alike.powers) == ["1.0"]  # every member can score the same items: all powers are one
 
 
@@ -391,7 +393,7 @@ def test_a_shoppers_scores_do_not_depend_on_who_else_asks(kind):
 
 @pytest.mark.parametrize("kind", ENSEMBLES)
 def test_fit_leaves_the_members_that_were_passed_in_alone(kind):
-    fitted, fresh = fit(EASE(l2=5)), Content()
+    fitted, fresh = fit(EASE(regularization=5)), Content()
     given = {"ease": fitted, "content": fresh}
     model = fit(ensemble(kind, given))
     model = model.base if kind is Stack else model
@@ -407,7 +409,7 @@ def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_se
     viewed = SHOP.train.groupby("user_id").tail(1)
     bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
     histories = SHOP.train.groupby("user_id")["item_id"].agg(list)
-    model = ensemble(kind, {"ease": EASE(l2=5), "item_knn": ItemKNN()})
+    model = ensemble(kind, {"ease": EASE(regularization=5), "item_knn": ItemKNN()})
     model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought if told else None)
     model.kept = model.name
     users = viewed["user_id"].tolist()
@@ -451,7 +453,7 @@ def walk(n_users=200, seed=0):
 
 def test_the_stack_reorders_the_blend_where_order_tells(tmp_path):
     train, valid = walk()
-    model = stack_of({"ease": EASE(l2=5), "item_knn": ItemKNN()}, n_candidates=10).fit(train, valid=valid)
+    model = stack_of({"ease": EASE(regularization=5), "item_knn": ItemKNN()}, n_candidates=10).fit(train, valid=valid)
     assert model.kept == "stack"
     assert model.validation["stack"] > model.validation["hybrid"] + 0.05
     model.save(tmp_path / "model")
@@ -467,7 +469,7 @@ def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
     seen, original = [], stacking._train
     monkeypatch.setattr(stacking, "_train", lambda *given: seen.append((given[1:], original(*given))) or seen[-1][1])
     for part in (valid, valid.assign(item_id=valid["item_id"].to_numpy()[::-1])):
-        model = stack_of({"ease": EASE(l2=5), "net": ShallowSequence(epochs=1)}, {"ease": 1.0, "net": 0.5})
+        model = stack_of({"ease": EASE(regularization=5), "net": ShallowSequence(epochs=1)}, {"ease": 1.0, "net": 0.5})
         model.fit(train, valid=part)
     (examples, trees), (again, trees_again) = seen
     for first, second in zip(examples, again, strict=True):
@@ -479,7 +481,7 @@ def test_the_stacks_targets_are_the_last_events_of_train_and_its_members_have_no
     train, valid = walk()
     fitted_on, original = [], stacking._make_examples
     monkeypatch.setattr(stacking, "_make_examples", lambda *given: fitted_on.append(given) or original(*given))
-    stack_of({"ease": EASE(l2=5)}).fit(train, valid=valid)
+    stack_of({"ease": EASE(regularization=5)}).fit(train, valid=valid)
     ((stack, split),) = fitted_on
     last = split.interactions["valid"]
     assert len(last) == train["user_id"].nunique()
@@ -496,7 +498,7 @@ def test_a_user_with_one_event_keeps_it():
 
 
 def test_candidates_are_unseen_and_described_by_finite_numbers():
-    members = {"ease": EASE(l2=5), "content": Content(), "net": ShallowSequence(epochs=2)}
+    members = {"ease": EASE(regularization=5), "content": Content(), "net": ShallowSequence(epochs=2)}
     model = fit(stack_of(members, dict.fromkeys(members, 1.0), n_candidates=5))
     histories = model.encode([["i00", "i01"], []])
     items, features, scores = model.describe_candidates(histories)
@@ -530,7 +532,7 @@ def test_what_is_seen_on_validation_may_be_given():
     viewed = SHOP.train.groupby("user_id").tail(1)
     bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
     valid = viewed[["user_id", "item_id"]]
-    members = {"ease": EASE(l2=5), "item_knn": ItemKNN()}
+    members = {"ease": EASE(regularization=5), "item_knn": ItemKNN()}
     inputs = {"items": SHOP.items, "valid": valid, "item_vectors": SHOP.vectors}
     assert Hybrid(members).fit(SHOP.train, **inputs).validation == {}  # all of it was had
     for model in (Hybrid(members), ShallowSequence(embedding_dim=8, epochs=2)):

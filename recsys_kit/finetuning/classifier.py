@@ -1,0 +1,256 @@
+"""Review -> label: a pretrained language model with a classification head, fine-tuned on this shop's reviews."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModel
+
+from recsys_kit.core.hardware import pick_device, pick_dtype
+from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
+from recsys_kit.features.pretrained import (
+    DEFAULT_MODEL,
+    files_of,
+    find_model,
+    how_texts_are_read,
+    load_pretrained,
+    load_tokenizer,
+    quiet,
+    token_ids,
+)
+from recsys_kit.finetuning.dataset import ReviewDataset
+from recsys_kit.finetuning.labels import as_pairs, as_texts, class_indices, classes_of, most_probable
+from recsys_kit.finetuning.network import MeanPooledClassifier, class_weights, start_head
+from recsys_kit.finetuning.scores import confusion_counts, macro_f1
+from recsys_kit.training.batches import batches_of_few_shapes, cut, group_by_length
+from recsys_kit.training.checkpoints import Checkpoints
+from recsys_kit.training.plan import TrainingPlan
+from recsys_kit.training.processes import Processes
+from recsys_kit.training.trainer import Trainer
+
+HEAD_FILE = "head.safetensors"
+SETTINGS_FILE = "review_classifier.json"
+PREDICT_ROWS = 16  # rows computed at once when predicting
+WIDEST_BATCH = 4  # times the batch size: rows of a batch of short reviews on a GPU
+
+
+class ReviewClassifier:
+    """A pretrained language model, fine-tuned to predict the label of a review.
+
+    Args:
+        language_model: "minilm", a folder, or a Hugging Face name in the local cache.
+        plan: see `TrainingPlan`.
+        max_length: tokens read of a review.
+        train_tokens: train the token table too.
+        device: "" picks a GPU where there is one.
+    """
+
+    def __init__(
+        self,
+        language_model: str = DEFAULT_MODEL,
+        *,
+        plan: TrainingPlan | None = None,
+        max_length: int = 128,
+        train_tokens: bool = False,
+        device: str = "",
+    ) -> None:
+        self.language_model, self.plan = language_model, plan or TrainingPlan()
+        self.max_length, self.train_tokens, self.device = max_length, train_tokens, device
+        self.classes: list[str] = []
+        self.prompt, self.lower_case = "", False
+        self.history = pd.DataFrame()
+        self.model: MeanPooledClassifier | None = None
+
+    def fit(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        valid_texts: Sequence[str],
+        valid_labels: Sequence[str],
+        checkpoint: str | Path | None = None,
+    ) -> Self:
+        """Train on `texts`, and keep the epoch with the highest macro-F1 on the validation texts.
+
+        Under torchrun the processes share the reviews of each batch, and all end with the same weights.
+
+        Args:
+            texts: training reviews.
+            labels: their labels; two or more different ones.
+            valid_texts: validation reviews, which choose the epoch.
+            valid_labels: their labels, each also a label of training.
+            checkpoint: a folder from which an interrupted training goes on, to the same bytes.
+
+        Raises:
+            DataError: RK-192 a validation label that training lacks, RK-193 one label only, RK-375 to RK-377 texts and
+                labels that are no pairs.
+            RecsysKitError: RK-221 the loss is not a finite number.
+        """
+        texts, labels = as_pairs(texts, labels)
+        valid_texts, valid_labels = as_pairs(valid_texts, valid_labels, "validation")
+        classes = classes_of(labels)
+        if len(classes) < 2:
+            raise DataError(
+                "RK-193",
+                f"every one of the {len(labels)} training reviews has the label {classes}; expected two or more.",
+                "There is nothing to learn: predict the majority label, or use other data.",
+            )
+        class_indices(valid_labels, classes)  # before anything is loaded
+        with torch.random.fork_rng():
+            self._build(labels, classes)
+            train, valid = self._dataset(texts, labels), self._dataset(valid_texts, valid_labels)
+            pooled = self._compute(train.token_ids, self.model.pool, self.model.head.in_features)
+            start_head(self.model.head, pooled, train.labels, pick_device(self.device))
+            processes = Processes(self.device, together=True)
+            trainer = Trainer(
+                self.model,
+                lambda module, inputs: module(**inputs).loss,
+                self.plan,
+                processes=processes,
+                mixed_precision=True,
+                checkpoints=self._checkpoints(checkpoint, processes, texts, labels, valid_texts, valid_labels),
+            )
+            self.history = trainer.fit(
+                lambda epoch: self._batches(train, epoch, processes),
+                n_batches=len(self._rows(train, epoch=0)),
+                validate=lambda module: self._validate(module, valid, processes),
+            )
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """Return (N, classes) float32, rows sum to one; a text has the same row alone and in company."""
+        self._check_fitted()
+        rows = token_ids(self.tokenizer, self._as_read(as_texts(texts)), self.max_length)
+        logits = self._compute(rows, lambda *batch: self.model(*batch).logits, len(self.classes))
+        return torch.tensor(logits).softmax(dim=-1).numpy()
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """Return the most probable label of each text."""
+        return most_probable(self.predict_proba(texts), self.classes)
+
+    # -- training --------------------------------------------------------------------------------------------------
+
+    def _build(self, labels: Sequence[str], classes: list[str]) -> None:
+        torch.manual_seed(self.plan.seed)  # of the new head
+        encoder = load_pretrained(AutoModel, self.language_model)
+        encoder.get_input_embeddings().weight.requires_grad_(self.train_tokens)
+        costs = class_weights(class_indices(labels, classes), len(classes))
+        self.classes, self.model = classes, MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
+        self.tokenizer = load_tokenizer(self.language_model, encoder)
+        self.max_length = min(self.max_length, self.tokenizer.model_max_length)
+        self.prompt, self.lower_case = how_texts_are_read(self.language_model)
+
+    def _dataset(self, texts: list[str], labels: list[str]) -> ReviewDataset:
+        options = {"max_length": self.max_length, "few_widths": pick_device(self.device).startswith("cuda")}
+        return ReviewDataset(self._as_read(texts), labels, self.classes, self.tokenizer, **options)
+
+    def _rows(self, train: ReviewDataset, epoch: int) -> list[Sequence[int]]:
+        """The rows of each batch of an epoch: as many a batch on a CPU, few shapes and as many tokens on a GPU."""
+        size, seed = self.plan.batch_size, self.plan.seed + epoch
+        if not train.few_widths:
+            return cut(group_by_length(train.lengths, size, seed), size)
+        n_tokens, rng = size * train.max_length, np.random.default_rng(seed)
+        return batches_of_few_shapes(train.lengths, n_tokens, WIDEST_BATCH * size, train.max_length, rng)
+
+    def _batches(self, train: ReviewDataset, epoch: int, processes: Processes) -> Any:
+        torch.manual_seed(self.plan.seed + epoch)  # of the dropout
+        return train.batches(map(processes.share, self._rows(train, epoch)), processes.device)
+
+    def _validate(self, module: nn.Module, valid: ReviewDataset, processes: Processes) -> Mapping[str, float]:
+        """Mean loss of a row and macro-F1; each process reads some of the batches."""
+        batches = cut(range(len(valid)), self.plan.batch_size)[processes.rank :: processes.count]
+        half = pick_dtype(str(processes.device)) == "bfloat16"
+        losses, predictions, labels = [], [], []
+        with torch.inference_mode(), torch.autocast(processes.device.type, torch.bfloat16, enabled=half):
+            for rows, inputs in valid.batches(batches, processes.device):
+                output = module(**inputs)
+                losses.append(output.loss.repeat(len(rows)))
+                predictions.append(output.logits.argmax(dim=-1))
+                labels.append(inputs["labels"])
+        mine = [torch.cat(values).cpu().numpy() for values in (losses, labels, predictions) if values]
+        losses, labels, predictions = map(np.concatenate, zip(*filter(None, processes.gather(mine)), strict=True))
+        score = macro_f1(confusion_counts(labels, predictions, len(self.classes)))
+        return {"valid_loss": float(losses.mean()), "valid_score": float(score)}
+
+    def _checkpoints(self, folder: str | Path | None, processes: Processes, *data: Sequence[str]) -> Checkpoints | None:
+        """The checkpoints whose key names plan, data, arithmetic, libraries, and the bytes of the language model."""
+        if folder is None:
+            return None
+        digest = hashlib.sha256(json.dumps([self.max_length, self.train_tokens, *data]).encode())
+        for path in files_of(find_model(self.language_model)):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        device = str(processes.device)
+        arithmetic = [device.split(":")[0], pick_dtype(device), processes.count]
+        libraries = [torch.__version__, transformers.__version__]
+        return Checkpoints(folder, [asdict(self.plan), digest.hexdigest(), arithmetic, libraries])
+
+    # -- computing -------------------------------------------------------------------------------------------------
+
+    def _as_read(self, texts: list[str]) -> list[str]:
+        texts = [self.prompt + text for text in texts]
+        return [text.lower() for text in texts] if self.lower_case else texts
+
+    def _compute(self, token_rows: list[list[int]], compute: Callable[..., torch.Tensor], width: int) -> np.ndarray:
+        """`compute(input_ids, attention_mask)` for every row, (N, width), in batches of fixed shape."""
+        device = pick_device(self.device)
+        half, on_gpu = pick_dtype(device) == "bfloat16", device.startswith("cuda")
+        self.model.to(device).eval()
+        values = np.zeros((len(token_rows), width), dtype=np.float32)
+        lengths = [len(ids) for ids in token_rows]
+        for rows, length in fixed_shape_batches(lengths, PREDICT_ROWS, self.max_length, doubling=on_gpu):
+            ids = [token_rows[row] for row in rows]
+            batch = pad_to_shape(self.tokenizer, ids, (PREDICT_ROWS, length)).to(device)
+            with torch.inference_mode(), torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=half):
+                computed = compute(batch["input_ids"], batch["attention_mask"])
+            values[rows] = computed.float().cpu().numpy()[: len(rows)]
+        return values
+
+    def _check_fitted(self) -> None:
+        if self.model is None:
+            problem = "ReviewClassifier is not fitted; expected a fitted model."
+            raise ParameterError("RK-378", problem, "Call fit(texts, labels, ...) or ReviewClassifier.load(folder).")
+
+    # -- on disk ---------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights as safetensors, tokenizer and settings as JSON.
+
+        Raises:
+            ParameterError: RK-378 not fitted.
+        """
+        self._check_fitted()
+        folder = Path(folder)
+        self.model.encoder.config._name_or_path = self.language_model  # never a path of this machine
+        with quiet():
+            self.model.encoder.save_pretrained(folder)
+        head = {"weight": self.model.head.weight, "bias": self.model.head.bias, "costs": self.model.class_weights}
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD_FILE)
+        self.tokenizer.save_pretrained(folder)
+        history = self.history.to_dict(orient="records")
+        record = {"classes": self.classes, "max_length": self.max_length, "history": history}
+        record |= {"prompt": self.prompt, "lower_case": self.lower_case}
+        (folder / SETTINGS_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False), "utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "") -> Self:
+        """Read what `save` wrote."""
+        record = json.loads((Path(folder) / SETTINGS_FILE).read_text("utf-8"))
+        classifier = cls(str(folder), max_length=record["max_length"], device=device)
+        classifier.classes, classifier.history = record["classes"], pd.DataFrame(record["history"])
+        classifier.prompt, classifier.lower_case = record.get("prompt", ""), record.get("lower_case", False)
+        head = load_file(Path(folder) / HEAD_FILE)
+        classifier.model = MeanPooledClassifier(load_pretrained(AutoModel, str(folder)), head.pop("costs")).eval()
+        classifier.model.head.load_state_dict(head)
+        classifier.tokenizer = load_tokenizer(str(folder), classifier.model.encoder)
+        return classifier

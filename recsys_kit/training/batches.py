@@ -1,0 +1,90 @@
+"""Which rows share a batch: those of similar length, so that little is padding.
+
+A GPU plans its work anew for every new shape of a batch, so there lengths are rounded up to few values.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+STEP = 8  # tokens: the shortest padded length
+MEGABATCH = 50  # batches whose rows are sorted together
+
+
+def padded_length(length: int, max_length: int) -> int:
+    """Return `length` rounded up to 8, 16, 32, 64 ..., at most `max_length`.
+
+    >>> padded_length(5, 128), padded_length(17, 128), padded_length(127, 100)
+    (8, 32, 100)
+    """
+    return min(STEP << (max(1, -(-length // STEP)) - 1).bit_length(), max_length)
+
+
+def cut(order: Sequence[int], batch_size: int) -> list[Sequence[int]]:
+    """Return the rows in batches of `batch_size`; the last may be smaller.
+
+    >>> cut([4, 0, 2], 2)
+    [[4, 0], [2]]
+    """
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def group_by_length(lengths: Sequence[int], batch_size: int, seed: int) -> list[int]:
+    """Return a random order of rows in which neighbours have similar lengths; the longest row comes first.
+
+    Rows are shuffled, and sorted by length within every `MEGABATCH` batches.
+    Source: `LengthGroupedSampler` of Hugging Face transformers.
+
+    >>> sorted(group_by_length([3, 9, 4, 8], 2, seed=0))
+    [0, 1, 2, 3]
+    """
+    shuffled = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed)).tolist()
+    size = (min(len(lengths) // (batch_size * 4), MEGABATCH) or 1) * batch_size
+    groups = [sorted(group, key=lambda row: lengths[row], reverse=True) for group in cut(shuffled, size)]
+    if groups:
+        longest = max(range(len(groups)), key=lambda group: lengths[groups[group][0]])
+        groups[0][0], groups[longest][0] = groups[longest][0], groups[0][0]  # too little memory shows at once
+    return [row for group in groups for row in group]
+
+
+def batches_of_tokens(lengths: np.ndarray, n_tokens: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return batches of about `n_tokens` tokens, rows of about the same length together, in random order.
+
+    Args:
+        lengths: (R,) of the rows, in tokens (or events).
+        n_tokens: at most this many in a batch, and the rest of its last row.
+        rng: draws the order.
+
+    >>> batches = batches_of_tokens(np.array([1, 9, 1, 9]), 10, np.random.default_rng(0))
+    >>> sorted(sorted(rows.tolist()) for rows in batches)
+    [[0, 2], [1, 3]]
+    """
+    order = rng.permutation(len(lengths))
+    order = order[np.argsort(lengths[order], kind="stable")]
+    number = (np.cumsum(lengths[order]) - 1) // n_tokens
+    batches = np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def batches_of_few_shapes(
+    lengths: Sequence[int], n_tokens: int, max_rows: int, max_length: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """Return batches of rows with one padded length each, of at most `n_tokens` tokens with the padding, shuffled.
+
+    Args:
+        lengths: (R,) of the rows, in tokens.
+        n_tokens: at most this many in a batch; a longer row is a batch of its own.
+        max_rows: rows of a batch, at most.
+        max_length: tokens of a row, at most.
+        rng: draws the order.
+
+    >>> sorted(map(len, batches_of_few_shapes([3, 5, 8, 60, 64], 64, 2, 128, np.random.default_rng(0))))
+    [1, 1, 1, 2]
+    """
+    padded = np.array([padded_length(length, max_length) for length in lengths], np.int64)
+    batches = []
+    for length in np.unique(padded):
+        rows = rng.permutation(np.flatnonzero(padded == length)).tolist()
+        batches += cut(rows, max(1, min(n_tokens // int(length), max_rows)))
+    return [batches[place] for place in rng.permutation(len(batches))]
