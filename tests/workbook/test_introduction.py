@@ -44,7 +44,7 @@ def test_a_family_without_a_chosen_model_is_skipped_with_a_reason(split):
 
 def test_tuning_chooses_for_models_with_options_and_fits_no_member_again(split):
     lineup, _ = introduce(split, tuned=True)
-    tuned, plain = lineup.fit("ease", EASE(l2=1e-6)), EASE(l2=1e-6).fit(split)
+    tuned, plain = lineup.fit("ease", EASE(regularization=1e-6)), EASE(regularization=1e-6).fit(split)
     reached = validation_ndcg({"tuned": tuned, "plain": plain}, split, k=10)
     assert reached["tuned"] > reached["plain"]
     blend = lineup.fit("hybrid", Hybrid(dict(lineup.fitted)))
