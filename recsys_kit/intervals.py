@@ -1,4 +1,4 @@
-"""How sure are we? Bootstrap intervals, so that no number stands alone, and paired tests, so that no claim does."""
+"""Bootstrap confidence intervals, paired permutation tests and the correction for several tests."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ BLOCK_CELLS = 2**21  # draws held at once: 16 MB, whatever the number of users
 
 
 class Interval(NamedTuple):
-    """A value with the ends of its interval; a format applies to all three, three significant digits by default.
+    """A value with its confidence interval; a format spec applies to all three, by default 3 significant digits.
 
     >>> f"{Interval(0.12, 0.1, 0.14)} and {Interval(0.12, 0.1, 0.14):+.2f}"
     '0.120 [0.100, 0.140] and +0.12 [+0.10, +0.14]'
@@ -31,14 +31,20 @@ class Interval(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """1 where the whole interval is above zero, -1 where it is below, 0 where it cannot be told."""
+        """1 if the whole interval is above zero, -1 if it is below, otherwise 0."""
         return int(self.low > 0) - int(self.high < 0)
 
 
 def percentile_interval(value: float, draws: np.ndarray, *, level: float = LEVEL) -> Interval:
-    """The value, and the ends between which lies the share `level` of its resampled copies (NaN left out).
+    """Return the value and the quantiles of its resampled copies that enclose the share `level` of them.
 
-    Without any copy the ends are NaN.
+    Args:
+        value: of the sample itself.
+        draws: `(n,)` the values of the resampled copies; NaN is left out, and without any copy the ends are NaN.
+        level: the share inside the interval.
+
+    >>> percentile_interval(2.0, np.arange(101.0), level=0.5)
+    Interval(value=2.0, low=25.0, high=75.0)
     """
     if np.isnan(draws).all():
         return Interval(float(value), np.nan, np.nan)
@@ -53,9 +59,17 @@ def bootstrap(
     level: float = LEVEL,
     seed: int = 0,
 ) -> Interval:
-    """A percentile bootstrap interval of any statistic; the rows of all arrays are drawn together, so pairs stay pairs.
+    """Return the percentile bootstrap interval of a statistic.
 
-    Fewer than two rows say nothing about spread: the ends are NaN, as they are of a statistic that is NaN.
+    With fewer than two rows, or for a statistic that is NaN, the ends are NaN.
+
+    Args:
+        arrays: with n rows each; rows are drawn together, so pairs stay pairs.
+        statistic: of the arrays, a number.
+        n_resamples: number of resampled copies.
+        level: the share inside the interval.
+        seed: random seed.
+
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
 
     >>> bootstrap(np.array([1.0, 1.0, 1.0]))
@@ -77,13 +91,13 @@ def bootstrap(
 def bootstrap_means(
     values: np.ndarray, *, n_resamples: int = N_RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> np.ndarray:
-    """Percentile bootstrap intervals of many means at once.
+    """Return percentile bootstrap intervals of many means at once.
 
     Args:
-        values: `(n, m)`, one row per user, one column per metric; a user with NaN has no answer and is left out there.
-        n_resamples: how many times the users are drawn anew; all columns share each draw.
-        level: the share of the resampled means inside the interval.
-        seed: the same seed draws the same users.
+        values: `(n, m)`, one row per user, one column per metric; a user with NaN is left out of this column.
+        n_resamples: number of resampled copies; all columns share them.
+        level: the share inside the interval.
+        seed: random seed.
 
     Returns:
         `(m, 3)`: value, low, high. With fewer than two rows the ends are NaN.
@@ -98,7 +112,7 @@ def bootstrap_means(
     alike: dict[bytes, list[int]] = {}
     for column, bits in enumerate(np.packbits(silent, axis=0).T):
         alike.setdefault(bits.tobytes(), []).append(column)
-    for columns in alike.values():  # as a rule one group: everybody has an answer everywhere
+    for columns in alike.values():  # usually one group: no value is missing
         no_answer = silent[:, columns[0]]
         answered = values[:, columns] if not no_answer.any() else values[np.ix_(~no_answer, columns)]
         if len(answered):
@@ -110,7 +124,7 @@ def bootstrap_means(
 
 
 def _resampled_means(values: np.ndarray, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """`(n_resamples, m)`: the column means of n rows drawn with replacement, as counts of each row times the rows."""
+    """Return `(n_resamples, m)`: column means of n rows drawn with replacement, as the count of each row times it."""
     n, size = len(values), max(1, BLOCK_CELLS // len(values))
     means = np.empty((n_resamples, values.shape[1]))
     for start in range(0, n_resamples, size):
@@ -122,21 +136,21 @@ def _resampled_means(values: np.ndarray, n_resamples: int, rng: np.random.Genera
 
 
 def permutation_test(differences: np.ndarray, *, n_flips: int = N_FLIPS, seed: int = 0) -> np.ndarray:
-    """Two-sided p-values `(m,)` that the mean of paired differences is 0.
+    """Return two-sided p-values `(m,)` of the hypothesis that the mean of paired differences is 0.
 
-    If neither of two models were better, each user's difference could as well have had the other sign. So the signs are
-    flipped, at random `n_flips` times, or in all 2^n ways where these are fewer, and p is the share of the flips whose
-    mean is as far from 0 as the observed one, which counts as a flip itself. p is never 0.
+    If neither of two models is better, each user's difference could as well have the other sign. So the signs are
+    flipped, at random `n_flips` times, or in all 2^n ways if these are fewer. p is the share of the flips whose mean is
+    as far from 0 as the observed one, which counts as a flip itself, so p is never 0.
 
     Args:
-        differences: `(n, m)`, one row per user, one column per comparison; a user with NaN is left out there.
-        n_flips: how many flips are drawn.
-        seed: the same seed draws the same flips.
+        differences: `(n, m)`, one row per user, one column per comparison; a user with NaN is left out of this column.
+        n_flips: number of random flips.
+        seed: random seed.
 
     Source: Fisher, The design of experiments, 1935, section 21; Smucker, Allan and Carterette, A comparison of
     statistical significance tests for information retrieval evaluation, CIKM 2007.
 
-    >>> permutation_test(np.array([[1.0], [2.0], [3.0]]))  # of 8 ways to set the signs, two are as extreme
+    >>> permutation_test(np.array([[1.0], [2.0], [3.0]]))  # 2 of the 8 ways to set the signs are as extreme
     array([0.25])
     """
     differences = np.nan_to_num(np.asarray(differences, float))
@@ -160,11 +174,11 @@ def _random_bits(rng: np.random.Generator, rows: int, n: int) -> np.ndarray:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """The p-values corrected for their number: reject those below alpha, and the chance of any false one is alpha.
+    """Return Holm's corrected p-values: rejecting those below alpha keeps the chance of any false rejection at alpha.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
 
-    >>> holm(np.array([0.01, 0.04, 0.03])).round(2)  # 3 * 0.01; then 2 * 0.03, below which 0.04 may not fall
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(2)  # 3 * 0.01, 2 * 0.03, and 0.04 not below 0.06
     array([0.03, 0.06, 0.06])
     """
     p_values = np.asarray(p_values, float)

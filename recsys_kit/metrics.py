@@ -1,18 +1,18 @@
-"""Metrics of ranked lists, one value per user; the mean comes later, over the same users for every metric.
+"""Metrics of ranked lists, one value per user; means are taken later, over the same users for every metric.
 
-Every function takes ranked lists as matrices with one row per user (U) and one column per rank (K):
+Every function takes ranked lists as matrices with one row per user (U) and one column per rank (K); N is the number of
+items in the catalogue and k the length at which lists are cut:
 
-- `hits` `(U, K)` bool: is the item at this rank relevant? A slot without an item is False.
-- `recommended` `(U, K)` int: item indices, -1 where the list has ended.
-- `n_relevant` `(U,)` int: how many relevant items the user has.
+- `hits` `(U, K)` bool: whether the item at this rank is relevant; False at a rank without an item.
+- `recommended` `(U, K)` int: item indices, -1 after the end of a list.
+- `n_relevant` `(U,)` int: the number of relevant items of the user.
 
-A user with an empty list scores 0 in every metric; a user without a relevant item has no answer and gets NaN in the
-metrics that need one. Lists shorter than k are judged as if filled up with misses: the denominator never shrinks.
-Calibration is the exception: it compares the shares of what the list holds, so that one item of the right category in
-ten places has 1.
+A user with an empty list scores 0 in every metric. A user without a relevant item gets NaN in the metrics that need
+one. A list shorter than k counts as if filled up with misses: the denominator does not shrink. Calibration is the
+exception: it compares category shares of the items in the list, so one item of the right category in ten places has 1.
 
-NumPy is all that the ranking metrics need. SciPy's sparse matrices carry what is mostly zeros: word vectors,
-categories and histories of a whole catalogue, which would not fit in memory otherwise.
+The ranking metrics need only NumPy. Word vectors, categories and histories of a whole catalogue are SciPy's sparse
+matrices.
 """
 
 from collections.abc import Mapping
@@ -25,13 +25,18 @@ from recsys_kit.errors import ParameterError
 RANKING_METRICS = ("ndcg", "recall", "precision", "f1", "map", "mrr", "hit_rate")
 GAINS = ("linear", "exponential")
 EXPERIENCE_WEIGHTS = {"relevance": 0.5, "completeness": 0.3, "novelty": 0.2}
-"""What the user-experience index is made of unless told otherwise: own choice, so look at its sensitivity."""
+"""Default weights of the user-experience index: our own choice, so look at its sensitivity to them."""
 
 
 def match(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compare lists with the relevant (user row, item index) pairs: `hits (U, K)` and `n_relevant (U,)`.
+    """Compare lists with the relevant items; return `hits` `(U, K)` and `n_relevant` `(U,)`.
 
     An item that a list repeats counts at its first rank only; a pair given twice counts once.
+
+    Args:
+        recommended: `(U, K)` int.
+        users: `(P,)` int, the row of the user of each relevant pair.
+        items: `(P,)` int, the item index of each relevant pair; negative ones are left out.
 
     >>> match(np.array([[5, 3, 5], [2, -1, -1]]), users=np.array([0, 0, 1]), items=np.array([5, 9, 7]))
     (array([[ True, False, False],
@@ -47,9 +52,9 @@ def match(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tupl
 def match_grades(
     recommended: np.ndarray, users: np.ndarray, items: np.ndarray, grades: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `match`, with a grade for each pair: `gains (U, K)` and `judged (U, M)`, what `ndcg` takes.
+    """Compare lists with graded pairs, as `match`; return `gains` `(U, K)` and `judged` `(U, M)` for `ndcg`.
 
-    A grade of 0 means judged and not relevant. Of a pair given twice the higher grade counts.
+    A grade of 0 means judged and not relevant. If a pair is given twice, the higher grade counts.
 
     >>> match_grades(np.array([[5, 3]]), users=np.array([0, 0]), items=np.array([3, 9]), grades=np.array([2.0, 1.0]))
     (array([[0., 2.]]), array([[2., 1.]]))
@@ -68,7 +73,7 @@ def match_grades(
 
 
 def _keys(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """One number per (user row, item): of each place of the lists, -1 where it is empty, and of each pair."""
+    """Return one number per (user row, item): `(U, K)` for the lists, -1 at empty ranks, and `(P,)` for the pairs."""
     width = int(max(recommended.max(initial=0), items.max(initial=0))) + 1
     keys = np.arange(len(recommended), dtype=np.int64)[:, None] * width + recommended
     real = np.asarray(items) >= 0
@@ -76,7 +81,7 @@ def _keys(recommended: np.ndarray, users: np.ndarray, items: np.ndarray) -> tupl
 
 
 def _places(relevant: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Where each key stands in the sorted `relevant`, -1 where it does not."""
+    """Return the position of each key in the sorted `relevant`, -1 if it is missing."""
     if not len(relevant):
         return np.full(keys.shape, -1)
     places = np.searchsorted(relevant, keys).clip(max=len(relevant) - 1)
@@ -84,7 +89,7 @@ def _places(relevant: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def _first_time(recommended: np.ndarray) -> np.ndarray:
-    """`(U, K)`: False where a better rank of the list holds the same item."""
+    """Return `(U, K)` bool: False where a better rank of the list holds the same item."""
     ranked = np.sort(recommended, axis=1)
     first = np.ones(recommended.shape, bool)
     for row in np.flatnonzero(((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)).any(axis=1)):
@@ -98,7 +103,7 @@ def _answerable(values: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 
 def precision(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Share of the k places that hold a relevant item.
+    """Return the share of the first k ranks that hold a relevant item.
 
     >>> A_x_B_y_z = np.array([[True, False, True, False, False]])  # the list A, x, B, y, z; relevant are A, B, C
     >>> precision(A_x_B_y_z, np.array([3]), k=5)
@@ -108,7 +113,7 @@ def precision(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def recall(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Share of the user's relevant items that are among the first k.
+    """Return the share of the user's relevant items that are among the first k.
 
     >>> recall(np.array([[True, False, True, False]]), np.array([4]), k=4)
     array([0.5])
@@ -117,7 +122,7 @@ def recall(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def f1(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Harmonic mean of precision and recall: 2 * hits / (k + n_relevant).
+    """Return the harmonic mean of precision and recall: 2 * hits / (k + n_relevant).
 
     >>> f1(np.array([[True, False, True, False, False]]), np.array([3]), k=5)
     array([0.5])
@@ -126,7 +131,7 @@ def f1(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def hit_rate(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """1 where at least one of the first k is relevant, else 0.
+    """Return 1 where at least one of the first k is relevant, else 0.
 
     >>> hit_rate(np.array([[False, True], [False, False]]), np.array([1, 1]), k=2)
     array([1., 0.])
@@ -135,7 +140,7 @@ def hit_rate(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def reciprocal_rank(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """1 / rank of the first relevant item, 0 where none is among the first k. Its mean is MRR@k.
+    """Return 1 / rank of the first relevant item, 0 without one among the first k. Its mean is MRR@k.
 
     >>> reciprocal_rank(np.array([[False, True], [False, False]]), np.array([1, 1]), k=2)
     array([0.5, 0. ])
@@ -145,10 +150,16 @@ def reciprocal_rank(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndar
 
 
 def average_precision(hits: np.ndarray, n_relevant: np.ndarray, k: int, *, attainable: bool = False) -> np.ndarray:
-    """Mean, over the relevant items, of the precision at their rank (0 for those below k). Its mean is MAP@k.
+    """Return the mean precision at the ranks of the relevant items, 0 for those below k. Its mean is MAP@k.
 
-    Divides by the number of relevant items, as trec_eval's map_cut does; with `attainable` by min(k, that number), so
-    that a list full of hits has 1, as many competitions and libraries do. Two numbers under one name: say which.
+    Two conventions share this name, so say which one a number follows.
+
+    Args:
+        hits: `(U, K)` bool.
+        n_relevant: `(U,)` int.
+        k: length of the list.
+        attainable: divide by min(k, n_relevant), as many competitions and libraries do, so that a list full of hits
+            has 1; otherwise by n_relevant, as trec_eval's map_cut does.
 
     >>> average_precision(np.array([[True, False, True, False, False]]), np.array([3]), k=5)  # (1/1 + 2/3) / 3 = 5/9
     array([0.55555556])
@@ -162,7 +173,7 @@ def average_precision(hits: np.ndarray, n_relevant: np.ndarray, k: int, *, attai
 
 
 def discounts(k: int) -> np.ndarray:
-    """1 / log2(rank + 1) for the ranks 1..k.
+    """Return 1 / log2(rank + 1) for the ranks 1..k.
 
     >>> discounts(3).round(4)
     array([1.    , 0.6309, 0.5   ])
@@ -171,14 +182,17 @@ def discounts(k: int) -> np.ndarray:
 
 
 def ndcg(gains: np.ndarray, judged: np.ndarray, k: int, *, gain: str = "linear") -> np.ndarray:
-    """Normalised discounted cumulative gain of graded relevance.
+    """Return the normalized discounted cumulative gain of graded relevance.
 
     Args:
-        gains: `(U, K)`, the grade of the item at each rank, 0 where it was not judged.
+        gains: `(U, K)`, the grade of the item at each rank, 0 if it was not judged.
         judged: `(U, M)`, the grades of all judged items of the user in any order, filled up with zeros: the ideal list
-            ranks all that is relevant, retrieved or not.
-        k: ranks beyond k count nothing, in the list and in the ideal.
-        gain: what a grade g is worth, "linear": g (trec_eval, scikit-learn), or "exponential": 2^g - 1.
+            ranks all relevant items, recommended or not.
+        k: length at which the list and the ideal list are cut.
+        gain: "linear" (a grade g counts g, as in trec_eval and scikit-learn) or "exponential" (2^g - 1).
+
+    Raises:
+        ParameterError: RK-360 an unknown gain.
 
     Source: Jaervelin and Kekaelaeinen, Cumulated gain-based evaluation of IR techniques, 2002, with log2(rank + 1);
     the exponential gain is of Burges et al., Learning to rank using gradient descent, 2005.
@@ -203,7 +217,7 @@ def _normalised(got: np.ndarray, best: np.ndarray) -> np.ndarray:
 
 
 def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
-    """`ndcg` where an item is relevant or is not: the ideal list starts with min(k, n_relevant) hits.
+    """Return the NDCG of binary relevance: the ideal list starts with min(k, n_relevant) hits.
 
     >>> binary_ndcg(np.array([[False, True]]), np.array([1]), k=2)
     array([0.63092975])
@@ -213,11 +227,10 @@ def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def tie_averaged_ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
-    """NDCG@k expected when items of equal score are put in random order.
+    """Return the expected NDCG@k if items of equal score are put in random order.
 
-    `scores` and `gains` are `(U, N)` over the whole catalogue; an item of score -inf is never shown. Not what the
-    leaderboard reports (that breaks ties by a fixed hash): it is the value a model that cannot tell items apart
-    deserves.
+    `scores` and `gains` are `(U, N)` over the whole catalogue; an item with the score -inf is not recommended. The
+    leaderboard breaks ties by a fixed hash instead.
     Source: McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of
     tied scores, 2008.
 
@@ -239,7 +252,7 @@ def tie_averaged_ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarr
 
 
 def ranking_metrics(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> dict[str, np.ndarray]:
-    """All of `RANKING_METRICS` at k, keyed `ndcg@10` and so on, each `(U,)`.
+    """Return all of `RANKING_METRICS` at k by name, such as `ndcg@10`, each `(U,)`.
 
     >>> sorted(ranking_metrics(np.array([[True]]), np.array([1]), k=1))
     ['f1@1', 'hit_rate@1', 'map@1', 'mrr@1', 'ndcg@1', 'precision@1', 'recall@1']
@@ -251,7 +264,7 @@ def ranking_metrics(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> dict[st
 
 
 def coverage(recommended: np.ndarray, n_items: int, k: int) -> float:
-    """Share of the catalogue that appears in at least one list. A property of all lists together, not of a user.
+    """Return the share of the catalogue that is in at least one list: one value for all lists together.
 
     >>> coverage(np.array([[0, 1], [1, -1]]), n_items=4, k=2)
     0.5
@@ -261,9 +274,9 @@ def coverage(recommended: np.ndarray, n_items: int, k: int) -> float:
 
 
 def gini(recommended: np.ndarray, n_items: int, k: int) -> float:
-    """How unequally the places of all lists fall to the items of the catalogue: 0 all alike, towards 1 always the same.
+    """Return the Gini coefficient of how often each item of the catalogue is in a list: one value for all lists.
 
-    A property of all lists together, not of a user; 0 where no list holds anything.
+    0 if all items are equally frequent, close to 1 if every list holds the same few, 0 if all lists are empty.
 
     >>> gini(np.array([[0, 1], [2, 3]]), n_items=4, k=2), gini(np.array([[0], [0]]), n_items=4, k=1)
     (0.0, 0.75)
@@ -275,17 +288,17 @@ def gini(recommended: np.ndarray, n_items: int, k: int) -> float:
 
 
 def _incidence(recommended: np.ndarray, n_items: int) -> sparse.csr_array:
-    """`(U, N)` with a 1 for each recommended item."""
+    """Return `(U, N)` with a 1 for each recommended item."""
     rows, columns = np.nonzero(recommended >= 0)
     ones = np.ones(len(rows))
     return sparse.csr_array((ones, (rows, recommended[rows, columns])), shape=(len(recommended), n_items))
 
 
 def intra_list_diversity(recommended: np.ndarray, vectors: np.ndarray | sparse.csr_array, k: int) -> np.ndarray:
-    """Mean over the pairs of a list of 1 - cosine of their item vectors; empty places count as 0.
+    """Return the mean over the pairs of a list of 1 - cosine of their item vectors; an empty rank counts as 0.
 
-    `vectors` is `(N, D)`, dense or sparse, rows of unit length (a zero row is unlike everything). With
-    `category_vectors` it is the share of the pairs that are of different categories.
+    `vectors` is `(N, D)`, dense or sparse, rows of unit length; a zero row has cosine 0 with all others. With
+    `category_vectors` the result is the share of the pairs that are of different categories.
     Source: Ziegler et al., Improving recommendation lists through topic diversification, 2005.
 
     >>> intra_list_diversity(np.array([[0, 1], [0, 2], [0, -1]]), np.array([[1.0, 0], [1, 0], [0, 1]]), k=2)
@@ -305,10 +318,14 @@ def intra_list_diversity(recommended: np.ndarray, vectors: np.ndarray | sparse.c
 
 
 def novelty(recommended: np.ndarray, item_counts: np.ndarray, n_users: int, k: int) -> np.ndarray:
-    """Mean self-information in bits, -log2 of the share of users who had the item; empty places count as 0.
+    """Return the mean self-information of a list in bits; an empty rank counts as 0. See `self_information`.
 
-    `item_counts` `(N,)` counts the users of each item among the `n_users` of the training data. One is added to both:
-    an item nobody had is very, not infinitely, new.
+    Args:
+        recommended: `(U, K)` int.
+        item_counts: `(N,)` the number of training users with an interaction with each item.
+        n_users: the number of training users.
+        k: length of the list.
+
     Source: Zhou et al., Solving the apparent diversity-accuracy dilemma of recommender systems, 2010.
 
     >>> novelty(np.array([[0, 1]]), item_counts=np.array([3, 0]), n_users=3, k=2)  # (0 bits + 2 bits) / 2
@@ -318,7 +335,9 @@ def novelty(recommended: np.ndarray, item_counts: np.ndarray, n_users: int, k: i
 
 
 def self_information(item_counts: np.ndarray, n_users: int) -> np.ndarray:
-    """Bits of each item, 0 to log2(n_users + 1): -log2 of the share of users who had it, one more added to both.
+    """Return `(N,)` bits: -log2((item_counts + 1) / (n_users + 1)), from 0 to log2(n_users + 1).
+
+    The added one keeps an item without an interaction finite.
 
     >>> self_information(np.array([3, 0]), n_users=3)
     array([-0.,  2.])
@@ -327,13 +346,13 @@ def self_information(item_counts: np.ndarray, n_users: int) -> np.ndarray:
 
 
 def _mean_over_places(recommended: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
-    """The mean of an item's value over k places; an empty place counts as 0."""
+    """Return the mean of an item value over k ranks; an empty rank counts as 0."""
     top = recommended[:, :k]
     return np.where(top >= 0, values[top], 0.0).sum(axis=1) / k
 
 
 def average_popularity(recommended: np.ndarray, item_counts: np.ndarray, n_users: int, k: int) -> np.ndarray:
-    """Mean share of the training users who had the items of the list, in [0, 1]; empty places count as 0.
+    """Return the mean share of training users who interacted with the items of a list; an empty rank counts as 0.
 
     Source: Yin et al., Challenging the long tail recommendation, 2012 (average recommendation popularity).
 
@@ -344,10 +363,10 @@ def average_popularity(recommended: np.ndarray, item_counts: np.ndarray, n_users
 
 
 def popularity_lift(recommended: np.ndarray, histories: sparse.csr_array, item_counts: np.ndarray, k: int) -> float:
-    """How much more popular lists are than the histories they come from: 0 alike, 1 twice as popular, -1 nothing.
+    """Return how much more popular lists are than histories: 0 equally, 1 twice as popular, -1 for empty lists.
 
-    The mean popularity of the first k places, by user, over that of the items in `histories` `(U, N)`, less 1; users
-    without a history are left out, and NaN is the answer where nobody has one. A property of all lists together.
+    It is the mean popularity of the first k ranks divided by that of the items in `histories` `(U, N)`, minus 1: one
+    value for all lists together. Users without a history are left out; without any history it is NaN.
     Source: Abdollahpouri et al., The connection between popularity bias, calibration, and fairness in recommendation,
     2020 (section 3, one group).
 
@@ -365,9 +384,9 @@ def popularity_lift(recommended: np.ndarray, histories: sparse.csr_array, item_c
 def serendipity(
     hits: np.ndarray, recommended: np.ndarray, expected: np.ndarray, n_relevant: np.ndarray, k: int
 ) -> np.ndarray:
-    """Share of the k places that hold a relevant item which the obvious list would not have shown among its k.
+    """Return the share of the k ranks that hold a relevant item which is not among the first k of `expected`.
 
-    `expected` `(U, K)` is that obvious list: popularity's, whose own serendipity is therefore 0.
+    `expected` `(U, K)` is the obvious list, that of popularity, whose own serendipity is therefore 0.
     Source: Ge, Delgado-Battenfeld and Jannach, Beyond accuracy, RecSys 2010 (unexpected and useful).
 
     >>> hits, lists = np.array([[True, True, False]]), np.array([[4, 7, 9]])
@@ -380,7 +399,7 @@ def serendipity(
 
 
 def category_vectors(categories: np.ndarray) -> sparse.csr_array:
-    """`(N, C)` with one 1 in the column of each item's category; None, NaN and empty text leave the row empty.
+    """Return `(N, C)` with a 1 in the column of each item's category; a missing or empty category is an empty row.
 
     >>> category_vectors(np.array(["mug", None, "book"], dtype=object)).toarray()
     array([[0., 1.],
@@ -394,9 +413,9 @@ def category_vectors(categories: np.ndarray) -> sparse.csr_array:
 
 
 def category_shares(incidence: sparse.csr_array, categories: sparse.csr_array) -> sparse.csr_array:
-    """`(U, C)`: which share of each user's items falls to each category; empty rows where no category is known.
+    """Return `(U, C)`: the share of each category among the items of each user; an empty row without a category.
 
-    `incidence` is `(U, N)`, 1 where a user has the item; `categories` as of `category_vectors`.
+    `incidence` is `(U, N)`, 1 where a user has the item in the history or list; `categories` as of `category_vectors`.
 
     >>> category_shares(sparse.csr_array(np.array([[1, 1, 1]])), category_vectors(np.array(["a", "b", "b"]))).toarray()
     array([[0.33333333, 0.66666667]])
@@ -407,10 +426,10 @@ def category_shares(incidence: sparse.csr_array, categories: sparse.csr_array) -
 
 
 def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: sparse.csr_array, k: int) -> np.ndarray:
-    """1 - Jensen-Shannon divergence (bits) of the category shares of the list and of the history, in [0, 1].
+    """Return 1 - Jensen-Shannon divergence (bits) of the category shares of the list and of the history, in [0, 1].
 
-    1 where the list mixes categories as the history does, 0 where they share none, and for an empty list. NaN for a
-    user whose history has no known category: there is nothing to be true to.
+    1 if the list mixes categories as the history does, 0 if they share none or the list is empty, NaN for a user
+    whose history has no known category.
 
     Args:
         recommended: `(U, K)`.
@@ -418,11 +437,11 @@ def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: spar
         categories: `(N, C)`, the `category_vectors`.
         k: length of the list.
 
-    Source: Steck, Calibrated recommendations, RecSys 2018, whose Kullback-Leibler divergence has no upper end.
+    Source: Steck, Calibrated recommendations, RecSys 2018; the Kullback-Leibler divergence there is not bounded.
 
     >>> kinds = category_vectors(np.array(["a", "a", "b"]))
     >>> had = category_shares(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), kinds)
-    >>> calibration(np.array([[2], [0]]), had, kinds, k=1).round(4)  # nothing shared; half of it
+    >>> calibration(np.array([[2], [0]]), had, kinds, k=1).round(4)  # no category in common; half of the history
     array([0.    , 0.6887])
     """
     shown = category_shares(_incidence(recommended[:, :k], categories.shape[0]), categories)
@@ -432,7 +451,7 @@ def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: spar
 
 
 def _entropy(shares: sparse.csr_array) -> np.ndarray:
-    """Of each row, in bits."""
+    """Return the entropy of each row in bits."""
     bits = sparse.csr_array(shares, copy=True)
     bits.eliminate_zeros()
     bits.data = -bits.data * np.log2(bits.data)
@@ -445,10 +464,13 @@ def experience_index(
     novelty: np.ndarray,
     weights: Mapping[str, float] = EXPERIENCE_WEIGHTS,
 ) -> np.ndarray:
-    """The user-experience index: the weighted mean of three values in [0, 1], so itself in [0, 1].
+    """Return the user-experience index: the weighted mean of three values in [0, 1].
 
-    On the leaderboard relevance is NDCG@k, completeness recall@k, novelty self-information as a share of its greatest
-    possible value. Which weights are right nobody knows: the winner may change with them, so look at that too.
+    On the leaderboard relevance is NDCG@k, completeness recall@k and novelty self-information divided by its maximum.
+    The weights are a choice, and the best model may change with them.
+
+    Raises:
+        ParameterError: RK-361 weights that are missing, negative or all 0.
 
     >>> experience_index(np.array([1.0]), np.array([0.5]), np.array([0.0]))  # 0.5 * 1 + 0.3 * 0.5 + 0.2 * 0
     array([0.65])

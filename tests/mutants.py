@@ -158,7 +158,7 @@ MUTANTS = [
            'self.ground_truth("test", **asked), self._before("valid")',
            f"{T_MEASURES}::test_no_list_shows_an_item_of_train_or_validation"),
     Mutant("seen_events mask no item", SPLITTING,
-           'seen=self._of_kinds(before, "seen_events", seen_events)', "seen=before.head(0)",
+           'seen=self._select_kinds(before, "seen_events", seen_events)', "seen=before.head(0)",
            f"{T_MEASURES}::test_with_seen_events_a_viewed_item_may_be_listed_and_relevant_a_purchased_one_never"),
     Mutant("seen items count as new", SPLITTING,
            "pairs[~pd.MultiIndex.from_frame(pairs).isin(seen)]", "pairs", SECOND),

@@ -152,3 +152,25 @@ def test_the_type_checker_excuses_no_more_modules_than_it_did():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = recsys_kit.nothing
+
+
+def test_the_citation_and_the_changelog_agree_with_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what the format requires
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"] == PROJECT["authors"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, re.M)
+    assert headings[0] == ("Unreleased", "")
+    assert headings[1] == (PROJECT["version"], citation["date-released"])
+
+
+def test_the_policy_for_saved_files_names_the_numbers_of_the_code():
+    from recsys_kit.recommenders.store import VERSION
+    from recsys_kit.shop.bundle import FORMAT
+    from recsys_kit.workbook.runner.manifest import SCHEMA_VERSION
+
+    policy = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    expected = [f"`schema_version` {SCHEMA_VERSION} in", f"`version` {VERSION} in", f"`format` {FORMAT} in"]
+    assert [line for line in expected if line not in policy] == []

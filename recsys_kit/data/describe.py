@@ -85,6 +85,10 @@ def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int
 def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
     """Count what the k-core keeps of the training set for each k.
 
+    Args:
+        train: the training set, before the k-core.
+        ks: the sizes to compare.
+
     Returns:
         One row per k: `k`, events, shoppers, products, `density %`, and the percentage of each that is left.
     """

@@ -57,7 +57,7 @@ class Split:
         return {name: getattr(self, name) for name in FRAMES}
 
     def with_validation(self) -> "Split":
-        """Return the split with validation added to train, to fit again what validation has chosen; test stays."""
+        """Return a split whose training set includes validation, to fit the chosen models again; test is unchanged."""
         return replace(self, train=pd.concat([self.train, self.valid], ignore_index=True), valid=self.valid.iloc[:0])
 
     def encode(
@@ -106,7 +106,7 @@ class Split:
         encoded = encoded.with_test(
             relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant,
             before,
-            seen=self._of_kinds(before, "seen_events", seen_events) if seen_events else None,
+            seen=self._select_kinds(before, "seen_events", seen_events) if seen_events else None,
             n_without=self.test["user_id"].nunique() - relevant["user_id"].nunique(),
         )
         contexts = {
@@ -239,7 +239,7 @@ def kinds_of(events: Any) -> list[Any]:
 
 
 def _grades(relevant: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarray:
-    """The highest grade of each pair of user and item, 0 for none."""
+    """Return the highest grade of each pair of user and item, 0 for none."""
     if column not in events:
         raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
     if not is_numeric_dtype(events[column]):

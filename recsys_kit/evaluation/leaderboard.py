@@ -127,7 +127,7 @@ class SplitOptions(TypedDict, total=False):
     items: pd.DataFrame | None
     """The items table with `category`, for the diversity and calibration of categories."""
     context: pd.DataFrame | None
-    """By user_id, the context in which each user asks (`Split.circumstances`); None asks without."""
+    """By user_id, the context in which each user asks (`Split.request_context`); None asks without."""
     min_rating: float | None
     """This one and the following as for `Split.encode`."""
     target_events: Sequence[str]
@@ -164,7 +164,7 @@ def evaluate(
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
         ParameterError: RK-157 there is no model, RK-312 a wrong cutoff, RK-314 wrong item vectors, RK-316 models or a
             split of different catalogues, RK-371 options beside an encoded split, RK-372 unknown item features; for a
-            `Split` as `Split.encode`, and RK-340, RK-343 and RK-344 for the context.
+            `Split` as `Split.encode`, and RK-340, RK-343 to RK-347 for the context.
 
     >>> from recsys_kit.data import split_interactions
     >>> from recsys_kit.recommenders import Popularity

@@ -31,6 +31,10 @@ class Encoder(ABC):
     def encode(self, contents: Sequence[Any]) -> np.ndarray | csr_matrix:
         """Return `(N, D)` float32, one row of unit length per content, zeros where a content is empty."""
 
+    def unknown_shares(self, contents: Sequence[Any]) -> list[float]:
+        """Return the share of each content that the encoder cannot read; 0 unless the encoder can tell."""
+        return [0.0] * len(contents)
+
     @property
     @abstractmethod
     def how(self) -> dict[str, Any]:

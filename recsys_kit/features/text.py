@@ -298,9 +298,9 @@ class LanguageModel(Encoder):
         prompted = [self.prompt + text for text in texts]
         return self.tokenizer(prompted, truncation=False, verbose=False)["input_ids"] if prompted else []
 
-    def unknown_shares(self, texts: Sequence[str]) -> list[float]:
+    def unknown_shares(self, contents: Sequence[str]) -> list[float]:
         """Return the share of unknown tokens (`[UNK]`) of each text; 0 if the model can read all of it."""
-        return [self._unknown_share([ids]) for ids in self._uncut_ids(texts)]
+        return [self._unknown_share([ids]) for ids in self._uncut_ids(contents)]
 
     def _unknown_share(self, rows: Sequence[list[int]]) -> float:
         unknown, special = self.tokenizer.unk_token_id, self.tokenizer.all_special_ids

@@ -63,7 +63,7 @@ class Recommender(ABC):
     Names: item_features, attributes, category, timestamp, context, histories (its state holds those of training).
     """
     state: ClassVar[tuple[str, ...]] = ()
-    """Fitted attributes to save: arrays or CSR matrices."""
+    """Fitted attributes to save: arrays, CSR matrices, or arrays by name."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Fitted attributes to save: plain values."""
     understands_text: bool = False

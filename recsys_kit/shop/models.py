@@ -103,7 +103,7 @@ class ShopModels(Mapping[str, Recommender]):
         if self.unread_share:
             first = words
         elif text and meaning and self.unread_texts(meaning[0], [text]):
-            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).nnz]
+            first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).sum() > 0]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
     def best_reader(self, text: str = "") -> str:

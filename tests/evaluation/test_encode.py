@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recsys_kit.core import encoded as core_encoded
@@ -9,6 +11,7 @@ from recsys_kit.data import Split
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation import by_product, compare, disagreements, evaluate
 from recsys_kit.recommenders import EASE, Popularity
+from recsys_kit.workbook.runner.storage import read_parquet, write_parquet
 from tests.evaluation.test_measures import ITEMS, SPLIT, K, with_kinds_of_event
 
 KNOWN = ITEMS.head(38)
@@ -53,7 +56,7 @@ def test_hidden_context_reaches_neither_the_training_events_nor_the_contexts():
     for part in ("valid", "test"):
         context = encoded.contexts[part]
         assert context.index.tolist() == encoded.targets[part].users.tolist()
-        expected = split.circumstances(part).drop(columns="ctx_promotion").reindex(context.index)
+        expected = split.request_context(part).drop(columns="ctx_promotion").reindex(context.index)
         pd.testing.assert_frame_equal(context, expected)
 
 
@@ -117,6 +120,17 @@ def test_the_lists_of_one_user_and_of_one_model_are_those_of_the_table(encoded, 
     by_model = dict(zip(found.models, found.iter_recommendations(), strict=True))
     assert by_model["ease"]["model"].unique().tolist() == ["ease"]
     pd.testing.assert_frame_equal(pd.concat(by_model.values(), ignore_index=True), found.recommendations)
+
+
+def test_lists_written_one_model_after_the_other_are_read_as_one_table(encoded, models, tmp_path):
+    found = evaluate(models, encoded, cutoffs=[K])
+    write_parquet(found.iter_recommendations(), tmp_path / "lists.parquet")
+    pd.testing.assert_frame_equal(read_parquet(tmp_path / "lists.parquet"), found.recommendations)
+    assert "recommendations" in vars(found)  # read, for this comparison only
+    write_parquet(found.recommendations, tmp_path / "whole.parquet")
+    pq.write_table(pa.Table.from_pandas(found.recommendations, preserve_index=False), tmp_path / "plain.parquet",
+                   write_page_checksum=True)  # fmt: skip
+    assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "plain.parquet").read_bytes()
 
 
 def test_what_belongs_to_the_encoding_is_refused_by_the_evaluation_of_an_encoded_split(encoded, models):

@@ -10,7 +10,8 @@ import pytest
 from recsys_kit import recommend
 from recsys_kit.shop.circumstances import known_context
 from recsys_kit.workbook.runner.runs import open_for_reading, read_split
-from recsys_kit.workbook.serving import open_shop
+from recsys_kit.workbook.serving import open_shop, take_bundle
+from tests.shop.test_bundle import in_a_new_process
 from tests.shop.test_serving import answer, command
 
 pytestmark = pytest.mark.slow
@@ -45,6 +46,35 @@ def test_every_model_serves_the_lists_that_were_evaluated(run, evaluated):
         users = expected["user_id"].unique().tolist()
         served = serve(run, name, users, k=int(expected["rank"].max()))
         pd.testing.assert_frame_equal(served[["user_id", "item_id", "rank"]], expected[["user_id", "item_id", "rank"]])
+        np.testing.assert_allclose(served["score"], expected["score"], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+IN_A_NEW_PROCESS = """
+import pickle, sys
+from recsys_kit.shop import Bundle
+bundle = Bundle.load(sys.argv[1])
+asked = pickle.loads(sys.stdin.buffer.read())
+found = {name: bundle.recommend(**query, model=name, k=20).lists for name, query in asked.items()}
+assert "recsys_kit.workbook.runner.runs" not in sys.modules
+sys.stdout.buffer.write(pickle.dumps(found))
+"""
+
+
+def test_a_bundle_serves_the_evaluated_lists_in_a_new_process_without_the_run(run, evaluated, tmp_path):
+    take_bundle(run, tmp_path / "taken")
+    moved = (tmp_path / "taken").rename(tmp_path / "moved")
+    split, asked = read_split(run), {}
+    histories, context = split.histories("test"), split.request_context("test").drop(columns=["ctx_promotion"])
+    for name, expected in evaluated.groupby("model"):
+        users = expected["user_id"].unique().tolist()
+        asked[name] = {"histories": [histories.get(user, []) for user in users], "context": context.reindex(users)}
+    found = in_a_new_process(IN_A_NEW_PROCESS, moved, asked)
+    assert len(found) > 15
+    for name, expected in evaluated.groupby("model"):
+        users = expected["user_id"].unique()
+        served = found[name].assign(user_id=[users[place] for place in found[name]["query"]])
+        columns = ["user_id", "item_id", "rank"]
+        pd.testing.assert_frame_equal(served[columns], expected[columns].reset_index(drop=True), obj=name)
         np.testing.assert_allclose(served["score"], expected["score"], rtol=1e-4, atol=1e-5, err_msg=name)
 
 

@@ -191,7 +191,7 @@ def package(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("cli.py", []),
+        ("cli/__init__.py", []),
         ("workbook/report/report.html.j2", []),
         ("workbook/report/page.py", []),
         ("workbook/runner/execute.py", []),
@@ -204,7 +204,7 @@ def package(tmp_path_factory) -> Path:
         ("recommenders/__init__.py", ["04", "05"]),
         ("workbook/lineup.py", ["04"]),
         ("workbook/report/sentences.py", ["01"]),
-        ("errors.py", ["01", "02", "03", "04", "05"]),
+        ("errors/__init__.py", ["01", "02", "03", "04", "05"]),
         ("core/threads.py", ["01", "02", "03", "04", "05"]),
     ],
 )
@@ -234,6 +234,9 @@ def write_package(folder: Path, **files: str) -> Path:
     return folder / "kit"
 
 
+MANY = ["many/__init__.py", "many/first.py", "many/inside.py", "many/second.py"]
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -243,9 +246,11 @@ def write_package(folder: Path, **files: str) -> Path:
         ("from kit import b as other\nother.x", ["b.py"]),
         ("from kit.many import one", ["many/first.py"]),
         ("from kit import many\nmany.one()", ["many/first.py"]),
-        ("from kit import many\nprint(many)", ["many/__init__.py", "many/first.py", "many/second.py"]),
-        ("from kit.many import unknown", ["many/__init__.py", "many/first.py", "many/second.py"]),
-        ("from kit.many.second import MODELS", ["many/__init__.py", "many/first.py", "many/second.py"]),
+        ("from kit import many\nprint(many)", MANY),
+        ("from kit.many import unknown", MANY),
+        ("from kit.many.inside import x", ["many/inside.py", "many/second.py"]),
+        ("from kit.many.second import MODELS", MANY),
+        ("from kit.busy import own", ["b.py", "busy/__init__.py"]),
         ("from kit.busy.part import x", ["b.py", "busy/__init__.py", "busy/part.py"]),
         ("from kit.table import x", ["table.csv", "table.py"]),
         ("%matplotlib inline", None),
@@ -258,11 +263,12 @@ def test_imports_are_followed_by_name(tmp_path, source, expected):
         a="from typing import TYPE_CHECKING\nfrom kit.b import x\nif TYPE_CHECKING:\n    from kit.typed import T\n"
         "def f():\n    from kit.lazy import y\n",
         b="x = 1", lazy="y = 1", typed="T = 1", many__first="one = 1", many__second="two = MODELS = 1",
+        many__inside="from kit.many.second import MODELS",
         busy__part="x = 1", table="x = 1",
     )  # fmt: skip
     (package / "table.csv").touch()
     (package / "many/__init__.py").write_text(many)
-    (package / "busy/__init__.py").write_text("from kit.b import x\nx += 1\n")
+    (package / "busy/__init__.py").write_text("from kit.b import x\nx += 1\ndef own(): ...\n")
     everything = [path.relative_to(package).as_posix() for path in sorted(package.rglob("*.*"))]
     found = [path.relative_to(package).as_posix() for path in find_files([source], package)]
     assert found == (everything if expected is None else expected)

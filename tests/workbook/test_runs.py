@@ -248,7 +248,7 @@ def test_a_disk_that_refuses_is_a_coded_error(tmp_path):
     if not read_only:
         tmp_path.chmod(0o500)
     try:
-        with pytest.raises(ArtifactError, match=r"RK-505 .*\.lock cannot be written: .*; expected a folder of yours"):
+        with pytest.raises(ArtifactError, match=r"RK-505 .*\.lock cannot be written: .*; expected a writable folder"):
             open_run(tmp_path, chapter="04_evaluation", seed=7)
         with pytest.raises(ArtifactError, match=r"RK-505 .*new cannot be written"):
             open_run(tmp_path / "new", chapter="04_evaluation", seed=7)

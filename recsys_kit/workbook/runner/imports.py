@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 EVERYTHING = "*"
-LOOKUPS = {"MODELS", "class_of", "load"}  # these find a class by its name: whoever imports one needs the whole package
+# These find a class by its name: who imports one from another package depends on the whole package.
+LOOKUPS = {"MODELS", "class_of", "load", "load_model", "load_models"}
 DATA_FILES = (".csv",)  # a data file with the name of a module belongs to it
 
 
@@ -43,9 +44,12 @@ class _Search:
             self.modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
         self.found: set[Path] = set()
 
-    def follow(self, source: str) -> None:
-        """Add what the import statements of a source reach."""
+    def follow(self, source: str, importer: str = "") -> None:
+        """Add what the import statements of a source reach; `importer` is the module with the source."""
         for module, name, attributes in find_imports(source):
+            package = module if self._is_package(module) else module.rpartition(".")[0]
+            if name in LOOKUPS and package in self.modules and not importer.startswith(f"{package}."):
+                self.add_package(package)
             if f"{module}.{name}" in self.modules:  # a module is imported: only the attributes in use matter
                 for attribute in attributes:
                     self.add_name(f"{module}.{name}", attribute)
@@ -57,16 +61,19 @@ class _Search:
     def add_name(self, module: str, name: str) -> None:
         """Add the module that defines `name`, as it is imported from `module`."""
         path = self.modules[module]
-        if name in LOOKUPS:
-            self.add_package(module if path.name == "__init__.py" else module.rpartition(".")[0])
-        if path.name != "__init__.py":
+        if not self._is_package(module):
             self.add_module(module)
         elif f"{module}.{name}" in self.modules:
             self.add_name(f"{module}.{name}", EVERYTHING)
         elif name in (table := _read_table(path, module)):
             self.add_name(*table[name])
+        elif name in _find_definitions(path.read_text(encoding="utf-8")):
+            self.add_module(module)
         else:
             self.add_package(module)
+
+    def _is_package(self, module: str) -> bool:
+        return module in self.modules and self.modules[module].name == "__init__.py"
 
     def add_package(self, package: str) -> None:
         """Add every module of a package."""
@@ -84,7 +91,7 @@ class _Search:
         for parent in (".".join(parts[:n]) for n in range(1, len(parts))):
             if not _only_imports(self.modules[parent].read_text(encoding="utf-8")):
                 self.add_module(parent)
-        self.follow(path.read_text(encoding="utf-8"))
+        self.follow(path.read_text(encoding="utf-8"), module)
 
 
 @cache
@@ -143,6 +150,12 @@ def _read_table(path: Path, package: str) -> dict[str, tuple[str, str]]:
                 if isinstance(name, ast.Constant) and isinstance(module, ast.Constant):
                     table[str(name.value)] = (str(module.value), str(name.value))
     return table
+
+
+@cache
+def _find_definitions(source: str) -> set[str]:
+    """The functions and classes that a module defines."""
+    return {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 @cache

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,10 +131,14 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame without its index, with checksums of the pages."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    pq.write_table(table, path, write_page_checksum=True)
+def write_parquet(frames: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
+    """Write a frame, or one after the other of the same columns, without index, with checksums of the pages."""
+    frames = iter([frames] if isinstance(frames, pd.DataFrame) else frames)
+    table = pa.Table.from_pandas(next(frames), preserve_index=False)
+    with pq.ParquetWriter(path, table.schema, write_page_checksum=True) as writer:
+        writer.write_table(table)
+        for frame in frames:
+            writer.write_table(pa.Table.from_pandas(frame, schema=table.schema, preserve_index=False))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

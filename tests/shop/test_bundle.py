@@ -1,0 +1,242 @@
+"""A bundle answers alone, in a new process and another place, as the run does; it holds no user unless asked to."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys_kit.core.vocabulary import Vocabulary
+from recsys_kit.data import load_dataset, split_interactions
+from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.features.text import fit_tfidf
+from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity, UserKNN
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.shop import Bundle, statistics
+from recsys_kit.shop.histories import hash_ids
+from recsys_kit.shop.statistics import ItemStatistics
+from recsys_kit.workbook.runner import manifest
+from recsys_kit.workbook.runner.runs import open_run
+from recsys_kit.workbook.serving import _load_bundle, open_shop, related, take_bundle
+from tests.shop.test_serving import write_bundle
+
+SHOP = load_dataset("toyshop")
+SPLIT = split_interactions(SHOP.interactions)
+TRAIN = SPLIT.train
+CONTEXT = {"timestamp": "2025-12-24T18:00"}
+USERS = SPLIT.test["user_id"].unique()[:3].tolist()
+
+
+@pytest.fixture(scope="module")
+def models():
+    items = SHOP.items.set_index("item_id")
+    texts = items["title"].fillna("") + ". " + items["description"].fillna("")
+    tfidf = fit_tfidf(texts).vectors(texts)
+    made = {"item_knn": ItemKNN(), "user_knn": UserKNN(), "content_tfidf": Content(), "popularity": Popularity()}
+    inputs = {"items": SHOP.items, "valid": SPLIT.ground_truth("valid"), "item_vectors": tfidf}
+    for model in made.values():
+        model.fit(TRAIN, **inputs)
+    members = {name: made[name] for name in ("item_knn", "user_knn")}
+    made["hybrid"] = Hybrid(members, fixed=dict.fromkeys(members, 1.0)).fit(TRAIN, **inputs)
+    return {"hybrid": made.pop("hybrid"), **made}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, models):
+    run = open_run(tmp_path_factory.mktemp("runs") / "shop", chapter="04_evaluation", seed=0)
+    for name, table in {"interactions": SHOP.interactions, "train": TRAIN, "items": SHOP.items}.items():
+        run.write(f"data/{name}.parquet", table)
+    write_bundle(run, models, {"seen_events": ["purchase"]})
+    return run
+
+
+def ask(bundle: Bundle, histories: list[list[str]]) -> dict[str, pd.DataFrame]:
+    """Ask a bundle all that it answers without users."""
+    item = histories[0][0]
+    found = {name: bundle.recommend(histories=histories, model=name, context=CONTEXT) for name in bundle.models}
+    found["text"] = bundle.recommend(texts=["a gift for a gardener"])
+    found |= {"related": bundle.related(item, k=30), "together": bundle.together(histories[0], k=30, by="lift")}
+    found |= {"popular": bundle.popular(k=30), "lately": bundle.popular(days=30, category="Garden")}
+    return {name: answer.lists for name, answer in found.items()}
+
+
+IN_A_NEW_PROCESS = """
+import pickle, sys
+from recsys_kit.shop import Bundle
+from tests.shop.test_bundle import ask
+histories = pickle.loads(sys.stdin.buffer.read())
+found = ask(Bundle.load(sys.argv[1]), histories)
+sys.stdout.buffer.write(pickle.dumps(found))
+"""
+
+
+def in_a_new_process(program: str, folder: Path, asked: object) -> object:
+    call = [sys.executable, "-c", program, str(folder)]
+    done = subprocess.run(call, input=pickle.dumps(asked), capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    return pickle.loads(done.stdout)
+
+
+def test_a_bundle_alone_answers_as_the_run_in_a_new_process_and_another_place(run, tmp_path):
+    taken = take_bundle(run, tmp_path / "taken")
+    moved = (tmp_path / "taken").rename(tmp_path / "moved")
+    histories = SPLIT.histories("test")[USERS].tolist()
+    found, expected = in_a_new_process(IN_A_NEW_PROCESS, moved, histories), ask(taken, histories)
+    assert list(found) == list(expected) and "item_knn" in found
+    for name, listed in expected.items():
+        assert len(listed), name
+        pd.testing.assert_frame_equal(found[name], listed, obj=name)
+    for name in ("item_knn", "popularity"):
+        of_run = open_shop(run).recommend(history=histories, model=name, context=CONTEXT)
+        pd.testing.assert_frame_equal(of_run.lists, expected[name])
+
+
+def test_what_needs_histories_is_left_out_and_named(run, tmp_path):
+    taken = take_bundle(run, tmp_path / "taken")
+    assert set(taken.left_out) == {"hybrid", "user_knn"}
+    for bundle in (taken, Bundle.load(tmp_path / "taken"), Bundle.load(run.path("bundle"))):
+        assert list(bundle.models) == ["item_knn", "content_tfidf", "popularity"]
+        assert bundle.recommend(histories=[["0001"]]).model == "item_knn"
+        assert set(bundle.left_out) == {"hybrid", "user_knn"}
+        with pytest.raises(ParameterError, match="RK-422 this bundle has no histories"):
+            bundle.recommend(["s0001"])
+        with pytest.raises(ParameterError, match="RK-318 model is 'user_knn'"):
+            bundle.recommend(histories=[["0001"]], model="user_knn")
+
+
+@pytest.mark.parametrize("name", ["user_knn", "hybrid"])
+def test_the_run_serves_what_needs_histories_from_its_training_set_fitted_once(run, models, monkeypatch, name):
+    _load_bundle.cache_clear()
+    fits, fit = [], Recommender.fit
+    monkeypatch.setattr(Recommender, "fit", lambda self, *a, **o: (fits.append(self), fit(self, *a, **o))[1])
+    histories = SPLIT.histories("test")[USERS].tolist()
+    for _ in range(2):
+        served = open_shop(run).recommend(history=histories, seen=histories, model=name).lists
+        expected = models[name].recommend(histories=histories)
+        pd.testing.assert_frame_equal(served[["item_id", "rank", "score"]], expected[["item_id", "rank", "score"]])
+    assert len(fits) == 1
+
+
+def test_nothing_is_fitted_to_answer(run, monkeypatch):
+    shop = open_shop(run)
+    monkeypatch.setattr(Recommender, "fit", lambda *_, **__: pytest.fail("a model was fitted"))
+    bundle = shop.bundle.without_histories()
+    ask(bundle, [["0001", "0002"]])
+    shop.recommend(user="s0001", model="item_knn")
+    shop.shoppers_for(text="a teapot")
+
+
+def test_one_question_reads_the_manifest_once_and_hashes_no_file_twice(run, monkeypatch):
+    _load_bundle.cache_clear()
+    opened, read = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path), read(path))[1])
+    related(run.folder, "0001")
+    files = [path for path in opened if path.is_relative_to(run.folder)]
+    assert len(files) == len(set(files))
+    assert [path.name for path in files].count(manifest.NAME) == 1
+
+
+# -- users -------------------------------------------------------------------------------------------------------------
+
+
+def test_no_user_id_is_in_the_bundle_of_a_run_or_in_one_with_histories(run, tmp_path):
+    take_bundle(run, tmp_path / "taken", with_histories=True)
+    ids = {user.encode() for user in SHOP.interactions["user_id"].unique()}
+    for folder in (run.path("bundle"), tmp_path / "taken"):
+        for file in (path for path in folder.rglob("*") if path.is_file()):
+            content = file.read_bytes()
+            assert not [user for user in ids if user in content], file
+
+
+@pytest.mark.parametrize("name", ["item_knn", "user_knn", "hybrid"])
+def test_a_bundle_with_histories_answers_users_as_the_run_does(run, tmp_path, name):
+    take_bundle(run, tmp_path / "taken", with_histories=True)
+    bundle = Bundle.load(tmp_path / "taken")
+    assert not bundle.left_out and next(iter(bundle.models)) == "hybrid"
+    users = [*USERS, "nobody"]
+    found = bundle.recommend(users, model=name, context="last event")
+    expected = open_shop(run).recommend(user=users, model=name, context="last event")
+    pd.testing.assert_frame_equal(found.lists, expected.lists)
+    assert found.notes == expected.notes
+    assert found.lists["reason"].str.startswith("because you bought").any()
+    assert found.lists.loc[found.lists["query"] == "nobody", "fallback"].all()
+
+
+def test_two_bundles_have_two_salts(run, tmp_path):
+    salts = set()
+    for place in ("one", "other"):
+        take_bundle(run, tmp_path / place, with_histories=True)
+        salts.add(json.loads((tmp_path / place / "bundle.json").read_text())["salt"])
+    assert len(salts) == 2
+    one, other = (set(hash_ids(USERS, salt)) for salt in salts)
+    assert not one & other
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_another_format_and_no_bundle_are_refused(run, tmp_path):
+    folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
+    settings = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps(settings | {"format": 99}))
+    with pytest.raises(ArtifactError, match=r"RK-421 .* format 99; expected 1"):
+        Bundle.load(folder)
+    with pytest.raises(ArtifactError, match="RK-420"):
+        Bundle.load(tmp_path)
+    with pytest.raises(ArtifactError, match="RK-407"):
+        take_bundle(run, folder)
+
+
+def test_the_same_models_give_the_same_bytes(run, models, tmp_path):
+    write = {"items": SHOP.items, "train": TRAIN, "seen_events": ["purchase"]}
+    Bundle.of(models, **write).save(tmp_path / "one")
+    Bundle.of(models, **write).save(tmp_path / "other")
+    for file in sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file()):
+        assert file.read_bytes() == (tmp_path / "other" / file.relative_to(tmp_path / "one")).read_bytes(), file
+
+
+# -- statistics --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def counted(models):
+    return ItemStatistics.of(TRAIN, models["item_knn"].items, models["item_knn"])
+
+
+@pytest.mark.parametrize("days", [1, 2, 7, 30, 400])
+def test_the_users_of_the_last_days_are_counted_once_each(counted, days):
+    age = TRAIN["timestamp"].max() - TRAIN["timestamp"]
+    expected = TRAIN[age / pd.Timedelta(days=1) < days].groupby("item_id")["user_id"].nunique()
+    counts = pd.Series(counted.count_users(days), counted.items.ids)
+    assert counts[counts > 0].to_dict() == expected.to_dict()
+
+
+def test_common_users_are_counted_as_sets_say(counted):
+    owners = TRAIN.groupby("item_id")["user_id"].agg(set)
+    for item in owners.index[::40]:
+        for row in counted.find_related(item).itertuples():
+            assert row.common_users == len(owners[item] & owners[row.item_id]) >= statistics.MIN_COMMON_USERS
+
+
+def test_blocks_do_not_change_the_counts(counted, models, monkeypatch):
+    monkeypatch.setattr(statistics, "BLOCK_CELLS", 7 * len(counted.items))
+    again = ItemStatistics.of(TRAIN, counted.items, models["item_knn"])
+    for name in ("similarity", "common_users", "together"):
+        assert (getattr(counted, name) != getattr(again, name)).nnz == 0
+
+
+def test_an_item_keeps_its_best_rules_by_count_and_by_lift(monkeypatch):
+    monkeypatch.setattr(statistics, "N_RULES", 1)
+    baskets = ["ab", "ab", "ab", "ac", "ac", "b", "d", "d"]
+    rows = [(str(user), item) for user, items in enumerate(baskets) for item in items]
+    train = pd.DataFrame(rows, columns=["user_id", "item_id"]).assign(position=0)
+    counted = ItemStatistics.of(train, Vocabulary.of_items(list("abcd")), ItemKNN().fit(train))
+    found = counted.find_together("a").set_index("item_id")
+    assert set(found.index) == {"b", "c"}, "b is the most frequent, c has the highest lift"
+    assert found["count"].to_dict() == {"b": 3, "c": 2}
+    np.testing.assert_allclose(found.loc["c", ["confidence", "lift"]].astype(float), [2 / 5, 8 / 5])
