@@ -65,7 +65,7 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_h
 
 
 def load_models(folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "StoredModels":
-    """Return the models of a folder by name; each is read when it is first asked for.
+    """Return the models of a folder by name; each is read on first use.
 
     Args:
         folder: that `save_models` wrote.
@@ -165,7 +165,7 @@ class _Writer:
 
 
 class StoredModels(Mapping[str, Recommender]):
-    """Saved models by name, each read when it is first asked for."""
+    """Saved models by name, each read on first use."""
 
     def __init__(self, folder: Path, complete: Callable[[Recommender], None] | None) -> None:
         self.folder, self._complete, self._read, self._features = folder, complete, {}, {}
@@ -279,7 +279,7 @@ class StoredModels(Mapping[str, Recommender]):
 
 
 class _Members(Mapping[str, Recommender]):
-    """The members of a saved ensemble, each read when it is first asked for."""
+    """The members of a saved ensemble, each read on first use."""
 
     def __init__(self, stored: StoredModels, names: Mapping[str, str]) -> None:
         self._stored, self._names = stored, names
