@@ -32,8 +32,8 @@ for model in models:
     states = [getattr(model, name) for name in model.state]
     arrays = [array for state in states for array in (state.values() if isinstance(state, dict) else [state])]
     scores = model.score([["i001", "i002", "i003"]])
-    contents = [np.ascontiguousarray(array).tobytes() for array in (*arrays, scores)]
-    print(model.name, [hashlib.sha256(content).hexdigest()[:12] for content in contents])
+    contiguous = [np.ascontiguousarray(array).tobytes() for array in (*arrays, scores)]
+    print(model.name, [hashlib.sha256(array).hexdigest()[:12] for array in contiguous])
 """
 )
 ALS = """
