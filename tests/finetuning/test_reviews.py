@@ -353,6 +353,23 @@ def test_a_model_without_padding_special_tokens_or_long_positions_is_trained_on_
     assert np.array_equal(ReviewClassifier.load(tmp_path).predict_proba(asked), probabilities)
 
 
+def test_the_batches_of_a_gpu_train_on_a_cpu_too(tiny, monkeypatch):
+    """Few shapes, short reviews many a batch; as many batches in each epoch."""
+    whole, shapes = ReviewClassifier._dataset, set()
+
+    def few(self, texts, labels):
+        rows = whole(self, texts, labels)
+        rows.few_widths, collate = True, rows.collate
+        rows.collate = lambda given: shapes.add(tuple(collate(given)["input_ids"].shape)) or collate(given)
+        return rows
+
+    monkeypatch.setattr(ReviewClassifier, "_dataset", few)
+    model = train_tiny(tiny / "bert", epochs=2)
+    assert len(model.history) == 2
+    assert {width for _, width in shapes} <= {8, 16, 128}
+    assert max(n_rows for n_rows, _ in shapes) > 8, "more short reviews than the batch size"
+
+
 def test_the_prompt_and_the_lower_case_of_a_sentence_transformers_folder_are_obeyed(tiny, tmp_path):
     """As E5 and BGE ask for; the same weights, told to in the text itself, answer the same."""
     folder = Path(shutil.copytree(tiny / "bert", tmp_path / "asks"))
