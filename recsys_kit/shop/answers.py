@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from recsys_kit.shop.models import ShopModels, check_model
 from recsys_kit.shop.showcase import Showcase
 
 NAMED = 5  # unknown ids that a note names
-Context = Mapping[str, Any] | pd.DataFrame | str | None
+Context: TypeAlias = Mapping[str, Any] | pd.DataFrame | str | None
 """Values by name, a frame with one row per query, "now", "last event" (of the shop), or None."""
 
 
@@ -71,7 +71,7 @@ class Question:
         )
 
     def __len__(self) -> int:
-        return len(self.histories if self.texts is None else self.texts)
+        return len(self.texts if self.texts is not None else self.histories or [])
 
     @property
     def kind(self) -> str:
@@ -81,7 +81,7 @@ class Question:
     def one(self, place: int) -> "Question":
         """Return one of the texts as a question of its own."""
         seen = None if self.seen is None else self.seen[place : place + 1]
-        return replace(self, texts=self.texts[place : place + 1], seen=seen)
+        return replace(self, texts=(self.texts or [])[place : place + 1], seen=seen)
 
 
 def check_texts(name: str, values: Any) -> list[str]:
@@ -106,22 +106,29 @@ def _id_lists(name: str, lists: Any) -> list[list[str]]:
 
 
 def answer(
-    question: Question, showcase: Showcase, *, context: Context = NOW, last: Mapping[str, Any], model: str = "", k: int
+    question: Question,
+    showcase: Showcase,
+    models: ShopModels,
+    *,
+    context: Context = NOW,
+    last: Mapping[str, Any],
+    model: str = "",
+    k: int,
 ) -> Answer:
     """Return the lists of a question, with reasons.
 
     Args:
         question: with histories or texts.
-        showcase: its `models` are `ShopModels`.
+        showcase: shows the lists of `models`.
+        models: the models of the shop.
         context: when and where the users ask.
         last: the context at the time of the shop's last event.
         model: the name of a model; "" chooses the best one.
         k: length of each list.
     """
-    models: ShopModels = showcase.models
     names = [] if model or question.texts is None else [models.best_reader(text) for text in question.texts]
     if len(set(names)) > 1 and (question.seen is None or len(question.seen) == len(question)):
-        return _answer_one_by_one(question, showcase, context=context, last=last, k=k)
+        return _answer_one_by_one(question, showcase, models, context=context, last=last, k=k)
     reading = question.texts is not None
     name = model or (names or [models.best_reader() if reading else models.best()])[0]
     check_model(name, models)
@@ -143,10 +150,10 @@ def answer(
     if len(question):
         notes += context_notes(name, known, asked, asked=context is not None and not isinstance(context, str))
     if reading:
-        notes += note_unread(models, name, question.texts, chosen=not model)
+        notes += note_unread(models, name, question.texts or [], chosen=not model)
         if not model and not any(card.reads == "meaning" for card in models.cards):
             notes.append(f"no model of this shop understands language: {name} compares words, not what they mean.")
-    if question.kind == "history" and question.seen is None and models.seen_events and any(question.histories):
+    if question.kind == "history" and question.seen is None and models.seen_events and any(question.histories or []):
         notes.append(
             f"the models were evaluated with items left out after {', '.join(models.seen_events)} alone; here the "
             "whole history is left out. Pass as seen what is to be left out."
@@ -158,13 +165,13 @@ def answer(
 
 
 def _answer_one_by_one(
-    question: Question, showcase: Showcase, *, context: Context, last: Mapping[str, Any], k: int
+    question: Question, showcase: Showcase, models: ShopModels, *, context: Context, last: Mapping[str, Any], k: int
 ) -> Answer:
     """Answer texts for different models, each as it would be answered alone."""
     found = []
     for place in range(len(question)):
         where = context.iloc[place : place + 1] if isinstance(context, pd.DataFrame) else context
-        found.append(answer(question.one(place), showcase, context=where, last=last, k=k))
+        found.append(answer(question.one(place), showcase, models, context=where, last=last, k=k))
     lists = pd.concat([one.lists.assign(query=place) for place, one in enumerate(found)], ignore_index=True)
     notes = list(dict.fromkeys(note for one in found for note in one.notes))
     return Answer(lists, notes, ", ".join(dict.fromkeys(one.model for one in found)))
@@ -215,9 +222,9 @@ def _notes(question: Question, lists: pd.DataFrame, name: str, items: Vocabulary
         unknown = [user for user, history in zip(question.users, histories, strict=True) if not history]
         if unknown:
             yield f"{name_ids('shopper', unknown)} unknown to this shop: {popular}."
-    strange = dict.fromkeys(item for history in histories for item in history if item not in items)
-    if strange:
-        yield f"{name_ids('product', list(strange))} unknown to this shop and left out of the history."
+    interacted = dict.fromkeys(item for history in histories for item in history)
+    if strange := [item for item in interacted if item not in items]:
+        yield f"{name_ids('product', strange)} unknown to this shop and left out of the history."
     if strange := [item for item in question.candidates or [] if item not in items]:
         yield f"{name_ids('product', strange)} unknown to this shop and left out of the candidates."
     fallback = lists.loc[lists["fallback"], "query"].unique()

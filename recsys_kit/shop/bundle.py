@@ -152,10 +152,10 @@ class Bundle:
         """
         question = Question.of(users, histories, texts, seen, candidates)
         if question.users is not None and question.histories is None:
-            question = self._find_histories(question)
+            question = self._find_histories(question, question.users)
         if kinds is not None:
             question = replace(question, kinds=kinds)
-        return answer(question, self._showcase, context=context, last=self.last, model=model, k=k)
+        return answer(question, self._showcase, self.models, context=context, last=self.last, model=model, k=k)
 
     def related(self, item: str, *, k: int = 10) -> Answer:
         """Return items like one item: of the same users first, then with similar content.
@@ -171,8 +171,9 @@ class Bundle:
         Raises:
             ParameterError: RK-335 unknown item, RK-312 a wrong k.
         """
-        pieces = {"items": self.items, "statistics": self.statistics, "models": self.models, "tfidf": self.words}
-        return shelves.related(item, **pieces, k=k)
+        return shelves.related(
+            item, items=self.items, statistics=self.statistics, models=self.models, tfidf=self.words, k=k
+        )
 
     def together(self, items: Any, *, k: int = 10, by: str = "confidence") -> Answer:
         """Return what goes with an item, or with any item of a basket, by the association rules of the training set.
@@ -234,7 +235,7 @@ class Bundle:
     def _showcase(self) -> Showcase:
         return Showcase(self.models, self.items, pd.Series(dtype=object), tfidf=self.words)
 
-    def _find_histories(self, question: Question) -> Question:
+    def _find_histories(self, question: Question, users: list[str]) -> Question:
         if self.histories is None:
             raise ParameterError(
                 "RK-422",
@@ -243,9 +244,9 @@ class Bundle:
             )
         seen = question.seen
         if seen is None and self.models.seen_events:
-            seen = self.histories.find(question.users, masked=True)
-        found = {"histories": self.histories.find(question.users), "kinds": self.histories.find_kinds(question.users)}
-        return replace(question, seen=seen, **found)
+            seen = self.histories.find(users, masked=True)
+        found, kinds = self.histories.find(users), self.histories.find_kinds(users)
+        return replace(question, seen=seen, histories=found, kinds=kinds)
 
     # -- on disk ---------------------------------------------------------------------------------------------------
 
@@ -256,8 +257,9 @@ class Bundle:
             events: all interactions that are known: `user_id, item_id`, and `timestamp` or `position`.
             salt: hexadecimal; a random one unless given.
         """
-        options = {"salt": salt or secrets.token_hex(16), "seen_events": self.models.seen_events}
-        return replace(self, histories=StoredHistories.of(events, self.catalogue, **options))
+        salt, seen_events = salt or secrets.token_hex(16), self.models.seen_events
+        stored = StoredHistories.of(events, self.catalogue, salt=salt, seen_events=seen_events)
+        return replace(self, histories=stored)
 
     def without_histories(self) -> "Bundle":
         """Return the bundle without histories, and without the models that need them; `left_out` names these."""

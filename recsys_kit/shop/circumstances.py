@@ -67,7 +67,7 @@ def _once(names: Sequence[str]) -> None:
         )
 
 
-def frame_of(context: Mapping[str, Any] | pd.DataFrame, n_queries: int) -> pd.DataFrame:
+def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
     """Return one row per query with the columns of the interactions; the values of a mapping hold for all queries.
 
     Raises:
@@ -120,7 +120,7 @@ def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
 
     A time is never refused: most programs know one, and a model without times ignores it.
     """
-    if unknown := [column for column in context if column not in (*names, "timestamp")]:
+    if unknown := [str(column) for column in context if column not in (*names, "timestamp")]:
         bare = [name.removeprefix(PREFIX) for name in names]
         raise ParameterError(
             "RK-343",
@@ -174,7 +174,7 @@ def in_words(context: pd.DataFrame | Mapping[str, Any] | None) -> str:
     """
     if isinstance(context, pd.DataFrame):
         distinct = context.drop_duplicates()
-        context = distinct.iloc[0].to_dict() if len(distinct) == 1 else None
+        context = {str(name): distinct[name].iloc[0] for name in distinct} if len(distinct) == 1 else None
     shown = {column_of(name): value for name, value in (context or {}).items() if not pd.isna(value)}
     shown = dict(sorted(shown.items(), key=lambda pair: pair[0] != "timestamp"))
     return ", ".join(

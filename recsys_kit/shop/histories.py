@@ -84,10 +84,10 @@ class StoredHistories:
 
     def find_kinds(self, users: Sequence[str]) -> list[Mapping[str, str]]:
         """Return item_id -> strongest kind of event, for each user."""
-        found = []
+        found: list[Mapping[str, str]] = []
         for place in self._places(users):
             strongest = pd.Series(self.kinds[place]).groupby(self.catalogue.ids[self.items[place]]).max()
-            found.append({item: KINDS[kind] for item, kind in strongest.items()})
+            found.append({str(item): KINDS[kind] for item, kind in strongest.items()})
         return found
 
     def _places(self, users: Sequence[str]) -> Iterable[slice]:

@@ -188,8 +188,8 @@ def _incidence(rows: np.ndarray, columns: np.ndarray, n_items: int) -> sparse.cs
 
 def _count_by_age(users: np.ndarray, columns: np.ndarray, ages: np.ndarray, n_items: int) -> sparse.csr_array:
     """(D, N) int32: users by the age in days of their latest event with the item."""
-    latest = pd.DataFrame({"user": users, "item": columns, "age": ages}).groupby(["user", "item"])["age"].min()
-    latest = latest.reset_index()
+    events = pd.DataFrame({"user": users, "item": columns, "age": ages})
+    latest = events.groupby(["user", "item"], as_index=False).min()
     ones, shape = np.ones(len(latest), np.int32), (int(ages.max(initial=-1)) + 1, n_items)
     counted = sparse.coo_array((ones, (latest["age"], latest["item"])), shape=shape).tocsr()
     counted.sum_duplicates()

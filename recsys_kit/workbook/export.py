@@ -25,9 +25,8 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> Path:
     """
     path = Path(path).expanduser().absolute()
     safe = frame.map(lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value)
-    options = {"index": False, "encoding": "utf-8-sig", "lineterminator": "\r\n"}
     try:
-        write_whole(path, lambda temporary: safe.to_csv(temporary, **options))
+        write_whole(path, lambda file: safe.to_csv(file, index=False, encoding="utf-8-sig", lineterminator="\r\n"))
     except OSError as problem:
         raise ParameterError(
             "RK-333", f"{path} cannot be written: {problem.strerror}.", "Pass another file with --out or --csv."

@@ -393,7 +393,7 @@ def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, s
     score = score.iloc[np.lexsort((item_hash(score.index), -score))].head(k)
     kinds = strongest_kinds(events[events["user_id"].isin(score.index)])
     reasons = {
-        user: ", ".join(f"{VERBS[kinds[user][item]]} “{titles.get(item, item)}”" for item in items)
+        user: ", ".join(f"{VERBS[kinds[str(user)][item]]} “{titles.get(item, item)}”" for item in items)
         for user, items in best[best["user_id"].isin(score.index)].groupby("user_id")["item_id"]
     }
     return pd.DataFrame({"score": score, "reason": score.index.map(reasons)})

@@ -32,8 +32,8 @@ for model in models:
     states = [getattr(model, name) for name in model.state]
     arrays = [array for state in states for array in (state.values() if isinstance(state, dict) else [state])]
     scores = model.score([["i001", "i002", "i003"]])
-    hashes = [hashlib.sha256(np.ascontiguousarray(array).tobytes()) for array in (*arrays, scores)]
-    print(model.name, [one.hexdigest()[:12] for one in hashes])
+    contiguous = [np.ascontiguousarray(array).tobytes() for array in (*arrays, scores)]
+    print(model.name, [hashlib.sha256(array).hexdigest()[:12] for array in contiguous])
 """
 )
 ALS = """

@@ -11,7 +11,7 @@ import pytest
 
 import recsys_kit
 from recsys_kit import data
-from recsys_kit.recommenders import load
+from recsys_kit.shop import Bundle
 from recsys_kit.workbook.runner.execute import execute
 from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters
 from recsys_kit.workbook.runner.runs import open_run
@@ -144,7 +144,7 @@ def hidden(tmp_path_factory) -> Made:
 
 def test_a_model_fitted_again_has_validation_but_not_the_hidden_context(hidden):
     assert hidden.status["04"] == "done"
-    model = load(hidden.folder / "models/context_aware")
+    model = Bundle.load(hidden.folder / "bundle").models["context_aware"]
     both = pd.concat([pd.read_parquet(hidden.folder / f"data/{part}.parquet") for part in ("train", "valid")])
     assert model.item_counts.sum() == len(both[["user_id", "item_id"]].drop_duplicates())
     assert "ctx_device" in model.context_values

@@ -19,7 +19,7 @@ PROMISED = {
            "results/data_report.json"],
     "02": ["features/items_tfidf", "features/items_minilm", "features/reviews_tfidf", "features/reviews_minilm"],
     "03": ["models/review_classifier", "results/review_classification.json"],
-    "04": ["models/popularity", "models/item_knn", "models/ease", "models/hybrid", "results/leaderboard.csv",
+    "04": ["bundle/bundle.json", "bundle/models", "results/leaderboard.csv",
            "results/metrics.parquet", "results/differences.parquet", "results/recommendations.parquet"],
     "05": ["results/shoppers.json"],
 }  # fmt: skip
@@ -70,9 +70,9 @@ def test_time_splits_train_from_test(made):
 
 def test_the_hybrid_is_never_below_its_best_part_on_validation(small_run, made):
     made("results/metrics.parquet")
-    from recsys_kit.recommenders import load
+    from recsys_kit.shop import Bundle
 
-    validation = load(small_run.folder / "models/hybrid").validation
+    validation = Bundle.load(small_run.folder / "bundle").models["hybrid"].validation
     assert len(validation) > 2
     assert validation["hybrid"] >= max(validation.values())
 
