@@ -28,8 +28,8 @@ def check_context(context: Any) -> pd.DataFrame:
             missing one stays missing. Columns that a model does not use are allowed.
 
     Raises:
-        ParameterError: RK-343 a column that is not a context column, RK-344 no table, RK-346 a column twice, RK-347 a time
-            that cannot be read.
+        ParameterError: RK-343 a column that is not a context column, RK-344 no table, RK-346 a column twice, RK-347 a
+            time that cannot be read.
 
     >>> check_context(pd.DataFrame({"timestamp": ["2025-12-24T18:00+01:00"]}))["timestamp"].tolist()
     [Timestamp('2025-12-24 17:00:00+0000', tz='UTC')]
