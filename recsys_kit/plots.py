@@ -26,42 +26,53 @@ COLOURS = {  # of what is no recommender: parts of a split, fates of rows, featu
     "train": BLUE, "valid": ORANGE, "test": VERMILION, "set_aside": GREY, "quarantined": GREY,
     "majority": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
 }  # fmt: skip
-FAMILIES: Sequence[tuple[str, Mapping[str, str | tuple[int, int, int]]]] = (  # colour, marker of each known model
-    (GREY, {"popularity": "s", "popular_lately": "1", "popular_in_category": "2"}),
-    (GREEN, {"item_knn": "^", "item_knn_bm25": "<", "user_knn": "v", "transitions": ">", "association_rules": "x",
-             "context_aware": "+"}),
-    (BLUE, {"ease": "D", "als": "d", "bpr": "h"}),
-    (ORANGE, {"content_tfidf": "p", "attributes": "3"}),
-    (SKY, {"content_minilm": "P"}),
-    (PURPLE, {"two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X"}),
-    (BLACK, {"formula_collaborative": (4, 1, 0), "formula_content": (6, 1, 0), "formula_deep": (3, 1, 0),
-             "formula_similarity": (8, 2, 0), "formula_pair": (7, 0, 0)}),
-    (VERMILION, {"hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_"}),
-)  # fmt: skip
-STYLES = {model: (colour, marker) for colour, markers in FAMILIES for model, marker in markers.items()}
-COLOURS |= {model: colour for model, (colour, _) in STYLES.items()}
+FAMILIES: Mapping[str, tuple[str, Mapping[str, str | tuple[int, int, int]]]] = {  # colour, markers of known models
+    "popularity": (GREY, {"popularity": "s", "popular_lately": "1", "popular_in_category": "2"}),
+    "neighbours": (GREEN, {"item_knn": "^", "item_knn_bm25": "<", "user_knn": "v"}),
+    "order": (GREEN, {"transitions": ">"}),
+    "rules": (GREEN, {"association_rules": "x"}),
+    "context": (GREEN, {"context_aware": "+"}),
+    "factors": (BLUE, {"ease": "D", "als": "d", "bpr": "h"}),
+    "content": (ORANGE, {"content_tfidf": "p", "content_minilm": "P", "attributes": "3"}),
+    "networks": (PURPLE, {"two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X"}),
+    "formulas": (BLACK, {"formula_collaborative": (4, 1, 0), "formula_content": (6, 1, 0), "formula_deep": (3, 1, 0),
+                         "formula_similarity": (8, 2, 0), "formula_pair": (7, 0, 0)}),
+    "ensembles": (VERMILION, {"hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_"}),
+}  # fmt: skip
+MARKERS = {model: marker for _, markers in FAMILIES.values() for model, marker in markers.items()}
+COLOURS |= {model: colour for colour, markers in FAMILIES.values() for model in markers} | {"content_minilm": SKY}
 OTHER_COLOURS = (ORANGE, SKY, GREEN, BLUE, PURPLE, BLACK)
 OTHER_MARKERS = ((5, 1, 0), (5, 0, 45), (5, 2, 0), (9, 1, 0), (6, 2, 0), (3, 0, 30), (10, 0, 0))
+_family_colours: dict[str, str] = {}  # of the models that a line-up has registered
+
+
+def register_families(families: Mapping[str, str]) -> None:
+    """Give models the colours of their families; the line-up registers its models.
+
+    Args:
+        families: name of a model -> name of its family, one of `FAMILIES`; an unknown family has no colour.
+    """
+    _family_colours.update({model: FAMILIES[family][0] for model, family in families.items() if family in FAMILIES})
 
 
 def colour_of(name: str) -> str:
-    """Return the colour of a model, feature or split; that of an unknown model depends on a hash of its name.
+    """Return the colour of a model, feature or split: its own, that of its family, or one by a hash of its name.
 
     >>> colour_of("train") == BLUE, colour_of("my_model") == colour_of("my_model")
     (True, True)
     """
-    return COLOURS.get(name) or OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)]
+    other = OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)]
+    return COLOURS.get(name) or _family_colours.get(name, other)
 
 
 def marker_of(name: str) -> str | tuple[int, int, int]:
-    """Return the marker of a model; that of an unknown model depends on a hash of its name.
+    """Return the marker of a model: its own, or one by a hash of its name.
 
     >>> marker_of("hybrid"), marker_of("my_model") in OTHER_MARKERS
     ('o', True)
     """
-    if name in COLOURS:
-        return STYLES[name][1] if name in STYLES else "o"
-    return OTHER_MARKERS[crc32(name.encode()[::-1]) % len(OTHER_MARKERS)]
+    other = OTHER_MARKERS[crc32(name.encode()[::-1]) % len(OTHER_MARKERS)]
+    return MARKERS.get(name, "o" if name in COLOURS else other)
 
 
 def colour_name(colour: str) -> str:

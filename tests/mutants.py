@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 METRICS, INTERVALS = "metrics.py", "intervals.py"
 MEASURES, LEADERBOARD, COMPARISON = (f"evaluation/{name}.py" for name in ("measures", "leaderboard", "comparison"))
 BASE, SPLITTING = "recommenders/base.py", "data/splitting.py"
+SUMMARIES = "evaluation/summaries.py"
 RANKING, ENCODED = "core/ranking.py", "core/encoded.py"
 T_METRICS, T_INTERVALS = "tests/test_metrics.py", "tests/test_intervals.py"
 T_MEASURES, T_COMPARISON = "tests/evaluation/test_measures.py", "tests/evaluation/test_comparison.py"
@@ -117,7 +118,7 @@ MUTANTS = [
            "np.where(top >= 0, values[top], 0.0).sum(axis=1) / k",
            "np.where(top >= 0, values[top], 0.0).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)",
            f"{T_METRICS}::test_novelty_and_coverage_by_hand"),
-    Mutant("a missing list is left out of the mean", LEADERBOARD,
+    Mutant("a missing list is left out of the mean", SUMMARIES,
            "values.reshape(len(values), len(keys))",
            "np.where(values == 0, np.nan, values).reshape(len(values), len(keys))",
            NOBODY),

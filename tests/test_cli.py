@@ -471,7 +471,7 @@ def test_a_table_shows_the_list_its_model_and_its_reasons(shop):
         (["related", "ITEM", "--run", "RUN", "--seen", "ITEM"], "No such option: --seen"),
         (["text", "tea", "--run", "RUN", "--days", "3"], "No such option: --days"),
         (["user", "USER", "--run", "RUN", "-k", "many"], "Invalid value for '-k'"),
-        (["populer", "--run", "RUN"], "No such command 'populer'"),
+        (["populr", "--run", "RUN"], "No such command 'populr'"),
         (["--run", "RUN"], "Name one list before the options"),
         (["--run", "RUN", "--user", "USER", "--text", "tea"], "Name one list before the options"),
         (["--run", "RUN", "--popular", "--promotions"], "No such option: --promotions"),

@@ -65,7 +65,6 @@ def test_the_conda_environment_agrees_and_gives_a_reason_for_each_package():
     [
         ("papermill", "papermill.clientwrap"),
         ("nbconvert", "nbconvert.filters.markdown_mistune"),
-        ("transformers", "transformers.trainer_pt_utils"),
     ],
 )
 def test_a_library_whose_undocumented_modules_are_used_has_an_upper_bound(library, module):
@@ -144,8 +143,8 @@ def test_a_classic_recommender_is_imported_without_scikit_learn_and_pytorch():
 def test_the_type_checker_excuses_no_more_modules_than_it_did():
     overrides = TOOLS["mypy"]["overrides"]
     excused = [name for one in overrides if "disable_error_code" in one for name in one["module"]]
-    assert len(excused) <= 42  # may only fall
-    assert all(find_spec(name) for name in excused)
+    assert len(excused) <= 36  # may only fall
+    assert all(find_spec(name.removesuffix(".*")) for name in excused)
     assert not any("ignore_errors" in one for one in (TOOLS["mypy"], *overrides))
 
 

@@ -89,18 +89,14 @@ def test_a_figure_of_a_single_thing_is_drawn_without_a_warning(name):
 
 
 def test_no_two_models_share_a_marker_and_none_is_a_digit():
-    markers = [str(marker) for marker in (*(marker for _, marker in plots.STYLES.values()), *plots.OTHER_MARKERS)]
+    markers = [str(marker) for marker in (*plots.MARKERS.values(), *plots.OTHER_MARKERS)]
     assert len(set(markers)) == len(markers)
     assert not [marker for marker in markers if "$" in marker]
 
 
-def test_every_model_of_a_family_of_the_line_up_has_its_colour():
-    colours: dict[str, set[str]] = {}
-    for name, entry in LINEUP.items():
-        colours.setdefault(entry.family, set()).add(plots.colour_of(name))
-    assert {family: found for family, found in colours.items() if len(found) > 1} == {
-        "content": {plots.ORANGE, plots.SKY}  # the language model stands beside TF-IDF in chapters 02 and 04
-    }
+def test_every_model_of_the_line_up_has_the_colour_of_its_family():
+    colours = {name: plots.FAMILIES[entry.family][0] for name, entry in LINEUP.items()}
+    assert {name: plots.colour_of(name) for name in colours} == colours | {"content_minilm": plots.SKY}
 
 
 def test_a_new_model_needs_no_line_here_and_looks_the_same_in_every_process():
@@ -109,6 +105,14 @@ def test_a_new_model_needs_no_line_here_and_looks_the_same_in_every_process():
                for seed in "12"}  # fmt: skip
     assert printed == {f"{plots.colour_of('my_model')} {plots.marker_of('my_model')}\n".encode()}
     assert plots.colour_of("my_model") in plots.OTHER_COLOURS
+
+
+def test_a_new_model_of_the_line_up_has_the_colour_of_its_family(monkeypatch):
+    monkeypatch.setattr(plots, "_family_colours", {})
+    plots.register_families({"random_walk": "neighbours", "stranger": "of no family", "ease": "neighbours"})
+    assert plots.colour_of("random_walk") == plots.GREEN
+    assert plots.colour_of("stranger") in plots.OTHER_COLOURS
+    assert plots.colour_of("ease") == plots.BLUE
 
 
 def test_every_colour_has_a_name():

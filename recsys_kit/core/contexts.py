@@ -1,4 +1,4 @@
-"""When and where a query is asked: the context that callers bring, checked once for every door."""
+"""The context of a request: time and `ctx_*` columns, checked in one place."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ UNIT_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17}  # numbers below are times sin
 
 
 def is_context(column: str) -> bool:
-    """Whether a column of the interactions says when or where, not who or what.
+    """Return whether a column of the interactions belongs to the context.
 
     >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
     ['timestamp', 'ctx_device']
@@ -21,13 +21,15 @@ def is_context(column: str) -> bool:
 
 
 def check_context(context: Any) -> pd.DataFrame:
-    """The context as models read it: `timestamp`, in UTC, and `ctx_*` columns; what a model does not use may be there.
+    """Return the context as models read it: `timestamp` in UTC, and `ctx_*` columns.
 
-    Times may be text or in another zone; without a zone they are taken as UTC. A missing one stays missing.
+    Args:
+        context: one row per query. Times may be text or in another zone; without a zone they count as UTC, and a
+            missing one stays missing. Columns that a model does not use are allowed.
 
     Raises:
-        ParameterError: RK-343 a column that is no circumstance, RK-344 no table, RK-346 a column twice, RK-347 a time
-            that cannot be read.
+        ParameterError: RK-343 a column that is not a context column, RK-344 no table, RK-346 a column twice, RK-347 a
+            time that cannot be read.
 
     >>> check_context(pd.DataFrame({"timestamp": ["2025-12-24T18:00+01:00"]}))["timestamp"].tolist()
     [Timestamp('2025-12-24 17:00:00+0000', tz='UTC')]
@@ -54,11 +56,11 @@ def check_context(context: Any) -> pd.DataFrame:
 
 
 def context_of(context: Any, users: Any) -> pd.DataFrame:
-    """The rows of these users, checked, from a context by user_id; who is not there has missing values.
+    """Return the checked context of these users, from one row per user_id; a user without a row has missing values.
 
     Raises:
         DataError: RK-153 and RK-154 as `as_ids`, for the index.
-        ParameterError: as `check_context`; RK-340 a user twice, or none of these users.
+        ParameterError: as `check_context`; RK-340 a user twice, or a context without any of these users.
     """
     context = check_context(context)
     context = context.set_axis(as_ids(context.index, "user_id of context"))

@@ -38,7 +38,7 @@ class Targets:
     grades: np.ndarray | None = None
     """(W,) float64: how relevant each item is, 0 where that is unknown; None: all alike."""
     n_without: int = 0
-    """Number of further users of the part, for whom nothing is relevant."""
+    """Number of users of the part without a relevant item."""
 
     def draw(self, max_users: int, seed: int) -> "Targets":
         """Return at most `max_users` of the users, drawn by `seed`."""
@@ -124,7 +124,7 @@ class EncodedSplit:
     targets: Mapping[str, Targets] = field(default_factory=dict)
     """"valid" (users with a training event) and "test" (all users with a relevant item), where given."""
     item_table: pd.DataFrame | None = None
-    """The items table as it was given: `item_id` and what is known of each item."""
+    """The items table: `item_id`, and category, attributes, titles, as far as they are known."""
     item_features: Mapping[str, Vectors] = field(default_factory=dict)
     """By name ("tfidf", "minilm", "image" ...): one row per item of `items`, in order; zeros for a missing one."""
     user_features: Mapping[str, Vectors] = field(default_factory=dict)
@@ -155,7 +155,7 @@ class EncodedSplit:
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
-            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 features that are no `Vectors`.
+            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 features that are not `Vectors`.
         """
         items = None if items is None else with_text_ids(items, "items", ["item_id"])
         train = order_events(train, "train")
@@ -240,7 +240,7 @@ class EncodedSplit:
                 where items are more or less relevant.
             before: the interactions before the test set, in any order: the histories. Unknown items are left out.
             seen: those of them whose items are masked in the lists; `before` unless given.
-            n_without: number of users of the test set for whom nothing is relevant.
+            n_without: number of users of the test set without a relevant item.
         """
         users, rows = np.unique(relevant["user_id"].to_numpy(str), return_inverse=True)
         items = self.items.encode(relevant["item_id"])
@@ -261,7 +261,7 @@ class EncodedSplit:
         return replace(self, targets={**self.targets, "test": targets})
 
     def _histories(self, users: np.ndarray, interactions: pd.DataFrame) -> Histories:
-        """The histories of these users, sorted, from interactions in any order; unknown items are left out."""
+        """Return the histories of these sorted users, from interactions in any order, without unknown items."""
         events = _events(order_events(interactions[interactions["user_id"].isin(users)]), Vocabulary(users), self.items)
         return events.keep(events.item >= 0).histories(len(users))
 
@@ -288,10 +288,10 @@ class EncodedSplit:
 
 
 def encode_histories(histories: Any, items: Vocabulary, name: str = "histories") -> Histories:
-    """Item ids, oldest first, one list per query, as indices; unknown items are left out, a set is sorted as text.
+    """Return histories of item ids, oldest first, as indices; unknown items are left out, a set is sorted as text.
 
     Raises:
-        ParameterError: RK-313 where there is no list of ids per query.
+        ParameterError: RK-313 there is not one list of ids per query.
         DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
     """
     histories = [listed(history) for history in lists_of_ids(histories, name)]
@@ -303,7 +303,7 @@ def encode_histories(histories: Any, items: Vocabulary, name: str = "histories")
 
 
 def lists_of_ids(lists: Any, name: str) -> list[Any]:
-    """The lists, one per query; RK-313 where they are ids or missing."""
+    """Return one list per query; raise `ParameterError` (RK-313) where one is an id or missing."""
     lists = list(listed(lists))
     for row, ids in enumerate(lists):
         if isinstance(ids, (str, bytes)) or not np.iterable(ids):

@@ -11,7 +11,7 @@ from recsys_kit.errors import DataError
 
 
 def check_times(events: pd.DataFrame, table: str) -> str:
-    """Which column orders the events, "timestamp" or "position".
+    """Return the column that orders the events, "timestamp" or "position".
 
     Raises:
         DataError: RK-104 where there is neither, RK-156 where its values are missing, or not times (numbers).
@@ -38,10 +38,16 @@ def check_times(events: pd.DataFrame, table: str) -> str:
 
 
 def order_events(interactions: pd.DataFrame, table: str = "interactions") -> pd.DataFrame:
-    """A copy in canonical order: by shopper, then time (or position), ties by a hash of the item, then of the row.
+    """Return a copy in canonical order: by user, then time (or position), ties by a hash of the item, then of the row.
 
-    So the order of the rows given does not matter. Ids become text. Raises as `with_text_ids` and `check_times`; an
-    error calls the frame `table`.
+    The order of the given rows does not matter. Ids become text.
+
+    Args:
+        interactions: user_id, item_id, timestamp or position.
+        table: the name of the table in errors.
+
+    Raises:
+        DataError: as `with_text_ids` and `check_times`.
 
     >>> events = pd.DataFrame({"user_id": ["b", "a", "a"], "item_id": ["x", "y", "z"], "position": [1, 2, 1]})
     >>> order_events(events)["item_id"].tolist()

@@ -6,7 +6,7 @@ from recsys_kit.errors import ArtifactError
 
 
 def pick_device(device: str = "") -> str:
-    """`device` as given; else "cuda" where there is a GPU, else "cpu". RK-205 where the one asked for is not there."""
+    """Return `device`, or for "" the best there is: "cuda" or "cpu". Raise `ArtifactError` (RK-205) if it is missing."""
     import torch
 
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -40,7 +40,7 @@ def pick_dtype(device: str) -> str:
 
 
 def usable_cores() -> int:
-    """The cores that this process may use; all of the machine where the system does not say."""
+    """Return the number of cores that this process may use; all of the machine where the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return getattr(os, "process_cpu_count", os.cpu_count)() or 1

@@ -1,4 +1,4 @@
-"""Ids of users and items as text, whatever they come as, and the fixed hash that breaks ties between items."""
+"""Ids of users and items as text, and the fixed hash that breaks ties between items."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -17,17 +17,17 @@ SHOWN = 5  # rows and values that an error names
 
 
 def as_ids(values: Any, name: str) -> pd.Series:
-    """Ids as text, whatever they come as; a column that is text already is handed through.
+    """Return ids as text.
 
-    Whole numbers lose their `.0`, bytes are read as UTF-8, of categories the values count. A single id is a list of
+    Whole numbers lose their `.0`, bytes are read as UTF-8, categories become their values. A single id is a list of
     one; a set, which has no order, is sorted as text.
 
     Args:
         values: a Series (its index stays), an array, any iterable, or one id.
-        name: what an error calls them.
+        name: their name in errors.
 
     Raises:
-        DataError: RK-153 where ids are missing, RK-154 where values cannot be ids: fractions, dates, lists, True.
+        DataError: RK-153 ids are missing, RK-154 values cannot be ids: fractions, dates, lists, True.
 
     >>> [as_ids(ids, "ids").tolist() for ids in ([7, 8], [7.0], "s1", {"b", "a"}, [b"x"], pd.Categorical(["y"]))]
     [['7', '8'], ['7'], ['s1'], ['a', 'b'], ['x'], ['y']]
@@ -67,7 +67,7 @@ def _series_of(values: Any, name: str) -> pd.Series:
 
 
 def listed(values: Any) -> Sequence[Any]:
-    """Values one can count: a single one is a list of one, a set is sorted as text, an iterator is read.
+    """Return values as a sequence: a single one is a list of one, a set is sorted as text, an iterator is read.
 
     >>> listed("s1"), listed({3, 1}), listed(iter("ab"))
     (['s1'], [1, 3], ['a', 'b'])
@@ -82,7 +82,7 @@ def listed(values: Any) -> Sequence[Any]:
 
 
 def _id_text(value: Any, exact: int) -> str | None:
-    """One id as text; None where it cannot be one, such as a float from `exact` on, which may be another id."""
+    """Return one id as text; None where it cannot be one, such as a float from `exact` on, which may be another id."""
     if isinstance(value, (str, UUID)):
         return str(value)
     if isinstance(value, bytes):
@@ -110,7 +110,11 @@ def _no_ids(name: str, values: Sequence[Any], kind: str = "") -> DataError:
 
 
 def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS) -> pd.DataFrame:
-    """The frame with its id columns as text; the very frame where they are. Raises as `as_ids`, RK-104 without them."""
+    """Return the frame with its id columns as text, without a copy where they are text.
+
+    Raises:
+        DataError: RK-104 a column is missing; as `as_ids`.
+    """
     if not isinstance(frame, pd.DataFrame):
         raise DataError("RK-107", f"{table} is a {type(frame).__name__}; expected a table.", "Pass a pandas DataFrame.")
     fixed = {}
@@ -124,7 +128,7 @@ def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS)
 
 
 def missing_column(table: str, column: str, frame: pd.DataFrame) -> DataError:
-    """The error (RK-104) that a table lacks a column."""
+    """Return the error (RK-104) that a table lacks a column."""
     return DataError(
         "RK-104",
         f"{table} is missing column {column!r}; found {sorted(map(str, frame))}.",
@@ -133,7 +137,7 @@ def missing_column(table: str, column: str, frame: pd.DataFrame) -> DataError:
 
 
 def item_hash(item_ids: Iterable[str]) -> np.ndarray:
-    """`(N,)` uint64, a fixed number for each id: ties broken by it favour neither row order nor the alphabet.
+    """Return a fixed number for each id, `(N,)` uint64: ties broken by it favour neither row order nor the alphabet.
 
     >>> item_hash(["007", "7"])
     array([13655456112802015817,  9407870976149377255], dtype=uint64)

@@ -1,4 +1,4 @@
-"""The k best columns of score matrices, with ties broken the same way on every machine."""
+"""The k best columns of each row, with ties broken the same way on every machine."""
 
 from typing import Any
 
@@ -7,21 +7,26 @@ import numpy as np
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.errors import ParameterError
 
-BLOCK_CELLS = 2**24  # scores held at once: 64 MB of float32, whatever the number of users
-TOP_K_CELLS = 2**21  # of these, ranked by NumPy; more are worth PyTorch, so many at once where scores are equal
+BLOCK_CELLS = 2**24  # scores in memory at once: 64 MB of float32 for any number of users
+TOP_K_CELLS = 2**21  # scores that NumPy ranks; for more PyTorch is faster
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """The columns of the k best scores of each row, best first; -1 where the scores end (`-inf`).
+    """Return the columns of the k best scores of each row, best first.
 
-    Equal scores are won by the lower column. `scores` is `(B, N)` float32 without NaN; the result `(B, min(k, N))`.
+    Args:
+        scores: (B, N) float32 without NaN; -inf for a column that must not be returned.
+        k: columns per row.
+
+    Returns:
+        (B, min(k, N)) int64; -1 where a row has no further score. Of equal scores the lower column comes first.
 
     >>> top_k(np.array([[0.0, 2.0, 2.0, -np.inf]], dtype=np.float32), k=4)
     array([[ 1,  2,  0, -1]])
     """
     scores, k = np.ascontiguousarray(scores, np.float32), min(k, scores.shape[1])
     best = np.full((len(scores), k), -1, np.int64)
-    many = scores.size > TOP_K_CELLS and k > 0  # for a few rows PyTorch is not worth the second that loading it takes
+    many = scores.size > TOP_K_CELLS and k > 0  # for a few rows the second that PyTorch takes to load is too long
     unsure = _fill_untied(best, scores) if many else np.arange(len(scores))
     size = max(1, TOP_K_CELLS // max(1, scores.shape[1]))
     for start in range(0, len(unsure) if k else 0, size):
@@ -32,7 +37,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 @one_torch_thread()
 def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Fill in the rows whose k-th score no further one equals; the numbers of the others."""
+    """Fill in the rows without a tie at the k-th score; return the numbers of the other rows."""
     import torch
 
     k = best.shape[1]
@@ -45,7 +50,7 @@ def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
-    """As `top_k`, by whole numbers that no two columns share: the bits of a score, then the column."""
+    """Return the same as `top_k`, by integers that are unique in a row: the bits of a score, then the column."""
     bits = (scores + np.float32(0)).view(np.int32)  # + 0: -0.0 becomes 0.0
     rising = bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the scores, negative ones as well
     keys = (~rising << 32) | np.arange(scores.shape[1])
@@ -61,6 +66,6 @@ def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
 
 
 def check_k(k: Any) -> None:
-    """Raises `ParameterError` (RK-312) where `k` is no length of a list."""
+    """Raise `ParameterError` (RK-312) unless `k` is a whole number from 1."""
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ParameterError("RK-312", f"k is {k!r}; expected a whole number from 1.", "Pass k=10.")

@@ -1,8 +1,8 @@
-"""How many threads the numerical libraries use, and how long these wait for one another.
+"""The number of threads of the numerical libraries, and how long threads wait for one another.
 
-PyTorch, LightGBM and scikit-learn compute on OpenMP threads. At the end of a parallel region GNU's OpenMP lets a thread
-spin 300,000 turns for the slowest one. Beside a busy process, which may have pushed that one off its core, training
-then takes ten times as long. With 1,000 turns it does not, and alone it takes 5 % more.
+PyTorch, LightGBM and scikit-learn compute on OpenMP threads. At the end of a parallel region a thread of GNU's OpenMP
+spins 300,000 times while it waits for the slowest one. Beside a busy process training then takes ten times as long.
+With 1,000 spins it does not, and alone it takes 5 % more.
 """
 
 import os
@@ -24,7 +24,7 @@ def limit_spinning() -> None:
 
 
 class _Inside:
-    """Which threads of this process compute on one thread: how many do so with PyTorch, and whose turn BLAS is."""
+    """Counts the threads of this process that are inside `one_torch_thread`, and lets one at a time limit BLAS."""
 
     def __init__(self) -> None:
         self.lock, self.blas = threading.Lock(), threading.RLock()
@@ -40,8 +40,8 @@ _inside = _Inside()
 def one_torch_thread() -> Iterator[None]:
     """Let PyTorch compute on the calling thread alone, and restore its number of threads afterwards.
 
-    Small networks are as quick so. The same seed gives the same bytes on any number of cores, and no pool of threads
-    is started that a forked process would wait for. May be nested, and entered by several threads at once.
+    Small networks are as fast this way. The same seed gives the same bytes on any number of cores, and a forked
+    process does not wait for a thread pool. It may be nested, and several threads may enter it at the same time.
     """
     import torch
 
@@ -50,7 +50,7 @@ def one_torch_thread() -> Iterator[None]:
     if depth == 1:
         with now.lock:
             before = torch.get_num_threads()
-            if now.torch:  # a thread that is new starts with the number that the last one has set: 1
+            if now.torch:  # a new thread starts with the number that the last one set: 1
                 before = max(before, now.torch_before)
             now.torch, now.torch_before = now.torch + 1, before
             torch.set_num_threads(1)
@@ -68,8 +68,8 @@ def one_torch_thread() -> Iterator[None]:
 def one_blas_thread() -> Iterator[None]:
     """Hold the linear algebra of NumPy and SciPy to one thread; other threads that ask for the same wait their turn.
 
-    For many small systems, and where another library brings threads of its own. Without turns the second to enter would
-    take the limit of the first for the usual number, and restore that.
+    For many small systems, and where another library brings its own threads. Otherwise the second thread to enter would
+    restore the limit of the first instead of the usual number.
     """
     from threadpoolctl import threadpool_limits
 

@@ -17,7 +17,7 @@ from recsys_kit.errors import ParameterError
 
 
 def check_vectors(vectors: Any, name: str = "item_vectors") -> "Vectors":
-    """Return the vectors; raise `ParameterError` (RK-314) where they are none."""
+    """Return the vectors; raise `ParameterError` (RK-314) where they are not `Vectors`."""
     if not isinstance(vectors, Vectors):
         raise ParameterError(
             "RK-314",
@@ -68,7 +68,7 @@ class Vectors:
         return pd.Index(as_ids(self.ids, "ids of vectors"))
 
     def row_of(self, item_id: Any) -> int:
-        """The row of an item; RK-342 where it has none."""
+        """Return the row of an item; raise `ParameterError` (RK-342) where it has none."""
         (item_id,) = as_ids(item_id, "item_id")
         rows = np.flatnonzero(self._index == item_id)
         if not len(rows):
@@ -76,7 +76,7 @@ class Vectors:
         return int(rows[0])
 
     def align(self, ids: Sequence[str]) -> "Vectors":
-        """The rows of these ids, in this order; zeros where there is none.
+        """Return one row per id, in this order; zeros for an id without a vector.
 
         >>> Vectors(["a", "b"], np.eye(2, dtype=np.float32), {}).align(["b", "new"]).values.tolist()
         [[0.0, 1.0], [0.0, 0.0]]

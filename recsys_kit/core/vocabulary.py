@@ -1,4 +1,4 @@
-"""Ids and the contiguous indices that stand for them inside."""
+"""Ids and their contiguous indices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Vocabulary:
 
     @cached_property
     def index(self) -> pd.Index:
-        """The ids as an index of pandas."""
+        """The ids as a pandas index."""
         return pd.Index(self.ids)
 
     def encode(self, ids: Any, name: str = "ids") -> np.ndarray:

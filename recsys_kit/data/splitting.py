@@ -96,7 +96,11 @@ class Split:
         (['p'], 8)
         """
         seen_events, hidden = kinds_of(seen_events), list(listed(hidden_context))
-        asked = {"min_rating": min_rating, "target_events": kinds_of(target_events), "seen_events": seen_events}
+        asked: dict[str, Any] = {
+            "min_rating": min_rating,
+            "target_events": kinds_of(target_events),
+            "seen_events": seen_events,
+        }
         encoded = EncodedSplit.of(
             self.train.drop(columns=hidden, errors="ignore"), items=items, item_features=item_features
         )

@@ -61,7 +61,7 @@ def _sites_of(path: Path, package: Path) -> Iterator[Site]:
             owner = next((one.name for one in classes if call in ast.walk(one)), "")
             kind = ast.unparse(call.func).rpartition(".")[2]
             advice = tuple(sorted(set(_render(call.args[2], texts))))
-            yield Site(_constant(call.args[0]), module, owner if kind == "__init__" else kind, advice)
+            yield Site(str(_constant(call.args[0])), module, owner if kind == "__init__" else kind, advice)
 
 
 def _constant(node: ast.expr) -> object:
@@ -78,13 +78,13 @@ def _render(node: ast.expr | None, texts: dict[str, list[ast.expr]]) -> Iterator
         case ast.Constant(value=str(text)):
             yield text.strip()
         case ast.JoinedStr(values=parts):
-            yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in parts).strip()
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts).strip()
         case ast.IfExp(body=body, orelse=other):
             yield from _render(body, texts)
             yield from _render(other, texts)
         case ast.Name(id=name) if name in texts:
-            for text in texts[name]:
-                yield from _render(text, {})
+            for value in texts[name]:
+                yield from _render(value, {})
         case ast.Call(func=ast.Name(), args=parts):
             for part in parts:
                 yield from _render(part, {})

@@ -113,7 +113,6 @@ MEANINGS = {
     "RK-347": "The timestamp of a context cannot be read.",
     "RK-350": "The items have no attributes.",
     "RK-351": "A hyper-parameter is out of range.",
-    "RK-352": "The loss of a sequence model is not finite.",
     "RK-360": "The gain of a graded metric is unknown.",
     "RK-361": "The weights of the experience score are wrong.",
     "RK-362": "The column of grades is missing or has no numbers.",

@@ -8,8 +8,9 @@ import pandas as pd
 
 from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.errors import ParameterError
-from recsys_kit.evaluation.leaderboard import BASELINE, Evaluation
+from recsys_kit.evaluation.leaderboard import Evaluation
 from recsys_kit.evaluation.measures import max_novelty, slice_users
+from recsys_kit.evaluation.summaries import BASELINE
 from recsys_kit.intervals import LEVEL, bootstrap_means, holm, permutation_test
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS, experience_index
 

@@ -178,9 +178,10 @@ class ReviewClassifier:
                 predictions.append(output.logits.argmax(dim=-1))
                 labels.append(inputs["labels"])
         mine = [torch.cat(values).cpu().numpy() for values in (losses, labels, predictions) if values]
-        losses, labels, predictions = map(np.concatenate, zip(*filter(None, processes.gather(mine)), strict=True))
-        score = macro_f1(confusion_counts(labels, predictions, len(self.classes)))
-        return {"valid_loss": float(losses.mean()), "valid_score": float(score)}
+        gathered = zip(*filter(None, processes.gather(mine)), strict=True)
+        loss, label, predicted = (np.concatenate(arrays) for arrays in gathered)
+        score = macro_f1(confusion_counts(label, predicted, len(self.classes)))
+        return {"valid_loss": float(loss.mean()), "valid_score": float(score)}
 
     def _checkpoints(self, folder: str | Path | None, processes: Processes, *data: Sequence[str]) -> Checkpoints | None:
         """The checkpoints whose key names plan, data, arithmetic, libraries, and the bytes of the language model."""

@@ -1,4 +1,4 @@
-"""Chapters 3 to 5: every recommender, one contract; `MODELS` has them by name."""
+"""The recommenders, with one contract; `MODELS` has them by name."""
 
 from recsys_kit.recommenders.base import MODELS, Recommender
 from recsys_kit.recommenders.content import Attributes, Content

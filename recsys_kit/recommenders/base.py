@@ -83,6 +83,8 @@ class Recommender(ABC):
     """The U users with a training event; unknown to a loaded model."""
     train_histories: Histories
     """Their training histories, those of the split; unknown to a loaded model."""
+    vectors: Vectors
+    """The item features that the model keeps, one row per item; only of models that have some."""
     can_score: np.ndarray
     """(N,) bool: False for an item of which the model knows nothing; it is never recommended."""
     item_counts: np.ndarray

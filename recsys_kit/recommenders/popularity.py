@@ -78,6 +78,7 @@ class PopularInCategory(HistoryDecay):
     state = ("category",)  # (N,) int64: the number of each item's category, from 0
 
     def _fit(self, split: EncodedSplit) -> None:
+        assert split.item_table is not None  # `uses` says so
         known = split.item_table.drop_duplicates("item_id").set_index("item_id")["category"]
         labels = known.astype("str").reindex(self.item_ids).fillna("")
         self.category = pd.factorize(labels, sort=True)[0].astype(np.int64)

@@ -65,7 +65,7 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_h
 
 
 def load_models(folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "StoredModels":
-    """Return the models of a folder by name; each is read when it is first asked for.
+    """Return the models of a folder by name; each is read on first use.
 
     Args:
         folder: that `save_models` wrote.
@@ -97,8 +97,9 @@ class _Writer:
             self._collect(name, model)
         self._write_file("items.json", json.dumps(items.ids.tolist(), ensure_ascii=False).encode())
         described = {name: self._write_model(name, model) for name, model in self.saved}
+        names = {name: self._name_of(model) for name, model in self.models.items()}  # a model may have two
         features = {name: self._write_features(name, vectors) for name, vectors in self.features}
-        index = {"version": VERSION, "names": list(self.models), "models": described, "features": features}
+        index = {"version": VERSION, "names": names, "models": described, "features": features}
         text = json.dumps(index | {"sha256": self.digests}, ensure_ascii=False)
         (self.folder / INDEX).write_text(text, encoding="utf-8")
 
@@ -164,16 +165,17 @@ class _Writer:
 
 
 class StoredModels(Mapping[str, Recommender]):
-    """Saved models by name, each read when it is first asked for."""
+    """Saved models by name, each read on first use."""
 
     def __init__(self, folder: Path, complete: Callable[[Recommender], None] | None) -> None:
         self.folder, self._complete, self._read, self._features = folder, complete, {}, {}
         self._index = self._read_index()
 
     def __getitem__(self, name: str) -> Recommender:
-        if name not in self._read:
-            self._read[name] = self._restore(name, self._index["models"][name])
-        return self._read[name]
+        key = self._index["names"].get(name, name)
+        if key not in self._read:
+            self._read[key] = self._restore(self._index["models"][key])
+        return self._read[key]
 
     def __contains__(self, name: object) -> bool:
         return name in self._index["names"]
@@ -191,11 +193,13 @@ class StoredModels(Mapping[str, Recommender]):
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what the index says of a model: model, parameters, learned, uses, understands_text ..."""
-        return self._index["models"][name]
+        return self._index["models"][self._index["names"].get(name, name)]
 
     def kind_of(self, name: str) -> type[Recommender]:
         """Return the class of a model without reading its tensors; RK-403 for a class that is not registered."""
-        kind = self._index["models"][name]["model"]
+        return self._kind(self.describe(name)["model"])
+
+    def _kind(self, kind: str) -> type[Recommender]:
         if kind not in MODELS:
             raise ArtifactError(
                 "RK-403",
@@ -206,11 +210,11 @@ class StoredModels(Mapping[str, Recommender]):
 
     def features_of(self, name: str) -> dict[str, Any]:
         """Return how the item features of a model were made (`Vectors.how`); empty for a model without."""
-        features = self._index["models"][name]["features"]
+        features = self.describe(name)["features"]
         return self._index["features"][features]["how"] if features else {}
 
-    def _restore(self, name: str, described: Mapping[str, Any]) -> Recommender:
-        kind = self.kind_of(name)
+    def _restore(self, described: Mapping[str, Any]) -> Recommender:
+        kind = self._kind(described["model"])
         try:
             nested = {
                 field: self[inner] if isinstance(inner, str) else _Members(self, inner)
@@ -275,7 +279,7 @@ class StoredModels(Mapping[str, Recommender]):
 
 
 class _Members(Mapping[str, Recommender]):
-    """The members of a saved ensemble, each read when it is first asked for."""
+    """The members of a saved ensemble, each read on first use."""
 
     def __init__(self, stored: StoredModels, names: Mapping[str, str]) -> None:
         self._stored, self._names = stored, names

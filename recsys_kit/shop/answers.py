@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from recsys_kit.shop.models import ShopModels, check_model
 from recsys_kit.shop.showcase import Showcase
 
 NAMED = 5  # unknown ids that a note names
-Context = Mapping[str, Any] | pd.DataFrame | str | None
+Context: TypeAlias = Mapping[str, Any] | pd.DataFrame | str | None
 """Values by name, a frame with one row per query, "now", "last event" (of the shop), or None."""
 
 

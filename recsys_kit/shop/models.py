@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.registry import load_encoder
@@ -126,7 +127,8 @@ class ShopModels(Mapping[str, Recommender]):
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""
         from recsys_kit.features.text import MANY_UNKNOWN
 
-        shares = load_encoder(self[name].vectors.how).unknown_shares(texts)
+        encoder: Any = load_encoder(self[name].vectors.how)  # a language model
+        shares = encoder.unknown_shares(texts)
         return {text: share for text, share in zip(texts, shares, strict=True) if share > MANY_UNKNOWN}
 
     def refuse_text(self, name: str = "") -> ParameterError:

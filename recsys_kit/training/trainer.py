@@ -8,6 +8,7 @@ of the random generators is saved with the weights. Several processes (torchrun)
 first of them writes the checkpoints.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -145,14 +146,14 @@ class Trainer:
     def history(self) -> pd.DataFrame:
         """The epochs so far, one row each; the last is the best where there is no validation."""
         history = pd.DataFrame(self._epochs)
-        return history.assign(best=history.index == self._best_epoch(history)) if len(history) else history
+        return history.assign(best=history.index == self._best_epoch())
 
     # -- steps and epochs ------------------------------------------------------------------------------------------
 
     def _start_epoch(self) -> None:
         self._losses: list[Tensor] = []  # of the batches of this epoch, scalars on the device
-        self._counts: list[int] = []  # rows of each
-        self._unchecked: list[Any] = []  # row numbers of the batches since the last check
+        self._rows: list[Any] = []  # row numbers of each
+        self._n_checked = 0  # batches whose loss is known to be finite
         self._epoch_random = self._random_state()  # before the batches of the epoch are drawn
 
     def _remaining(self, batches: Batches) -> Iterator[tuple[Any, Any]]:
@@ -170,8 +171,7 @@ class Trainer:
     def _end_step(self, loss: Tensor, rows: Any) -> None:
         self.step += 1
         self._losses.append(loss)
-        self._counts.append(len(rows))
-        self._unchecked.append(rows)
+        self._rows.append(rows)
         self._bar.update()
         if self.step % CHECK_EVERY == 0:
             self._check_losses()
@@ -180,49 +180,49 @@ class Trainer:
 
     def _check_losses(self) -> None:
         """Stop at the first loss that is not a finite number, and name its batch (RK-221)."""
-        recent = torch.stack(self._losses[-len(self._unchecked) :]) if self._unchecked else torch.zeros(1)
-        if not recent.isfinite().all():
-            place = int((~recent.isfinite()).nonzero()[0])
-            batch = len(self._losses) - len(self._unchecked) + place
-            rows = np.asarray(self._unchecked[place]).tolist()
+        wrong = [~loss.isfinite() for loss in self._losses[self._n_checked :]]
+        if wrong and torch.stack(wrong).any():
+            batch = self._n_checked + int(torch.stack(wrong).nonzero()[0])
+            rows = np.asarray(self._rows[batch]).tolist()
             shown = f"{rows[:ROWS_SHOWN]}{f' and {len(rows) - ROWS_SHOWN} more' if len(rows) > ROWS_SHOWN else ''}"
             raise RecsysKitError(
                 "RK-221",
-                f"{self.name} stopped: the loss is {recent[place].item()} at batch {batch} (training rows {shown}) of "
-                f"epoch {len(self._epochs) + 1}; expected a finite number.",
+                f"{self.name} stopped: the loss is {self._losses[batch].item()} at batch {batch} (training rows "
+                f"{shown}) of epoch {len(self._epochs) + 1}; expected a finite number.",
                 "Lower learning_rate, or look at these rows.",
             )
-        self._unchecked = []
+        self._n_checked = len(self._losses)
 
     def _mean_loss(self) -> float:
         """The mean loss of a row of this epoch, of all processes."""
         self._check_losses()
         if not self._losses:
             return math.nan
-        losses = torch.stack(self._losses).float().cpu().repeat_interleave(torch.tensor(self._counts))
+        losses = torch.stack(self._losses).float().cpu().repeat_interleave(torch.tensor([*map(len, self._rows)]))
         return torch.cat(self.processes.gather(losses)).mean().item()
 
     def _end_epoch(self, results: dict[str, float]) -> None:
         self._epochs.append({"epoch": len(self._epochs) + 1, **results})
-        if self._best_epoch(self.history) == len(self._epochs) - 1:
+        if self._best_epoch() == len(self._epochs) - 1:
             self._best = self._weights()
         self._start_epoch()
         if self.checkpoints is not None:
             self._save()
 
-    def _best_epoch(self, history: pd.DataFrame) -> int:
-        if "valid_score" not in history:
-            return len(history) - 1
-        scores = history["valid_score"].to_numpy()
+    def _scores(self) -> list[float]:
+        """The validation score of each epoch; without validation each is better than the one before."""
+        return [epoch.get("valid_score", epoch["epoch"]) for epoch in self._epochs]
+
+    def _best_epoch(self) -> int:
+        scores = self._scores()
         return len(scores) - 1 - int(np.argmax(scores[::-1])) if self.plan.prefer_later else int(np.argmax(scores))
 
     def _is_patience_over(self) -> bool:
         """Whether the last epoch was not the best, and the best score is `patience` epochs old."""
-        if self.plan.patience is None or not self._epochs or "valid_score" not in self._epochs[-1]:
+        if self.plan.patience is None or not self._epochs:
             return False
-        first_best = int(np.argmax([epoch["valid_score"] for epoch in self._epochs]))
         last = len(self._epochs) - 1
-        return last - first_best >= self.plan.patience and self._best_epoch(self.history) != last
+        return last - int(np.argmax(self._scores())) >= self.plan.patience and self._best_epoch() != last
 
     def _weights(self) -> dict[str, Tensor]:
         """Copies of parameters and buffers on the CPU, without the parameters that are not trained."""
@@ -232,67 +232,54 @@ class Trainer:
 
     # -- the state on disk -----------------------------------------------------------------------------------------
 
-    def _random_state(self) -> dict[str, Any]:
+    def _random_state(self) -> dict[str, Tensor]:
         """The state of the generators: torch's on the CPU and on the GPU, and that of `rng`."""
         state = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.device)
-        return state | ({} if self.rng is None else {"numpy": self.rng.bit_generator.state})
+        if self.rng is not None:
+            state["numpy"] = torch.tensor(list(json.dumps(self.rng.bit_generator.state).encode()), dtype=torch.uint8)
+        return state
 
-    def _set_random_state(self, state: Mapping[str, Any]) -> None:
+    def _set_random_state(self, state: Mapping[str, Tensor]) -> None:
         torch.set_rng_state(state["cpu"])
         if "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.device)
         if "numpy" in state:
-            self.rng.bit_generator.state = state["numpy"]
+            self.rng.bit_generator.state = json.loads(bytes(state["numpy"].tolist()))
 
     def _save(self) -> None:
-        """Write all that `_resume` needs; every process gives the state of its generators, the first one writes."""
-        tensors = {f"model.{name}": tensor for name, tensor in self._weights().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self._best.items()}
+        """Write all that `_resume` needs; each process gives its losses and generators, the first one writes."""
+        tensors = _prefixed("model.", self._weights()) | _prefixed("best.", self._best)
         for name, parameter in self.module.named_parameters():
-            moments = self.optimizer.state.get(parameter, {})
-            tensors |= {f"optimizer.{name}/{field}": tensor for field, tensor in moments.items()}
-        settings: dict[str, Any] = {"epochs": self._epochs, "step": self.step, "numpy": {}}
-        own = {"now": self._random_state(), "epoch": self._epoch_random}
-        losses = torch.stack(self._losses).cpu() if self._losses else torch.zeros(0)
-        for rank, (states, rank_losses, counts) in enumerate(self.processes.gather((own, losses, self._counts))):
-            tensors |= {f"losses.{rank}": rank_losses, f"counts.{rank}": torch.tensor(counts, dtype=torch.int64)}
-            for moment, state in states.items():
-                tensors |= {f"random.{rank}.{moment}.{kind}": state[kind] for kind in ("cpu", "cuda") if kind in state}
-                settings["numpy"] |= {moment: state["numpy"]} if "numpy" in state else {}
+            tensors |= _prefixed(f"optimizer.{name}/", self.optimizer.state.get(parameter, {}))
+        own = _prefixed("now.", self._random_state()) | _prefixed("epoch.", self._epoch_random)
+        own["losses"] = torch.stack(self._losses).cpu() if self._losses else torch.zeros(0)
+        own["counts"] = torch.tensor([*map(len, self._rows)], dtype=torch.int64)
+        for rank, theirs in enumerate(self.processes.gather(own)):
+            tensors |= _prefixed(f"rank-{rank}.", theirs)
         if self.processes.is_main:
+            settings = {"epochs": self._epochs, "step": self.step}
             self.checkpoints.save(len(self._epochs), len(self._losses), tensors, settings)
         self.processes.wait()  # until it is written
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint of this training, if there is one."""
-        if self.checkpoints is None:
-            return
-        found = self.checkpoints.load()
+        found = None if self.checkpoints is None else self.checkpoints.load()
         self.processes.wait()  # until all have read it
         if found is None:
             return
         tensors, settings = found
-        rank = self.processes.rank
-        self.module.load_state_dict(_named(tensors, "model."), strict=False)
-        self._best = _named(tensors, "best.")
-        moments = _named(tensors, "optimizer.")
-        names = {parameter: name for name, parameter in self.module.named_parameters()}
-        order = [names[parameter] for group in self.optimizer.param_groups for parameter in group["params"]]
-        state = {place: _named(moments, f"{name}/") for place, name in enumerate(order)}
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict(
-            {"state": {place: fields for place, fields in state.items() if fields}, "param_groups": groups}
-        )
         self.step, self._epochs = settings["step"], settings["epochs"]
-        self._losses = list(tensors[f"losses.{rank}"].to(self.device))
-        self._counts = tensors[f"counts.{rank}"].tolist()
-        numpy_states = {moment: {"numpy": state} for moment, state in settings["numpy"].items()}
-        states = {moment: _named(tensors, f"random.{rank}.{moment}.") | numpy_states.get(moment, {})
-                  for moment in ("now", "epoch")}  # fmt: skip
-        self._epoch_random = states["epoch"]
-        self._set_random_state(states["now"])
+        self.module.load_state_dict(_named("model.", tensors), strict=False)
+        self._best = _named("best.", tensors)
+        for name, parameter in self.module.named_parameters():
+            if moments := _named(f"optimizer.{name}/", tensors):
+                self.optimizer.state[parameter] = {key: value.to(self.device) for key, value in moments.items()}
+        own = _named(f"rank-{self.processes.rank}.", tensors)
+        self._losses, self._rows = list(own["losses"].to(self.device)), [range(n) for n in own["counts"].tolist()]
+        self._n_checked, self._epoch_random = len(self._losses), _named("epoch.", own)
+        self._set_random_state(_named("now.", own))
 
 
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -305,6 +292,10 @@ def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]
     return [group for group in groups if group["params"]]
 
 
-def _named(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose name starts with `prefix`, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -6,6 +6,7 @@ from functools import partial
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.errors import ParameterError
+from recsys_kit.plots import register_families
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Attributes, Content
 from recsys_kit.recommenders.factorization import ALS, BPR
@@ -37,7 +38,7 @@ class Entry:
     """One model of the leaderboard; `uses` and `features` of the model say what it needs."""
 
     family: str
-    """Also gives the colour and the marker in plots."""
+    """One of `plots.FAMILIES`, whose colour the model gets in plots."""
     make: Callable[[], Recommender]
     quick: bool = True
     """Part of the profile quick."""
@@ -89,6 +90,7 @@ LINEUP: Mapping[str, Entry] = {
     "formula_similarity": Entry("formulas", FormulaSimilarity, quick=False),
     "formula_pair": Entry("formulas", FormulaPair, quick=False),
 }
+register_families({name: entry.family for name, entry in LINEUP.items()})
 
 
 def choose(

@@ -32,7 +32,8 @@ for model in models:
     states = [getattr(model, name) for name in model.state]
     arrays = [array for state in states for array in (state.values() if isinstance(state, dict) else [state])]
     scores = model.score([["i001", "i002", "i003"]])
-    print(model.name, [hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:12] for array in (*arrays, scores)])
+    contiguous = [np.ascontiguousarray(array).tobytes() for array in (*arrays, scores)]
+    print(model.name, [hashlib.sha256(array).hexdigest()[:12] for array in contiguous])
 """
 )
 ALS = """

@@ -235,7 +235,7 @@ def test_without_steps_bpr_takes_the_mean_of_the_items():
 def test_a_step_of_bpr_is_the_gradient_of_its_objective():
     model = BPR(embedding_dim=8, epochs=4, regularization=0.1, fold_steps=1, history_decay=0).fit(SHOP.train)
     own = [list(model.item_ids).index(item) for item in ("i00", "i04")]
-    drawn = np.random.default_rng(model.seed).integers(0, model.can_score.sum(), model.negatives)
+    drawn = np.random.default_rng(model.seed).integers(0, model.can_score.sum(), model.n_negatives)
     others = np.flatnonzero(model.can_score)[drawn]
     vectors, bias = (torch.from_numpy(x) for x in (model.item_factors[:, :-1].copy(), model.item_factors[:, -1].copy()))
     user = vectors[own].mean(dim=0).requires_grad_()

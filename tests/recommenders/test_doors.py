@@ -221,9 +221,9 @@ def test_what_is_no_list_of_ids_per_query_is_refused(histories):
             ask(histories)
 
 
-def test_one_text_is_one_query():
-    model = fitted_once("content")
-    model.vectors.__dict__["_encoder"] = type("Ones", (), {"encode": lambda self, texts: np.ones((len(texts), 4))})()
+def test_one_text_is_one_query(monkeypatch):
+    model, ones = fitted_once("content"), type("Ones", (), {"encode": lambda self, texts: np.ones((len(texts), 4))})()
+    monkeypatch.setattr("recsys_kit.features.registry.load_encoder", lambda how: ones)
     found = model.recommend(texts="a gift for a gardener", k=3)
     pd.testing.assert_frame_equal(found, model.recommend(texts=["a gift for a gardener"], k=3))
     assert found["query"].tolist() == [0, 0, 0]

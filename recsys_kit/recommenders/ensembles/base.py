@@ -19,7 +19,7 @@ from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg, score
 class Ensemble(Recommender):
     """An ensemble of recommenders. If it scores below its best member on the validation set, it uses that member alone.
 
-    A blend with given weights is an exception: validation does not judge it. After `fit`, `validation` holds the mean
+    A blend with given weights is an exception: validation chooses nothing. After `fit`, `validation` holds the mean
     NDCG@k of each member and of the ensemble, and `kept` the name of the one that answers.
     """
 

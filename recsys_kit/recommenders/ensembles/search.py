@@ -100,7 +100,7 @@ class WeightSearch:
         if len(names) < 2:
             return {}
         whole = self.ndcg(weights, power)
-        lost = np.column_stack([whole - self.ndcg(weights | {name: 0.0}, power) for name in names])
+        lost = np.column_stack([whole - self.ndcg({**weights, name: 0.0}, power) for name in names])
         return dict(zip(names, bootstrap_means(lost, seed=seed).tolist(), strict=True))
 
     def ascend(self, power: float) -> dict[str, float]:

@@ -7,7 +7,7 @@ import pandas as pd
 from recsys_kit.workbook.report.pages import COLUMNS, METRIC, pathless, read, report_k, short
 from recsys_kit.workbook.runner.manifest import read_manifest
 
-SHOWN = list(COLUMNS)[:4]  # of the metrics: as many as a terminal has room for
+SHOWN = list(COLUMNS)[:3]  # as many metrics as a terminal of 80 columns has room for
 
 
 def compare_runs(run: Path, other: Path) -> dict[str, pd.DataFrame]:
@@ -28,6 +28,8 @@ def compare_runs(run: Path, other: Path) -> dict[str, pd.DataFrame]:
 def compare_parameters(run: Path, other: Path) -> pd.DataFrame:
     """Return the parameters that differ: columns chapter, parameter, and one for each run, as text.
 
+    Only chapters that both runs have count.
+
     Args:
         run: folder of a run.
         other: folder of the run that it is compared with.
@@ -36,10 +38,13 @@ def compare_parameters(run: Path, other: Path) -> pd.DataFrame:
         IntegrityError: RK-410 or RK-411 a run.json cannot be read.
     """
     found = [read_manifest(folder).get("parameters", {}) for folder in (run, other)]
-    settings = [pd.Series({(c, name): v for c, values in one.items() for name, v in values.items()}) for one in found]
-    table = pd.concat([values.map(pathless).map(repr) for values in settings], axis=1, keys=name_runs(run, other))
-    table = table[table.iloc[:, 0].fillna("") != table.iloc[:, 1].fillna("")].fillna("–")
-    return table.rename_axis(["chapter", "parameter"]).reset_index()
+    rows = [
+        (chapter, name, *(repr(pathless(one[chapter][name])) if name in one[chapter] else "–" for one in found))
+        for chapter in sorted(found[0].keys() & found[1].keys())
+        for name in sorted(found[0][chapter].keys() | found[1][chapter].keys())
+    ]
+    table = pd.DataFrame(rows, columns=["chapter", "parameter", *name_runs(run, other)])
+    return table[table.iloc[:, 2] != table.iloc[:, 3]]
 
 
 def compare_leaderboards(run: Path, other: Path) -> pd.DataFrame:
@@ -57,7 +62,7 @@ def compare_leaderboards(run: Path, other: Path) -> pd.DataFrame:
         [(name, METRIC) for name in name_runs(run, other)], ascending=False, kind="stable"
     )
     shown = {
-        f"{COLUMNS[metric][0]}@{k} {name}": table[name, metric].map(short)
+        f"{COLUMNS[metric][0]} {name}": table[name, metric].map(short)
         for metric in SHOWN
         for name in name_runs(run, other)
         if (name, metric) in table

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+import recsys_kit.workbook.lineup  # noqa: F401 (registers the colours of the models)
 from recsys_kit import plots
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.report.cautions import chapter_title, find_cautions

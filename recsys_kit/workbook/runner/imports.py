@@ -112,7 +112,7 @@ def find_imports(source: str) -> list[tuple[str, str, tuple[str, ...]]]:
     for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             attributes.setdefault(node.value.id, []).append(node.attr)
-    found = []
+    found: list[tuple[str, str, tuple[str, ...]]] = []
     for node in nodes:
         if isinstance(node, ast.Import):
             found += [(*alias.name.rpartition(".")[::2], (EVERYTHING,)) for alias in node.names]
@@ -130,8 +130,10 @@ def _walk(tree: ast.AST) -> Iterator[ast.AST]:
     while nodes:
         node = nodes.popleft()
         yield node
-        typing_only = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        nodes.extend(node.orelse if typing_only else ast.iter_child_nodes(node))
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            nodes.extend(node.orelse)
+        else:
+            nodes.extend(ast.iter_child_nodes(node))
 
 
 @cache
@@ -146,9 +148,9 @@ def _read_table(path: Path, package: str) -> dict[str, tuple[str, str]]:
             module = f"{package}.{node.module}" if node.level else f"{node.module}"
             table |= {alias.asname or alias.name: (module, alias.name) for alias in node.names}
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
-            for name, module in zip(node.value.keys, node.value.values, strict=True):
-                if isinstance(name, ast.Constant) and isinstance(module, ast.Constant):
-                    table[str(name.value)] = (str(module.value), str(name.value))
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(value, ast.Constant):
+                    table[str(key.value)] = (str(value.value), str(key.value))
     return table
 
 
