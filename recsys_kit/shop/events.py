@@ -70,4 +70,4 @@ def counted_kinds(kinds: Iterable[str]) -> str:
     '1 bought, 2 looked at, 1 with another event'
     """
     counts, words = Counter(kinds), {**VERBS, "": "with another event"}
-    return ", ".join(f"{counts[kind]} {words[kind]}" for kind in reversed(VERBS) if counts[kind])
+    return ", ".join(f"{counts[kind]} {words[kind]}" for kind in reversed([*VERBS]) if counts[kind])

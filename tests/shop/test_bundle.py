@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
+from recsys_kit import cli
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data import load_dataset, split_interactions
 from recsys_kit.errors import ArtifactError, ParameterError
@@ -94,6 +97,23 @@ def test_a_bundle_alone_answers_as_the_run_in_a_new_process_and_another_place(ru
     for name in ("item_knn", "popularity"):
         of_run = open_shop(run).recommend(history=histories, model=name, context=CONTEXT)
         pd.testing.assert_frame_equal(of_run.lists, expected[name])
+
+
+def test_the_bundle_of_a_run_holds_no_histories(run):
+    folder = run.path("bundle/models/tensors")
+    assert "matrix.data" not in load_file(folder / "user_knn.safetensors")
+    names = {name for file in folder.iterdir() for name in load_file(file)}
+    assert "similarity.data" in names and not [name for name in names if "histor" in name or "user" in name]
+
+
+def test_the_command_writes_a_bundle_and_names_what_is_left_out(run, tmp_path):
+    for options, kept in (([], "3 models"), (["--with-histories"], "5 models")):
+        out = tmp_path / kept[:1]
+        done = CliRunner().invoke(cli.app, ["bundle", str(run.folder), str(out), *options])
+        assert done.exit_code == 0, done.output
+        assert done.output.startswith(kept)
+        assert ("left out: user_knn: it needs the histories of users" in done.output) == (not options)
+        assert len(Bundle.load(out).models) == int(kept[0])
 
 
 def test_what_needs_histories_is_left_out_and_named(run, tmp_path):
