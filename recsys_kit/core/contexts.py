@@ -11,7 +11,7 @@ from recsys_kit.schema import CONTEXT_PREFIX
 UNIT_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17}  # numbers below are times since 1970 in this unit; above, in ns
 
 
-def is_context(column: str) -> bool:
+def is_context(column: Any) -> bool:
     """Return whether a column of the interactions belongs to the context.
 
     >>> [column for column in ("user_id", "timestamp", "ctx_device", "rating") if is_context(column)]
@@ -24,7 +24,7 @@ def check_context(context: Any) -> pd.DataFrame:
     """Return the context as models read it: `timestamp` in UTC, and `ctx_*` columns.
 
     Args:
-        context: one row per query. Times may be text or in another zone; without a zone they count as UTC, and a
+        context: one row per query. Times may be text or in another zone; without a zone they are UTC, and a
             missing one stays missing. Columns that a model does not use are allowed.
 
     Raises:

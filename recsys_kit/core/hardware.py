@@ -6,7 +6,7 @@ from recsys_kit.errors import ArtifactError
 
 
 def pick_device(device: str = "") -> str:
-    """Return `device`, or for "" the best there is: "cuda" or "cpu". Raise `ArtifactError` (RK-205) if it is missing."""
+    """Return `device`, or for "" the best available one. Raise `ArtifactError` (RK-205) if the device is missing."""
     import torch
 
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -123,7 +123,7 @@ MEANINGS = {
     "RK-368": "The kind of event is unknown.",
     "RK-369": "A model is used before `fit`.",
     "RK-370": "The fixed weights of an ensemble are wrong.",
-    "RK-371": "`fit` gets an encoded split together with tables.",
+    "RK-371": "`fit` or `evaluate` gets an encoded split together with tables.",
     "RK-372": "The item features of a model are unknown or ambiguous.",
     "RK-373": "A saved model is asked for a user: it holds no users and no histories.",
     "RK-374": "A file of saved models is damaged.",

@@ -138,12 +138,13 @@ def experience_by_weights(evaluation: Evaluation, k: int = 10, *, n_steps: int =
     columns = [f"ndcg@{k}", f"recall@{k}", f"novelty@{k}"]
     means = pd.DataFrame({column: evaluation.values_of(column).mean() for column in columns})
     means[columns[2]] /= max_novelty(evaluation.protocol["n_train_users"])
+    relevance, completeness, novelty = means.to_numpy().T
     frames = []
     for component, default in EXPERIENCE_WEIGHTS.items():
         for weight in np.linspace(0, 1, n_steps):
             rest = (1 - weight) / (1 - default)
             weights = {name: rest * other for name, other in EXPERIENCE_WEIGHTS.items()} | {component: weight}
-            value = experience_index(*means.to_numpy().T, weights=weights)
+            value = experience_index(relevance, completeness, novelty, weights=weights)
             frames.append(
                 pd.DataFrame({"model": means.index, "component": component, "weight": weight, "value": value})
             )

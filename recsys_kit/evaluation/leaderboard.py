@@ -210,10 +210,10 @@ def evaluate(
 
 def check_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
     """Return the list lengths, one or more; RK-312 for a value that is no length of a list."""
-    cutoffs = list(listed(cutoffs))
-    for k in cutoffs or [None]:
+    lengths: list[Any] = list(listed(cutoffs))
+    for k in lengths or [None]:
         check_k(k)
-    return cutoffs
+    return lengths
 
 
 def _encode(

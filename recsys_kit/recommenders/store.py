@@ -7,25 +7,21 @@ histories. Every file is checked against its SHA-256 when it is read.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 from scipy import sparse
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import MODELS, Recommender, check_models
-
-VERSION = 2
-INDEX = "models.json"
+from recsys_kit.recommenders.saving import INDEX, VERSION, Writer
 
 
 def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_histories: bool = True) -> None:
@@ -51,7 +47,7 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_h
     folder = Path(folder)
     try:
         folder.mkdir(parents=True)
-        _Writer(folder, models, with_histories).write(items)
+        Writer(folder, models, with_histories).write(items)
     except FileExistsError:
         raise ArtifactError(
             "RK-407", f"{folder} exists; expected a new folder for models.", "Save elsewhere or remove it."
@@ -81,87 +77,6 @@ def load_model(folder: str | Path) -> Recommender:
     """Return the model that `Recommender.save` wrote. Raises as `load_models`; RK-403 a kind that is not registered."""
     stored = load_models(folder)
     return stored[next(iter(stored))]
-
-
-class _Writer:
-    """Writes models into a folder."""
-
-    def __init__(self, folder: Path, models: Mapping[str, Recommender], with_histories: bool) -> None:
-        self.folder, self.models, self.with_histories = folder, models, with_histories
-        self.saved: list[tuple[str, Recommender]] = []
-        self.features: list[tuple[str, Vectors]] = []
-        self.digests: dict[str, str] = {}
-
-    def write(self, items: Vocabulary) -> None:
-        for name, model in self.models.items():
-            self._collect(name, model)
-        self._write_file("items.json", json.dumps(items.ids.tolist(), ensure_ascii=False).encode())
-        described = {name: self._write_model(name, model) for name, model in self.saved}
-        names = {name: self._name_of(model) for name, model in self.models.items()}  # a model may have two
-        features = {name: self._write_features(name, vectors) for name, vectors in self.features}
-        index = {"version": VERSION, "names": names, "models": described, "features": features}
-        text = json.dumps(index | {"sha256": self.digests}, ensure_ascii=False)
-        (self.folder / INDEX).write_text(text, encoding="utf-8")
-
-    def _collect(self, name: str, model: Recommender) -> None:
-        """Note a model and the models inside it that can change a list."""
-        if self._name_of(model):
-            return
-        name = next((known for known, one in self.models.items() if one is model), name)
-        while any(name == known for known, _ in self.saved):
-            name += "_"
-        self.saved.append((name, model))
-        for member, inner in model.answering_members().items():
-            self._collect(f"{name}.{member}", inner)
-
-    def _name_of(self, model: Recommender) -> str:
-        return next((name for name, one in self.saved if one is model), "")
-
-    def _write_model(self, name: str, model: Recommender) -> dict[str, Any]:
-        arrays = {"can_score": model.can_score, "item_counts": model.item_counts}
-        is_complete = self.with_histories or bool(model.nested) or "histories" not in model.uses
-        for attribute in model.state if is_complete else ():
-            arrays |= _pack(attribute, getattr(model, attribute))
-        path = f"tensors/{_file_name(name)}.safetensors"
-        self._write_file(path, _serialize(arrays))
-        vectors = getattr(model, "vectors", None)
-        nested = {field: self._refer(getattr(model, field)) for field in model.nested}
-        return {
-            "model": model.name,
-            "tensors": path,
-            "parameters": {one.name: getattr(model, one.name) for one in fields(model) if one.name not in nested},
-            "learned": {attribute: getattr(model, attribute) for attribute in model.learned},
-            "nested": nested,
-            "features": None if vectors is None else self._name_features(name, vectors),
-            "understands_text": model.understands_text,
-            "is_complete": is_complete,
-            "uses": dict(model.uses),
-        }
-
-    def _refer(self, inner: Recommender | Mapping[str, Recommender]) -> str | dict[str, str]:
-        """Return the name of a saved model, or the names of those of a mapping that are saved."""
-        if isinstance(inner, Recommender):
-            return self._name_of(inner)
-        names = {member: self._name_of(model) for member, model in inner.items()}
-        return {member: name for member, name in names.items() if name}
-
-    def _name_features(self, name: str, vectors: Vectors) -> str:
-        """Return the name of item features; equal arrays are written once."""
-        for known, other in self.features:
-            if other.values is vectors.values:
-                return known
-        self.features.append((name, vectors))
-        return name
-
-    def _write_features(self, name: str, vectors: Vectors) -> dict[str, Any]:
-        path = f"features/{_file_name(name)}.safetensors"
-        self._write_file(path, _serialize(_pack("values", vectors.values)))
-        return {"tensors": path, "how": vectors.how}
-
-    def _write_file(self, path: str, content: bytes) -> None:
-        (self.folder / path).parent.mkdir(exist_ok=True)
-        (self.folder / path).write_bytes(content)
-        self.digests[path] = hashlib.sha256(content).hexdigest()
 
 
 class StoredModels(Mapping[str, Recommender]):
@@ -292,29 +207,6 @@ class _Members(Mapping[str, Recommender]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def _file_name(name: str) -> str:
-    """Return a name that every file system takes: other characters as their code points.
-
-    >>> _file_name("hybrid.ease"), _file_name("a/b")
-    ('hybrid.ease', 'a%2fb')
-    """
-    return re.sub(r"[^\w.-]", lambda match: f"%{ord(match[0]):02x}", name)
-
-
-def _serialize(arrays: Mapping[str, np.ndarray]) -> bytes:
-    return save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
-
-
-def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
-    """Return a dense array as it is, a CSR matrix as its three arrays and its shape, named weights each by its name."""
-    if isinstance(value, Mapping):
-        return {f"{name}.{key}": array for key, array in value.items()}
-    if not sparse.issparse(value):
-        return {name: value}
-    parts = {part: getattr(value, part) for part in ("data", "indices", "indptr")} | {"shape": np.array(value.shape)}
-    return {f"{name}.{part}": array for part, array in parts.items()}
 
 
 def _unpack(name: str, arrays: Mapping[str, np.ndarray], kind: Callable[..., Any] = sparse.csr_array) -> Any:

@@ -1,6 +1,6 @@
 """Which rows share a batch: those of similar length, so that little is padding.
 
-A GPU plans its work anew for every new shape of a batch, so there lengths are rounded up to few values.
+A GPU plans its work again for every new shape of a batch, so there lengths are rounded up to few values.
 """
 
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ class Checkpoints:
         self._last_save = time.monotonic()
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """Return tensors and settings of the newest whole state of this very training; None where there is none."""
+        """Return tensors and settings of the newest whole state of this training; None if there is none."""
         for path in self._files():
             try:
                 with safe_open(path, "pt") as file:

@@ -169,16 +169,23 @@ def interrupt():
     raise KeyboardInterrupt
 
 
+def falling(module):
+    """A score that is best after the first epoch."""
+    return -float(module.layers[0].weight.detach().norm())
+
+
+@pytest.mark.parametrize("score", [None, falling])
 @pytest.mark.parametrize("n_steps", [1, 2, 6, 7, 8, 15, 24])
-def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path, n_steps, monkeypatch):
+def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path, n_steps, score, monkeypatch):
     """In the middle of the first epoch, between two, in the last: a state is saved after every step."""
     monkeypatch.setattr(trainers, "CHECK_EVERY", 1)
     plan = TrainingPlan(epochs=4, learning_rate=1e-2)
-    whole, history = train(plan)
+    whole, history = train(plan, score=score)
+    assert history.best[0] == (score is falling)
     with pytest.raises(KeyboardInterrupt):
-        train(plan, folder=tmp_path / "state", objective=stop_at(n_steps, interrupt))
+        train(plan, score=score, folder=tmp_path / "state", objective=stop_at(n_steps, interrupt))
     calls = []
-    resumed, again = train(plan, folder=tmp_path / "state",
+    resumed, again = train(plan, score=score, folder=tmp_path / "state",
                            objective=lambda *given: calls.append(1) or cross_entropy(*given))  # fmt: skip
     assert len(calls) == 4 * N_STEPS - (n_steps - 1)
     assert same(weights_of(whole), weights_of(resumed))
@@ -310,6 +317,31 @@ def test_processes_share_the_rows_of_a_batch_and_none_is_without_a_row():
     second.rank = 1
     assert (first.share([3, 1, 2]), second.share([3, 1, 2])) == ([3, 2], [1])
     assert (first.share([3]), second.share([3])) == ([3], [3])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_training_on_a_gpu_goes_on_within_an_epoch_to_the_same_bytes(tmp_path, monkeypatch):
+    """In bfloat16, with the fused optimizer."""
+    monkeypatch.setattr(trainers, "CHECK_EVERY", 1)
+
+    def on_gpu(objective, folder=None):
+        torch.manual_seed(1)
+        model, data, plan = TwoLayers(), Data(), TrainingPlan(epochs=3, learning_rate=1e-2)
+        checkpoints = None if folder is None else Checkpoints(folder, "gpu", save_every_s=0)
+        options = {"processes": Processes("cuda"), "mixed_precision": True, "checkpoints": checkpoints}
+
+        def batches(epoch):
+            for rows, inputs in data.batches(epoch):
+                yield rows, {name: tensor.cuda() for name, tensor in inputs.items()}
+
+        Trainer(model, objective, plan, rng=data.rng, **options).fit(batches, n_batches=N_STEPS)
+        return weights_of(model)
+
+    whole = on_gpu(cross_entropy)
+    with pytest.raises(KeyboardInterrupt):
+        on_gpu(stop_at(9, interrupt), tmp_path)
+    assert same(whole, on_gpu(cross_entropy, tmp_path))
 
 
 def two_processes(*arguments):

@@ -119,7 +119,7 @@ class ContextAware(Recommender):
         """
         if not self.is_fitted or not self.ranker:
             return {}
-        known = {name: values for name, values in self.context_values.items() if is_context(name)}
+        known = {str(name): values for name, values in self.context_values.items() if is_context(name)}
         return known | ({"timestamp": []} if set(CLOCK) <= set(self.context_values) else {})
 
     def _bins(self, events: pd.DataFrame) -> np.ndarray:
