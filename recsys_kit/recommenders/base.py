@@ -20,6 +20,7 @@ from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import NotFittedError, ParameterError
 from recsys_kit.recommenders.inputs import check_inputs, choose_features, encode_tables
 from recsys_kit.recommenders.queries import encode_query
+from recsys_kit.recommenders.saving import write_models
 
 RefitMember = Callable[["Recommender"], "Recommender"]
 MODELS: dict[str, type["Recommender"]] = {}
@@ -361,6 +362,4 @@ class Recommender(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model into a new folder; `load` reads it. See `store.save_models`."""
-        from recsys_kit.recommenders.store import save_models
-
-        save_models(folder, {self.name: self})
+        write_models(folder, {self.name: self})

@@ -6,25 +6,50 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import save
 from scipy import sparse
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.errors import ArtifactError, ParameterError
+
+if TYPE_CHECKING:
+    from recsys_kit.recommenders.base import Recommender
 
 VERSION = 2
 """The version of the files; `store` reads no other."""
 INDEX = "models.json"
 
 
-class Writer:
-    """Writes models into a folder; `store.save_models` uses it."""
+def write_models(folder: str | Path, models: "Mapping[str, Recommender]", *, with_histories: bool = True) -> None:
+    """Write fitted models into a new folder, as `store.save_models` says."""
+    items = next(iter(models.values())).items
+    if any(model.items is not items and not np.array_equal(model.item_ids, items.ids) for model in models.values()):
+        raise ParameterError("RK-316", "the models rank different catalogues.", "Fit all on the same split.")
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True)
+        _Writer(folder, models, with_histories).write(items)
+    except FileExistsError:
+        raise ArtifactError(
+            "RK-407", f"{folder} exists; expected a new folder for models.", "Save elsewhere or remove it."
+        ) from None
+    except (OSError, SafetensorError) as problem:
+        raise ArtifactError(
+            "RK-505",
+            f"{folder} cannot be written ({problem}); expected a folder of yours on a disk with room.",
+            "Make room, or name another folder.",
+        ) from problem
 
-    def __init__(self, folder: Path, models: Mapping[str, Recommender], with_histories: bool) -> None:
+
+class _Writer:
+    """Writes models into a folder."""
+
+    def __init__(self, folder: Path, models: "Mapping[str, Recommender]", with_histories: bool) -> None:
         self.folder, self.models, self.with_histories = folder, models, with_histories
         self.saved: list[tuple[str, Recommender]] = []
         self.features: list[tuple[str, Vectors]] = []
@@ -42,7 +67,7 @@ class Writer:
         text = json.dumps(index | {"sha256": self.digests}, ensure_ascii=False)
         (self.folder / INDEX).write_text(text, encoding="utf-8")
 
-    def _collect(self, name: str, model: Recommender) -> None:
+    def _collect(self, name: str, model: "Recommender") -> None:
         """Note a model and the models inside it that can change a list."""
         if self._name_of(model):
             return
@@ -53,10 +78,10 @@ class Writer:
         for member, inner in model.answering_members().items():
             self._collect(f"{name}.{member}", inner)
 
-    def _name_of(self, model: Recommender) -> str:
+    def _name_of(self, model: "Recommender") -> str:
         return next((name for name, one in self.saved if one is model), "")
 
-    def _write_model(self, name: str, model: Recommender) -> dict[str, Any]:
+    def _write_model(self, name: str, model: "Recommender") -> dict[str, Any]:
         arrays = {"can_score": model.can_score, "item_counts": model.item_counts}
         is_complete = self.with_histories or bool(model.nested) or "histories" not in model.uses
         for attribute in model.state if is_complete else ():
@@ -77,9 +102,9 @@ class Writer:
             "uses": dict(model.uses),
         }
 
-    def _refer(self, inner: Recommender | Mapping[str, Recommender]) -> str | dict[str, str]:
+    def _refer(self, inner: "Recommender | Mapping[str, Recommender]") -> str | dict[str, str]:
         """Return the name of a saved model, or the names of those of a mapping that are saved."""
-        if isinstance(inner, Recommender):
+        if not isinstance(inner, Mapping):
             return self._name_of(inner)
         names = {member: self._name_of(model) for member, model in inner.items()}
         return {member: name for member, name in names.items() if name}

@@ -19,9 +19,9 @@ from scipy import sparse
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
-from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
+from recsys_kit.errors import ArtifactError, IntegrityError
 from recsys_kit.recommenders.base import MODELS, Recommender, check_models
-from recsys_kit.recommenders.saving import INDEX, VERSION, Writer
+from recsys_kit.recommenders.saving import INDEX, VERSION, write_models
 
 
 def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_histories: bool = True) -> None:
@@ -41,23 +41,7 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_h
         ParameterError: RK-157 no models by name, RK-316 models of different catalogues.
     """
     check_models(models)
-    items = next(iter(models.values())).items
-    if any(model.items is not items and not np.array_equal(model.item_ids, items.ids) for model in models.values()):
-        raise ParameterError("RK-316", "the models rank different catalogues.", "Fit all on the same split.")
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True)
-        Writer(folder, models, with_histories).write(items)
-    except FileExistsError:
-        raise ArtifactError(
-            "RK-407", f"{folder} exists; expected a new folder for models.", "Save elsewhere or remove it."
-        ) from None
-    except (OSError, SafetensorError) as problem:
-        raise ArtifactError(
-            "RK-505",
-            f"{folder} cannot be written ({problem}); expected a folder of yours on a disk with room.",
-            "Make room, or name another folder.",
-        ) from problem
+    write_models(folder, models, with_histories=with_histories)
 
 
 def load_models(folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "StoredModels":
