@@ -299,7 +299,7 @@ class Bundle:
             "salt": self.histories.salt if self.histories else "",
             "sha256": _digests(folder),
         }
-        text = json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(settings, indent=2, ensure_ascii=False)  # the order of context columns is that of notes
         (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
