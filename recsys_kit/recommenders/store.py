@@ -44,17 +44,23 @@ def save_models(folder: str | Path, models: Mapping[str, Recommender], *, with_h
     write_models(folder, models, with_histories=with_histories)
 
 
-def load_models(folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "StoredModels":
+def load_models(
+    folder: str | Path,
+    *,
+    complete: Callable[[Recommender], None] | None = None,
+    remedy: Callable[[], str] = lambda: "Save the models again.",
+) -> "StoredModels":
     """Return the models of a folder by name; each is read on first use.
 
     Args:
         folder: that `save_models` wrote.
         complete: sets the state of a model that was saved without histories.
+        remedy: says what to do about a damaged file; called only then.
 
     Raises:
         ArtifactError: RK-408 the folder holds no models, RK-406 it was written by another version or is damaged.
     """
-    return StoredModels(Path(folder), complete)
+    return StoredModels(Path(folder), complete, remedy)
 
 
 def load_model(folder: str | Path) -> Recommender:
@@ -66,8 +72,10 @@ def load_model(folder: str | Path) -> Recommender:
 class StoredModels(Mapping[str, Recommender]):
     """Saved models by name, each read on first use."""
 
-    def __init__(self, folder: Path, complete: Callable[[Recommender], None] | None) -> None:
-        self.folder, self._complete, self._read, self._features = folder, complete, {}, {}
+    def __init__(self, folder: Path, complete: Callable[[Recommender], None] | None, remedy: Callable[[], str]) -> None:
+        self.folder, self._complete, self._remedy = folder, complete, remedy
+        self._read: dict[str, Recommender] = {}
+        self._features: dict[str, Vectors] = {}
         self._index = self._read_index()
 
     def __getitem__(self, name: str) -> Recommender:
@@ -151,10 +159,12 @@ class StoredModels(Mapping[str, Recommender]):
         try:
             content = (self.folder / path).read_bytes()
         except OSError as problem:
-            raise IntegrityError("RK-374", f"{self.folder / path} cannot be read ({problem}).", "Save again.") from None
+            raise IntegrityError(
+                "RK-374", f"{self.folder / path} cannot be read ({problem}).", self._remedy()
+            ) from None
         if hashlib.sha256(content).hexdigest() != self._index["sha256"][path]:
             raise IntegrityError(
-                "RK-374", f"{self.folder / path} does not match its checksum in {INDEX}.", "Save the models again."
+                "RK-374", f"{self.folder / path} does not match its checksum in {INDEX}.", self._remedy()
             )
         return content
 

@@ -303,13 +303,20 @@ class Bundle:
         (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path, *, complete: Callable[[Recommender], None] | None = None) -> "Bundle":
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        complete: Callable[[Recommender], None] | None = None,
+        remedy: Callable[[], str] = lambda: "Write the bundle again.",
+    ) -> "Bundle":
         """Read a bundle; a model is read when it is first used.
 
         Args:
             folder: the folder that `save` wrote, wherever it is now.
             complete: gives a model that needs the histories of users its state. Without it such models are left out of
                 a bundle without histories.
+            remedy: says what to do about a damaged file; called only then.
 
         Raises:
             ArtifactError: RK-420 the folder holds no bundle, RK-421 a bundle of another format.
@@ -321,8 +328,8 @@ class Bundle:
         for name, digest in settings["sha256"].items():
             if found.get(name) != digest:
                 problem = "does not match its checksum in bundle.json" if name in found else "is missing"
-                raise IntegrityError("RK-374", f"{folder / name} {problem}.", "Write the bundle again.")
-        fitted = load_models(folder / MODELS, complete=complete)
+                raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
+        fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
         cards, salt = [ModelCard(**card) for card in settings["models"]], settings["salt"]
         options = {name: settings[name] for name in ("context", "seen_events", "unread_share")}
         bundle = cls(

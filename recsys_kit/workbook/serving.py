@@ -23,6 +23,8 @@ from recsys_kit.shop.circumstances import NOW, last_event
 from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.shelves import find_known
 from recsys_kit.shop.showcase import titles_of
+from recsys_kit.workbook.runner.manifest import read_manifest
+from recsys_kit.workbook.runner.reuse import command_to_make
 from recsys_kit.workbook.runner.runs import Run, open_for_reading
 from recsys_kit.workbook.runner.storage import write_folder
 
@@ -230,7 +232,10 @@ def _load_bundle(folder: Path, digest: str) -> Bundle:
         for attribute in model.state:
             setattr(model, attribute, getattr(fitted, attribute))
 
-    return Bundle.load(folder / "bundle", complete=complete)
+    def remedy() -> str:
+        return f"Rebuild it: {command_to_make(folder, read_manifest(folder), 'bundle')}"
+
+    return Bundle.load(folder / "bundle", complete=complete, remedy=remedy)
 
 
 # -- the public functions ----------------------------------------------------------------------------------------------
