@@ -116,7 +116,11 @@ def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS)
         DataError: RK-104 a column is missing; as `as_ids`.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError("RK-107", f"{table} is a {type(frame).__name__}; expected a table.", "Pass a pandas DataFrame.")
+        raise DataError(
+            "RK-107",
+            f"{table} is a {type(frame).__name__}; expected a table.",
+            "Pass a pandas DataFrame, such as dataset.interactions.",
+        )
     fixed = {}
     for column in columns:
         if column not in frame:

@@ -94,6 +94,7 @@ MEANINGS = {
     "RK-324": "The method of a split is unknown.",
     "RK-325": "The shares of a split are wrong, or its method has none.",
     "RK-326": "A setting is for a chapter that is not selected.",
+    "RK-327": "The family of a line-up entry is unknown.",
     "RK-330": "Not exactly one kind of query is given.",
     "RK-331": "A query or a list of ids is empty or holds values that are not text.",
     "RK-332": "No model of the run (or not the named one) understands text.",

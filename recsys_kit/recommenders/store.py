@@ -9,7 +9,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import numpy as np
@@ -108,10 +110,12 @@ class StoredModels(Mapping[str, Recommender]):
 
     def _kind(self, kind: str) -> type[Recommender]:
         if kind not in MODELS:
+            _register_all()
+        if kind not in MODELS:
             raise ArtifactError(
                 "RK-403",
                 f"{self.folder} holds a model named {kind!r}; known are {sorted(MODELS)}.",
-                "Update recsys_kit.",
+                "Update recsys_kit, or import the module that defines the model.",
             )
         return MODELS[kind]
 
@@ -185,6 +189,13 @@ class StoredModels(Mapping[str, Recommender]):
 
     def _other_version(self, problem: Any) -> ArtifactError:
         return ArtifactError("RK-406", f"{self.folder} was written by another version ({problem}).", "Save it again.")
+
+
+def _register_all() -> None:
+    """Import every module of this package: a model is registered by its definition, whoever exports it."""
+    package = import_module("recsys_kit.recommenders")
+    for module in walk_packages(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
 
 
 class _Members(Mapping[str, Recommender]):

@@ -6,7 +6,7 @@ from functools import partial
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.errors import ParameterError
-from recsys_kit.plots import register_families
+from recsys_kit.plots import FAMILIES, register_families
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Attributes, Content
 from recsys_kit.recommenders.factorization import ALS, BPR
@@ -48,6 +48,12 @@ class Entry:
     """An input without which the entry compares nothing, although the model does not use it."""
     blends: bool = False
     """A member of the hybrids."""
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ParameterError(
+                "RK-327", f"family is {self.family!r}; expected one of {', '.join(FAMILIES)}.", "Name one of these."
+            )
 
     def model(self, seed: int, features: Collection[str] = ()) -> Recommender:
         """Return the unfitted model.
