@@ -52,3 +52,25 @@ def test_its_line_puts_it_on_the_leaderboard_beside_popularity(tmp_path):
     (tmp_path / "random_walk.py").write_text(FILE, encoding="utf-8")
     result = run(tmp_path, "from random_walk import RandomWalk\n" + LEADERBOARD.replace("{ENTRY}", f"{{{LINE}}}"))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+ANSWERS = """
+from pathlib import Path
+import recsys_kit.recommenders
+from recsys_kit.recommenders import load
+
+recsys_kit.recommenders.__path__.append({folder!r})  # as if the file lay beside the others; nobody has imported it
+print(load(Path({folder!r}, "model")).recommend(histories=[["i00", "i01"]], k=3)["item_id"].tolist())
+"""
+
+
+def test_a_saved_model_is_loaded_by_a_process_that_has_not_imported_its_file(tmp_path):
+    (tmp_path / "random_walk.py").write_text(FILE, encoding="utf-8")
+    save = "RandomWalk().fit(planted_shop().train).save('model')"
+    made = run(tmp_path, f"import os; os.chdir({str(tmp_path)!r})\nfrom random_walk import RandomWalk\n"
+               f"from recsys_kit.testing import planted_shop\n{save}")  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    code = ANSWERS.format(folder=str(tmp_path))
+    answered = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert answered.returncode == 0, answered.stderr
+    assert answered.stdout.count("i0") == 3

@@ -209,3 +209,21 @@ def test_the_failures_are_named_together():
     assert first == f"SaysItReadsText fails {len(failures)} of {len(CHECKS)} checks:"
     assert failures[0].startswith("understands_text_or_refuses_it: ParameterError: RK-311")
     check_recommender(SaysItReadsText(), leave_out=[failure.split(":")[0] for failure in failures])
+
+
+class NoCanScore(EASE):
+    def _fit(self, *train, **inputs):
+        super()._fit(*train, **inputs)
+        del self.can_score
+
+
+class OneRow(EASE):
+    def _score(self, histories):
+        return super()._score(histories)[:1]
+
+
+@pytest.mark.parametrize(("broken", "problem"), [(NoCanScore, "`_fit` sets"), (OneRow, "`_score` returns")])
+def test_a_wrong_shape_stops_the_suite_with_one_sentence(broken, problem):
+    with pytest.raises(AssertionError, match=problem) as found:
+        check_recommender(broken())
+    assert "\n" not in str(found.value)

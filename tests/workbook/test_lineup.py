@@ -9,7 +9,7 @@ from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders import MODELS, Stack
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.workbook.lineup import LINEUP, QUICK_ITEMS, choose
+from recsys_kit.workbook.lineup import LINEUP, QUICK_ITEMS, Entry, choose
 
 TRAIN = pd.DataFrame({"user_id": ["a"], "item_id": ["x"], "position": [0]})
 ITEMS = pd.DataFrame({"item_id": ["x"]})
@@ -69,3 +69,8 @@ def test_quick_leaves_out_what_is_slow_and_names_bring_it_back():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ParameterError, match="RK-318 model is 'eas'; expected one of popularity, "):
         choose(EncodedSplit.of(TRAIN, items=ITEMS), names=["eas"])
+
+
+def test_an_unknown_family_is_refused():
+    with pytest.raises(ParameterError, match=r"RK-327 family is 'factor'; expected one of .*factors"):
+        Entry("factor", Stack)
