@@ -317,6 +317,8 @@ def test_processes_share_the_rows_of_a_batch_and_none_is_without_a_row():
     second.rank = 1
     assert (first.share([3, 1, 2]), second.share([3, 1, 2])) == ([3, 2], [1])
     assert (first.share([3]), second.share([3])) == ([3], [3])
+    for rows, expected in (([3, 1, 2], [1]), ([5, 4, 3, 1], [4, 1]), ([3], [3])):
+        assert second.share(np.array(rows)).tolist() == expected, "also NumPy rows, as batches_of_tokens gives"
 
 
 @pytest.mark.gpu
