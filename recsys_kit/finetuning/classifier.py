@@ -94,7 +94,7 @@ class ReviewClassifier:
         Raises:
             DataError: RK-192 a validation label that training lacks, RK-193 one label only, RK-375 to RK-377 texts and
                 labels that are no pairs.
-            RecsysKitError: RK-221 the loss is not a finite number.
+            RecsysKitError: RK-221 the loss or a weight is not a finite number.
         """
         texts, labels = as_pairs(texts, labels)
         valid_texts, valid_labels = as_pairs(valid_texts, valid_labels, "validation")
