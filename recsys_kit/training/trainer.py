@@ -85,7 +85,7 @@ class Trainer:
         self.step = 0  # since the start
         self._bar = tqdm(disable=True)  # `fit` shows one
         self._epochs: list[dict[str, float]] = []  # results of the epochs so far
-        self._best = self._weights()
+        self._best: dict[str, Tensor] = {}  # weights of the best epoch so far; without validation that is the last
         self._start_epoch()
 
     def fit(
@@ -120,7 +120,8 @@ class Trainer:
                 scores = scores if isinstance(scores, Mapping) else {"valid_score": scores}
                 self._end_epoch({"train_loss": train_loss, **scores})
             self._bar.total = self._bar.n  # early stopping is not a failure: tqdm would draw the bar red
-        self.module.load_state_dict(self._best, strict=False)
+        if self._best_epoch() != len(self._epochs) - 1:
+            self.module.load_state_dict(self._best, strict=False)
         self.module.eval()
         if self.checkpoints is not None and self.processes.is_main:
             self.checkpoints.remove()
@@ -242,7 +243,7 @@ class Trainer:
 
     def _end_epoch(self, results: dict[str, float]) -> None:
         self._epochs.append({"epoch": len(self._epochs) + 1, **results})
-        if self._best_epoch() == len(self._epochs) - 1:
+        if "valid_score" in results and self._best_epoch() == len(self._epochs) - 1:
             self._best = self._weights()
         self._start_epoch()
         if self.checkpoints is not None:

@@ -136,7 +136,8 @@ def test_training_ends_early_where_patience_is_over(scores, options, n_epochs):
     assert len(with_scores(scores, epochs=5, **options)[1]) == n_epochs
 
 
-def test_without_validation_the_last_epoch_is_kept():
+def test_without_validation_the_last_epoch_is_kept_and_no_weights_are_copied(monkeypatch):
+    monkeypatch.setattr(Trainer, "_weights", lambda self: pytest.fail("the module itself holds the last weights"))
     model, data = TwoLayers(), Data()
     trainer = Trainer(model, cross_entropy, TrainingPlan(epochs=2, learning_rate=1e-2))
     history = trainer.fit(data.batches, n_batches=N_STEPS)
@@ -203,6 +204,21 @@ def killed(folder):
     trainers.CHECK_EVERY = 3
     plan = TrainingPlan(epochs=4, learning_rate=1e-2)
     train(plan, folder=folder, objective=stop_at(17, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+
+def test_without_validation_an_interrupted_training_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainers, "CHECK_EVERY", 1)
+
+    def run(objective, checkpoints=None):
+        torch.manual_seed(1)
+        model, data = TwoLayers(), Data()
+        trainer = Trainer(model, objective, TrainingPlan(epochs=3), rng=data.rng, checkpoints=checkpoints)
+        trainer.fit(data.batches, n_batches=N_STEPS)
+        return weights_of(model)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_at(9, interrupt), Checkpoints(tmp_path, "last", save_every_s=0))
+    assert same(run(cross_entropy), run(cross_entropy, Checkpoints(tmp_path, "last", save_every_s=0)))
 
 
 @pytest.mark.slow
