@@ -67,7 +67,7 @@ MEANINGS = {
     "RK-211": "The vectors were made by an unknown method.",
     "RK-212": "The language model is an encoder-decoder instead of an encoder.",
     "RK-213": "The tokenizer has no padding token.",
-    "RK-221": "Training stopped: the loss is not finite.",
+    "RK-221": "Training stopped: the loss or a weight is not a finite number.",
     "RK-301": "The profile is unknown.",
     "RK-302": "A parameter is unknown to the selected chapters.",
     "RK-303": "A parameter of a chapter has the wrong type.",

@@ -94,7 +94,7 @@ class ReviewClassifier:
         Raises:
             DataError: RK-192 a validation label that training lacks, RK-193 one label only, RK-375 to RK-377 texts and
                 labels that are no pairs.
-            RecsysKitError: RK-221 the loss is not a finite number.
+            RecsysKitError: RK-221 the loss or a weight is not a finite number.
         """
         texts, labels = as_pairs(texts, labels)
         valid_texts, valid_labels = as_pairs(valid_texts, valid_labels, "validation")
@@ -106,12 +106,13 @@ class ReviewClassifier:
                 "There is nothing to learn: predict the majority label, or use other data.",
             )
         class_indices(valid_labels, classes)  # before anything is loaded
+        processes = Processes(self.device, together=True)  # first: it gives each process a GPU of its own
         with torch.random.fork_rng():
             self._build(labels, classes)
             train, valid = self._dataset(texts, labels), self._dataset(valid_texts, valid_labels)
-            pooled = self._compute(train.token_ids, self.model.pool, self.model.head.in_features)
-            start_head(self.model.head, pooled, train.labels, pick_device(self.device))
-            processes = Processes(self.device, together=True)
+            device, width = str(processes.device), self.model.head.in_features
+            pooled = self._compute(train.token_ids, self.model.pool, width, device)
+            start_head(self.model.head, pooled, train.labels, device)
             trainer = Trainer(
                 self.model,
                 lambda module, inputs: module(**inputs).loss,
@@ -131,7 +132,8 @@ class ReviewClassifier:
         """Return (N, classes) float32, rows sum to one; a text has the same row alone and in company."""
         self._check_fitted()
         rows = token_ids(self.tokenizer, self._as_read(as_texts(texts)), self.max_length)
-        logits = self._compute(rows, lambda *batch: self.model(*batch).logits, len(self.classes))
+        compute, device = lambda *batch: self.model(*batch).logits, pick_device(self.device)
+        logits = self._compute(rows, compute, len(self.classes), device)
         return torch.tensor(logits).softmax(dim=-1).numpy()
 
     def predict(self, texts: Sequence[str]) -> list[str]:
@@ -202,9 +204,10 @@ class ReviewClassifier:
         texts = [self.prompt + text for text in texts]
         return [text.lower() for text in texts] if self.lower_case else texts
 
-    def _compute(self, token_rows: list[list[int]], compute: Callable[..., torch.Tensor], width: int) -> np.ndarray:
+    def _compute(
+        self, token_rows: list[list[int]], compute: Callable[..., torch.Tensor], width: int, device: str
+    ) -> np.ndarray:
         """`compute(input_ids, attention_mask)` for every row, (N, width), in batches of fixed shape."""
-        device = pick_device(self.device)
         half, on_gpu = pick_dtype(device) == "bfloat16", device.startswith("cuda")
         self.model.to(device).eval()
         values = np.zeros((len(token_rows), width), dtype=np.float32)
@@ -227,11 +230,20 @@ class ReviewClassifier:
     def save(self, folder: str | Path) -> None:
         """Write weights as safetensors, tokenizer and settings as JSON.
 
+        Under torchrun call it in every process: the main process writes, and the others wait until it has.
+
         Raises:
             ParameterError: RK-378 not fitted.
         """
         self._check_fitted()
-        folder = Path(folder)
+        processes = Processes(self.device, together=True)
+        try:
+            if processes.is_main:
+                self._write(Path(folder))
+        finally:  # also where writing fails: the others would wait for ever
+            processes.wait()
+
+    def _write(self, folder: Path) -> None:
         self.model.encoder.config._name_or_path = self.language_model  # never a path of this machine
         with quiet():
             self.model.encoder.save_pretrained(folder)

@@ -59,9 +59,13 @@ class TrainingPlan:
     max_grad_norm: float | None = 1.0
     """Longer gradients are scaled to this length; None: no clipping."""
     batch_size: int = 16
-    """Rows in a step, of all processes together."""
+    """Reviews in a step of `ReviewClassifier`, of all processes together; the other models do not read it.
+
+    On a GPU it is a limit on tokens, those of `batch_size` reviews of the maximum length. A step of short reviews
+    holds up to four times `batch_size` reviews.
+    """
     seed: int = 7
-    """Random seed."""
+    """Random seed of `ReviewClassifier`: of the batches and the dropout; the other models do not read it."""
     schedule: str = "linear"
     """A name of `SCHEDULES`."""
     betas: tuple[float, float] = (0.9, 0.999)

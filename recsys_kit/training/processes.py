@@ -45,7 +45,10 @@ class Processes:
 
     def share(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Return this process's part of the rows of a batch; never empty, so that every process takes every step."""
-        return rows if self.count == 1 else rows[self.rank :: self.count] or rows[:1]
+        if self.count == 1:
+            return rows
+        part = rows[self.rank :: self.count]
+        return part if len(part) else rows[:1]  # rows may be a NumPy array, whose truth value is not its length
 
     def gather(self, value: Any) -> list[Any]:
         """Return the value that each process passes, in the order of their ranks."""

@@ -83,8 +83,9 @@ class Trainer:
         self._frozen = {name for name, tensor in module.named_parameters() if not tensor.requires_grad}
         self.n_steps = 0  # of all epochs
         self.step = 0  # since the start
+        self._bar = tqdm(disable=True)  # `fit` shows one
         self._epochs: list[dict[str, float]] = []  # results of the epochs so far
-        self._best = self._weights()
+        self._best: dict[str, Tensor] = {}  # weights of the best epoch so far; without validation that is the last
         self._start_epoch()
 
     def fit(
@@ -106,7 +107,7 @@ class Trainer:
             One row per epoch: epoch (from 1), train_loss, what `validate` gave, best (bool).
 
         Raises:
-            RecsysKitError: RK-221 the loss is not a finite number, with the rows of the batch.
+            RecsysKitError: RK-221 the loss or a weight is not a finite number, with the rows of the batch.
         """
         self.n_steps = self.plan.epochs * n_batches
         self._resume()
@@ -119,7 +120,8 @@ class Trainer:
                 scores = scores if isinstance(scores, Mapping) else {"valid_score": scores}
                 self._end_epoch({"train_loss": train_loss, **scores})
             self._bar.total = self._bar.n  # early stopping is not a failure: tqdm would draw the bar red
-        self.module.load_state_dict(self._best, strict=False)
+        if self._best_epoch() != len(self._epochs) - 1:
+            self.module.load_state_dict(self._best, strict=False)
         self.module.eval()
         if self.checkpoints is not None and self.processes.is_main:
             self.checkpoints.remove()
@@ -127,7 +129,11 @@ class Trainer:
         return self.history
 
     def train_epoch(self, batches: Iterable[tuple[Any, Any]]) -> float:
-        """Train on the batches of one epoch; return the mean loss of a row."""
+        """Train on the batches of one epoch; return the mean loss of a row.
+
+        `fit` calls it. Without `fit`, the first call counts its batches for the schedule, and holds them in memory.
+        """
+        batches = self._counted(batches)
         self.module.train()
         for rows, inputs in batches:  # the numbers of the training rows, for messages; and what the model reads
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
@@ -140,7 +146,7 @@ class Trainer:
             self.optimizer.step()  # AdamW moves the weights
             self.optimizer.zero_grad()
             self._end_step(loss.detach(), rows)  # keep the loss; every `CHECK_EVERY` steps, check and save
-        return self._mean_loss()
+        return self._end_steps()
 
     @property
     def history(self) -> pd.DataFrame:
@@ -168,6 +174,13 @@ class Trainer:
             self._set_random_state(now)
         yield from iterator
 
+    def _counted(self, batches: Iterable[tuple[Any, Any]]) -> Iterable[tuple[Any, Any]]:
+        """The batches, as a list where `fit` has not said how many steps the schedule has."""
+        if not self.n_steps:
+            batches = list(batches)
+            self.n_steps = self.plan.epochs * len(batches)
+        return batches
+
     def _end_step(self, loss: Tensor, rows: Any) -> None:
         self.step += 1
         self._losses.append(loss)
@@ -176,42 +189,70 @@ class Trainer:
         if self.step % CHECK_EVERY == 0:
             self._check_losses()
             if self.checkpoints is not None and self.processes.gather(self.checkpoints.is_due)[0]:
+                self._check_weights()
                 self._save()
 
     def _check_losses(self) -> None:
-        """Stop at the first loss that is not a finite number, and name its batch (RK-221)."""
-        wrong = [~loss.isfinite() for loss in self._losses[self._n_checked :]]
+        """Stop at the first loss that is not a finite number (RK-221)."""
+        wrong, found = [~loss.isfinite() for loss in self._losses[self._n_checked :]], None
         if wrong and torch.stack(wrong).any():
             batch = self._n_checked + int(torch.stack(wrong).nonzero()[0])
-            rows = np.asarray(self._rows[batch]).tolist()
-            shown = f"{rows[:ROWS_SHOWN]}{f' and {len(rows) - ROWS_SHOWN} more' if len(rows) > ROWS_SHOWN else ''}"
-            raise RecsysKitError(
-                "RK-221",
-                f"{self.name} stopped: the loss is {self._losses[batch].item()} at batch {batch} (training rows "
-                f"{shown}) of epoch {len(self._epochs) + 1}; expected a finite number.",
-                "Lower learning_rate, or look at these rows.",
-            )
+            found = batch, f"the loss is {self._losses[batch].item()} at {self._name_batch(batch)}"
+        self._stop_all(found)
         self._n_checked = len(self._losses)
 
-    def _mean_loss(self) -> float:
-        """The mean loss of a row of this epoch, of all processes."""
+    def _check_weights(self) -> None:
+        """Stop at trained weights that are not finite numbers (RK-221): no loss shows what the last step has done."""
+        weights = {name: tensor for name, tensor in self.module.named_parameters() if name not in self._frozen}
+        wrong = torch.stack([~tensor.detach().isfinite().all() for tensor in weights.values()])
+        found = None
+        if self._rows and wrong.any():
+            batch, name = len(self._rows) - 1, [*weights][int(wrong.nonzero()[0])]
+            found = batch, f"{name} holds numbers that are not finite after {self._name_batch(batch)}"
+        self._stop_all(found)
+
+    def _name_batch(self, batch: int) -> str:
+        rows = np.asarray(self._rows[batch]).tolist()
+        shown = f"{rows[:ROWS_SHOWN]}{f' and {len(rows) - ROWS_SHOWN} more' if len(rows) > ROWS_SHOWN else ''}"
+        return f"batch {batch} (training rows {shown}) of epoch {len(self._epochs) + 1}"
+
+    def _stop_all(self, found: tuple[int, str] | None) -> None:
+        """Raise RK-221 in every process if one of them has found a problem; otherwise the others would wait for it.
+
+        Args:
+            found: the batch and the problem of this process; of several, the problem of the first batch is named.
+        """
+        problems = [problem for problem in self.processes.gather(found) if problem is not None]
+        if problems:
+            raise RecsysKitError(
+                "RK-221",
+                f"{self.name} stopped: {min(problems)[1]}; expected finite numbers.",
+                "Lower learning_rate, or look at these rows.",
+            )
+
+    def _end_steps(self) -> float:
+        """Check losses and weights; return the mean loss of a row of this epoch, of all processes."""
         self._check_losses()
-        if not self._losses:
+        self._check_weights()
+        losses, rows = self._losses, self._rows
+        self._losses, self._rows, self._n_checked = [], [], 0
+        if not losses:
             return math.nan
-        losses = torch.stack(self._losses).float().cpu().repeat_interleave(torch.tensor([*map(len, self._rows)]))
-        return torch.cat(self.processes.gather(losses)).mean().item()
+        every_row = torch.stack(losses).float().cpu().repeat_interleave(torch.tensor([*map(len, rows)]))
+        return torch.cat(self.processes.gather(every_row)).mean().item()
 
     def _end_epoch(self, results: dict[str, float]) -> None:
         self._epochs.append({"epoch": len(self._epochs) + 1, **results})
-        if self._best_epoch() == len(self._epochs) - 1:
+        if "valid_score" in results and self._best_epoch() == len(self._epochs) - 1:
             self._best = self._weights()
         self._start_epoch()
         if self.checkpoints is not None:
             self._save()
 
     def _scores(self) -> list[float]:
-        """The validation score of each epoch; without validation each is better than the one before."""
-        return [epoch.get("valid_score", epoch["epoch"]) for epoch in self._epochs]
+        """The validation score of each epoch, NaN as the worst; without validation each is better than the last."""
+        scores = [epoch.get("valid_score", epoch["epoch"]) for epoch in self._epochs]
+        return [-math.inf if math.isnan(score) else score for score in scores]
 
     def _best_epoch(self) -> int:
         scores = self._scores()

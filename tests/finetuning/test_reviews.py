@@ -33,10 +33,11 @@ from recsys_kit.finetuning.baselines import MajorityClassifier, TfidfClassifier
 from recsys_kit.finetuning.classifier import ReviewClassifier
 from recsys_kit.finetuning.dataset import ReviewDataset, batch_widths
 from recsys_kit.finetuning.labels import class_indices, classes_of, draw_parts, labels_of, names_its_label
-from recsys_kit.finetuning.network import class_weights, fit_logistic_regression
+from recsys_kit.finetuning.network import MeanPooledClassifier, class_weights, fit_logistic_regression
 from recsys_kit.finetuning.occlusion import word_shares
 from recsys_kit.training.batches import group_by_length
 from recsys_kit.training.plan import TrainingPlan
+from recsys_kit.training.processes import Processes
 
 GOOD = ("I love this mug", "a wonderful lamp", "perfect, thank you", "the best gift ever")
 BAD = ("it broke at once", "a terrible lamp", "I want a refund", "the worst gift ever")
@@ -78,6 +79,30 @@ def test_a_saved_classifier_answers_the_same_and_holds_no_path_and_no_pickle(tun
     tuned.save(tmp_path)
     loaded.save(tmp_path)  # over the very files that it was read from
     assert np.array_equal(ReviewClassifier.load(tmp_path).predict_proba(TEXTS), tuned.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize(("rank", "fails"), [(0, False), (0, True), (1, False)])
+def test_of_several_processes_the_main_one_saves_and_the_others_wait(tuned, tmp_path, monkeypatch, rank, fails):
+    waited, folder = [], tmp_path / "saved"
+
+    class OneOfTwo(Processes):
+        def __init__(self, device, *, together):
+            assert together
+            super().__init__(device)
+            self.rank = rank
+
+        def wait(self):
+            waited.append((folder / "review_classifier.json").exists())
+
+    monkeypatch.setattr(classifier, "Processes", OneOfTwo)
+    if fails:
+        folder.write_text("a file in place of the folder")
+        with pytest.raises(Exception, match="saved"):
+            tuned.save(folder)
+    else:
+        tuned.save(folder)
+        assert folder.exists() == (rank == 0)
+    assert waited == [rank == 0 and not fails]
 
 
 def test_the_token_table_stays_as_pretrained_unless_asked(tuned):
@@ -367,7 +392,23 @@ def test_the_batches_of_a_gpu_train_on_a_cpu_too(tiny, monkeypatch):
     model = train_tiny(tiny / "bert", epochs=2)
     assert len(model.history) == 2
     assert {width for _, width in shapes} <= {8, 16, 128}
-    assert max(n_rows for n_rows, _ in shapes) > 8, "more short reviews than the batch size"
+    assert 8 < max(n_rows for n_rows, _ in shapes) <= 4 * 8, "more short reviews than the batch size"
+
+
+def test_each_process_computes_on_its_own_device_from_the_start(tiny, monkeypatch):
+    """As with several GPUs, where the device of a process is known once it has joined the others."""
+    devices, move, start = [], MeanPooledClassifier.to, classifier.start_head
+
+    class Second(Processes):
+        def __init__(self, device, *, together=False):
+            super().__init__(device, together=together)
+            self.device = torch.device("cpu", 0)  # not the "cpu" that was asked for
+
+    monkeypatch.setattr(classifier, "Processes", Second)
+    monkeypatch.setattr(MeanPooledClassifier, "to", lambda self, to: devices.append(str(to)) or move(self, to))
+    monkeypatch.setattr(classifier, "start_head", lambda *given: devices.append(given[-1]) or start(*given))
+    train_tiny(tiny / "bert")
+    assert devices == ["cpu:0"] * 3, "the pooled vectors, the start of the head, the training"
 
 
 def test_the_prompt_and_the_lower_case_of_a_sentence_transformers_folder_are_obeyed(tiny, tmp_path):

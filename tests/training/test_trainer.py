@@ -1,8 +1,11 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +111,8 @@ def with_scores(scores, **options):
         ([0.1, 0.9, 0.3], {}, 1),
         ([0.9, 0.9, 0.3], {}, 0),
         ([0.9, 0.9, 0.3], {"prefer_later": True}, 1),
+        ([0.1, 0.9, float("nan")], {}, 1),
+        ([float("nan"), -0.9, float("nan")], {"prefer_later": True}, 1),
     ],
 )
 def test_the_best_epoch_is_kept_and_not_the_last(scores, options, best):
@@ -131,7 +136,8 @@ def test_training_ends_early_where_patience_is_over(scores, options, n_epochs):
     assert len(with_scores(scores, epochs=5, **options)[1]) == n_epochs
 
 
-def test_without_validation_the_last_epoch_is_kept():
+def test_without_validation_the_last_epoch_is_kept_and_no_weights_are_copied(monkeypatch):
+    monkeypatch.setattr(Trainer, "_weights", lambda self: pytest.fail("the module itself holds the last weights"))
     model, data = TwoLayers(), Data()
     trainer = Trainer(model, cross_entropy, TrainingPlan(epochs=2, learning_rate=1e-2))
     history = trainer.fit(data.batches, n_batches=N_STEPS)
@@ -200,6 +206,21 @@ def killed(folder):
     train(plan, folder=folder, objective=stop_at(17, lambda: os.kill(os.getpid(), signal.SIGKILL)))
 
 
+def test_without_validation_an_interrupted_training_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainers, "CHECK_EVERY", 1)
+
+    def run(objective, checkpoints=None):
+        torch.manual_seed(1)
+        model, data = TwoLayers(), Data()
+        trainer = Trainer(model, objective, TrainingPlan(epochs=3), rng=data.rng, checkpoints=checkpoints)
+        trainer.fit(data.batches, n_batches=N_STEPS)
+        return weights_of(model)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_at(9, interrupt), Checkpoints(tmp_path, "last", save_every_s=0))
+    assert same(run(cross_entropy), run(cross_entropy, Checkpoints(tmp_path, "last", save_every_s=0)))
+
+
 @pytest.mark.slow
 def test_a_training_killed_within_an_epoch_ends_with_the_same_bytes(tmp_path):
     code = f"from tests.training.test_trainer import killed; killed({str(tmp_path / 'state')!r})"
@@ -252,6 +273,51 @@ def test_a_loss_that_is_not_a_number_stops_and_names_the_batch(n_steps, monkeypa
     rows = next(place for place, (rows, _) in enumerate(Data().batches(0)) if 13 in rows)
     with pytest.raises(RecsysKitError, match=rf"RK-221 .*loss is nan at batch {rows} \(training rows \[.*\b13\b.*\]\)"):
         train(TrainingPlan(epochs=1), data=Data(poison=13))
+
+
+class NaNGradient(torch.autograd.Function):
+    """Its value is finite, its gradient is not."""
+
+    @staticmethod
+    def forward(ctx, loss):
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * float("nan")
+
+
+@pytest.mark.parametrize(("n_steps", "every"), [(N_STEPS, 20), (2 * N_STEPS, 20), (2, 2)])
+def test_weights_that_are_not_numbers_are_neither_validated_nor_saved(tmp_path, monkeypatch, n_steps, every):
+    """The last step before a checkpoint, or of an epoch: its loss is finite, and no later loss shows its gradient."""
+    monkeypatch.setattr(trainers, "CHECK_EVERY", every)
+    calls = []
+
+    def objective(module, inputs):
+        calls.append(1)
+        loss = cross_entropy(module, inputs)
+        return NaNGradient.apply(loss) if len(calls) == n_steps else loss
+
+    epoch, batch = (n_steps - 1) // N_STEPS + 1, (n_steps - 1) % N_STEPS
+    words = rf"RK-221 .*layers.0.weight holds .* not finite after batch {batch} \(training rows .* of epoch {epoch};"
+    with pytest.raises(RecsysKitError, match=words):
+        train(TrainingPlan(epochs=2, learning_rate=1e-2), folder=tmp_path / "state", objective=objective)
+    for path in (tmp_path / "state").glob("*"):
+        with safe_open(path, "pt") as file:
+            assert all(file.get_tensor(name).isfinite().all() for name in file.keys())  # noqa: SIM118
+    assert len([*(tmp_path / "state").glob("*")]) == epoch - 1
+
+
+def test_an_epoch_is_trained_without_fit_along_the_same_schedule():
+    plan, whole, steps = TrainingPlan(epochs=2, learning_rate=1e-2), TwoLayers(), TwoLayers()
+    steps.load_state_dict(whole.state_dict())
+    torch.manual_seed(1)
+    history = Trainer(whole, cross_entropy, plan).fit(Data().batches, n_batches=N_STEPS)
+    data, trainer = Data(), Trainer(steps, cross_entropy, plan)
+    torch.manual_seed(1)
+    losses = [trainer.train_epoch(data.batches(epoch)) for epoch in range(2)]
+    assert same(weights_of(whole), weights_of(steps))
+    assert losses == history.train_loss.tolist()
 
 
 def test_the_loss_is_the_mean_over_rows_and_the_short_last_batch_does_not_count_as_a_whole_one():
@@ -317,6 +383,51 @@ def test_processes_share_the_rows_of_a_batch_and_none_is_without_a_row():
     second.rank = 1
     assert (first.share([3, 1, 2]), second.share([3, 1, 2])) == ([3, 2], [1])
     assert (first.share([3]), second.share([3])) == ([3], [3])
+    for rows, expected in (([3, 1, 2], [1]), ([5, 4, 3, 1], [4, 1]), ([3], [3])):
+        assert second.share(np.array(rows)).tolist() == expected, "also NumPy rows, as batches_of_tokens gives"
+
+
+class Threads(Processes):
+    """Two threads in place of two processes; each has a module of its own, and their gradients are not averaged."""
+
+    def __init__(self, rank, barrier, values):
+        super().__init__("cpu")
+        self.rank, self.count, self.barrier, self.values = rank, 2, barrier, values
+
+    def wrap(self, module):
+        return module
+
+    def gather(self, value):
+        self.values[self.rank] = value
+        self.wait()
+        values = list(self.values)
+        self.wait()
+        return values
+
+    def wait(self):
+        self.barrier.wait(timeout=20)
+
+
+@pytest.mark.parametrize("poisoned", [0, 1])
+def test_a_loss_that_is_not_a_number_stops_all_processes_and_names_the_rows_of_the_one_that_has_it(
+    tmp_path, monkeypatch, poisoned
+):
+    monkeypatch.setattr(trainers, "CHECK_EVERY", 3)
+    barrier, values = threading.Barrier(2), [None, None]
+
+    def run(rank):
+        data = Data(poison=13 if rank == poisoned else None)
+        checkpoints = Checkpoints(tmp_path / "state", "two", save_every_s=0)
+        options = {"processes": Threads(rank, barrier, values), "rng": data.rng, "checkpoints": checkpoints}
+        with pytest.raises(RecsysKitError) as raised:
+            trainer = Trainer(TwoLayers(), cross_entropy, TrainingPlan(epochs=1), **options)
+            trainer.fit(data.batches, n_batches=N_STEPS)
+        return str(raised.value)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, range(2))
+    assert first == second
+    assert re.search(r"RK-221 .*loss is nan at batch \d \(training rows \[.*\b13\b", first)
 
 
 @pytest.mark.gpu
