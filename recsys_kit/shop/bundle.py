@@ -46,10 +46,14 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Models, item cards, item features and item statistics of a shop, with no user's interactions.
+    """Models, item cards, item features and item statistics of a shop, with no user ids and no histories.
 
     It answers questions by histories, texts and items, and knows no run: a folder written by `save` may be moved.
-    Answers about users by id need a bundle with histories (`with_histories`).
+    What it holds of the interactions are aggregates: counts, and what models learned. Some count a single user, such
+    as the users of an item on one day (`statistics.daily`), or how often one item followed another (in `Stack`).
+
+    Answers about users by id need a bundle with histories (`with_histories`), which is personal data: the salt of the
+    hashed ids lies in the bundle, so whoever holds it can test whether an id is in it.
     """
 
     models: ShopModels
@@ -284,7 +288,7 @@ class Bundle:
         if not kept:
             raise ArtifactError(
                 "RK-423",
-                f"all models of this bundle need the histories of users: {', '.join(gone)}; expected one that does not.",
+                f"all models of the bundle need the histories of users: {', '.join(gone)}; expected one without.",
                 "Make the bundle with --with-histories, or run chapter 04 with another model as well.",
             )
         best = self.left_out_best or (self.models.best() if self.models.best() in gone else "")
@@ -351,8 +355,8 @@ class Bundle:
         settings = _read_settings(folder, remedy)
         try:
             found = _digests(folder)
-        except OSError as problem:
-            raise IntegrityError("RK-374", f"a file of {folder} cannot be read ({problem}).", remedy()) from problem
+        except OSError as refusal:
+            raise IntegrityError("RK-374", f"a file of {folder} cannot be read ({refusal}).", remedy()) from refusal
         for name, digest in settings["sha256"].items():
             if found.get(name) != digest:
                 problem = "does not match its checksum in bundle.json" if name in found else "is missing"
