@@ -283,6 +283,14 @@ def test_every_option_of_every_command_is_explained():
             assert getattr(option, "help", None), (names, option.name)
 
 
+def test_help_says_what_a_bundle_holds_of_shoppers_and_which_days_are_counted():
+    wide = {"COLUMNS": "300", "TERM": "dumb"}
+    said = " ".join(CliRunner().invoke(cli.app, ["bundle", "--help"], env=wide).stdout.split())
+    assert "no user ids and no histories; counts are aggregates, and some count a single user" in said
+    assert "personal data: the salt lies in it" in said
+    assert "whole days" in CliRunner().invoke(cli.app, ["recommend", "popular", "--help"], env=wide).stdout
+
+
 def test_help_of_run_ends_with_the_parameters_of_the_notebooks():
     said = command("run", "--help", env={**os.environ, "COLUMNS": "200"}).stdout
     for word in ("--from", "--force", "n_users", "learning_rate", "passes over the training reviews"):

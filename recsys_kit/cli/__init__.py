@@ -366,10 +366,17 @@ def bundle(
     out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
     with_histories: Annotated[
         bool,
-        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
+        typer.Option(
+            "--with-histories",
+            help="Store the histories of the shoppers, under a salted hash of their ids. Such a bundle is personal "
+            "data: the salt lies in it, so whoever holds it can test whether an id is in it.",
+        ),
     ] = False,
 ) -> None:
-    """Write a bundle: the models, product cards and statistics that answer questions without the run."""
+    """Write a bundle: the models, product cards and statistics that answer questions without the run.
+
+    It holds no user ids and no histories; counts are aggregates, and some count a single user.
+    """
     from recsys_kit.workbook.serving import take_bundle
 
     taken = take_bundle(folder, out, with_histories=with_histories)

@@ -169,7 +169,11 @@ def popular(
     run: Run,
     category: Annotated[str, typer.Option(help="Only products of this category.")] = "",
     days: Annotated[
-        float, typer.Option(help="Count only the last days before the cut. Default: all.", show_default=False)
+        float,
+        typer.Option(
+            help="Count only the last days of the training set: whole days, such as 7. Default: all.",
+            show_default=False,
+        ),
     ] = 0,
     k: Length = 10,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.sparse import csr_matrix, issparse
 
 from recsys_kit.core.ids import as_ids
@@ -48,7 +48,7 @@ class Vectors:
             arrays = {name: getattr(self.values, name) for name in ("data", "indices", "indptr")}
         else:
             arrays = {"values": np.ascontiguousarray(self.values)}
-        save_file(arrays, folder / "vectors.safetensors")
+        (folder / "vectors.safetensors").write_bytes(save(arrays))  # save_file lets only this account read it
         shape = [int(size) for size in self.values.shape]
         for name, value in {"ids": self.ids, "how": {**self.how, "shape": shape}}.items():
             text = json.dumps(value, ensure_ascii=False, sort_keys=True)

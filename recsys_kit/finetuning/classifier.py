@@ -249,6 +249,8 @@ class ReviewClassifier:
             self.model.encoder.save_pretrained(folder)
         head = {"weight": self.model.head.weight, "bias": self.model.head.bias, "costs": self.model.class_weights}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD_FILE)
+        for file in folder.glob("*.safetensors"):  # save_file lets only this account read them
+            file.chmod((folder / "config.json").stat().st_mode)
         self.tokenizer.save_pretrained(folder)
         history = self.history.to_dict(orient="records")
         record = {"classes": self.classes, "max_length": self.max_length, "history": history}

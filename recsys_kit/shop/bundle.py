@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
@@ -27,7 +27,7 @@ from recsys_kit.shop.circumstances import NOW
 from recsys_kit.shop.histories import StoredHistories
 from recsys_kit.shop.models import ModelCard, ShopModels
 from recsys_kit.shop.showcase import Showcase
-from recsys_kit.shop.statistics import ItemStatistics
+from recsys_kit.shop.statistics import PLAIN, ItemStatistics
 
 FORMAT = 1
 SETTINGS, MODELS, ITEMS, TFIDF = "bundle.json", "models", "items.parquet", "tfidf"
@@ -37,14 +37,23 @@ CARD = ("item_id", "title", "category", "brand", "price", "image")
 """Columns of the items table that a list shows."""
 LIBRARIES = ("recsys_kit", "numpy", "scipy", "pandas", "torch", "lightgbm", "safetensors")
 """Libraries whose versions a bundle records."""
+KINDS = {
+    "models": list, "left_out": dict, "context": list, "seen_events": list, "unread_share": int | float,
+    "statistics": dict, "salt": str, "sha256": dict,
+}  # fmt: skip
+"""What bundle.json holds under each name that is read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Models, item cards, item features and item statistics of a shop, with no user's interactions.
+    """Models, item cards, item features and item statistics of a shop, with no user ids and no histories.
 
     It answers questions by histories, texts and items, and knows no run: a folder written by `save` may be moved.
-    Answers about users by id need a bundle with histories (`with_histories`).
+    What it holds of the interactions are aggregates: counts, and what models learned. Some count a single user, such
+    as the users of an item on one day (`statistics.daily`), or how often one item followed another (in `Stack`).
+
+    Answers about users by id need a bundle with histories (`with_histories`), which is personal data: the salt of the
+    hashed ids lies in the bundle, so whoever holds it can test whether an id is in it.
     """
 
     models: ShopModels
@@ -57,6 +66,8 @@ class Bundle:
     """The context at the time of the shop's last event; empty if the events have no times."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Name of a model that is not in the bundle -> the reason."""
+    left_out_best: str = ""
+    """The best model on validation, if it is left out: the next one answers."""
     histories: StoredHistories | None = None
 
     @classmethod
@@ -155,7 +166,12 @@ class Bundle:
             question = self._find_histories(question, question.users)
         if kinds is not None:
             question = replace(question, kinds=kinds)
-        return answer(question, self._showcase, self.models, context=context, last=self.last, model=model, k=k)
+        found = answer(question, self._showcase, self.models, context=context, last=self.last, model=model, k=k)
+        if self.left_out_best and not model and question.texts is None:
+            why = self.left_out[self.left_out_best]
+            note = f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {found.model} answers."
+            found = replace(found, notes=[note, *found.notes])
+        return found
 
     def related(self, item: str, *, k: int = 10) -> Answer:
         """Return items like one item: of the same users first, then with similar content.
@@ -262,11 +278,22 @@ class Bundle:
         return replace(self, histories=stored)
 
     def without_histories(self) -> "Bundle":
-        """Return the bundle without histories, and without the models that need them; `left_out` names these."""
+        """Return the bundle without histories, and without the models that need them; `left_out` names these.
+
+        Raises:
+            ArtifactError: RK-423 all models need histories.
+        """
         kept = [card for card in self.models.cards if not card.needs_histories]
         gone = {card.name: NEEDS_HISTORIES for card in self.models.cards if card.needs_histories}
-        models = replace(self.models, cards=kept)
-        return replace(self, models=models, left_out={**self.left_out, **gone}, histories=None)
+        if not kept:
+            raise ArtifactError(
+                "RK-423",
+                f"all models of the bundle need the histories of users: {', '.join(gone)}; expected one without.",
+                "Make the bundle with --with-histories, or run chapter 04 with another model as well.",
+            )
+        best = self.left_out_best or (self.models.best() if self.models.best() in gone else "")
+        models, left_out = replace(self.models, cards=kept), {**self.left_out, **gone}
+        return replace(self, models=models, left_out=left_out, left_out_best=best, histories=None)
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle into a new folder.
@@ -281,16 +308,17 @@ class Bundle:
         save_models(folder / MODELS, models, with_histories=self.histories is not None)
         self.items.to_parquet(folder / ITEMS, index=False)
         arrays, counted = self.statistics.to_tensors()
-        save_file(_contiguous(arrays), folder / STATISTICS)
+        (folder / STATISTICS).write_bytes(_serialize(arrays))
         if self.tfidf is not None and self.words is self.tfidf:
             self.tfidf.save(folder / TFIDF)
         if self.histories is not None:
-            save_file(_contiguous(self.histories.to_tensors()), folder / HISTORIES)
+            (folder / HISTORIES).write_bytes(_serialize(self.histories.to_tensors()))
         settings = {
             "format": FORMAT,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
             "models": [asdict(card) for card in self.models.cards],
             "left_out": dict(self.left_out),
+            "left_out_best": self.left_out_best,
             "context": list(self.models.context),
             "seen_events": list(self.models.seen_events),
             "unread_share": self.models.unread_share,
@@ -319,35 +347,40 @@ class Bundle:
             remedy: says what to do about a damaged file; called only then.
 
         Raises:
-            ArtifactError: RK-420 the folder holds no bundle, RK-421 a bundle of another format.
-            IntegrityError: RK-374 a file does not match its checksum.
+            ArtifactError: RK-420 the folder holds no bundle, RK-421 a bundle of another format, RK-423 all its models
+                need histories.
+            IntegrityError: RK-374 a file is damaged, missing or cannot be read.
         """
         folder = Path(folder)
-        settings = _read_settings(folder)
-        found = _digests(folder)
+        settings = _read_settings(folder, remedy)
+        try:
+            found = _digests(folder)
+        except OSError as refusal:
+            raise IntegrityError("RK-374", f"a file of {folder} cannot be read ({refusal}).", remedy()) from refusal
         for name, digest in settings["sha256"].items():
             if found.get(name) != digest:
                 problem = "does not match its checksum in bundle.json" if name in found else "is missing"
                 raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
         fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
-        cards, salt = [ModelCard(**card) for card in settings["models"]], settings["salt"]
-        options = {name: settings[name] for name in ("context", "seen_events", "unread_share")}
+        options, salt = {name: settings[name] for name in ("context", "seen_events", "unread_share")}, settings["salt"]
         bundle = cls(
-            models=ShopModels(fitted, cards, **options),
+            models=ShopModels(fitted, settings["models"], **options),
             items=pd.read_parquet(folder / ITEMS),
             statistics=ItemStatistics.from_tensors(
                 load_file(folder / STATISTICS), settings["statistics"], fitted.vocabulary
             ),
             tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
-            last={name: pd.Timestamp(value) for name, value in settings["last_event"].items()},
+            last=settings["last_event"],
             left_out=settings["left_out"],
+            left_out_best=settings.get("left_out_best", ""),
             histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
         )
         return bundle if salt or complete else bundle.without_histories()
 
 
-def _contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+def _serialize(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of a safetensors file; `save_file` would let only this account read it."""
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -357,19 +390,31 @@ def _digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
-def _read_settings(folder: Path) -> dict[str, Any]:
+def _read_settings(folder: Path, remedy: Callable[[], str]) -> dict[str, Any]:
+    """The settings, with the cards of the models and the times of the last event as `save` had them."""
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if settings["format"] == FORMAT:
+            settings["models"] = [ModelCard(**card) for card in settings["models"]]
+            settings["last_event"] = {name: pd.Timestamp(value) for name, value in settings["last_event"].items()}
+            for name, kind in KINDS.items():
+                if not isinstance(settings[name], kind):
+                    raise TypeError(f"{name} is {settings[name]!r:.40}")
+            if not settings["models"] or set(settings["statistics"]) != set(PLAIN):
+                raise ValueError("no models or other statistics")
     except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(
             "RK-420",
             f"{folder} holds no bundle.json; expected the folder of a bundle.",
             "Write one: recsys-kit bundle RUN OUT.",
         ) from None
-    if settings.get("format") != FORMAT:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as problem:  # JSON errors are ValueErrors
+        what = f"{folder / SETTINGS} is damaged or cannot be read ({type(problem).__name__}: {problem})."
+        raise IntegrityError("RK-374", what, remedy()) from problem
+    if settings["format"] != FORMAT:
         raise ArtifactError(
             "RK-421",
-            f"{folder} is a bundle of format {settings.get('format')!r}; expected {FORMAT}.",
+            f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}.",
             "Write it again with this version of recsys_kit, or install the version that wrote it.",
         )
     return settings

@@ -157,7 +157,7 @@ def context_notes(
             if strange := [value for value in given if value not in values and value.removesuffix(".0") not in values]:
                 yield (
                     f"{name} never saw {column.removeprefix(PREFIX)} {', '.join(map(repr, strange[:5]))} in training: "
-                    f"it says nothing. Known are {', '.join(values[:10])}."
+                    f"it is ignored. Known are {', '.join(values[:10])}."
                 )
 
 

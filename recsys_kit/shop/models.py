@@ -6,8 +6,9 @@ from typing import Any
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.registry import load_encoder
-from recsys_kit.recommenders.base import MODELS, Recommender
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Content, ItemCosine
+from recsys_kit.recommenders.store import StoredModels
 from recsys_kit.shop.circumstances import known_context
 
 READINGS = ("words", "meaning", "ensemble")
@@ -87,6 +88,10 @@ class ShopModels(Mapping[str, Recommender]):
         """Return what is known of a model."""
         return next(card for card in self.cards if card.name == name)
 
+    def kind_of(self, name: str) -> type[Recommender]:
+        """Return the class of a model without loading it; RK-403 for a class that is not registered."""
+        return self.fitted.kind_of(name) if isinstance(self.fitted, StoredModels) else type(self.fitted[name])
+
     def best(self) -> str:
         """Return the name of the best model on validation: the test set measures, it does not choose."""
         return self.cards[0].name
@@ -121,7 +126,7 @@ class ShopModels(Mapping[str, Recommender]):
     def find_content(self, text: str = "") -> str:
         """Return the first content model (for a text: the first of the `readers` that is one); "" if there is none."""
         names = self.readers(text) if text else self
-        return next((name for name in names if issubclass(MODELS[self.card(name).kind], ItemCosine)), "")
+        return next((name for name in names if issubclass(self.kind_of(name), ItemCosine)), "")
 
     def unread_texts(self, name: str, texts: Sequence[str]) -> dict[str, float]:
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""

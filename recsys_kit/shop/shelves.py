@@ -1,6 +1,6 @@
 """Lists that are not personal: related items, items bought together, popular items.
 
-They come from the item statistics, which use the training set only; nothing is fitted to answer.
+They come from the item statistics, which use the training set only; `related` asks a content model as well.
 """
 
 from collections.abc import Sequence

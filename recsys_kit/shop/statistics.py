@@ -1,4 +1,4 @@
-"""Item statistics of the training set: counts for the lists of a shop, made once, without any user's interactions."""
+"""Item statistics of the training set: counts for the lists of a shop, made once, without user ids and histories."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ItemStatistics:
     users: np.ndarray
     """(N,) int64: users with a training interaction with the item."""
     daily: sparse.csr_array | None
-    """(D, N) int32: users whose latest interaction with the item is so many days before the end; None without times."""
+    """(D, N) int32: users by the age in days of their latest interaction with the item; None without times."""
     similarity: sparse.csr_array
     """(N, N) float32: cosines of the neighbours of `ItemKNN` with at least `MIN_COMMON_USERS` common users."""
     common_users: sparse.csr_array

@@ -179,6 +179,10 @@ class RunShop:
 def open_shop(run: Run | str | Path) -> RunShop:
     """Open a run to answer questions.
 
+    Nothing is fitted while answering, with one exception: a model that needs the histories of users, such as
+    `user_knn` or an ensemble with it, is not stored with them. It is fitted to the training set of the run when it is
+    first asked in a process.
+
     Args:
         run: the run, or its folder (a relative one counts from the project).
 
@@ -197,7 +201,12 @@ def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool 
         run: the run, or its folder.
         out: the new folder; a relative one counts from the current folder.
         with_histories: store all interactions of the run, under a salted hash of the user id (see `StoredHistories`
-            for what that protects). Without them, models that need the histories of users are left out.
+            for what that protects): such a bundle is personal data. Without them, models that need the histories of
+            users are left out.
+
+    Raises:
+        ArtifactError: as `open_shop`; RK-407 the folder exists, RK-423 all models need histories, RK-505 the folder
+            cannot be written.
     """
     shop = open_shop(run)
     if with_histories:

@@ -73,6 +73,7 @@ def test_a_saved_classifier_answers_the_same_and_holds_no_path_and_no_pickle(tun
     tuned.save(tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
     assert "site-packages" not in "".join(file.read_text() for file in tmp_path.glob("*.json"))
+    assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1  # who may read one may read all
     loaded = ReviewClassifier.load(tmp_path)
     assert loaded.classes == tuned.classes
     assert np.array_equal(loaded.predict_proba(TEXTS), tuned.predict_proba(TEXTS))

@@ -1,5 +1,6 @@
 """A bundle answers alone, in a new process and another place, as the run does; it holds no user unless asked to."""
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from recsys_kit import cli
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data import load_dataset, split_interactions
-from recsys_kit.errors import ArtifactError, ParameterError
+from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity, UserKNN
 from recsys_kit.recommenders.base import Recommender
@@ -121,12 +122,37 @@ def test_what_needs_histories_is_left_out_and_named(run, tmp_path):
     assert set(taken.left_out) == {"hybrid", "user_knn"}
     for bundle in (taken, Bundle.load(tmp_path / "taken"), Bundle.load(run.path("bundle"))):
         assert list(bundle.models) == ["item_knn", "content_tfidf", "popularity"]
-        assert bundle.recommend(histories=[["0001"]]).model == "item_knn"
+        found = bundle.recommend(histories=[["0001"]])
+        assert found.model == "item_knn"
+        assert found.notes[0] == (
+            "hybrid, the best model, is left out of this bundle (it needs the histories of users, which this bundle "
+            "does not hold): item_knn answers."
+        )
+        named = bundle.recommend(histories=[["0001"]], model="item_knn").notes
+        assert not [note for note in [*named, *bundle.recommend(texts=["a gift"]).notes] if "left out of this" in note]
         assert set(bundle.left_out) == {"hybrid", "user_knn"}
         with pytest.raises(ParameterError, match="RK-422 this bundle has no histories"):
             bundle.recommend(["s0001"])
         with pytest.raises(ParameterError, match="RK-318 model is 'user_knn'"):
             bundle.recommend(histories=[["0001"]], model="user_knn")
+
+
+def test_a_model_left_out_that_is_not_the_best_needs_no_note(models):
+    bundle = Bundle.of({name: models[name] for name in ("item_knn", "user_knn")}, items=SHOP.items, train=TRAIN)
+    assert bundle.recommend(histories=[["0001"]]).notes == []
+    assert bundle.without_histories().recommend(histories=[["0001"]]).notes == []
+    assert set(bundle.without_histories().left_out) == {"user_knn"}
+
+
+def test_a_bundle_of_which_nothing_would_be_left_is_refused(models, tmp_path):
+    run = open_run(tmp_path / "shop", chapter="04_evaluation", seed=0)
+    for name, table in {"interactions": SHOP.interactions, "train": TRAIN, "items": SHOP.items}.items():
+        run.write(f"data/{name}.parquet", table)
+    write_bundle(run, {"user_knn": models["user_knn"]})
+    with pytest.raises(ArtifactError, match=r"RK-423 all models .*: user_knn; .* --with-histories"):
+        take_bundle(run, tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()
+    assert list(take_bundle(run, tmp_path / "taken", with_histories=True).models) == ["user_knn"]
 
 
 @pytest.mark.parametrize("name", ["user_knn", "hybrid"])
@@ -212,12 +238,72 @@ def test_another_format_and_no_bundle_are_refused(run, tmp_path):
         take_bundle(run, folder)
 
 
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lambda text: text[: len(text) // 2], "RK-374"),
+        (lambda text: text.replace("{", "\x00", 1), "RK-374"),
+        (lambda text: "", "RK-374"), (lambda text: "[]", "RK-374"), (lambda text: "{}", "RK-374"),
+        (lambda text: '{"format": 1}', "RK-374"), (lambda text: text.replace('"kind"', '"sort"', 1), "RK-374"),
+        (lambda text: json.dumps(json.loads(text) | {"sha256": []}), "RK-374"),
+        (lambda text: json.dumps(json.loads(text) | {"models": []}), "RK-374"),
+        (lambda text: json.dumps(json.loads(text) | {"last_event": {"timestamp": "x"}}), "RK-374"),
+        (lambda text: json.dumps(json.loads(text) | {"statistics": {}}), "RK-374"),
+        (lambda text: '{"format": 2}', "RK-421"),
+    ],
+)  # fmt: skip
+def test_damaged_settings_and_another_format_are_told_apart(run, tmp_path, damage, code):
+    folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
+    text = (folder / "bundle.json").read_text(encoding="utf-8")
+    (folder / "bundle.json").write_text(damage(text), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=f"{code} .*{'Do this' if code == 'RK-374' else 'Write it again'}"):
+        Bundle.load(folder, remedy=lambda: "Do this.")
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "items.parquet", "statistics.safetensors", "models/models.json"])
+def test_a_file_that_cannot_be_read_is_an_error_with_a_remedy(run, monkeypatch, name):
+    read, refused = Path.open, run.path("bundle") / name
+
+    def refuse(path, *args, **options):
+        if path == refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, "rb").read())
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: refuse(path, **options).read())
+    with pytest.raises(IntegrityError, match=rf"RK-374 .*{name}.*Do this"):
+        Bundle.load(run.path("bundle"), remedy=lambda: "Do this.")
+
+
+def test_a_model_of_an_unknown_kind_is_refused_by_its_code(run, tmp_path):
+    folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
+    index = json.loads((folder / "models/models.json").read_text())
+    index["models"]["item_knn"]["model"] = "of_a_plugin"
+    (folder / "models/models.json").write_text(json.dumps(index))
+    settings = json.loads((folder / "bundle.json").read_text())
+    settings["sha256"]["models/models.json"] = hashlib.sha256((folder / "models/models.json").read_bytes()).hexdigest()
+    next(card for card in settings["models"] if card["name"] == "item_knn")["kind"] = "of_a_plugin"
+    (folder / "bundle.json").write_text(json.dumps(settings))
+    with pytest.raises(ArtifactError, match=r"RK-403 .*'of_a_plugin'"):
+        Bundle.load(folder).models.find_content()
+
+
 def test_the_same_models_give_the_same_bytes(run, models, tmp_path):
     write = {"items": SHOP.items, "train": TRAIN, "seen_events": ["purchase"]}
     Bundle.of(models, **write).save(tmp_path / "one")
     Bundle.of(models, **write).save(tmp_path / "other")
     for file in sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file()):
         assert file.read_bytes() == (tmp_path / "other" / file.relative_to(tmp_path / "one")).read_bytes(), file
+
+
+def test_every_file_of_a_bundle_may_be_read_by_those_who_may_read_the_others(models, tmp_path):
+    bundle = Bundle.of(models, items=SHOP.items, train=TRAIN)
+    bundle.with_histories(SHOP.interactions).save(tmp_path / "bundle")
+    bundle.words.save(tmp_path / "bundle/tfidf")
+    modes = {file.name: file.stat().st_mode for file in (tmp_path / "bundle").rglob("*") if file.is_file()}
+    assert {"statistics.safetensors", "histories.safetensors", "vectors.safetensors"} < set(modes)
+    assert set(modes.values()) == {modes["bundle.json"]}, modes
 
 
 # -- statistics --------------------------------------------------------------------------------------------------------
