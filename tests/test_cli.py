@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import recsys_kit
 from recsys_kit import cli
 from recsys_kit.cli.help import HERE, PROJECT
-from recsys_kit.workbook.runner import execute, parameters, runs
+from recsys_kit.workbook.runner import execute, parameters, places
 from tests.conftest import ROOT
 from tests.workbook.test_execute import BROKEN
 
@@ -32,7 +32,7 @@ def on_broken(monkeypatch, tmp_path):
     """Runs the command in this process with the broken notebooks as the workbook; gives exit code and output."""
     chapters = parameters.list_chapters(BROKEN)
     monkeypatch.setattr(parameters, "list_chapters", lambda folder=None: chapters)
-    monkeypatch.setattr(runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(places, "project_root", lambda: tmp_path)
     monkeypatch.setattr(execute, "shared_name", str)  # the kernels count from the real project
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(cli.app, list(arguments))
@@ -70,7 +70,7 @@ def test_lab_gives_its_kernels_what_figures_and_threads_need(monkeypatch):
     monkeypatch.setattr(os, "execve", lambda path, command, environment: given.update(environment))
     monkeypatch.setenv("MPLBACKEND", "Agg")
     assert CliRunner().invoke(cli.app, ["lab"]).exit_code == 0
-    assert given["MPLBACKEND"] == runs.INLINE
+    assert given["MPLBACKEND"] == places.INLINE
     assert given["GOMP_SPINCOUNT"] == os.environ["GOMP_SPINCOUNT"]
 
 
@@ -91,7 +91,7 @@ def planned(monkeypatch, tmp_path):
         raise SystemExit(0)
 
     monkeypatch.setattr(execute, "execute", execute_nothing)
-    monkeypatch.setattr(runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(places, "project_root", lambda: tmp_path)
     monkeypatch.setattr(parameters, "project_root", lambda: ROOT)
     monkeypatch.chdir(tmp_path)
 
@@ -479,7 +479,7 @@ def test_a_table_shows_the_list_its_model_and_its_reasons(shop):
         (["related", "ITEM", "--run", "RUN", "--seen", "ITEM"], "No such option: --seen"),
         (["text", "tea", "--run", "RUN", "--days", "3"], "No such option: --days"),
         (["user", "USER", "--run", "RUN", "-k", "many"], "Invalid value for '-k'"),
-        (["populr", "--run", "RUN"], "No such command 'populr'"),
+        (["poplar", "--run", "RUN"], "No such command 'poplar'"),
         (["--run", "RUN"], "Name one list before the options"),
         (["--run", "RUN", "--user", "USER", "--text", "tea"], "Name one list before the options"),
         (["--run", "RUN", "--popular", "--promotions"], "No such option: --promotions"),

@@ -57,8 +57,9 @@ class Subject:
         expected = (len(model.items),)
         found = getattr(model.__dict__.get("can_score"), "shape", None)
         _require(found == expected, f"`_fit` sets can_score of shape {found}; expected {expected}, bool")
-        found, expected = model.score([["i00"], ["i01"]]).shape, (2, *expected)
-        _require(found == expected, f"`_score` returns scores of shape {found} for 2 histories; expected {expected}")
+        scores = model.score([["i00"], ["i01"]])
+        two = f"`_score` returns scores of shape {scores.shape} for 2 histories; expected {(2, *expected)}"
+        _require(scores.shape == (2, *expected), two)
         return model
 
     def fit(self, **changes: Any) -> Recommender:

@@ -242,7 +242,7 @@ def _load_bundle(folder: Path, digest: str) -> Bundle:
             setattr(model, attribute, getattr(fitted, attribute))
 
     def remedy() -> str:
-        return f"Rebuild it: {command_to_make(folder, read_manifest(folder), 'bundle')}"
+        return f"Rebuild it: {command_to_make(folder, read_manifest(folder), SETTINGS)}"
 
     return Bundle.load(folder / "bundle", complete=complete, remedy=remedy)
 

@@ -22,8 +22,8 @@ def check_all(exercise, answer, *given):
     check_one(exercise, answer, *given)
     key = exercises.KEYS[exercise](*given)
     for hint, wrong in key.nearly.items():
-        if wrong == wrong and not exercises._same(wrong, key.right):
-            print(exercises._verdict(wrong, replace(key, nearly={hint: wrong})))
+        if wrong == wrong and not exercises._is_same(wrong, key.right):
+            print(exercises._compare(wrong, replace(key, nearly={hint: wrong})))
 
 exercises.check = check_all
 """
