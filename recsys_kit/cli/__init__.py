@@ -369,7 +369,7 @@ def bundle(
         typer.Option(
             "--with-histories",
             help="Store the histories of the shoppers, under a salted hash of their ids. Such a bundle is personal "
-            "data: the salt lies in it, so whoever holds it can test whether an id is in it.",
+            "data: the salt lies in it, so anyone who holds it can test whether an id is in it.",
         ),
     ] = False,
 ) -> None:

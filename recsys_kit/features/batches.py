@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-STEP = 8  # tokens; lengths are rounded up to a multiple of it, so that many texts share a length
+from recsys_kit.training.batches import STEP, padded_length
 
 
 def rounded_length(length: int, max_length: int, *, doubling: bool = False) -> int:
@@ -14,8 +14,7 @@ def rounded_length(length: int, max_length: int, *, doubling: bool = False) -> i
     >>> rounded_length(5, 128, doubling=True), rounded_length(17, 128, doubling=True)
     (8, 32)
     """
-    steps = max(1, -(-length // STEP))
-    return min((1 << (steps - 1).bit_length() if doubling else steps) * STEP, max_length)
+    return padded_length(length, max_length) if doubling else min(max(1, -(-length // STEP)) * STEP, max_length)
 
 
 def batch_rows(length: int, batch_size: int, batch_tokens: int = 0) -> int:

@@ -139,7 +139,7 @@ class SequenceModel(Recommender):
 
     def _chosen(self) -> dict[str, Any]:
         """Return the number of epochs up to the best, of equal ones the last."""
-        scores = self.validation
+        scores = np.nan_to_num(self.validation, nan=-np.inf).tolist()  # NaN is the worst, as in the trainer
         return {"stop_after": len(scores) - int(np.argmax(scores[::-1]))} if scores else {}
 
     def _member_histories(self, histories: Histories) -> Histories:

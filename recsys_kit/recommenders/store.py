@@ -1,7 +1,7 @@
 """Saved models: vocabulary and item features once, each model as named tensors and JSON, members by name.
 
 `models.json` describes the models; `items.json` holds the ids of the items in order; `features/` and `tensors/` hold
-safetensors. Nothing is pickled, and no user id and no interaction is written, except the state of a model that `uses`
+safetensors. Nothing is pickled, and no user id and no history is written, except the state of a model that `uses`
 histories. Every file is checked against its SHA-256 when it is read.
 """
 
@@ -192,7 +192,7 @@ class StoredModels(Mapping[str, Recommender]):
 
 
 def _register_all() -> None:
-    """Import every module of this package: a model is registered by its definition, whoever exports it."""
+    """Import every module of this package: a model is registered by its definition, exported or not."""
     package = import_module("recsys_kit.recommenders")
     for module in walk_packages(package.__path__, f"{package.__name__}."):
         import_module(module.name)

@@ -53,7 +53,7 @@ class Bundle:
     as the users of an item on one day (`statistics.daily`), or how often one item followed another (in `Stack`).
 
     Answers about users by id need a bundle with histories (`with_histories`), which is personal data: the salt of the
-    hashed ids lies in the bundle, so whoever holds it can test whether an id is in it.
+    hashed ids lies in the bundle, so anyone who holds it can test whether an id is in it.
     """
 
     models: ShopModels

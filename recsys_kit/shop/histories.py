@@ -20,7 +20,7 @@ class StoredHistories:
 
     A user is found by hashing the id that is asked for. The hash keeps ids from being read off the file, and two
     bundles with different salts cannot be joined by it. It does not make the histories anonymous: the salt lies in the
-    bundle, so whoever has the bundle can try ids, and a history may identify a person by itself. Treat such a bundle
+    bundle, so anyone who has the bundle can try ids, and a history may identify a person by itself. Treat such a bundle
     as personal data.
 
     >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "position": [0, 1]})

@@ -310,3 +310,9 @@ def test_no_network_is_saved_as_an_anonymous_vector(name, tmp_path):
     symbols = {f"symbols.{symbol}" for symbol in getattr(model, "symbols", {})}
     assert expected.get(name, symbols) <= set(arrays)
     np.testing.assert_array_equal(load(tmp_path / "model").score([["i00"]]), model.score([["i00"]]))
+
+
+def test_a_refit_does_not_stop_at_an_epoch_whose_score_is_not_a_number():
+    model = unfitted("shallow")
+    model.validation = [0.1, 0.3, float("nan")]
+    assert model._chosen() == {"stop_after": 2}
