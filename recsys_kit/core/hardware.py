@@ -1,8 +1,10 @@
-"""The device, the number format and the cores that computation uses."""
+"""The device, the number format and the cores that computation uses, and the few lengths that batches are padded to."""
 
 import os
 
 from recsys_kit.errors import ArtifactError
+
+STEP = 8  # tokens: the shortest padded length
 
 
 def pick_device(device: str = "") -> str:
@@ -44,3 +46,12 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return getattr(os, "process_cpu_count", os.cpu_count)() or 1
+
+
+def padded_length(length: int, max_length: int) -> int:
+    """Return `length` rounded up to 8, 16, 32, 64 ..., at most `max_length`.
+
+    >>> padded_length(5, 128), padded_length(17, 128), padded_length(127, 100)
+    (8, 32, 100)
+    """
+    return min(STEP << (max(1, -(-length // STEP)) - 1).bit_length(), max_length)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from recsys_kit.training.batches import STEP, padded_length
+from recsys_kit.core.hardware import STEP, padded_length
 
 
 def rounded_length(length: int, max_length: int, *, doubling: bool = False) -> int:

@@ -8,17 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-STEP = 8  # tokens: the shortest padded length
+from recsys_kit.core.hardware import padded_length
+
 MEGABATCH = 50  # batches whose rows are sorted together
-
-
-def padded_length(length: int, max_length: int) -> int:
-    """Return `length` rounded up to 8, 16, 32, 64 ..., at most `max_length`.
-
-    >>> padded_length(5, 128), padded_length(17, 128), padded_length(127, 100)
-    (8, 32, 100)
-    """
-    return min(STEP << (max(1, -(-length // STEP)) - 1).bit_length(), max_length)
 
 
 def cut(order: Sequence[int], batch_size: int) -> list[Sequence[int]]:
