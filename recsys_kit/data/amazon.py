@@ -73,7 +73,8 @@ def _metadata_of(reviews: Path) -> Path | None:
 
 def read_records(path: Path) -> Records:
     """Parse each line that is a JSON object or a Python dict; the keys are line numbers."""
-    return files.read_records(files.decode(files.read_content(path)), _parse)
+    with files.open_content(path) as content:
+        return files.read_records(files.decode(content), _parse)
 
 
 def _parse(line: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.files import decode, read_content
+from recsys_kit.data.files import decode, open_content
 from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import DataError
 
@@ -39,11 +39,13 @@ def read_sequences(
     Raises:
         DataError: RK-148 no item, or more rejected lines than users.
     """
-    text = decode(read_content(path), encoding)
+    with open_content(path) as content:
+        text = decode(content, encoding)
+        lines = list(text.lines())
     users, items, positions, rejected = [], [], [], []
     lengths: Counter[str] = Counter()
     n_blank = n_continued = 0
-    for number, line in enumerate(text.text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         user, *user_items = line.split() or [""]
         rule = text.flaw(line) or ("" if user_items or not user else NO_ITEM)
         if rule:
@@ -56,7 +58,6 @@ def read_sequences(
             lengths[user] += len(user_items)
         else:
             n_blank += 1
-    n_blank -= text.text.endswith("\n")
     if not items or len(rejected) > len(lengths):
         raise DataError(
             "RK-148",
@@ -76,8 +77,9 @@ def looks_like_sequences(path: str | Path, *, encoding: str = "") -> bool:
     Raises:
         DataError: the file is not text.
     """
-    lines = filter(str.strip, decode(read_content(path), encoding).text.split("\n"))
-    return all(len(line.split()) > 1 and not SEPARATORS & set(line) for line in islice(lines, N_CHECKED_LINES))
+    with open_content(path) as content:
+        lines = list(islice(filter(str.strip, decode(content, encoding).lines()), N_CHECKED_LINES))
+    return all(len(line.split()) > 1 and not SEPARATORS & set(line) for line in lines)
 
 
 def read_attributes(path: Path) -> pd.DataFrame | None:
@@ -90,12 +92,15 @@ def read_attributes(path: Path) -> pd.DataFrame | None:
     ...     read_attributes(path)["attributes"].tolist()
     [['1', '2'], ['oak']]
     """
-    content = read_content(path)
-    if content.kind != "text" or not content.data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{"):
-        return None
-    text = decode(content)
+    with open_content(path) as content:
+        if content.kind != "text":
+            return None
+        text = decode(content)
+        if not text.head.lstrip().startswith("{"):
+            return None
+        written = text.read()
     try:
-        found = json.loads(text.text, parse_int=str, parse_float=str)
+        found = json.loads(written, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
     if "item_id" in found or not all(isinstance(value, (list, str)) for value in found.values()):

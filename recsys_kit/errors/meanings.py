@@ -52,6 +52,7 @@ MEANINGS = {
     "RK-156": "Times are missing or have the wrong type.",
     "RK-157": "The models to evaluate are not fitted models by name.",
     "RK-158": "`min_rating` is not a number.",
+    "RK-165": "A file has no header.",
     "RK-175": "The path holds no atomic file of interactions (`NAME.inter`).",
     "RK-176": "The folder holds several atomic files of interactions.",
     "RK-177": "The header of an atomic file is not `name:type` in each column.",

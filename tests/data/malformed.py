@@ -73,7 +73,7 @@ BROKEN = [
     Broken("a row too long", "a.csv", lambda: (CSV + "u9,9,a,b\n").encode(), "row is too long"),
     Broken("every row too long", "a.csv", lambda: b"user,item\n" + b"1,2,3\n" * 9, "RK-127"),
     Broken("one name in two cases", "a.csv", lambda: b"id,title,ID \n1,2,3\n", "RK-125"),
-    Broken("columns between ::", "a.dat", lambda: b"u::i::r\n" + b"1::2::3\n" * 9, "RK-126"),
+    Broken("numbers without a header", "a.dat", lambda: b"7::8::9\n" + b"1::2::3\n" * 9, "RK-165"),
     Broken("a quote left open", "a.csv", lambda: CSV.replace('oak"\nu9', "oak\nu9").encode(), "RK-128"),
     Broken("text behind a quote", "a.csv", lambda: (CSV + 'u9,9,"5" nail"\n').encode(), "text behind a closing quote"),
     Broken("gzip called .csv", "a.csv", lambda: gzip.compress(CSV.encode()), "RK-114"),

@@ -1,5 +1,6 @@
 """The door for bytes: a file becomes rows whose values are what is written in it, or an error says what is wrong."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from recsys_kit.data.files.decoding import Text, check_encoding, decode
@@ -16,37 +17,40 @@ from recsys_kit.data.files.jsonlines import (
 )
 from recsys_kit.data.files.parquet import read_parquet
 from recsys_kit.data.files.rows import FileRows
-from recsys_kit.data.files.unpacking import read_content, split_member
+from recsys_kit.data.files.unpacking import open_content, split_member
 from recsys_kit.errors import DataError
 
 __all__ = [
-    "FileRows", "NotARecord", "Records", "check_record", "decode", "parse_json", "read_content", "read_records",
+    "FileRows", "NotARecord", "Records", "check_record", "decode", "open_content", "parse_json", "read_records",
     "read_table", "split_member",
 ]  # fmt: skip
 
 
-def read_table(path: str | Path, *, encoding: str = "") -> FileRows:
-    """The rows of a CSV, TSV, JSON lines or Parquet file, as it is or in gzip or zip.
+def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = ()) -> FileRows:
+    """Read the rows of a CSV, TSV, JSON lines or Parquet file, as it is or in gzip or zip.
 
     What the file is, its bytes say; a name that says something else is an error.
 
     Args:
         path: the file, or `file.zip::member.csv` for one table of a zip.
         encoding: of a text; a byte-order mark goes before it, without both it is UTF-8.
+        header: names of the columns of a delimited file without a header.
 
-    Raises `DataError` (RK-111 to RK-132) where the file as a whole cannot be used, `ParameterError` (RK-135) for an
-    encoding that does not exist. A bad row among good ones is `rejected` instead.
+    Raises:
+        DataError: RK-111 to RK-132, RK-165, where the file as a whole cannot be used. A bad row among good ones is
+            `rejected` instead.
+        ParameterError: RK-135 for an encoding that does not exist.
     """
     check_encoding(encoding)
-    content = read_content(path)
-    if content.kind == "parquet":
-        return read_parquet(content)
-    text = decode(content, encoding)
-    return read_json(text) if _is_json(text) else read_delimited(text)
+    with open_content(path) as content:
+        if content.kind == "parquet":
+            return read_parquet(content)
+        text = decode(content, encoding)
+        return read_json(text) if _is_json(text) else read_delimited(text, header)
 
 
 def _is_json(text: Text) -> bool:
-    found = looks_like_json(text.text)
+    found = looks_like_json(text.head)
     if found and text.suffix in (".csv", ".tsv"):
         raise DataError(
             "RK-114",

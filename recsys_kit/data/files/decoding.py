@@ -1,13 +1,17 @@
-"""Bytes -> text: in UTF-8, as the byte-order mark says, or as the caller says; never by a silent guess."""
+"""Bytes -> a text file in UTF-8: as the byte-order mark says, or as the caller says; never by a silent guess."""
 
 import codecs
+import mmap
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from recsys_kit.data.files.rows import CUT_OFF, first_five, note
-from recsys_kit.data.files.unpacking import Content
+from recsys_kit.data.files.unpacking import CHUNK, Content
 from recsys_kit.errors import DataError, ParameterError
 
 MAX_BROKEN = 0.01  # share of lines that may be undecodable: above it is the encoding, not the line
@@ -17,8 +21,10 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_CONTROL = re.compile("[\0-\x08\x0e-\x1f]")
-_LINE_END = re.compile("\r\n|\n|\r")
+CONTROL = bytes([*range(9), *range(14, 32)])
+HEAD = 1024**2  # bytes in which the form of a table is looked for
+N_LINES = 100  # of it, at least
+N_GUESSED = 1000  # lines from which an encoding is guessed
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
 
@@ -28,17 +34,44 @@ class Text:
 
     name: str
     suffix: str
-    text: str
+    path: Path
+    """The text in UTF-8; an undecodable byte stays as it is."""
     encoding: str
     cut_off: bool
     has_flaws: bool
     """True where some character is NUL or stands for an undecodable byte: see `flaw`."""
     notes: list[dict[str, Any]]
 
+    def lines(self) -> Iterator[str]:
+        """The lines without their ends; undecodable bytes as lone surrogates."""
+        with self.path.open(encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                yield line.removesuffix("\n")
+
+    def raw_lines(self) -> Iterator[bytes]:
+        """The lines between the ends `\\n`."""
+        with self.path.open("rb") as file:
+            yield from file
+
+    def read(self, size: int = -1) -> str:
+        """The first bytes as text, by default all."""
+        with self.path.open("rb") as file:
+            return file.read(size).decode("utf-8", "surrogateescape")
+
     @cached_property
-    def lines(self) -> list[str]:
-        """The lines without their ends."""
-        return _LINE_END.split(self.text)
+    def head(self) -> str:
+        """The beginning of the text: `HEAD` bytes, and more where that is only a few lines; no part of a line."""
+        size, whole = HEAD, self.path.stat().st_size
+        while (head := self.read(size)).count("\n") < N_LINES and size < whole:
+            size *= 8
+        return head if size >= whole else head[: head.rfind("\n") + 1]
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether the last line has no end."""
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) not in b"\r\n"
 
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
@@ -49,119 +82,199 @@ class Text:
 def check_encoding(encoding: str) -> None:
     """Raises `ParameterError` (RK-135) for an encoding that does not exist."""
     try:
-        b"a".decode(encoding or "utf-8")
+        for name in (encoding or "utf-8").split("+"):
+            b"a".decode(name)
     except UnicodeError:
         return
     except (LookupError, ValueError) as error:
         raise ParameterError(
             "RK-135",
-            f"encoding is {encoding!r}; expected a name such as utf-8, gb18030, latin-1.",
+            f"encoding is {encoding!r}; expected a name such as utf-8, gb18030, latin-1, or utf-8+latin-1.",
             "Leave it out: utf-8.",
         ) from error
 
 
 def decode(content: Content, encoding: str = "") -> Text:
-    """Raises `DataError`: (RK-121) nothing there, (RK-123) bytes of another encoding, (RK-124) no text at all."""
+    """Write the content as UTF-8, in bounded memory.
+
+    Args:
+        content: of kind text.
+        encoding: of the file; a byte-order mark goes before it. `utf-8+latin-1` reads bytes that are not UTF-8 as
+            Latin-1.
+
+    Raises:
+        DataError: RK-121 nothing there, RK-123 bytes of another encoding, RK-124 no text at all.
+    """
     check_encoding(encoding)
-    name, data, notes = content.name, content.data, list(content.notes)
-    marked = next((known for mark, known in MARKS.items() if data.startswith(mark)), "")
+    with content.path.open("rb") as file:
+        start = file.read(4)
+    marked = next((known for mark, known in MARKS.items() if start.startswith(mark)), "")
+    notes = list(content.notes)
     if marked and marked != "utf-8":
         notes.append(note(f"{marked} read as text"))
-    elif not data.isascii() and not _is_utf8(encoding or "utf-8") and _decodes(data, "utf-8"):
-        notes.append(note(f"bytes are valid utf-8, read as {encoding}"))
-    encoding = marked or encoding or "utf-8"
-    text = _decode(content, encoding)
-    stripped = text.lstrip("\ufeff")
-    if n_marks := len(text) - len(stripped) + (marked not in ("", "utf-8")):
+    chosen = marked or encoding or "utf-8"
+    target = content.folder / "text"
+    found = _transcode(content, chosen, target)
+    if found.is_utf8 and not marked and not _is_utf8(chosen):
+        notes.append(note(f"bytes are valid utf-8, read as {chosen}"))
+    if n_marks := found.n_marks + (marked not in ("", "utf-8")):
         notes.append(note("byte-order mark left out" if n_marks == 1 else "several byte-order marks left out", n_marks))
     if content.cut_off:
-        stripped = stripped[: max(stripped.rfind("\n"), stripped.rfind("\r")) + 1]
-        notes.append(note(CUT_OFF, 1, name))
-    if not stripped.strip():
+        _cut_last_line(target)
+        notes.append(note(CUT_OFF, 1, content.name))
+    text = Text(content.name, content.suffix, target, chosen, content.cut_off, found.has_flaws, notes)
+    if not any(map(str.strip, text.lines())):
+        size = content.path.stat().st_size
         raise DataError(
             "RK-121",
-            f"{name} has {'no whole line' if content.cut_off else 'only blank lines' if data else 'no byte'} "
-            f"({len(data):,} bytes); expected a header and rows.",
+            f"{content.name} has {'no whole line' if content.cut_off else 'only blank lines' if size else 'no byte'} "
+            f"({size:,} bytes); expected a header and rows.",
             "Export or download it again.",
         )
-    has_flaws = "\0" in stripped or not _is_text(stripped)
-    if has_flaws:
-        _check_flaws(name, data, stripped, encoding)
-    return Text(name, content.suffix, stripped, encoding, content.cut_off, has_flaws, notes)
+    if found.has_flaws:
+        _check_flaws(content, text, found)
+    return text
 
 
-def _decode(content: Content, encoding: str) -> str:
-    """Undecodable bytes become lone surrogates, so that the rows that hold them can be named."""
+@dataclass
+class _Found:
+    """What was seen while a file was read."""
+
+    n_characters: int = 0
+    n_control: int = 0
+    n_marks: int = 0
+    has_flaws: bool = False
+    is_utf8: bool = False
+    """True where letters beyond ASCII are valid UTF-8."""
+
+
+def _transcode(content: Content, encoding: str, target: Path) -> _Found:
+    """Undecodable bytes stay as they are, so that the rows that hold them can be named."""
+    main, _, other = encoding.partition("+")
+    errors = _read_with(other) if other else "surrogateescape"
+    found, at_start, is_ascii = _Found(), True, True
+    as_utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
     try:
-        return content.data.decode(encoding)
-    except UnicodeError:
-        pass
-    try:
-        decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
-        return decoder.decode(content.data, not content.cut_off)
+        decoder = codecs.getincrementaldecoder(main)(errors)
+        with content.path.open("rb") as source, target.open("wb") as out:
+            data = b"start"
+            while data:
+                data = source.read(CHUNK)
+                is_ascii &= data.isascii()
+                text = decoder.decode(data, not data and not content.cut_off)
+                if as_utf8 and not _is_utf8(encoding):
+                    as_utf8 = _decodes_on(as_utf8, data)
+                if at_start:
+                    stripped = text.lstrip("\ufeff")
+                    found.n_marks += len(text) - len(stripped)
+                    text, at_start = stripped, not stripped
+                found.n_characters += len(text)
+                encoded = text.encode("utf-8", "surrogateescape")
+                n_control = len(encoded) - len(encoded.translate(None, CONTROL))
+                found.n_control += n_control
+                found.has_flaws |= (n_control > 0 and b"\0" in encoded) or not _is_text(text)
+                out.write(encoded)
     except (UnicodeError, LookupError, TypeError) as error:
-        at = getattr(error, "start", 0)
         raise DataError(
             "RK-123",
-            f"{content.name} is not {encoding} from byte {at:,} on ({error}).",
+            f"{content.name} is not {encoding} from byte {getattr(error, 'start', 0):,} on ({error}).",
             "Pass the encoding that it was written in, or download it again.",
         ) from error
+    found.is_utf8 = as_utf8 is not None and not is_ascii
+    return found
+
+
+def _read_with(encoding: str) -> str:
+    """The name of an error handler that reads what is no UTF-8 in another encoding, such as Latin-1."""
+    name = f"recsys_kit+{encoding}"
+
+    def read(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeDecodeError):
+            raise error
+        return error.object[error.start : error.end].decode(encoding, "surrogateescape"), error.end
+
+    codecs.register_error(name, read)
+    return name
+
+
+def _decodes_on(decoder: codecs.IncrementalDecoder, data: bytes) -> codecs.IncrementalDecoder | None:
+    try:
+        decoder.decode(data, not data)
+    except UnicodeDecodeError:
+        return None
+    return decoder
 
 
 def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text.isascii() or not NO_TEXT.search(text)
 
 
-def _check_flaws(name: str, data: bytes, text: str, encoding: str) -> None:
+def _cut_last_line(path: Path) -> None:
+    """Leave out what stands behind the last end of a line."""
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        if size:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                size = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        file.truncate(size)
+
+
+def _check_flaws(content: Content, text: Text, found: _Found) -> None:
     """A few broken lines are quarantined; many, or the first one, mean that the file is not what it is taken for."""
-    if len(_CONTROL.findall(text)) > MAX_CONTROL * len(text):
+    if found.n_control > MAX_CONTROL * found.n_characters:
+        with content.path.open("rb") as file:
+            data = file.read(HEAD)
         guess = next((f"encoding='utf-16-{end}'" for end, at in (("le", 1), ("be", 0)) if _is_wide(data, at)), "")
         raise DataError(
             "RK-124",
-            f"{name} has {len(_CONTROL.findall(text)):,} control characters in {len(text):,}; expected text.",
+            f"{text.name} has {found.n_control:,} control characters in {found.n_characters:,}; expected text.",
             f"It looks like UTF-16 without its mark: pass {guess}."
             if guess
             else "It is no text: pass the table itself.",
         )
-    lines = _LINE_END.split(text)
-    broken = [number for number, line in enumerate(lines, start=1) if _UNDECODABLE.search(line)]
-    if len(broken) <= max(1, MAX_BROKEN * len(lines)) and 1 not in broken:
+    broken, n_lines, n_good, shown = [], 0, 0, []
+    for n_lines, line in enumerate(text.lines(), start=1):
+        if _UNDECODABLE.search(line):
+            broken.append(n_lines)
+            shown += [line] * (len(shown) < N_GUESSED)
+        else:
+            n_good += not line.isascii()
+    if len(broken) <= max(1, MAX_BROKEN * n_lines) and 1 not in broken:
         return
-    guess = _guess("\n".join(lines[number - 1] for number in broken[:1000]), encoding)
+    guess = _guess("\n".join(shown), text.encoding)
+    fix = f"It is probably {guess}: pass encoding={guess!r} (--encoding {guess})."
+    if n_good > len(broken) and _is_utf8(text.encoding):
+        fix = (
+            f"{n_good:,} other lines are good UTF-8, so the file was put together from two: --encoding utf-8+{guess} "
+            f"reads those {len(broken):,} lines as {guess} and all others as UTF-8."
+        )
     raise DataError(
         "RK-123",
-        f"{name} is not {encoding}: {len(broken):,} of {len(lines):,} lines hold other bytes, in lines "
-        f"{first_five(broken, len(broken))}, the first at byte {_first_broken(data, encoding):,}; "
+        f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
+        f"{first_five(broken, len(broken))}, the first at byte {_first_broken(content, text.encoding):,}; "
         "read so, names and ids would be wrong.",
-        f"It is probably {guess}: pass encoding={guess!r} (--encoding {guess}).",
+        fix,
     )
 
 
 def _is_utf8(encoding: str) -> bool:
-    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+    return encoding.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
 
 
 def _is_wide(data: bytes, at: int) -> bool:
     return data[at::2].count(0) > len(data) // 5
 
 
-def _first_broken(data: bytes, encoding: str) -> int:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError as error:
-        return error.start
+def _first_broken(content: Content, encoding: str) -> int:
+    decoder, at = codecs.getincrementaldecoder(encoding)(), 0
+    with content.path.open("rb") as file:
+        while data := file.read(CHUNK):
+            held = len(decoder.getstate()[0])
+            try:
+                decoder.decode(data)
+            except UnicodeDecodeError as error:
+                return at - held + error.start
+            at += len(data)
     return 0
 
 
@@ -173,6 +286,9 @@ def _guess(lines: str, encoding: str) -> str:
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
     if sum(runs) >= 2 * len(runs):
         for encoding in ("gb18030", "big5", "shift_jis"):
-            if _decodes(sample, encoding):
-                return encoding
+            try:
+                sample.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            return encoding
     return "cp1252" if re.search(rb"[\x80-\x9f]", sample) else "latin-1"

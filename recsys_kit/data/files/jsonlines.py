@@ -58,8 +58,8 @@ def read_json(text: Text) -> FileRows:
 
 def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
     """Each line as the record that `parse` makes of it; what it refuses (`NotARecord`) is rejected."""
-    is_array = text.text.lstrip().startswith("[") and looks_like_json(text.text)
-    lines = _elements(text) if is_array else text.lines
+    is_array = text.head.lstrip().startswith("[") and looks_like_json(text.head)
+    lines = _elements(text) if is_array else list(text.lines())
     rows, rejected, notes = {}, [], list(text.notes)
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -68,10 +68,10 @@ def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
             rows[number] = _parse(text, line, parse)
         except NotARecord as error:
             rejected.append(rejection(number, str(error), line))
-    if rows and rejected and rejected[-1]["row"] == len(lines) and not is_array:  # the last line has no end
+    if rows and rejected and rejected[-1]["row"] == len(lines) and text.is_open and not is_array:
         rejected.pop()
         notes.append(note(CUT_OFF, 1, text.name))
-    if n_blank := sum(not line.strip() for line in lines[:-1]):
+    if n_blank := sum(not line.strip() for line in lines):
         notes.append(note("blank lines left out", n_blank))
     return Records(rows, rejected, notes)
 
@@ -175,7 +175,7 @@ def to_json(value: Any) -> str:
 def _elements(text: Text) -> list[str]:
     """The elements of an array, each as text. Raises (RK-130) where the array is broken."""
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
-    content, elements = text.text, []
+    content, elements = text.read(), []
     at = _after_space(content, content.index("[") + 1)
     try:
         while content[at : at + 1] != "]":
@@ -201,7 +201,7 @@ def _elements(text: Text) -> list[str]:
 def _check_lines(text: Text) -> None:
     """Raises (RK-129) for one JSON value written over several lines, such as a map."""
     try:
-        kind = type(json.loads(text.text, parse_int=str)).__name__
+        kind = type(json.loads(text.read(), parse_int=str)).__name__
     except (ValueError, RecursionError, MemoryError):
         return
     raise DataError(

@@ -1,10 +1,10 @@
 """What a file really is: by its bytes, not by its name. A name that says something else is an error, not a hint."""
 
-import io
 import lzma
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 from recsys_kit.errors import DataError
 
@@ -46,8 +46,10 @@ BROKEN_ZIP = (
 )  # fmt: skip
 
 
-def find_kind(name: str, suffix: str, data: bytes) -> str:
+def find_kind(name: str, suffix: str, path: Path) -> str:
     """gzip, zip, parquet or text, by the bytes. Raises (RK-115) for what is no table, (RK-114) for a name that lies."""
+    with path.open("rb") as file:
+        data = file.read(4096)
     if data.startswith(b"\x1f\x8b"):
         kind = "gzip"
     elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -57,7 +59,7 @@ def find_kind(name: str, suffix: str, data: bytes) -> str:
     else:
         kind = "text"
         _check_foreign(name, data)
-    if kind == "zip" and _is_spreadsheet(data):
+    if kind == "zip" and _is_spreadsheet(path):
         raise DataError("RK-115", f"{name} is an Excel or Office document; {EXPECTED}.", _SHEET)
     if KINDS.get(suffix, kind) != kind:
         found = "text, or damaged from the first byte" if kind == "text" else kind
@@ -72,7 +74,7 @@ def find_kind(name: str, suffix: str, data: bytes) -> str:
 
 def _check_foreign(name: str, data: bytes) -> None:
     found = next((known for magic, known in FOREIGN.items() if data.startswith(magic)), None)
-    if data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
         found = ("a web page", _PAGE)
     elif data[257:262] == b"ustar":
         found = ("a tar archive", "Unpack it and pass the table in it.")
@@ -80,9 +82,9 @@ def _check_foreign(name: str, data: bytes) -> None:
         raise DataError("RK-115", f"{name} is {found[0]}, not a table; {EXPECTED}.", found[1])
 
 
-def _is_spreadsheet(data: bytes) -> bool:
+def _is_spreadsheet(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(path) as archive:
             return bool({"[Content_Types].xml", "content.xml"} & set(archive.namelist()))
     except BROKEN_ZIP:
         return False

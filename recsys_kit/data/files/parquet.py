@@ -46,7 +46,7 @@ def _read(content: Content) -> pa.Table:
     if content.cut_off:
         raise _damaged(content, "cut off")
     try:
-        file = pq.ParquetFile(pa.BufferReader(content.data), page_checksum_verification=True)
+        file = pq.ParquetFile(pa.OSFile(str(content.path)), page_checksum_verification=True)
         check_size(content.name, file.metadata.num_rows, file.metadata.num_columns)
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         if sum(group.total_byte_size for group in groups) > MAX_BYTES:

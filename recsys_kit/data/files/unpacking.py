@@ -1,38 +1,43 @@
-"""Path -> bytes: a file that may be read, and what lies inside gzip and zip. Nothing is unpacked to disk."""
+"""Path -> one table on disk: a file that may be read, and what lies inside gzip and zip."""
 
 import difflib
 import gzip
-import io
 import os
 import re
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
 from recsys_kit.data.files.rows import first_five, note
 from recsys_kit.errors import DataError
 
 GIB = 1024**3
-MAX_BYTES = 4 * GIB  # of one file, unpacked: it is held in memory
+MAX_BYTES = 4 * GIB  # of one file, unpacked: its values are held in memory
 MAX_RATIO = 200  # unpacked : packed; text rarely passes 30, a bomb reaches 1,000
 SMALL = 64 * 1024**2  # up to here any ratio is harmless
 CHUNK = 1024**2
-MAX_LAYERS = 3  # a gzip in a zip is common, more than that is none of ours
+MAX_LAYERS = 3  # a gzip in a zip is common, more than that is unusual
 
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of one table, out of whatever they were packed in."""
+    """The file of one table, out of whatever it was packed in."""
 
     name: str
     """The file as the reader knows it, with the member of a zip: for messages."""
     suffix: str
     """Of the table inside: .csv for a.csv.gz."""
-    data: bytes
+    path: Path
+    """The user's file, or what was unpacked from it into `folder`."""
+    folder: Path
+    """A temporary folder that lives as long as the content is open."""
     kind: str
     """text or parquet."""
     cut_off: bool = False
@@ -40,10 +45,33 @@ class Content:
     notes: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read_content(path: str | Path) -> Content:
-    """The bytes that `path` names, `file.zip::member.csv` for one member of a zip."""
+@contextmanager
+def open_content(path: str | Path) -> Iterator[Content]:
+    """Open the table that `path` names, `file.zip::member.csv` for one member of a zip.
+
+    Raises:
+        DataError: RK-111 to RK-119; RK-113 where the file changed while it was open.
+    """
     file, member = split_member(path)
-    return _unpack(file.name, PurePosixPath(file.name), _read_bytes(file), member)
+    try:
+        before = os.stat(file)
+        _check_regular(file, before)
+        file.open("rb").close()
+    except (OSError, ValueError) as error:
+        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
+    with TemporaryDirectory(prefix="recsys_kit-", ignore_cleanup_errors=True) as folder:
+        yield _unpack(Content(file.name, "", file, Path(folder), ""), PurePosixPath(file.name), member)
+    try:
+        after = os.stat(file)
+    except OSError as error:
+        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
+    if _version(before) != _version(after):
+        raise DataError(
+            "RK-113",
+            f"{file.name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after); "
+            "expected a file that nobody writes to.",
+            "Wait until its writer is done, or read a copy.",
+        )
 
 
 def split_member(path: str | Path) -> tuple[Path, str]:
@@ -61,25 +89,6 @@ def split_member(path: str | Path) -> tuple[Path, str]:
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
-
-
-def _read_bytes(file: Path) -> bytes:
-    try:
-        before = os.stat(file)
-        _check_regular(file, before)
-        with file.open("rb") as opened:
-            data = opened.read(before.st_size + 1)
-        after = os.stat(file)
-    except (OSError, ValueError) as error:
-        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
-    if _version(before) != _version(after) or len(data) != before.st_size:
-        raise DataError(
-            "RK-113",
-            f"{file.name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after); "
-            "expected a file that nobody writes to.",
-            "Wait until its writer is done, or read a copy.",
-        )
-    return data
 
 
 def _version(status: os.stat_result) -> tuple[int, ...]:
@@ -122,71 +131,72 @@ def _near(file: Path) -> str:
 # -- gzip and zip ------------------------------------------------------------------------------------------------------
 
 
-def _unpack(name: str, inner: PurePosixPath, data: bytes, member: str = "", layers: int = 0) -> Content:
-    """What lies in `data`; `inner` is the name that it should answer to."""
-    kind = find_kind(name, inner.suffix.lower(), data)
+def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int = 0) -> Content:
+    """What lies in `packed`; `inner` is the name that it should answer to."""
+    name, suffix = packed.name, inner.suffix.lower()
+    kind = find_kind(name, suffix, packed.path)
     if member and kind != "zip":
         raise DataError("RK-118", f"{name} is {kind}, not a zip; only a zip has members.", f"Leave out '::{member}'.")
     if kind in ("text", "parquet"):
-        return Content(name, inner.suffix.lower(), data, kind)
+        return replace(packed, suffix=suffix, kind=kind)
     if layers == MAX_LAYERS:
         raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", UNPACK)
+    unpacked = replace(packed, path=packed.folder / f"layer {layers}")
     if kind == "gzip":
-        data, cut_off = _gunzip(name, data)
-        content = _unpack(name, inner.with_suffix("") if inner.suffix else inner, data, layers=layers + 1)
-        return replace(content, cut_off=cut_off or content.cut_off)
-    chosen, data, notes = _unzip(name, data, member)
-    content = _unpack(f"{name}::{chosen}", PurePosixPath(chosen), data, layers=layers + 1)
-    return replace(content, notes=notes + content.notes)
+        cut_off = _gunzip(name, packed.path, unpacked.path) or packed.cut_off
+        name_inside = inner.with_suffix("") if inner.suffix else inner
+        return _unpack(replace(unpacked, cut_off=cut_off), name_inside, layers=layers + 1)
+    chosen, notes = _unzip(name, packed.path, unpacked.path, member)
+    unpacked = replace(unpacked, name=f"{name}::{chosen}", notes=packed.notes + notes)
+    return _unpack(unpacked, PurePosixPath(chosen), layers=layers + 1)
 
 
-def _gunzip(name: str, data: bytes) -> tuple[bytes, bool]:
-    """The unpacked bytes, and whether they end in the middle."""
-    chunks: list[bytes] = []
+def _gunzip(name: str, packed: Path, target: Path) -> bool:
+    """Unpack to `target`; return whether the file ends in the middle."""
     try:
-        with gzip.open(io.BytesIO(data)) as opened:
-            _read_bounded(name, opened, len(data), chunks)
+        with gzip.open(packed) as opened:
+            _write_bounded(name, opened, packed.stat().st_size, target)
     except EOFError:
-        return b"".join(chunks), True
+        return True
     except (OSError, zlib.error) as error:
         raise DataError(
             "RK-117",
             f"{name} is damaged ({error}) and cannot be unpacked; expected a whole gzip.",
             "Download it again.",
         ) from error
-    return b"".join(chunks), False
+    return False
 
 
-def _read_bounded(name: str, opened: gzip.GzipFile | zipfile.ZipExtFile, packed: int, chunks: list[bytes]) -> None:
-    """Fills `chunks`, so that what was read is there when the end is missing. Raises (RK-116) for a bomb."""
+def _write_bounded(name: str, opened: gzip.GzipFile | IO[bytes], packed: int, target: Path) -> None:
+    """Write chunk by chunk: what was read is there when the end is missing. Raises (RK-116) for a bomb."""
     size = 0
-    while chunk := opened.read1(CHUNK):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise _too_large(name, f"more than {MAX_BYTES / GIB:g} GiB when unpacked")
-        if size > max(SMALL, MAX_RATIO * packed):
-            raise DataError(
-                "RK-116",
-                f"{name} grows from {packed:,} to more than {size:,} bytes when unpacked; expected at most "
-                f"{MAX_RATIO} times its size: this is how a decompression bomb looks.",
-                "If the file is honest, unpack it yourself or raise recsys_kit.data.files.unpacking.MAX_RATIO.",
-            )
+    with target.open("wb") as out:
+        while chunk := opened.read1(CHUNK):  # type: ignore[union-attr]
+            out.write(chunk)
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise _too_large(name, f"more than {MAX_BYTES / GIB:g} GiB when unpacked")
+            if size > max(SMALL, MAX_RATIO * packed):
+                raise DataError(
+                    "RK-116",
+                    f"{name} grows from {packed:,} to more than {size:,} bytes when unpacked; expected at most "
+                    f"{MAX_RATIO} times its size: this is how a decompression bomb looks.",
+                    "If the file is honest, unpack it yourself or raise recsys_kit.data.files.unpacking.MAX_RATIO.",
+                )
 
 
 def _too_large(name: str, size: str) -> DataError:
     return DataError(
         "RK-116",
-        f"{name} is {size}; expected at most {MAX_BYTES / GIB:g} GiB, since a file is read into memory.",
+        f"{name} is {size}; expected at most {MAX_BYTES / GIB:g} GiB, since its values are held in memory.",
         "Split it, or raise recsys_kit.data.files.unpacking.MAX_BYTES.",
     )
 
 
-def _unzip(name: str, data: bytes, member: str) -> tuple[str, bytes, list[dict[str, Any]]]:
-    """Name and bytes of the one table in a zip."""
-    chunks: list[bytes] = []
+def _unzip(name: str, packed: Path, target: Path, member: str) -> tuple[str, list[dict[str, Any]]]:
+    """Unpack the one table in a zip to `target`; return its name and notes."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(packed) as archive:
             members = archive.infolist()
             chosen = _choose_member(name, [info for info in members if not info.is_dir()], member)
             if chosen.flag_bits & 1:
@@ -196,13 +206,12 @@ def _unzip(name: str, data: bytes, member: str) -> tuple[str, bytes, list[dict[s
                     "Unpack it with its password and pass the table.",
                 )
             with archive.open(chosen) as opened:
-                _read_bounded(f"{name}::{chosen.filename}", opened, chosen.compress_size, chunks)
+                _write_bounded(f"{name}::{chosen.filename}", opened, chosen.compress_size, target)
     except BROKEN_ZIP as error:
         raise DataError(
             "RK-117", f"{name} is damaged ({error}) and cannot be unpacked; expected a whole zip.", "Download it again."
         ) from error
-    notes = [note("one table of the zip is read", 1, chosen.filename)] if len(members) > 1 else []
-    return chosen.filename, b"".join(chunks), notes
+    return chosen.filename, [note("one table of the zip is read", 1, chosen.filename)] if len(members) > 1 else []
 
 
 def _choose_member(name: str, members: list[zipfile.ZipInfo], wanted: str) -> zipfile.ZipInfo:
