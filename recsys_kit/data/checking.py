@@ -8,7 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.columns import Table, check_wanted, guess_table, name_columns, parse_columns, suggest_columns
+from recsys_kit.data.columns import (
+    UNREAD,
+    Table,
+    check_wanted,
+    guess_table,
+    name_columns,
+    parse_columns,
+    suggest_columns,
+)
 from recsys_kit.data.files import FileRows, read_table
 from recsys_kit.data.sequences import looks_like_sequences
 from recsys_kit.data.sources import Columns, build_tables
@@ -62,7 +70,9 @@ def check_files(
             continue
         tables.append(Table(table or guess_table(list(rows.frame), wanted), Path(path).name, rows.frame))
         own_columns = {
-            f"{entry.table}.{entry.name}".lstrip("."): entry.theirs for entry in wanted if entry.column in rows.frame
+            f"{entry.table}.{entry.name}".lstrip("."): entry.theirs
+            for entry in wanted
+            if entry.column in rows.frame or entry.column in UNREAD
         }
         found = _check(tables[-1], rows, own_columns)
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
@@ -110,7 +120,10 @@ def _check(table: Table, rows: FileRows, columns: Columns) -> FileCheck:
 
 def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
     """Return report, quarantine and all refusals of tables that `validate` refuses."""
-    found = [inspect_table(table, frame, raw.readings.get(table)) for table, frame in raw.frames.items()]
+    found = [
+        inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
+        for table, frame in raw.frames.items()
+    ]
     quarantine = pd.concat([pd.DataFrame(raw.rejected), *[table.bad for table in found]], ignore_index=True)
     report = [*raw.notes, *[entry for table in found for entry in table.entries], *quarantine_entries(quarantine)]
     return report, quarantine, [refusal for table in found for refusal in table.refusals]

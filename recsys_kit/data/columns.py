@@ -7,14 +7,13 @@ Behind a column's name may stand how to read it: `timestamp=Date:day-first`, `ra
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.tables import report_entry
+from recsys_kit.data.tables import Naming, quoted, report_entry
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, TIME_COLUMNS
 
@@ -61,8 +60,22 @@ PERSONAL = (
     r"(reviewer|customer|user|buyer|member|client)name|^name$|address|street|postcode|zipcode|birth|^dob$|^ip$|ipaddr|"
     r"passport|creditcard|iban|邮箱|电话|手机|姓名|昵称|地址|身份证"
 )
-HOW = re.compile(r"(?P<column>.+):(?P<reading>day-first|month-first|-?\d+(?:\.\d+)?\.\.-?\d+(?:\.\d+)?)")
-READINGS = "day-first or month-first behind a time, a range from low to high behind a rating"
+NUMBER = r"-?\d+(?:\.\d+)?"
+READINGS = {  # how a column may be read -> the columns
+    r"day-first|month-first": TIME_COLUMNS,
+    r'"[^"]+"': TIME_COLUMNS,
+    rf"{NUMBER}\.\.{NUMBER}": ("rating",),
+    rf"{NUMBER}=missing": ("rating",),
+    r"drop": ("timestamp", "position", "rating", "quantity"),
+    r"(?:null|keep)=[^:]+": ("user_id", "item_id"),
+    r"lower|strip=[^:]+": ("user_id", "item_id"),
+}
+HOW = re.compile(rf"(?P<column>.+?)(?P<readings>(?::(?:{'|'.join(READINGS)}))+)")
+EXPECTED = (
+    "behind a time day-first, month-first or its form in quotes; behind a rating its range from low to high, or "
+    "0=missing; behind an id null=, keep=, strip= or lower; drop where rows may be left out"
+)
+UNREAD = ("ignore", "none")  # named in place of a column: it is not read
 SAMPLES = 3  # values shown in a question
 
 
@@ -102,6 +115,7 @@ class Named:
     frames: dict[str, pd.DataFrame]
     notes: list[dict[str, Any]]
     readings: dict[str, dict[str, str]]
+    naming: dict[str, Naming]
 
 
 # -- what was given ----------------------------------------------------------------------------------------------------
@@ -152,20 +166,50 @@ def _entry(ours: str, theirs: str) -> Wanted:
     read = HOW.fullmatch(theirs)
     if read is None:
         return Wanted(name, theirs, table)
-    _check_reading(name, read["reading"], theirs)
-    return Wanted(name, read["column"], table, read["reading"])
+    reading = read["readings"][1:]
+    for part in split_readings(reading):
+        _check_reading(name, part, theirs)
+    return Wanted(name, read["column"], table, reading)
+
+
+def split_readings(reading: str) -> list[str]:
+    """Return the parts of a reading.
+
+    >>> split_readings('"%d.%m.%Y %H:%M":drop')
+    ['"%d.%m.%Y %H:%M"', 'drop']
+    """
+    return re.findall(r'"[^"]*"|[^:]+', reading)
 
 
 def _check_reading(name: str, reading: str, theirs: str) -> None:
-    """RK-142 where a time is given a range, anything else a day order, or a range runs backwards."""
+    """RK-142 for a reading that this column cannot have, or a range that runs backwards."""
+    names = next((names for form, names in READINGS.items() if re.fullmatch(form, reading)), ())
     low, dots, high = reading.partition("..")
-    fits = name == "rating" and float(low) < float(high) if dots else name in TIME_COLUMNS
-    if not fits:
+    if name not in names or (dots and names == ("rating",) and float(low) >= float(high)):
         raise ParameterError(
             "RK-142",
-            f"columns has {name}={theirs}; expected {READINGS}.",
+            f"columns has {name}={theirs}; expected {EXPECTED}.",
             "Such as timestamp=Date:day-first or rating=Score:0..10.",
         )
+
+
+def read_ids(values: pd.Series, reading: str) -> pd.Series:
+    """Return ids as the user wants them read: words for no id become missing, what two files write differently goes.
+
+    >>> read_ids(pd.Series(["007", "NULL", " B.0"]), "null=NULL:strip=zeros:strip=spaces:strip=.0:lower").tolist()
+    ['7', nan, 'b']
+    """
+    for part in split_readings(reading):
+        how, _, what = part.partition("=")
+        texts = values.astype("str")
+        if how == "null" and what != "drop":
+            values = texts.mask(texts == what)
+        elif how == "lower":
+            values = texts.str.lower()
+        elif how == "strip":
+            sign = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$"}
+            values = texts.str.replace(sign.get(what, f"^(?:{re.escape(what)})+"), "", regex=True)
+    return values
 
 
 # -- names -> ours -----------------------------------------------------------------------------------------------------
@@ -188,19 +232,31 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
         taken = {name: entry.column for name, entry in chosen[table.table].items()}
         if table.table == "users":  # whatever is known of a shopper, but for what says who it is
             taken |= {column: column for column in _rest(table, taken.values()) if not is_personal(column)}
-        frames[table.table] = pd.DataFrame({name: _plain(table.frame[column], name) for name, column in taken.items()},
-                                           index=table.frame.index)  # fmt: skip
+        how = {name: entry.reading for name, entry in chosen[table.table].items()}
+        frames[table.table] = pd.DataFrame(
+            {
+                name: read_ids(values, how.get(name, "")) if name in ("user_id", "item_id") else values
+                for name, values in ((name, _plain(table.frame[column], name)) for name, column in taken.items())
+            },
+            index=table.frame.index,
+        )
         notes += _notes(table, taken)
     readings = {
         table: {name: entry.reading for name, entry in taken.items() if entry.reading}
         for table, taken in chosen.items()
     }
-    return Named(frames, notes, readings)
+    given, naming = {entry.ours: entry.theirs for entry in wanted}, {}
+    for table in tables:
+        taken = {name: entry.column for name, entry in chosen[table.table].items()}
+        naming[table.table] = Naming(guess_columns(table.table, _rest(table, taken.values()), taken) | taken, given)
+    return Named(frames, notes, readings, naming)
 
 
 def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
     """Raises `DataError` (RK-141) where a named column is in no file."""
     for entry in wanted:
+        if entry.column in UNREAD:
+            continue
         places = [table for table in tables if _takes(table, entry)]
         if not any(entry.column in table.frame for table in places):
             found = list(dict.fromkeys(str(column) for table in places or tables for column in table.frame))
@@ -228,13 +284,14 @@ def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
     """Our name -> the column of this file, where it was named or bears our name."""
     taken = {}
     for entry in sorted(wanted, key=lambda entry: bool(entry.table)):  # for this table alone: the last word
-        if _takes(table, entry) and entry.column in table.frame:
+        if _takes(table, entry) and (entry.column in table.frame or entry.column in UNREAD):
             taken[entry.name] = entry
     used = {entry.column for entry in taken.values()}
     for column in table.frame:
         if _is_ours(table, str(column)) and column not in taken and column not in used:
             taken[column] = Wanted(column, column)
     order = [*COLUMNS[table.table], *taken]
+    taken = {name: entry for name, entry in taken.items() if entry.column in table.frame}
     return dict(sorted(taken.items(), key=lambda pair: order.index(pair[0])))
 
 
@@ -384,15 +441,6 @@ def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, st
 
 def _as_text(answer: Mapping[str, str]) -> str:
     return ",".join(f"{ours}={theirs}" for ours, theirs in answer.items())
-
-
-def quoted(text: str) -> str:
-    """The text as one word of a command line.
-
-    >>> quoted("text=Review Text")
-    '"text=Review Text"'
-    """
-    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
 
 
 def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) -> DataError:

@@ -236,7 +236,8 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     ]  # fmt: skip
     frames = {table: _drop_other_columns(table, frames[table], frames) for table in TABLES if table in frames}
     readings = {table: named.readings.get(origin.get(table, table), {}) for table in frames}
-    return RawTables(name, frames, rejected, notes, readings)
+    naming = {table: named.naming[origin.get(table, table)] for table in frames}
+    return RawTables(name, frames, rejected, notes, readings, naming)
 
 
 def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:

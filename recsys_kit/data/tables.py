@@ -1,5 +1,7 @@
 """Raw and validated tables, and the rules that a valid row keeps."""
 
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +10,35 @@ import pandas as pd
 
 from recsys_kit.data.times import EARLIEST
 from recsys_kit.schema import HALF_STAR_SCALE, RATING_SCALE, REPORT_COLUMNS
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The columns of one of a user's files."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Our names -> the file's columns that are read so, and those that could be."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """What the user gave as `columns`: our names -> theirs, with how to read them."""
+
+    def option(self, *entries: str) -> str:
+        """Return the `--columns` to copy: what was given, with these entries; {name} is the file's column.
+
+        >>> Naming({"rating": "Stars"}, {"user_id": "uid"}).option("rating={rating}:0..10")
+        '--columns "user_id=uid,rating=Stars:0..10"'
+        """
+        written = [entry.format_map(dict(self.names)) for entry in entries]
+        answer = dict(self.given) | dict(entry.split("=", 1) for entry in written)
+        return "--columns " + quoted(",".join(f"{ours}={theirs}" for ours, theirs in answer.items()))
+
+
+def quoted(text: str) -> str:
+    """Return the text as one word of a command line.
+
+    >>> quoted("text=Review Text")
+    '"text=Review Text"'
+    """
+    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
 
 
 @dataclass(frozen=True)
@@ -22,6 +53,8 @@ class RawTables:
     """Entries of the report."""
     readings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """How to read columns whose values are ambiguous: {"interactions": {"timestamp": "day-first"}}."""
+    naming: Mapping[str, Naming] = field(default_factory=dict)
+    """Of a user's files, by table. What would change many of their rows is asked about."""
     truth: Any = None
     """For the built-in shop: the `ToyShop` with the preferences behind its events."""
 

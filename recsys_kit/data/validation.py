@@ -5,6 +5,7 @@ are quarantined. If so many rows break a rule that the column seems to mean some
 suggestion.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recsys_kit.data.columns import split_readings
+from recsys_kit.data.questions import ask_about_ids, ask_about_rules, find_giant
 from recsys_kit.data.tables import (
     RULES,
     Dataset,
+    Naming,
     RawTables,
     Rule,
     is_present,
@@ -44,6 +48,8 @@ MANY_ROWS = 1000  # from this number of invalid ratings on, the next share appli
 MAX_INVALID_RATINGS_OF_MANY = 0.005
 FEW_ROWS = 10  # fewer invalid rows are quarantined, whatever their share, as long as valid ones are left
 N_EXAMPLES = 5
+UNNAMED = Naming(dict.fromkeys(("timestamp", "created_at", "joined_at", "rating"), "<your column>"))
+UNDOES = re.compile(r"remove|refund|cancel|return|unlike|dislike|unfollow|unsubscribe|退|取消")
 # characters of no width
 INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
 
@@ -82,7 +88,7 @@ def validate(raw: RawTables) -> Dataset:
     report, tables = list(raw.notes), {}
     quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
     for table, frame in raw.frames.items():
-        found = inspect_table(table, frame, raw.readings.get(table))
+        found = inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
         if found.refusals:
             raise found.refusals[0]
         quarantine.append(found.bad)
@@ -105,19 +111,27 @@ def validate(raw: RawTables) -> Dataset:
     )
 
 
-def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] | None = None) -> Inspection:
+def inspect_table(
+    table: str,
+    frame: pd.DataFrame,
+    readings: Mapping[str, str] | None = None,
+    naming: Naming | None = None,
+) -> Inspection:
     """Check one table against its rules.
 
     Args:
         table: its name.
         frame: the values as in the file; the index is the row number.
         readings: how to read ambiguous columns: {"timestamp": "day-first", "rating": "0..10"}.
+        naming: of a user's file; what would change many rows of it is refused.
 
     Raises:
         DataError: RK-104 a required column is missing.
     """
     _check_columns(table, frame)
     readings = dict(readings or {})
+    if "timestamp" in frame and "position" in frame:  # the times tell the order
+        frame = frame.drop(columns="position")
     with_times = [name for name in TIME_COLUMNS if name in frame]
     times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in with_times}
     read = {name: times[name].values for name in times}
@@ -125,6 +139,8 @@ def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] |
     entries = list(_notes_on_times(table, frame, times))
     scale = RATING_SCALE
     if "rating" in read:
+        frame, read["rating"], notes = _mask_ratings(table, frame, read["rating"], readings.get("rating", ""))
+        entries += notes
         read["rating"], scale, notes = _convert_ratings(table, read["rating"], readings.get("rating", ""))
         entries += notes
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
@@ -133,11 +149,19 @@ def inspect_table(table: str, frame: pd.DataFrame, readings: Mapping[str, str] |
     bad = _find_invalid_rows(table, frame, broken)
     typed = _convert_types(frame, read).drop(index=bad["row"])
     typed, repairs = _repair_prices(table, typed, frame)
+    masks = {rule.name: mask for rule, mask in broken.items()}
     whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
-    refusals = [*_refuse_times(table, frame, times, whole), *_refuse_ratings(table, frame, whole, scale)]
-    if not refusals and (table == "interactions" or (table == "reviews" and len(frame))):
+    refusals = [
+        *_refuse_times(table, frame, times, whole, naming or UNNAMED),
+        *_refuse_ratings(table, frame, whole, scale, naming or UNNAMED),
+    ]
+    if not refusals and naming:
+        refusals = [*ask_about_ids(table, frame, readings, naming)]
+    if not refusals and naming and len(typed):
+        refusals = [*ask_about_rules(table, frame, masks, readings, naming)]
+    if not refusals and (table == "interactions" or len(frame)):
         refusals = _refuse_nothing_left(table, typed, bad)
-    entries += repairs + _notes_on_ids(table, typed)
+    entries += repairs + _notes_on_ids(table, typed) + _notes_on_events(table, typed)
     return Inspection(typed, bad, entries, refusals)
 
 
@@ -153,6 +177,18 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
         )
 
 
+def _mask_ratings(
+    table: str, frame: pd.DataFrame, ratings: pd.Series, reading: str
+) -> tuple[pd.DataFrame, pd.Series, list[dict[str, Any]]]:
+    """Make the ratings missing that mean "not rated", as the user says."""
+    words = [float(part.removesuffix("=missing")) for part in split_readings(reading) if part.endswith("=missing")]
+    unrated = ratings.isin(words)
+    if not unrated.any():
+        return frame, ratings, []
+    entry = report_entry(table, "rating means not rated: missing", "repaired", unrated.sum(), f"{words[0]:g}")
+    return frame.assign(rating=frame["rating"].mask(unrated)), ratings.mask(unrated), [entry]
+
+
 def _convert_ratings(
     table: str, ratings: pd.Series, reading: str
 ) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
@@ -160,6 +196,7 @@ def _convert_ratings(
 
     Half stars are kept, declared or recognized; ratings of another declared scale are converted to `RATING_SCALE`.
     """
+    reading = next((part for part in split_readings(reading) if ".." in part), "")
     low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
     n_rated = ratings.notna().sum()
     if (low, high) == HALF_STAR_SCALE:
@@ -174,7 +211,8 @@ def _convert_ratings(
 
 
 def _day_first(readings: dict[str, str], column: str) -> bool | None:
-    return {"day-first": True, "month-first": False}.get(readings.get(column, ""))
+    parts = split_readings(readings.get(column, ""))
+    return True if "day-first" in parts else False if "month-first" in parts else None
 
 
 def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
@@ -203,7 +241,7 @@ def _convert_types(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFr
         if name in read:
             columns[name] = read[name]
         elif name == "attributes":
-            columns[name] = values.map(_as_list)
+            columns[name] = _split_lists(values).map(_as_list)
         else:
             texts = values.astype("str")
             columns[name] = texts.mask(texts == "")  # an empty field is missing
@@ -212,6 +250,16 @@ def _convert_types(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFr
         whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # such rows are quarantined
         typed["position"] = whole.astype("int64")
     return typed
+
+
+def _split_lists(values: pd.Series) -> pd.Series:
+    """Split texts at a bar or semicolon that most of them hold."""
+    texts = values[values.map(lambda value: isinstance(value, str) and bool(value.strip()))].astype("str")
+    for sign in "|;":
+        if len(texts) and texts.str.contains(sign, regex=False).mean() > 0.5:
+            parts = texts.map(lambda text, sign=sign: [part.strip() for part in text.split(sign) if part.strip()])
+            return values.astype(object).where(~values.index.isin(texts.index), parts.reindex(values.index))
+    return values
 
 
 def _as_list(value: Any) -> list[str]:
@@ -270,6 +318,23 @@ def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
     return entries
 
 
+def _notes_on_events(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
+    """Name a user that is hardly one shopper, and kinds of event that undo others."""
+    if table != "interactions":
+        return []
+    entries = []
+    if giant := find_giant(typed["user_id"]):
+        share = f"{giant:,} of {len(typed):,} events ({giant / len(typed):.0%})"
+        rule = f"one user has {share}: a reseller, a test account, or a word for no user"
+        entries.append(report_entry(table, rule, "noted", giant))
+    kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
+    for kind, rows in dict(kinds).items():
+        if UNDOES.search(str(kind).casefold()):
+            rule = f"event {kind!r} undoes another: leave it out of the target events"
+            entries.append(report_entry(table, rule, "noted", rows))
+    return entries
+
+
 # -- reasons to refuse a table -----------------------------------------------------------------------------------------
 
 
@@ -288,20 +353,26 @@ def _too_many(rows: int, of: int, share: float) -> bool:
 
 
 def _refuse_times(
-    table: str, frame: pd.DataFrame, times: dict[str, ReadTimes], broken: dict[str, pd.DataFrame]
+    table: str,
+    frame: pd.DataFrame,
+    times: dict[str, ReadTimes],
+    broken: dict[str, pd.DataFrame],
+    naming: Naming,
 ) -> Iterator[DataError]:
+    for column, found in times.items():
+        if found.ambiguous:
+            rows = frame[column][found.how.isin(["day/month/year", "month/day/year"])]
+            yield DataError(
+                "RK-145",
+                f"{table}: the order of day and month is ambiguous in {len(rows):,} times such as "
+                f"{rows.iloc[0]!r} ({column}).",
+                f"Say which comes first: {naming.option(f'{column}={{{column}}}:day-first')} (or :month-first), "
+                "or write dates as 2024-12-31.",
+            )
     if "time out of range" not in broken:
         return
     found, given = times["timestamp"], frame["timestamp"]
     n_given = int(is_present(given).sum())
-    if found.ambiguous:
-        rows = given[found.how.isin(["day/month/year", "month/day/year"])]
-        yield DataError(
-            "RK-145",
-            f"{table}: the order of day and month is ambiguous in {len(rows):,} times such as {rows.iloc[0]!r}.",
-            'Add the order to the column\'s name: --columns "timestamp=<your column>:day-first" (or :month-first), '
-            "or write dates as 2024-12-31.",
-        )
     outside, unreadable = broken["time out of range"], broken["time cannot be read"]
     if _too_many(len(outside), n_given, MAX_INVALID_TIMES):
         how = found.how.loc[outside["row"].iloc[0]]
@@ -324,7 +395,7 @@ def _refuse_times(
 
 
 def _refuse_ratings(
-    table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame], scale: tuple[float, float]
+    table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame], scale: tuple[float, float], naming: Naming
 ) -> Iterator[DataError]:
     if "rating out of range" not in broken:
         return
@@ -334,16 +405,22 @@ def _refuse_ratings(
     if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
         return
     numbers = to_number(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
-    theirs = f"{numbers.min():g}..{numbers.max():g}" if len(numbers) else ""
-    found = f"they go {theirs.replace('..', ' to ')}" if theirs else "none is a number"
-    as_scale = f'if that is the scale, convert it: --columns "rating=<your column>:{theirs}"; ' if theirs else ""
-    if len(numbers) and numbers.min() in (0, -1) and numbers[numbers > 0].between(*scale).all():
-        as_scale = f"if {numbers.min():g} means not rated, leave these cells empty; {as_scale}"
+    theirs, found, ways = "", "none is a number", []
+    if len(numbers):
+        low, high = numbers.min(), numbers.max()
+        theirs, found = f"{low:g}..{high:g}", f"they go {low:g} to {high:g}"
+        if set(numbers) == {0, 1}:
+            found = "they go 0 to 1: all are 0 and 1, as likes are"
+        elif low in (0, -1) and numbers[numbers > 0].between(*scale).all():
+            option = naming.option(f"rating={{rating}}:{low:g}=missing")
+            ways.append(f"if {low:g} means not rated: {option}")
+        ways.append(f"if that is the scale, convert it: {naming.option(f'rating={{rating}}:{theirs}')}")
+    ways.append(f"if they are classes: {naming.option('rating=ignore', 'label={rating}')}")
     yield DataError(
         "RK-147",
         f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {scale[0]:g}..{scale[1]:g} "
         f"({_show_examples(wrong)}); {found}.",
-        f'{as_scale.capitalize()}{"i" if as_scale else "I"}f they are classes: --columns "label=<your column>".',
+        f"{'; '.join(ways)}.".replace("if", "If", 1),
     )
 
 

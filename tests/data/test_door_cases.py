@@ -109,7 +109,6 @@ def refusal_of(call: Callable, *arguments, **options) -> Exception:
 # -- a rule that would remove many rows asks ---------------------------------------------------------------------------
 
 
-@wrong_today("95 % of the views are quarantined as cancelled")
 def test_views_with_quantity_0_are_asked_about(write):
     content = events(300, more="event,quantity", extra=lambda i: "purchase,1" if i % 20 == 0 else "view,0")
     path = write("views.csv", content)
@@ -117,7 +116,6 @@ def test_views_with_quantity_0_are_asked_about(write):
     assert is_read(check(path, "quantity=ignore"), 300)
 
 
-@wrong_today("5 % of the orders are quarantined without a question")
 def test_returns_above_two_percent_are_asked_about(write):
     path = write("orders.csv", events(400, more="quantity", extra=lambda i: "-1" if i % 20 == 0 else "2"))
     assert asks(check(path), "RK-160", "20 of 400", "quantity=ignore", "quantity=quantity:drop")
@@ -130,20 +128,17 @@ def test_a_few_returns_are_quarantined_and_said(write):
     assert is_read(found, 396, quarantined=4) and is_noted(found, "quantity not above zero")
 
 
-@wrong_today("events with a time are quarantined for an empty position")
 def test_where_there_is_a_time_no_position_is_needed(write):
     content = events(300, more="event,position", extra=lambda i: f"click,{i}" if i % 3 else "purchase,")
     assert is_read(check(write("clicks.csv", content)), 300)
 
 
-@wrong_today("a quarter of the rows is quarantined for an empty user id")
 def test_a_quarter_without_a_customer_is_asked_about(write):
     path = write("retail.csv", events(200, user=lambda i: f"c{i % 9}" if i % 4 else ""))
     assert asks(check(path), "RK-160", "50 of 200", "user_id=user_id:null=drop")
     assert is_read(check(path, "user_id=user_id:null=drop"), 150, quarantined=50)
 
 
-@wrong_today("3 % unreadable times are quarantined without a question")
 def test_unreadable_times_above_two_percent_are_asked_about(write):
     path = write("orders.csv", events(500, time=lambda i: "soon" if i % 33 == 0 else day(i)))
     assert asks(check(path), "RK-160", "16 of 500", "'soon'", "timestamp=timestamp:drop")
@@ -206,7 +201,6 @@ def test_half_stars_are_kept(write):
     assert load(interactions=path, columns=columns).interactions["rating"].min() == 0.5
 
 
-@wrong_today("dislikes are quarantined, likes become one star")
 def test_likes_of_0_and_1_are_asked_about(write):
     path = write("likes.csv", events(300, more="rating", extra=lambda i: str(int(i % 20 > 0))))
     assert asks(check(path), "RK-147", "0 and 1", "rating=rating:0..1")
@@ -214,7 +208,6 @@ def test_likes_of_0_and_1_are_asked_about(write):
     assert (len(liked), liked.min(), liked.max()) == (300, 1, 5)
 
 
-@wrong_today("the proposed 0..5 makes the worst rating of no rating")
 def test_0_among_stars_may_mean_not_rated(write):
     records = [
         {"user_id": f"u{i % 20}", "book_id": str(i % 50), "rating": i % 6, "date_added": f"{day(i)}T10:00:00Z"}
@@ -227,7 +220,6 @@ def test_0_among_stars_may_mean_not_rated(write):
     assert (rated.isna().sum(), rated.min(), rated.max()) == (20, 1, 5)
 
 
-@wrong_today("the way out for -1 is editing the file")
 def test_minus_1_may_mean_not_rated(write):
     path = write("anime.csv", events(200, more="rating", extra=lambda i: "-1" if i % 4 == 0 else str(1 + i % 5)))
     assert asks(check(path), "RK-147", "50 of 200", "rating=rating:-1=missing")
@@ -286,7 +278,6 @@ def test_the_sign_of_a_zone_is_right(write, zone, hour, request):
     assert set(load(interactions=path).interactions["timestamp"].dt.hour) == {hour}
 
 
-@wrong_today("created_at is read month first without a word")
 def test_day_or_month_first_is_asked_for_every_column_of_times(write):
     rows = table("item_id,title,created_at", 30, lambda i: f"p{i},Lamp {i},0{1 + i % 9}/{10 + i % 3}/2023")
     path = write("items.csv", rows)
@@ -326,7 +317,6 @@ def test_a_form_of_time_can_be_declared(write):
 
 
 @pytest.mark.parametrize("word", ["NULL", r"\N", "NA", "nan", "None", "(not set)", "0", "-1"])
-@wrong_today("the missing customer is the largest shopper")
 def test_a_word_for_no_user_is_asked_about(write, word):
     path = write("guests.csv", events(300, user=lambda i: f"c{i % 40}" if i % 3 == 0 else word))
     assert asks(check(path), "RK-162", repr(word)[1:-1], "200 of 300", f"user_id=user_id:null={word}")
@@ -334,7 +324,6 @@ def test_a_word_for_no_user_is_asked_about(write, word):
     assert is_read(check(path, f"user_id=user_id:keep={word}"), 300)
 
 
-@wrong_today("the missing user is the largest shopper")
 def test_where_most_users_are_missing_the_session_is_an_alternative(write):
     rows = table("sessionId;userId;itemId;eventdate", 400,
                  lambda i: f"{i // 3};{1000 + i if i % 5 == 0 else 'NA'};{81000 + i % 60};{day(i)}")  # fmt: skip
@@ -347,14 +336,12 @@ def test_an_id_that_is_a_null_word_once_is_kept(write):
     assert is_read(check(path), 100)
 
 
-@wrong_today("a shopper with most events is not said")
 def test_a_giant_is_a_caution(write):
-    path = write("giant.csv", events(400, user=lambda i: "reseller" if i % 3 == 0 else f"c{i % 60}"))
+    path = write("giant.csv", events(400, user=lambda i: "reseller" if i % 3 == 0 else f"c{i % 120}"))
     found = check(path)
     assert is_read(found, 400) and is_noted(found, "one user")
 
 
-@wrong_today("sixty barcodes are one product")
 def test_ids_in_scientific_notation_are_refused(write):
     found = check(write("ean.csv", events(200, item=lambda i: "4.00638E+12")))
     assert asks(found, "RK-163", "item_id", "4.00638E+12", "lost")
@@ -474,7 +461,6 @@ def test_orders_of_woocommerce_are_recognized(write):
 
 
 @pytest.mark.parametrize("sign", ["|", ";"])
-@wrong_today("a list with bars is one attribute")
 def test_a_cell_with_bars_is_a_list_of_attributes(write, sign):
     genres = ["Adventure", "Animation", "Children", "Comedy"]
     rows = table("item_id,title,attributes", 12, lambda i: f"{i},Film {i},{sign.join(genres[: 2 + i % 3])}")
@@ -639,7 +625,6 @@ def test_a_file_whose_users_repeat_is_no_list_of_users(write):
     assert check(write("log.csv", rows)).table != "users"
 
 
-@wrong_today("taking out of the basket counts as an event like any other")
 def test_events_that_undo_others_are_said(write):
     kinds = ["view", "add_to_cart", "remove_from_cart", "purchase"]
     found = check(write("log.csv", events(120, more="event", extra=lambda i: kinds[i % 4])))

@@ -185,7 +185,9 @@ def test_rows_read_are_kept_deduplicated_or_quarantined_in_any_mixture(tmp_path,
               quantity=pick("1", "-1", "x"), text=pick("Good", ""))
         for _ in range(200)
     ] + [event("w", "k", rating="5", quantity="2", text="Fine")]  # fmt: skip
-    shop = load_dataset("files", interactions=write(tmp_path / "e.csv", rows))
+    answers = {name: f"{name}:drop" for name in ("timestamp", "quantity")}
+    answers |= {name: f"{name}:null=drop" for name in ("user_id", "item_id")}
+    shop = load_dataset("files", interactions=write(tmp_path / "e.csv", rows), columns=answers)
     assert shop.row_counts()["read"].to_dict() == shop.n_read
     assert shop.row_counts()["kept"].to_dict() == {
         name: len(getattr(shop, name)) for name in ("interactions", "reviews")

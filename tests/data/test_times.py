@@ -129,7 +129,7 @@ def test_a_few_ratings_out_of_range_are_quarantined():
         ([str(n % 11) for n in range(110)], "they go 0 to 10.*:0..10"),
         (["0", "1"] * 30, "they go 0 to 1.*label="),
         (["good", "bad"] * 30, "none is a number.*label="),
-        (["5"] * 190 + ["0"] * 10, "they go 0 to 5.*0 means not rated, leave these cells empty.*:0..5"),
+        (["5"] * 190 + ["0"] * 10, "they go 0 to 5.*0 means not rated.*:0=missing.*:0..5"),
         (["0.73", "4.2", "3.1", "2.5"] * 10, "they go 0.73 to 4.2.*:0.73..4.2"),
         (["1", "0"] + ["1"] * 18 + (["1"] * 19 + ["0"]) * 19, "they go 0 to 1.*:0..1"),
     ],

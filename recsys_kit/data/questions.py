@@ -1,0 +1,122 @@
+"""Questions: what would change many rows of a user's file is asked about, with the options to copy.
+
+A rule may quarantine a few rows. Above `MAX_SHARE` of the rows, and at least `FEW_ROWS` of them, the file is refused:
+the rows may be right and the rule wrong.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from recsys_kit.data.tables import Naming, is_present
+from recsys_kit.errors import DataError
+
+MAX_SHARE = 0.02
+FEW_ROWS = 10
+N_EXAMPLES = 3
+NULL_WORDS = {
+    "null", "\\n", "na", "n/a", "#n/a", "nan", "none", "nil", "(not set)", "(none)", "not set", "undefined", "unknown",
+    "missing", "guest", "anonymous", "0", "-1", "-", "?", "",
+}  # fmt: skip
+MANY_TIMES = 20  # times the events of the median user: no usual shopper
+GIANT_SHARE = 0.05
+SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
+DROP, GUESTS = "to leave these rows out", "to leave these rows out, as guests are no shoppers"
+WAYS = {  # rule -> options to copy and what they do; {name} is the file's column of that name of ours
+    "missing user_id": {"user_id={user_id}:null=drop": GUESTS},
+    "missing item_id": {"item_id={item_id}:null=drop": DROP},
+    "missing timestamp": {"timestamp={timestamp}:drop": DROP},
+    "time cannot be read": {
+        "timestamp={timestamp}:drop": DROP, 'timestamp={timestamp}:"%d/%m/%Y"': "to name the form of the others",
+    },
+    "time out of range": {"timestamp={timestamp}:drop": DROP},
+    "missing position": {"position={position}:drop": DROP},
+    "position is not a whole number": {"position={position}:drop": DROP},
+    "rating is not a number": {"rating={rating}:drop": DROP},
+    "quantity is not a number": {"quantity=ignore": "to keep them all", "quantity={quantity}:drop": DROP},
+    "quantity not above zero: cancelled": {
+        "quantity=ignore": "to keep them all", "quantity={quantity}:drop": f"{DROP}, as cancelled or returned",
+    },
+}  # fmt: skip
+
+
+def ask_about_rules(
+    table: str, frame: pd.DataFrame, broken: Mapping[str, pd.Series], readings: Mapping[str, str], naming: Naming
+) -> Iterator[DataError]:
+    """Ask about each rule that many rows break, unless the user has said what to do.
+
+    Args:
+        table: its name.
+        frame: the values as in the file.
+        broken: by rule, True where a row breaks it.
+        readings: how the user wants columns to be read.
+        naming: of the file.
+    """
+    for rule, ways in WAYS.items():
+        column = next(iter(ways)).partition("=")[0]
+        said = readings.get(column, "")
+        is_open = rule in broken and column in naming.names and "drop" not in said and "null=" not in said
+        if is_open and is_many(broken[rule].sum(), len(frame)):
+            yield DataError("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), offer(ways, naming))
+
+
+def is_many(n: int, of: int) -> bool:
+    """Whether a rule that n rows break may be wrong.
+
+    >>> is_many(9, 100), is_many(10, 100), is_many(10, 1000)
+    (False, True, False)
+    """
+    return n >= FEW_ROWS and n > MAX_SHARE * of
+
+
+def describe(what: str, rows: pd.Series, values: pd.Series) -> str:
+    """Return what is wrong, with the count and three examples."""
+    shown = ", ".join(f"row {row} {str(value)[:40]!r}" for row, value in values[rows].head(N_EXAMPLES).items())
+    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown}): too many to decide without you."
+
+
+def offer(ways: Mapping[str, str], naming: Naming) -> str:
+    """Return the options to copy, each with what it does."""
+    return f"Pass {'; '.join(f'{naming.option(option)} {meaning}' for option, meaning in ways.items())}."
+
+
+def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], naming: Naming) -> Iterator[DataError]:
+    """Ask about words for no user, and refuse ids that a spreadsheet has rounded."""
+    for column in ("user_id", "item_id"):
+        if column in frame and column in naming.names and "keep=" not in readings.get(column, ""):
+            ids = frame[column].astype("str")
+            rounded = ids.str.fullmatch(SCIENTIFIC).fillna(False).astype(bool)
+            if is_many(rounded.sum(), len(ids)):
+                n = ids[rounded].nunique()
+                what = (
+                    f"{table}: {column} in scientific notation, so that digits are lost ({n:,} different ids are left)"
+                )
+                ways = {
+                    f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
+                }
+                yield DataError("RK-163", describe(what, rounded, ids), offer(ways, naming))
+    if table == "interactions" and "user_id" in naming.names:
+        yield from _ask_about_null_words(frame["user_id"], readings.get("user_id", ""), naming)
+
+
+def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
+    given = users[is_present(users)].astype("str")
+    counts = given.value_counts()
+    for word in counts.index[counts > MANY_TIMES * counts.median()]:
+        if word.strip().casefold() in NULL_WORDS and f"keep={word}" not in reading.split(":"):
+            ways = {f"user_id={{user_id}}:null={word}": GUESTS, f"user_id={{user_id}}:keep={word}": "to keep it"}
+            if "session_id" in naming.names:
+                ways["user_id={session_id}"] = "to take each session for a shopper"
+            what = f"interactions: user_id is {word!r}, which may mean that there is none,"
+            yield DataError("RK-162", describe(what, users.astype("str") == word, users), offer(ways, naming))
+
+
+def find_giant(users: pd.Series) -> int:
+    """Return the number of events of the largest user, if it has far more than others; else 0.
+
+    >>> find_giant(pd.Series(["a"] * 50 + list("bcdefg")))
+    50
+    """
+    counts = users.value_counts()
+    largest = int(counts.iloc[0]) if len(counts) else 0
+    return largest if largest > GIANT_SHARE * len(users) and largest > MANY_TIMES * counts.median() else 0
