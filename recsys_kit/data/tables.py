@@ -105,11 +105,6 @@ class Rule:
     """Called with the values as in the file and as parsed (numbers, times); True where a value breaks the rule."""
 
 
-def to_number(values: pd.Series) -> pd.Series:
-    """Parse numbers; values that are not numbers become NaN."""
-    return pd.to_numeric(values, errors="coerce").astype(float)
-
-
 def is_present(values: pd.Series) -> pd.Series:
     """Return True for values that are neither missing nor blank."""
     return values.notna() & values.astype("str").str.strip().fillna("").ne("")

@@ -1,6 +1,7 @@
 """Times however they were written: seconds to nanoseconds since 1970, ISO 8601, common dates; all become UTC."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,29 @@ OTHER_CLOCKS = {  # what numbers may mean besides: seconds of one, and where it 
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 CLOCK = r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp][Mm])?)?$"
 YEAR_FIRST = r"^(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?" + CLOCK
-YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4})" + CLOCK
+YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
+DAY_NAMED = r"^(?P<day>\d{1,2})\.?[\s-]*(?:de\s+)?(?P<month>[^\W\d]+)\.?,?[\s-]*(?:de\s+)?(?P<year>\d{4})" + CLOCK
+LANGUAGES = (
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "pl",
+    "sv",
+    "da",
+    "nb",
+    "fi",
+    "cs",
+    "tr",
+    "ru",
+    "uk",
+    "hu",
+    "ro",
+    "id",
+)
 MONTH_NAME = r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\b\d{4}\b|^\d{4}\b.*[a-z]{3}"
 TOLERATED = 0.1  # share of dates that may contradict the order of day and month that the others prove
 
@@ -36,11 +59,13 @@ class ReadTimes:
     """True where 1/2/2024 may be either of two days and no other row tells which."""
 
 
-def read_times(values: pd.Series, *, day_first: bool | None = None) -> ReadTimes:
+def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = "") -> ReadTimes:
     """Read each value by what it looks like; times without a zone are taken as UTC.
 
     A number's unit shows in its size; one that fits no unit takes that of most others, and so falls out of range.
     Whether a day or a month comes first is learned from the dates that leave no choice, unless `day_first` tells.
+    Names of months are read in the language that knows most of them. `form` is the form of the times, as `strptime`
+    takes it, where the column has one of its own.
 
     >>> read_times(pd.Series(["1400000000", "1400000000000", "2014-05-13T16:53:20Z"])).values.nunique()
     1
@@ -59,10 +84,13 @@ def read_times(values: pd.Series, *, day_first: bool | None = None) -> ReadTimes
         read[good.index] = good.dt.as_unit("ns")
         how[good.index] = name
 
+    if form:
+        settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
+        return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), False)
     numbers = pd.to_numeric(texts, errors="coerce")
     for unit, found in _read_numbers(texts, numbers, weights).items():
         settle(found, unit)
-    rest = texts[numbers.isna()]
+    rest = _with_zones(texts[numbers.isna()])
     settle(pd.to_datetime(rest, utc=True, errors="coerce", format="ISO8601"), "ISO 8601")
     rest = rest[how[rest.index] == ""]
     settle(_from_parts(rest.str.extract(YEAR_FIRST)), "year/month/day")
@@ -72,9 +100,63 @@ def read_times(values: pd.Series, *, day_first: bool | None = None) -> ReadTimes
         ambiguous = order is None
         names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
         settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
+    rest = rest[how[rest.index] == ""]
+    named = _name_months(rest.str.extract(DAY_NAMED))
+    settle(_from_parts(named), "dates with names of months")
+    rest = rest[how[rest.index] == ""]
     words = rest[rest.str.contains(MONTH_NAME)]
     settle(pd.to_datetime(words, utc=True, errors="coerce", format="mixed"), "dates in words")
     return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), ambiguous)
+
+
+def _with_zones(texts: pd.Series) -> pd.Series:
+    """Write `UTC-5` as `-05:00`: five hours behind UTC. POSIX, and pandas, take the sign the other way round."""
+    named = texts.str.contains(r"(?:UTC|GMT)", regex=True)
+    if not named.any():
+        return texts
+    parts = texts[named].str.extract(r"(?:UTC|GMT)\s*(?P<sign>[+-])(?P<hours>\d{1,2}):?(?P<minutes>\d{2})?$")
+    zone = parts["sign"] + parts["hours"].str.zfill(2) + ":" + parts["minutes"].fillna("00")
+    bare = texts[named].str.replace(r"\s*\(?(?:UTC|GMT)\s*(?:[+-]\d{1,2}:?(?:\d{2})?)?\)?$", "", regex=True)
+    return texts.mask(named, bare + zone.fillna("+00:00"))
+
+
+@cache
+def _months(language: str) -> dict[str, int]:
+    """The names of months of a language, in full and short, without dots -> 1 to 12."""
+    from babel import Locale
+
+    found = {}
+    for names in Locale(language).months.values():
+        for width in ("wide", "abbreviated"):
+            found |= {name.casefold().rstrip("."): number for number, name in names[width].items()}
+    return found | ({"mrz": 3, "maerz": 3, "jänner": 1} if language == "de" else {})
+
+
+def _language(words: pd.Series) -> dict[str, int]:
+    """The months of the language that knows most of the words."""
+    counts = words.dropna().value_counts()
+    return max(map(_months, LANGUAGES), key=lambda months: sum(n for word, n in counts.items() if word in months))
+
+
+def _name_months(parts: pd.DataFrame) -> pd.DataFrame:
+    """Numbers in place of names of months."""
+    words = parts["month"].str.casefold().str.rstrip(".")
+    if not words.notna().any():
+        return parts
+    numbers = words.map(_language(words))
+    return parts.assign(month=numbers.astype("Int64").astype("str"), year=parts["year"].mask(numbers.isna()))
+
+
+def _in_english(texts: pd.Series) -> pd.Series:
+    """Names of months in English, in full, for `strptime`."""
+    words = texts.str.findall(r"[^\W\d]{3,}").explode().str.casefold()
+    if not words.notna().any():
+        return texts
+    months, english = _language(words), {number: name for name, number in _months("en").items() if len(name) > 2}
+    english |= {number: name for name, number in _months("en").items() if len(name) > 4}
+    return texts.str.replace(
+        r"([^\W\d]{3,})\.?", lambda found: english.get(months.get(found[1].casefold(), 0), found[0]), regex=True
+    )
 
 
 def _spread(found: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:
@@ -113,7 +195,8 @@ def _from_parts(parts: pd.DataFrame) -> pd.Series:
     half = parts["half"].str.lower()
     hour = parts["hour"].fillna("0").astype(int)
     hour = hour.where(half.isna(), hour % 12 + 12 * (half == "pm"))
-    texts = parts["year"] + "-" + parts["month"].str.zfill(2) + "-" + parts["day"].str.zfill(2) + "T"
+    year = parts["year"].where(parts["year"].str.len() == 4, "20" + parts["year"])
+    texts = year + "-" + parts["month"].str.zfill(2) + "-" + parts["day"].str.zfill(2) + "T"
     texts += hour.astype("str").str.zfill(2) + ":" + parts["minute"].fillna("00") + ":" + parts["second"].fillna("00")
     return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.columns import split_readings
+from recsys_kit.data.numbers import read_numbers
 from recsys_kit.data.questions import ask_about_ids, ask_about_rules, find_giant
 from recsys_kit.data.tables import (
     RULES,
@@ -26,7 +27,6 @@ from recsys_kit.data.tables import (
     rating_rules,
     rating_scale,
     report_entry,
-    to_number,
 )
 from recsys_kit.data.times import EARLIEST, ReadTimes, guess_clock, read_times
 from recsys_kit.errors import DataError
@@ -133,9 +133,9 @@ def inspect_table(
     if "timestamp" in frame and "position" in frame:  # the times tell the order
         frame = frame.drop(columns="position")
     with_times = [name for name in TIME_COLUMNS if name in frame]
-    times = {name: read_times(frame[name], day_first=_day_first(readings, name)) for name in with_times}
+    times = {name: read_times(frame[name], **_how_to_read(readings.get(name, ""))) for name in with_times}
     read = {name: times[name].values for name in times}
-    read |= {name: to_number(frame[name]) for name in (*NUMBER_COLUMNS, "position") if name in frame}
+    read |= {name: read_numbers(frame[name]) for name in (*NUMBER_COLUMNS, "position") if name in frame}
     entries = list(_notes_on_times(table, frame, times))
     scale = RATING_SCALE
     if "rating" in read:
@@ -210,9 +210,11 @@ def _convert_ratings(
     return ratings, RATING_SCALE, [report_entry(table, rule, "repaired", n_rated)]
 
 
-def _day_first(readings: dict[str, str], column: str) -> bool | None:
-    parts = split_readings(readings.get(column, ""))
-    return True if "day-first" in parts else False if "month-first" in parts else None
+def _how_to_read(reading: str) -> dict[str, Any]:
+    """The options of `read_times`."""
+    parts = split_readings(reading)
+    form = next((part.strip('"') for part in parts if part.startswith('"')), "")
+    return {"day_first": True if "day-first" in parts else False if "month-first" in parts else None, "form": form}
 
 
 def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
@@ -404,7 +406,7 @@ def _refuse_ratings(
     many = len(wrong) >= MANY_ROWS and len(wrong) > MAX_INVALID_RATINGS_OF_MANY * n_given
     if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
         return
-    numbers = to_number(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
+    numbers = read_numbers(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
     theirs, found, ways = "", "none is a number", []
     if len(numbers):
         low, high = numbers.min(), numbers.max()

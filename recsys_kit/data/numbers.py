@@ -1,0 +1,44 @@
+"""Numbers as shops write them: with currency signs, decimal commas and thousands, read by the whole column."""
+
+import re
+
+import pandas as pd
+
+_SIGNS = re.compile(r"(?:[A-Z]{3}|[A-Za-z]{1,2}\$|kr\.?|zł|Kč|Ft|Rs\.?|元|円|원|руб\.?|[$€£¥₹₩₽₺₫฿])", re.UNICODE)
+_SHAPE = re.compile(r"[+-]?\d[\d.,]*")
+
+
+def read_numbers(values: pd.Series) -> pd.Series:
+    """Return the numbers of a column; what is none becomes NaN.
+
+    If all values are plain numbers, they are read as they are. Otherwise signs of currencies and spaces are left out,
+    and the column shows which sign is decimal: the last one of a number with both, one that is not followed by three
+    digits, one that appears once where the other appears several times.
+
+    >>> read_numbers(pd.Series(["1.299", "899,00", "€ 2.499,50", "free"])).tolist()
+    [1299.0, 899.0, 2499.5, nan]
+    >>> read_numbers(pd.Series(["$1,299.00", "5.99"])).tolist(), read_numbers(pd.Series(["1.299", "2"])).tolist()
+    ([1299.0, 5.99], [1.299, 2.0])
+    """
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    texts = values[numbers.isna() & values.notna()].astype("str")
+    if texts.str.strip().eq("").all():
+        return numbers
+    written = values[values.notna()].astype("str").str.replace(_SIGNS, "", regex=True)
+    written = written.str.replace(r"[\s\u00a0\u202f'’]+", "", regex=True)
+    fits = written.str.fullmatch(_SHAPE)
+    if not fits[texts.index].any():
+        return numbers
+    comma = _has_decimal_commas(written[fits])
+    plain = written[fits].str.replace("." if comma else ",", "", regex=False).str.replace(",", ".", regex=False)
+    read = pd.to_numeric(plain, errors="coerce").astype(float).reindex(values.index)
+    return read.where(read.notna(), numbers) if comma else numbers.where(numbers.notna(), read)
+
+
+def _has_decimal_commas(texts: pd.Series) -> bool:
+    def decimal(sign: str, other: str) -> int:
+        last = texts.str.contains(rf"\{other}.*\{sign}")
+        alone = texts.str.contains(rf"^[^{sign}]*\{sign}(?!\d{{3}}$)[^{sign}{other}]*$")
+        return int((last | alone).sum())
+
+    return decimal(",", ".") > decimal(".", ",")
