@@ -11,13 +11,15 @@ from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import (
     UNREAD,
     Table,
+    Wanted,
     check_wanted,
+    export_of,
     guess_table,
     name_columns,
     parse_columns,
     suggest_columns,
 )
-from recsys_kit.data.files import FileRows, read_table
+from recsys_kit.data.files import FileRows, parse_header, read_table
 from recsys_kit.data.sequences import looks_like_sequences
 from recsys_kit.data.sources import Columns, build_tables
 from recsys_kit.data.tables import RawTables
@@ -44,7 +46,7 @@ class FileCheck:
 
 
 def check_files(
-    paths: Sequence[str | Path], *, table: str = "", columns: Columns = None, encoding: str = ""
+    paths: Sequence[str | Path], *, table: str = "", columns: Columns = None, encoding: str = "", header: str = ""
 ) -> list[FileCheck]:
     """Check each file by itself; a file that cannot be read does not stop the others.
 
@@ -53,6 +55,7 @@ def check_files(
         table: the table that they are; "" to guess it for each file from its columns.
         columns: as for `load_dataset`; a column that no file has is a refusal of the first file.
         encoding: of text files; "" to detect it.
+        header: as for `load_dataset`.
 
     Raises:
         ParameterError: RK-149 an unknown table; RK-142 as `parse_columns`.
@@ -63,16 +66,16 @@ def check_files(
     checks, tables = [], []
     for path in paths:
         try:
-            rows = read_table(path, encoding=encoding)
+            rows = read_table(path, encoding=encoding, header=parse_header(header))
         except DataError as refusal:
             unreadable = FileCheck(Path(path).name, "", 0, _problems([], pd.DataFrame()), [refusal])
             checks.append(_with_hint(unreadable, path, encoding))
             continue
-        tables.append(Table(table or guess_table(list(rows.frame), wanted), Path(path).name, rows.frame))
+        tables.append(_as_table(table, Path(path).name, rows, wanted))
         own_columns = {
             f"{entry.table}.{entry.name}".lstrip("."): entry.theirs
             for entry in wanted
-            if entry.column in rows.frame or entry.column in UNREAD
+            if entry.column in tables[-1].expand(wanted).frame or entry.column in UNREAD
         }
         found = _check(tables[-1], rows, own_columns)
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
@@ -84,10 +87,23 @@ def check_files(
     return checks
 
 
+def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:
+    """The file as the table that it is, or seems to be by its columns; a list of users names each user once."""
+    table = Table(name or "interactions", file, rows.frame).expand(wanted)
+    if name or export_of(table):
+        return replace(table, frame=rows.frame)
+    guess = guess_table([*map(str, table.frame), *table.paths], wanted)
+    if guess == "users":
+        frame = name_columns([replace(table, table="users")], suggest_columns([replace(table, table="users")])).frames
+        if len(frame["users"]) > 2 * frame["users"]["user_id"].nunique():
+            guess = "interactions"
+    return Table(guess, file, rows.frame)
+
+
 def _with_hint(found: FileCheck, path: str | Path, encoding: str) -> FileCheck:
-    """Add a hint to a file that may hold sequences. A file that only lacks column names (RK-140) is a table."""
+    """Add a hint to a file that may hold sequences. A file that only lacks column names (RK-140, RK-165) is a table."""
     try:
-        if {refusal.code for refusal in found.refusals} <= {"RK-140"} or not looks_like_sequences(
+        if {refusal.code for refusal in found.refusals} <= {"RK-140", "RK-165"} or not looks_like_sequences(
             path, encoding=encoding
         ):
             return found

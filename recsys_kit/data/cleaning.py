@@ -84,7 +84,7 @@ def clean(dataset: Dataset) -> Dataset:
     for name in TABLES:
         frame = getattr(dataset, name)
         if frame is not None:
-            frame, dropped = _drop_duplicates(name, frame)
+            frame, dropped = _drop_duplicates(name, frame, compared=name in dataset.compared)
             frame, cleaned = _clean_texts(name, frame)
             tables[name] = frame
             entries += dropped + cleaned
@@ -95,10 +95,22 @@ def clean(dataset: Dataset) -> Dataset:
     return replace(dataset, **tables, report=_sort_report(report))
 
 
-def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Drop rows equal in every column and rows that repeat a review_id; the first is kept."""
-    comparable = frame.drop(columns=["attributes"], errors="ignore")
-    repeats = {"exact duplicate": comparable.duplicated()}
+def _drop_duplicates(
+    table: str, frame: pd.DataFrame, *, compared: bool = False
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Drop rows equal in every column and rows that repeat a review_id; the first is kept.
+
+    Rows of a file whose rows have been `compared` differ in a column that is not read, such as the number of the order:
+    they are counted and kept.
+    """
+    again = frame.drop(columns=["attributes"], errors="ignore").duplicated()
+    noted = []
+    if compared:
+        if table == "interactions" and again.any():
+            rule = "same user, item and time as another row that differs in other columns: kept"
+            noted = [report_entry(table, rule, "noted", again.sum())]
+        again &= False
+    repeats = {"exact duplicate": again}
     if table == "reviews":
         repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
     again = np.logical_or.reduce(list(repeats.values()))
@@ -107,7 +119,7 @@ def _drop_duplicates(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, lis
         for rule, mask in repeats.items()
         if mask.any()
     ]
-    return frame[~again].reset_index(drop=True), entries
+    return frame[~again].reset_index(drop=True), entries + noted
 
 
 def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:

@@ -8,11 +8,13 @@ Behind a column's name may stand how to read it: `timestamp=Date:day-first`, `ra
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from recsys_kit.data.nested import add_columns, find_paths, holds_objects
 from recsys_kit.data.tables import Naming, quoted, report_entry
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, TIME_COLUMNS
@@ -25,12 +27,15 @@ NEEDED = {  # one column of each group
 }
 # Names that mean one of ours, the likeliest first; compared without case, spaces, signs and a `:type` behind them.
 MEANINGS = {
-    "user_id": "userid user uid reviewerid customerid customer custid memberid member buyerid buyer shopperid shopper "
-    "clientid client accountid visitorid personid 用户id 用户 用户编号 会员id 会员 买家id 买家 顾客 客户id 客户",
-    "item_id": "itemid item iid asin parentasin sku skuid stockcode productid product prodid articleid article goodsid "
-    "movieid bookid isbn songid clothingid 商品id 商品 商品编号 产品id 产品 物品id 物品",
-    "timestamp": "timestamp ts time unixreviewtime unixtime timestampms datetime date eventtime invoicedate orderdate "
-    "purchasedate purchasetime orderpurchasetimestamp reviewdate createdat 时间戳 时间 日期 下单时间 购买时间 评论时间",
+    "user_id": "userid user uid reviewerid customerid customer custid memberid membernumber member "
+    "buyerid buyer shopperid shopper householdkey clientid client accountid visitorid "
+    "personid 用户id 用户 用户编号 会员id 会员 买家id 买家 顾客 客户id 客户",
+    "item_id": "itemid item iid parentasin asin sku lineitemsku variantsku skuid stockcode productid "
+    "product prodid articleid article goodsid businessid movieid bookid isbn songid "
+    "clothingid 商品id 商品 商品编号 产品id 产品 物品id 物品",
+    "timestamp": "timestamp ts time unixreviewtime unixtime timestampms datetime date eventtime eventdate "
+    "tdat invoicedate orderdate purchasedate purchasetime orderpurchasetimestamp reviewdate "
+    "createdat 时间戳 时间 日期 下单时间 购买时间 评论时间",
     "position": "position pos step seq sequence 位置 顺序",
     "rating": "rating ratings stars star overall score reviewscore ratingvalue 评分 打分 星级 分数",
     "event": "event eventtype action behavior behaviour behaviortype 行为 行为类型 事件",
@@ -40,7 +45,7 @@ MEANINGS = {
     "review_id": "reviewid 评论id",
     "text": "text reviewtext review reviewbody reviewcontent comment comments content 评论 评论内容 内容 评价",
     "label": "label sentiment class target 标签 情感",
-    "title": "title productname producttitle itemname itemtitle movietitle 商品名称 商品名 商品标题 标题 名称",
+    "title": "title prodname productname producttitle itemname itemtitle movietitle 商品名称 商品名 商品标题 标题 名称",
     "category": "category categories categoryname productcategory maincat 类别 分类 类目",
     "brand": "brand manufacturer 品牌",
     "description": "description productdescription 描述 商品描述",
@@ -48,6 +53,33 @@ MEANINGS = {
     "created_at": "createdat releasedate launchdate 上架时间",
     "joined_at": "joinedat signupdate registrationdate 注册时间",
 }
+DAYS = ("date", "day", "orderdate", "invoicedate", "purchasedate", "transactiondate", "saledate")  # beside a time
+EXPORTS = {  # program -> the columns by which it is known, and what they are
+    "Google Analytics 4": (
+        ("event_timestamp", "event_name", "user_pseudo_id", "items[].item_id"),
+        {
+            "user_id": "user_pseudo_id", "item_id": "items[].item_id", "timestamp": "event_timestamp",
+            "event": "event_name", "title": "items[].item_name", "price": "items[].price",
+            "quantity": "items[].quantity", "ctx_device": "device.category", "ctx_country": "geo.country",
+        },
+    ),
+    "Shopify (orders)": (
+        ("orders[].line_items[].sku", "orders[].customer.id", "orders[].created_at"),
+        {
+            "user_id": "orders[].customer.id", "item_id": "orders[].line_items[].sku",
+            "timestamp": "orders[].created_at", "session_id": "orders[].id", "title": "orders[].line_items[].title",
+            "price": "orders[].line_items[].price", "quantity": "orders[].line_items[].quantity",
+        },
+    ),
+    "WooCommerce (orders)": (
+        ("line_items[].product_id", "customer_id", "date_created_gmt"),
+        {
+            "user_id": "customer_id", "item_id": "line_items[].product_id", "timestamp": "date_created_gmt",
+            "session_id": "id", "title": "line_items[].name", "price": "line_items[].price",
+            "quantity": "line_items[].quantity",
+        },
+    ),
+}  # fmt: skip
 IN_TABLE = {  # where a name means something else
     "interactions": {"title": " description", "label": ""},
     "items": {"item_id": " id", "title": " name description"},
@@ -76,6 +108,8 @@ EXPECTED = (
     "0=missing; behind an id null=, keep=, strip= or lower; drop where rows may be left out"
 )
 UNREAD = ("ignore", "none")  # named in place of a column: it is not read
+ACCEPT_IDS = ("accept", "ids")  # ids of two files that do not meet are right
+NO_TIME = ("timestamp", "none")  # the rows of interactions have neither a time nor an order
 SAMPLES = 3  # values shown in a question
 
 
@@ -106,6 +140,27 @@ class Table:
     table: str
     file: str
     frame: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        """Spaces around names do not matter."""
+        object.__setattr__(self, "frame", self.frame.rename(columns=lambda name: str(name).strip()))
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The fields of objects and lists, as columns."""
+        return find_paths(self.frame)
+
+    def expand(self, wanted: Sequence["Wanted"]) -> "Table":
+        """Return the table with the columns that lie in objects and lists, or are joined of two."""
+        frame, mine = self.frame, [entry for entry in wanted if _takes(self, entry)]
+        if NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions":
+            frame = frame.assign(position=range(1, len(frame) + 1))
+        for entry in mine:
+            if entry.name == "item_id" and entry.column in frame and frame[entry.column].map(_is_list).any():
+                path = f"{entry.column}[]"  # a list of products is one event each
+                frame = add_columns(frame, [path]).drop(columns=entry.column).rename(columns={path: entry.column})
+        frame = add_columns(frame, list(dict.fromkeys(entry.column for entry in mine)))
+        return self if frame is self.frame else replace(self, frame=frame)
 
 
 @dataclass(frozen=True)
@@ -150,6 +205,8 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
 
 
 def _entry(ours: str, theirs: str) -> Wanted:
+    if (ours, theirs) == ACCEPT_IDS:
+        return Wanted(*ACCEPT_IDS)
     table, _, name = ours.rpartition(".")
     known = dict.fromkeys(name for names in COLUMNS.values() for name in names)
     if table and table not in COLUMNS:
@@ -223,11 +280,12 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
             column that a table needs is not named but could be guessed, RK-104 where there is not even a guess.
     """
     wanted = parse_columns(columns)
+    tables, wanted, recognized = recognize(tables, wanted)
     check_wanted(tables, wanted)
     chosen = {table.table: _chosen(table, wanted) for table in tables}
     if any(_lacking(table, chosen[table.table]) for table in tables):
         raise _question(tables, chosen, wanted)
-    frames, notes = {}, []
+    frames, notes = {}, recognized
     for table in tables:
         taken = {name: entry.column for name, entry in chosen[table.table].items()}
         if table.table == "users":  # whatever is known of a shopper, but for what says who it is
@@ -252,10 +310,41 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
     return Named(frames, notes, readings, naming)
 
 
+def recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table], list[Wanted], list[dict[str, Any]]]:
+    """Return the tables with the columns that are named, or known since a well-known program wrote the file.
+
+    Args:
+        tables: of the files.
+        wanted: what the user named; without it the columns of an export are known.
+    """
+    notes = []
+    for table in tables if not wanted else []:
+        if export := export_of(table):
+            wanted = [Wanted(name, column, table.table) for name, column in EXPORTS[export][1].items()]
+            notes.append(report_entry(table.table, f"read as an export of {export}", "noted", len(table.frame)))
+    expanded = [table.expand(wanted) for table in tables]
+    for before, after in zip(tables, expanded, strict=True):
+        if len(before.frame) != len(after.frame):
+            rule = f"a list is one row for each element: {len(after.frame):,} of {len(before.frame):,}"
+            notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
+    return expanded, wanted, notes
+
+
+def export_of(table: Table) -> str:
+    """Return the program that wrote a file, by its columns; "" for another file."""
+    columns = {*map(str, table.frame), *table.paths}
+    return next((name for name, (known, _) in EXPORTS.items() if columns.issuperset(known)), "")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
 def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
     """Raises `DataError` (RK-141) where a named column is in no file."""
+    tables = [table.expand(wanted) for table in tables]
     for entry in wanted:
-        if entry.column in UNREAD:
+        if entry.column in UNREAD or (entry.name, entry.column) == ACCEPT_IDS:
             continue
         places = [table for table in tables if _takes(table, entry)]
         if not any(entry.column in table.frame for table in places):
@@ -304,6 +393,12 @@ def _rest(table: Table, used: Iterable[str]) -> list[str]:
     return [column for column in table.frame if column not in set(used)]
 
 
+def _candidates(table: Table, used: Iterable[str]) -> list[str]:
+    """The columns that may be guessed: no objects and lists, but their fields."""
+    columns = [column for column in table.frame if not holds_objects(table.frame[column])]
+    return [column for column in [*columns, *table.paths] if column not in set(used)]
+
+
 def _plain(values: pd.Series, name: str) -> pd.Series:
     """Lists of texts as one text, except where a list is what we want."""
     if name == "attributes" or values.dtype != object:
@@ -335,9 +430,16 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
     {'user_id': 'reviewerID', 'item_id': 'asin', 'timestamp': 'unixReviewTime'}
     """
     keys: dict[str, str] = {}
+    columns = list(columns)
     for column in columns:
         if not is_personal(column) or (table == "items" and _key(column) == "name"):
             keys.setdefault(_key(column), column)
+    for column in [column for column in columns if "." in column and not is_personal(column)]:
+        last = _key(column.rpartition(".")[2])
+        if last not in ("id", "name", "value", "key", "type"):
+            keys.setdefault(last, column)
+    if "time" in keys and (day := next((keys[key] for key in DAYS if key in keys), "")) and day != keys["time"]:
+        keys = {"timestamp": f"{day}+{keys['time']}"} | keys if "timestamp" not in keys else keys
     found = {}
     for name in COLUMNS[table]:
         if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
@@ -386,11 +488,12 @@ def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | 
     {'item_id': 'SKU', 'title': 'Product Name'}
     """
     wanted = parse_columns(columns)
+    tables = [table.expand(wanted) for table in tables]
     return _answer(wanted, [guess for table in tables for guess in _guesses(table, _chosen(table, wanted))])
 
 
 def _guesses(table: Table, taken: Mapping[str, Wanted]) -> list[Wanted]:
-    found = guess_columns(table.table, _rest(table, _used(taken)), taken)
+    found = guess_columns(table.table, _candidates(table, _used(taken)), taken)
     return [Wanted(name, column, table.table) for name, column in found.items()]
 
 
@@ -422,6 +525,8 @@ def _samples(table: Table, name: str, column: str) -> str:
     """The first values of a column; none of what a shopper wrote or who they are."""
     if name in ("text", "user_id", "review_id") or (table.table, name) == ("reviews", "title"):
         return ""
+    if column not in table.frame:
+        return ""
     values = dict.fromkeys(
         str(value)[:30] for value in table.frame[column].head(20) if isinstance(value, str) and value
     )
@@ -448,9 +553,10 @@ def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) ->
     meanings = MEANINGS[hopeless[0]].split()
     near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)]
     known = "".join(f",{guess.name}={guess.column}" for guess in found)
-    order = "; where the rows have no time but an order, number them in a column position" * (
-        hopeless[0] == "timestamp"
-    )
+    order = (
+        "; where the rows have no time but an order, number them in a column position; where they have neither, pass "
+        "timestamp=none and --set split=random"
+    ) * (hopeless[0] == "timestamp")
     line = quoted(f"{hopeless[0]}=<its name in the file>{known}")
     return DataError(
         "RK-104",

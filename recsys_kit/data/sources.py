@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pandas as pd
 
 from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.columns import Table, name_columns
-from recsys_kit.data.files import FileRows, read_table, split_member
+from recsys_kit.data.columns import Table, name_columns, parse_columns, recognize
+from recsys_kit.data.files import FileRows, parse_header, read_table, split_member
+from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
 from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
@@ -101,6 +103,7 @@ def read_source(
     *,
     columns: Columns = None,
     encoding: str = "",
+    header: str = "",
     seed: int = 7,
 ) -> RawTables:
     """Read the tables of a data set, before validation.
@@ -108,7 +111,7 @@ def read_source(
     Args:
         name: one of `DATASETS`.
         files: the paths by option: `source` or a table.
-        columns, encoding, seed: as for `load_dataset`.
+        columns, encoding, header, seed: as for `load_dataset`.
 
     Returns:
         The raw tables: values as in the files, with the rows that could not be parsed and notes.
@@ -136,7 +139,7 @@ def read_source(
             "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
             "Pass --interactions FILE (in Python interactions='path/to/file').",
         )  # fmt: skip
-    raw = _read_own(name, own, columns, encoding)
+    raw = _read_own(name, own, columns, encoding, header)
     if not {"interactions", "reviews"} & set(raw.frames):
         raise DataError(
             "RK-101", f"dataset 'files' has only {' and '.join(raw.frames)}; expected interactions or reviews as well.",
@@ -155,6 +158,7 @@ def load_dataset(
     reviews: str | Path = "",
     columns: Columns = None,
     encoding: str = "",
+    header: str = "",
     seed: int = 7,
 ) -> Dataset:
     """Read, validate and clean a data set.
@@ -170,6 +174,7 @@ def load_dataset(
             interactions.
         columns: the names of the files' columns by ours, `{"user_id": "CustomerID"}` or "user_id=CustomerID,...".
         encoding: of the text files; "" to detect it.
+        header: the names of the columns of files without a header, "user_id,item_id,timestamp".
         seed: random seed of the built-in shop.
 
     Returns:
@@ -183,7 +188,7 @@ def load_dataset(
     [805, 800, 5, 0]
     """
     files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
-    return clean(validate(read_source(name, files, columns=columns, encoding=encoding, seed=seed)))
+    return clean(validate(read_source(name, files, columns=columns, encoding=encoding, header=header, seed=seed)))
 
 
 def _source(name: str, source: str | Path) -> Path:
@@ -204,8 +209,8 @@ def _source(name: str, source: str | Path) -> Path:
 # -- own files ---------------------------------------------------------------------------------------------------------
 
 
-def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str) -> RawTables:
-    read = {table: read_table(path, encoding=encoding) for table, path in own.items()}
+def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str, header: str) -> RawTables:
+    read = {table: read_table(path, encoding=encoding, header=parse_header(header)) for table, path in own.items()}
     if "interactions" in read and read["interactions"].frame.shape[1] == 1:
         _refuse_sequences(own["interactions"], encoding)
     tables = [Table(table, own[table].name, rows.frame) for table, rows in read.items()]
@@ -223,13 +228,21 @@ def _refuse_sequences(path: Path, encoding: str) -> None:
 
 def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], columns: Columns) -> RawTables:
     """Name the columns of files already read, and derive the tables that have no file of their own."""
+    tables, _, spread = recognize(tables, parse_columns(columns))
+    n_rows = {table: len(rows.frame) for table, rows in read.items()}
+    read = {table.table: replace(read[table.table], frame=table.frame) for table in tables}
     named = name_columns(tables, columns)
     frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _file_notes(table, rows)]
-    notes += named.notes
+    notes += named.notes + [entry for entry in spread if entry not in named.notes]
+    notes += check_ids(tables, named, parse_columns(columns))
+    same = {table: _repeated(rows.frame, n_rows[table]) for table, rows in read.items()}
+    again = "row equal to an earlier one, in all columns of the file"
+    notes += [report_entry(table, again, "noted", len(rows)) for table, rows in same.items() if len(rows)]
     rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
     origin = {table: table for table in frames}
     _derive_events(frames, read, origin)
     notes += _derive_items(frames, origin)
+    derived = [("items", file) for file in same if file != "items"]
     rejected += [
         {**entry, "table": table} for table, file in origin.items() if table != file and table != "items"
         for entry in rejected if entry["table"] == file
@@ -237,18 +250,21 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     frames = {table: _drop_other_columns(table, frames[table], frames) for table in TABLES if table in frames}
     readings = {table: named.readings.get(origin.get(table, table), {}) for table in frames}
     naming = {table: named.naming[origin.get(table, table)] for table in frames}
-    return RawTables(name, frames, rejected, notes, readings, naming)
+    repeated = {table: same[file] for table, file in origin.items() if table in frames and (table, file) not in derived}
+    return RawTables(name, frames, rejected, notes, readings, naming, repeated)
 
 
 def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
-    entries = [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
-    try:
-        n_again = rows.frame.duplicated().sum()
-    except TypeError:  # lists are not comparable; `clean` finds equal rows after parsing
-        return entries
-    if n_again:
-        entries.append(report_entry(table, "row equal to an earlier one, in all columns of the file", "noted", n_again))
-    return entries
+    return [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
+
+
+def _repeated(frame: pd.DataFrame, n_rows: int) -> pd.Index:
+    """Return the rows of a file that are equal to an earlier one in all its columns; none where lists became rows."""
+    return frame.index[_contents(frame).duplicated()] if len(frame) == n_rows else frame.index[:0]
+
+
+def _contents(frame: pd.DataFrame) -> pd.Series:
+    return pd.util.hash_pandas_object(frame.astype("str").fillna("\0"), index=False)
 
 
 def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], origin: dict[str, str]) -> None:
@@ -274,8 +290,7 @@ def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], o
 
 def _row_ids(frame: pd.DataFrame) -> pd.Series:
     """Return an id per row, from the number of the first equal row: exact duplicates share an id."""
-    content = pd.util.hash_pandas_object(frame.astype("str").fillna("\0"), index=False)
-    first = pd.Series(frame.index, index=frame.index).groupby(content).transform("first")
+    first = pd.Series(frame.index, index=frame.index).groupby(_contents(frame)).transform("first")
     return "r" + first.astype("str")
 
 

@@ -55,6 +55,8 @@ class RawTables:
     """How to read columns whose values are ambiguous: {"interactions": {"timestamp": "day-first"}}."""
     naming: Mapping[str, Naming] = field(default_factory=dict)
     """Of a user's files, by table. What would change many of their rows is asked about."""
+    repeated: Mapping[str, pd.Index] = field(default_factory=dict)
+    """Of a user's files, by table: rows equal to an earlier one in all columns of the file."""
     truth: Any = None
     """For the built-in shop: the `ToyShop` with the preferences behind its events."""
 
@@ -79,6 +81,8 @@ class Dataset:
     """One row per rule and action: table, rule, action (one of `schema.ACTIONS`), rows, example."""
     n_read: dict[str, int] = field(default_factory=dict)
     """Rows read of each table of the source."""
+    compared: tuple[str, ...] = ()
+    """Tables without rows that repeat one in all columns of their file, so that no other row is a duplicate."""
     truth: Any = None
     """For the built-in shop: the `ToyShop` with the preferences behind its events."""
 

@@ -92,8 +92,9 @@ def validate(raw: RawTables) -> Dataset:
         if found.refusals:
             raise found.refusals[0]
         quarantine.append(found.bad)
-        tables[table], entries = _drop_repeated_ids(table, found.typed)
-        report += found.entries + entries
+        typed, repeats = _drop_repeated_rows(table, found.typed, raw.repeated.get(table))
+        tables[table], entries = _drop_repeated_ids(table, typed)
+        report += found.entries + repeats + entries
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
@@ -107,6 +108,7 @@ def validate(raw: RawTables) -> Dataset:
             table: len(frame) + sum(entry["table"] == table for entry in raw.rejected)
             for table, frame in raw.frames.items()
         },
+        compared=tuple(raw.repeated),
         truth=raw.truth,
     )
 
@@ -440,6 +442,17 @@ def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> 
 
 
 # -- rules across rows and tables --------------------------------------------------------------------------------------
+
+
+def _drop_repeated_rows(
+    table: str, typed: pd.DataFrame, repeated: pd.Index | None
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Drop the rows that repeat an earlier one of the file."""
+    again = typed.index.isin([] if repeated is None else repeated)
+    if not again.any():
+        return typed, []
+    example = typed["item_id"][again].iloc[0] if "item_id" in typed else ""
+    return typed[~again], [report_entry(table, "exact duplicate", "deduplicated", again.sum(), example)]
 
 
 def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:

@@ -53,6 +53,7 @@ MEANINGS = {
     "RK-157": "The models to evaluate are not fitted models by name.",
     "RK-158": "`min_rating` is not a number.",
     "RK-160": "A rule would drop many rows: say what they mean.",
+    "RK-161": "The ids of two files do not meet.",
     "RK-162": "A word for no user has far more events than a usual user.",
     "RK-163": "Ids in scientific notation have lost digits.",
     "RK-165": "A file has no header.",

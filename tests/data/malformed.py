@@ -88,7 +88,7 @@ BROKEN = [
     Broken("pictures only", "a.zip", lambda: zipped({"a.png": b"", "__MACOSX/a.csv": b""}), "RK-118"),
     Broken("encrypted", "a.zip", lambda: encrypted(CSV.encode()), "RK-119"),
     Broken("a key twice", "a.jsonl", lambda: (JSONL + '{"a": 1, "a": 2}\n').encode(), "key appears twice"),
-    Broken("a NaN", "a.jsonl", lambda: (JSONL + '{"a": NaN}\n').encode(), "NaN is not JSON"),
+    Broken("an infinity", "a.jsonl", lambda: (JSONL + '{"a": Infinity}\n').encode(), "Infinity is not JSON"),
     Broken("100,000 brackets", "a.jsonl", lambda: (JSONL + "[" * 10**5 + "\n").encode(), "nested too deeply"),
     Broken("half a character", "a.jsonl", lambda: JSONL.encode() + b'{"a": "\\ud83d"}\n', "lone surrogate"),
     Broken("a number as line", "a.jsonl", lambda: JSONL.encode() + b"7\n", "line is not an object"),

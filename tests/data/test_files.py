@@ -434,7 +434,6 @@ def test_a21_parquet_that_is_cut_off_is_refused(read):
     [
         ('{"a": 1, "a": 1}', "key appears twice"),
         ('{"a": {"b": 1, "b": 2}}', "key appears twice"),
-        ('{"a": NaN}', "NaN is not JSON"),
         ('{"a": -Infinity}', "-Infinity is not JSON"),
         ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
         ('{"a": "\\ud800"}', "lone surrogate"),

@@ -414,7 +414,7 @@ def test_a_check_with_columns_takes_what_a_file_has_and_refuses_what_none_has(tm
 
 REAL = os.environ.get("RECSYS_KIT_DATA", "")
 RETAIL = {
-    "user_id": "CustomerID", "item_id": "StockCode", "timestamp": "InvoiceDate", "title": "Description",
+    "user_id": "CustomerID:null=drop", "item_id": "StockCode", "timestamp": "InvoiceDate", "title": "Description",
     "quantity": "Quantity", "price": "UnitPrice", "session_id": "InvoiceNo", "ctx_country": "Country",
 }  # fmt: skip
 

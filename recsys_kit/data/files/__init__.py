@@ -21,8 +21,8 @@ from recsys_kit.data.files.unpacking import open_content, split_member
 from recsys_kit.errors import DataError
 
 __all__ = [
-    "FileRows", "NotARecord", "Records", "check_record", "decode", "open_content", "parse_json", "read_records",
-    "read_table", "split_member",
+    "FileRows", "NotARecord", "Records", "check_record", "decode", "open_content", "parse_header", "parse_json",
+    "read_records", "read_table", "split_member",
 ]  # fmt: skip
 
 
@@ -47,6 +47,15 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
             return read_parquet(content)
         text = decode(content, encoding)
         return read_json(text) if _is_json(text) else read_delimited(text, header)
+
+
+def parse_header(header: str) -> list[str]:
+    """Return the names of columns given for a file without a header.
+
+    >>> parse_header("user_id, item_id")
+    ['user_id', 'item_id']
+    """
+    return [name.strip() for name in header.split(",")] if header.strip() else []
 
 
 def _is_json(text: Text) -> bool:

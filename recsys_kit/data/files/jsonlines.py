@@ -96,7 +96,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise NotARecord(f"{name} is not JSON")
+    if name != "NaN":  # which Python writes for a missing number
+        raise NotARecord(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(
