@@ -18,6 +18,8 @@ from recsys_kit.errors import RecsysKitError
 
 COLUMNS_HELP = 'Your names of the columns: "user_id=CustomerID,text=Review Text".'
 
+HEADER_HELP = "Names of the columns of files without a header: user_id,item_id,timestamp."
+
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
     no_args_is_help=True,
@@ -48,6 +50,7 @@ def run(
     reviews: Annotated[str, typer.Option(help=f"Your file of reviews {HERE}.")] = "",
     columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
     encoding: Annotated[str, typer.Option(help="Encoding of your text files, such as gb18030. Default: utf-8.")] = "",
+    header: Annotated[str, typer.Option(help=HEADER_HELP)] = "",
     out: Annotated[
         str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data set or file.")
     ] = "",
@@ -83,6 +86,7 @@ def run(
         **files,
         "columns": columns,
         "encoding": encoding,
+        "header": header,
         "profile": profile,
     }
     given = [f"{name}={value}" for name, value in chosen.items() if value]
@@ -136,6 +140,7 @@ def check(
     ] = "",
     columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
     encoding: Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")] = "",
+    header: Annotated[str, typer.Option(help=HEADER_HELP)] = "",
 ) -> None:
     """List every problem in your files, and what a run would do about it.
 
@@ -143,7 +148,7 @@ def check(
     """
     from recsys_kit.data import check_files
 
-    checks = check_files(paths, table=table, columns=columns, encoding=encoding)
+    checks = check_files(paths, table=table, columns=columns, encoding=encoding, header=header)
     for found in checks:
         show_check(found, guessed=not table)
     if any(found.refusals for found in checks):

@@ -1,5 +1,7 @@
 """The leak audit of a split: checks that fail if the training set depends on later events."""
 
+from typing import Any
+
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -92,8 +94,9 @@ def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, str, i
     poisoned = interactions.assign(**{
         column: interactions[column].mask(is_later, value) for column, value in garbage.items()
     })  # fmt: skip
-    shares = {"shares": tuple(split.how["shares"])} if "shares" in split.how else {}
-    again = split_interactions(poisoned, method=split.how["method"], k_core=split.how["k_core"], **shares)
+    shares: Any = tuple(split.how["shares"]) if "shares" in split.how else None
+    cut = split.how.get("cut", "")
+    again = split_interactions(poisoned, method=split.how["method"], k_core=split.how["k_core"], shares=shares, cut=cut)
     n = sum(not getattr(again, name).equals(getattr(split, name)) for name in ("train", "set_aside"))
     detail = f"{len(later)} rows poisoned in {sorted(garbage)}"
     return "garbage in valid and test does not change train", "n_frames_changed_by_later_rows", n, detail

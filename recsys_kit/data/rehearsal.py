@@ -28,6 +28,8 @@ def two_cuts(split: Split, *, n_users: int = 0, seed: int = 7) -> dict[str, Spli
     known = Dataset("", earlier, None, None, None, quarantine=pd.DataFrame(), report=pd.DataFrame())
     events, method = sample_users(known, n_users, seed=seed).interactions, split.how["method"]
     name = "drawn by product" if method == "stratified" else f"by {method}".replace("_", " ")
+    if method == "random":
+        return {}
     try:
         cuts = {AT_RANDOM: split_at_random(events, seed=seed), name: split_interactions(events, method=method)}
     except DataError:  # nothing is left to train on

@@ -19,14 +19,19 @@ from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import PARTS
 
-METHODS = ("time", "leave_last_out", "stratified")
+METHODS = ("time", "leave_last_out", "stratified", "random")
 FRAMES = (*PARTS, "set_aside")
 SHARES = (0.8, 0.1, 0.1)
+FEW_EVENTS = 20  # of so few a part may be empty
 STRATIFIED_CUTS = (0.675, 0.75)  # shares of each item's events: train up to the first, valid up to the second
 STRATIFIED_SEED = 42
 STRATIFIED_PROTOCOL = (
     f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
     "their time: the future leaks into train; only to compare with tables published so"
+)
+RANDOM_PROTOCOL = (
+    "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; only for "
+    "data without times"
 )
 
 
@@ -45,7 +50,7 @@ class Split:
     k-core removes. They stay in histories."""
     how: dict[str, Any] = field(default_factory=dict)
     """method, k_core, rated_again (number of changed ratings); for "time" also shares and cuts (the first time of
-    valid, the first time of test); for "stratified" also protocol, in a sentence."""
+    valid, the first time of test) and the cut that was named; for "stratified" and "random" protocol, a sentence."""
 
     def __post_init__(self) -> None:
         for name in FRAMES:
@@ -264,6 +269,7 @@ def split_interactions(
     method: str = "time",
     shares: tuple[float, float, float] | None = None,
     k_core: int = 1,
+    cut: str = "",
 ) -> Split:
     """Cut the interactions into training, validation and test set, then clean the training set.
 
@@ -273,25 +279,29 @@ def split_interactions(
     - "time": train ends at the first cut, valid at the second, and test begins there. The cuts are quantiles of the
       event times, so equal times stay together.
     - "leave_last_out": of each user, test is the newest item with all later events, valid the item before it; users
-      with fewer than three items are in train.
+      with fewer than three items are in train. Events of equal time stay together.
     - "stratified": of each item's events a quarter is test and a tenth of the others valid, drawn whatever their time.
 
-    With "stratified" **the future leaks into the training set**: use it only to compare with tables published that
-    way. The draw depends on the order of the rows. For MovieLens-100K in the order of its file it is the draw of the
-    recommenders repository (`python_stratified_split`, ratio 0.75, by item, seed 42).
+    - "random": of all pairs of user and item a tenth is test and a tenth valid, drawn by a fixed hash.
+
+    With "stratified" and "random" **the future leaks into the training set**: use "stratified" only to compare with
+    tables published that way, "random" only without times. The stratified draw depends on the order of the rows. For
+    MovieLens-100K in the order of its file it is the draw of the recommenders repository (`python_stratified_split`,
+    ratio 0.75, by item, seed 42).
 
     Args:
         interactions: one row per event, with user_id and item_id (converted to text) and timestamp (UTC) or position.
         method: one of `METHODS`.
         shares: of the events in train, valid and test, for "time" only; 0.8, 0.1 and 0.1 by default.
         k_core: in the training set each user has at least this many different items, and each item as many users.
+        cut: for "time" only, the first day of valid in place of the shares ("2024-05-20"); what follows is halved.
 
     Returns:
         The four parts, each in canonical order (by user, then time), and `how` they were made.
 
     Raises:
-        DataError: RK-104 a missing column, RK-108 no event for the training set, RK-109 "time" without times, RK-153
-            and RK-154 missing or invalid ids, RK-156 missing or invalid times.
+        DataError: RK-104 a missing column, RK-108 no event for the training set, RK-109 "time" without times, RK-164
+            times that cannot be cut so, RK-153 and RK-154 missing or invalid ids, RK-156 missing or invalid times.
         ParameterError: RK-322 an invalid k_core, RK-324 an unknown method, RK-325 invalid shares.
 
     >>> events = pd.DataFrame({"user_id": ["a"] * 10, "item_id": list("qwertyuiop"),
@@ -311,9 +321,11 @@ def split_interactions(
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
     if method == "time":
-        part, how = _cut_by_time(events, SHARES if shares is None else shares)
+        part, how = _cut_by_time(events, SHARES if shares is None else shares, cut)
     elif method == "leave_last_out":
         part = _cut_last_items(events)
+    elif method == "random":
+        part, how = _draw_pairs(events), {"protocol": RANDOM_PROTOCOL}
     else:
         events, part = _draw_stratified(interactions)
         how = {"protocol": STRATIFIED_PROTOCOL}
@@ -356,7 +368,9 @@ def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[floa
     return Split(train, valid, test, set_aside=events.iloc[:0])
 
 
-def _cut_by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tuple[np.ndarray, dict[str, Any]]:
+def _cut_by_time(
+    events: pd.DataFrame, shares: tuple[float, float, float], cut: str
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the part (0, 1, 2) of each event, and the cuts."""
     if "timestamp" not in events:
         raise DataError(
@@ -368,9 +382,40 @@ def _cut_by_time(events: pd.DataFrame, shares: tuple[float, float, float]) -> tu
     when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
     times = np.sort(when)
     places = np.round(np.cumsum(checked)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
+    if cut:
+        first = np.searchsorted(times, _as_time(cut).value)
+        places = np.array([first, (first + len(times)) // 2]).clip(0, len(times) - 1)
     part = np.searchsorted(times[places], when, side="right")
-    cuts = [pd.Timestamp(cut, tz="UTC").isoformat() for cut in times[places]]
-    return part, {"shares": checked, "cuts": cuts}
+    _check_parts(times, part, cut)
+    cuts = [pd.Timestamp(time, tz="UTC").isoformat() for time in times[places]]
+    return part, {"shares": checked, "cuts": cuts} | ({"cut": cut} if cut else {})
+
+
+def _as_time(cut: str) -> pd.Timestamp:
+    try:
+        return pd.Timestamp(cut).tz_localize("UTC")
+    except (ValueError, TypeError) as error:
+        raise ParameterError("RK-325", f"cut is {cut!r}; expected a day.", "Pass cut='2024-05-20'.") from error
+
+
+def _check_parts(times: np.ndarray, part: np.ndarray, cut: str) -> None:
+    """Raises (RK-164) where a part of a split by time is empty, with a cut that works."""
+    empty = [name for number, name in enumerate(PARTS) if not (part == number).any()]
+    if not empty or len(times) < FEW_EVENTS:
+        return
+    different, counts = np.unique(times, return_counts=True)
+    fullest = pd.Timestamp(different[counts.argmax()], tz="UTC")
+    found = f"{fullest:%Y-%m-%d %H:%M} has {counts.max():,} of {len(times):,} events, and equal times stay together"
+    days = pd.to_datetime(different, utc=True).normalize().unique()
+    at_random = "Pass split=random, which leaks the future, or name another column of times."
+    if cut:
+        span = f"{pd.Timestamp(times[0]):%Y-%m-%d} to {pd.Timestamp(times[-1]):%Y-%m-%d}"
+        problem = f"cut={cut} leaves no event in {' and '.join(empty)}: they go from {span}."
+        raise DataError("RK-164", problem, "Pass a day between them, or leave cut out.")
+    if len(different) == 1:
+        raise DataError("RK-164", f"all {len(times):,} events have one time, {fullest:%Y-%m-%d %H:%M}.", at_random)
+    works = f"Pass cut={days[-2]:%Y-%m-%d}, the first day of validation." if len(days) > 2 else at_random
+    raise DataError("RK-164", f"the split by time has no event in {' and '.join(empty)}: {found}.", works)
 
 
 def _check_shares(shares: Any) -> list[float]:
@@ -388,10 +433,19 @@ def _check_shares(shares: Any) -> list[float]:
 def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
     """Return the part (0, 1, 2) of each event; `events` are in canonical order."""
     new = ~events.duplicated(["user_id", "item_id"])
-    nth = new.groupby(events["user_id"]).cumsum()  # number of different items up to this event
+    if "timestamp" in events:  # of a basket, one new item counts
+        baskets = [events["user_id"], events["timestamp"]]
+        new = new.groupby(baskets).transform("any") & ~events.duplicated(["user_id", "timestamp"])
+    nth = new.groupby(events["user_id"]).cumsum()  # number of different items, or baskets with one, up to this event
     n_items = nth.groupby(events["user_id"]).transform("max")
     part = (nth - n_items + 2).clip(lower=0)
     return part.where(n_items >= 3, 0).to_numpy()
+
+
+def _draw_pairs(events: pd.DataFrame) -> np.ndarray:
+    """Return the part (0, 1, 2) of each event, drawn by a hash of the user and the item."""
+    draws = item_hash(events["user_id"] + "\x1f" + events["item_id"]).astype(float) / 2.0**64
+    return np.searchsorted(np.cumsum(SHARES)[:2], draws, side="right")
 
 
 def _draw_stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:

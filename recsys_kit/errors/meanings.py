@@ -56,6 +56,7 @@ MEANINGS = {
     "RK-161": "The ids of two files do not meet.",
     "RK-162": "A word for no user has far more events than a usual user.",
     "RK-163": "Ids in scientific notation have lost digits.",
+    "RK-164": "The times cannot be cut into training, validation and test set.",
     "RK-165": "A file has no header.",
     "RK-175": "The path holds no atomic file of interactions (`NAME.inter`).",
     "RK-176": "The folder holds several atomic files of interactions.",

@@ -171,7 +171,7 @@ def test_garbage_in_every_test_row_leaves_train_identical(shop, method):
 
 @pytest.mark.parametrize(
     ("bad", "code"),
-    [({"method": "random"}, "RK-324"), ({"shares": (0.9, 0.2, 0.1)}, "RK-325"), ({"k_core": 0}, "RK-322")],
+    [({"method": "by chance"}, "RK-324"), ({"shares": (0.9, 0.2, 0.1)}, "RK-325"), ({"k_core": 0}, "RK-322")],
 )
 def test_wrong_parameters_are_refused(shop, bad, code):
     with pytest.raises(ParameterError, match=code):
