@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.columns import Named, Table, Wanted, read_ids
+from recsys_kit.data.columns import ACCEPT_IDS, Named, Table, Wanted, read_ids
 from recsys_kit.data.nested import holds_objects
-from recsys_kit.data.tables import is_present, report_entry
+from recsys_kit.data.tables import Naming, is_present, report_entry
 from recsys_kit.errors import DataError
 
 ASKED, SAID = 0.5, 0.95  # shares of the ids of the events below which it is asked, and said
@@ -27,7 +27,7 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
         Entries of the report for ids that meet in part.
 
     Raises:
-        DataError: RK-161 fewer than half of the ids meet.
+        DataError: RK-161 fewer than half of the ids meet, or another way nearly all would.
     """
     files = {table.table: table for table in tables}
     events = "interactions" if "interactions" in named.frames else "reviews"
@@ -38,9 +38,12 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
             n_met = len(asked & _different(named.frames[other][key]))
             if len(asked) < FEW_IDS or n_met >= SAID * len(asked):
                 continue
+            way = _best_way(files, named, events, other, key)
             found = f"{n_met:,} of {len(asked):,} different {key}s of the {events} are in the {other}"
-            if n_met < ASKED * len(asked) and ("accept", "ids") not in [(entry.name, entry.column) for entry in wanted]:
-                raise DataError("RK-161", f"{found}; expected nearly all.", _offer(files, named, events, other, key))
+            is_wrong = n_met < ASKED * len(asked) or way[0] >= SAID * len(asked)
+            if is_wrong and ACCEPT_IDS not in [(entry.name, entry.column) for entry in wanted]:
+                fix = _offer(*way, len(asked), named.naming[events])
+                raise DataError("RK-161", f"{found}; expected nearly all.", fix)
             entries.append(
                 report_entry(events, f"{found}: the others have no description", "noted", len(asked) - n_met)
             )
@@ -51,27 +54,23 @@ def _different(ids: pd.Series) -> set[str]:
     return set(ids[is_present(ids)].astype("str").unique())
 
 
-def _offer(files: dict[str, Table], named: Named, events: str, other: str, key: str) -> str:
-    """The option that makes most ids meet, and the one to take them as they are."""
+def _best_way(files: dict[str, Table], named: Named, events: str, other: str, key: str) -> tuple[int, tuple[str, ...]]:
+    """How many ids meet at best, and the entries of `columns` that make them meet."""
     ids = {table: pd.Series(sorted(_different(named.frames[table][key])), dtype="str") for table in (events, other)}
-    best = 0
-    option: tuple[str, ...] = ()
-    for way in WAYS:
-        n = len(set.intersection(*(set(read_ids(values, way)) for values in ids.values())))
-        if n > best:
-            best, option = n, _entries(named, events, other, key, way)
+    ways = {way: set.intersection(*(set(read_ids(values, way)) for values in ids.values())) for way in WAYS}
+    found = [(len(met), _entries(named, events, other, key, way)) for way, met in ways.items()]
     for table, against in ((other, events), (events, other)):
-        for column in files[table].frame:
-            values = files[table].frame[column]
+        for column, values in files[table].frame.items():
             if not holds_objects(values) and not values.map(type).eq(list).any():
-                n = len(_different(values) & set(ids[against]))
-                if n > best:
-                    best, option = n, (f"{table}.{key}={column}",)
-    naming = named.naming[events]
+                found.append((len(_different(values) & set(ids[against])), (f"{table}.{key}={column}",)))
+    return max(found, key=lambda way: way[0])
+
+
+def _offer(n: int, option: tuple[str, ...], of: int, naming: Naming) -> str:
     accept = f"To take them as they are: {naming.option('accept=ids')}."
-    if best < ASKED * len(ids[events]):
+    if n < ASKED * of:
         return f"Name the column of each file that holds the same ids. {accept}"
-    return f"With {naming.option(*option)} {best:,} would meet. {accept}"
+    return f"With {naming.option(*option)} {n:,} would meet. {accept}"
 
 
 def _entries(named: Named, events: str, other: str, key: str, way: str) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def test_a_line_that_is_no_plain_value_names_the_notebook_and_the_line(tmp_path,
         ("03_finetuning", "weight_decay", math.inf, "RK-303"),
         ("03_finetuning", "weight_decay", 2, "RK-307"),
         ("05_case_study", "wish", 7, "RK-303 .*-r wish 7"),
-        ("01_preprocessing", "split", "random", "RK-307"),
+        ("01_preprocessing", "split", "by chance", "RK-307"),
     ],
 )
 def test_a_value_that_came_past_the_command_is_refused_too(chapter, name, value, words):
@@ -162,7 +162,7 @@ def test_a_wrong_setting_is_refused_with_the_value_and_the_remedy(setting, words
     [
         ("profile", "str", "fast", "", "expected one of quick, full"),
         ("dataset", "str", "toy", "", "Did you mean toyshop"),
-        ("split", "str", "random", "", "expected one of time, leave_last_out"),
+        ("split", "str", "by chance", "", "expected one of time, leave_last_out"),
         ("n_users", "int", "-5", "shoppers [0..]", r"expected at least 0\. It means: shoppers"),
         ("share", "float", "1.01", "of all steps [0..1]", "expected from 0 to 1"),
         ("rate", "float", "0", "step size [1e-9..1]", "expected from 1e-09 to 1"),

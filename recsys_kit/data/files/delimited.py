@@ -119,8 +119,7 @@ def _find_form(text: Text, names: Sequence[str]) -> Form:
             "RK-165",
             f"{text.name} has no header: line {above + end} is {delimiter.join(first)[:80]!r}, numbers like the lines "
             f"below it, in {len(first)} columns; expected the names of the columns.",
-            f"Name them in their order: --header {','.join(f'column{n}' for n in range(1, len(first) + 1))} "
-            "(such as user_id,item_id,rating,timestamp).",
+            f"Name them in their order, such as --header {','.join(_guess_header([first, *rows]))}.",
         )
     if names and len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
         return Form(delimiter, list(names), above, '"' * (delimiter != "::"), notes + said)
@@ -207,6 +206,24 @@ def _is_headerless(first: list[str], rows: list[list[str]]) -> bool:
         if sum(bool(_NUMBER.fullmatch(row[place])) for row in rows) > AGREE * len(rows)
     ]
     return len(numeric) > 1 and all(_NUMBER.fullmatch(first[place]) for place in numeric)
+
+
+def _guess_header(rows: list[list[str]]) -> list[str]:
+    """Names for the columns of a file without a header, by what they hold."""
+    names: list[str] = []
+    for number, values in enumerate(zip(*rows, strict=False), start=1):
+        numbers = [float(value) for value in values if re.fullmatch(r"\d+(\.\d+)?", value)]
+        is_numeric = len(numbers) == len(values)
+        if is_numeric and all(int(value) in TIMES for value in numbers):
+            name = "timestamp"
+        elif is_numeric and max(numbers) <= 5 and len(names) > 1:
+            name = "rating"
+        elif not numbers and len(set(values)) <= len(values) / 4:
+            name = "event"
+        else:
+            name = next((known for known in ("user_id", "item_id") if known not in names), f"column{number}")
+        names.append(f"column{number}" if name in names else name)
+    return names
 
 
 def _check_header(text: Text, header: list[str]) -> list[str]:
