@@ -138,6 +138,7 @@ MEANINGS = {
     "RK-376": "The labels are not a list with one label per text.",
     "RK-377": "There is not one label per text.",
     "RK-378": "The review classifier is used before `fit`.",
+    "RK-379": "A query of the tables of a run is no valid SQL.",
     "RK-401": "A file of the run is missing: its chapter has not run.",
     "RK-402": "The folder is not the folder of a run.",
     "RK-403": "A saved model is of an unknown class.",

@@ -50,6 +50,28 @@ def test_a_missing_optional_artifact_is_none_and_recorded_as_absent_with_the_nex
     assert manifest(run)["chapters"]["04_evaluation"]["inputs"] == {"features/items_minilm": "absent"}
 
 
+def test_sql_queries_the_tables_of_a_run_and_nothing_else(run, tmp_path):
+    run.write("data/interactions.parquet", pd.DataFrame({"user_id": ["a", "b", "b"], "item_id": ["x", "x", "y"]}))
+    run.write("data/quarantine.parquet", pd.DataFrame({"rule": ["missing user_id"], "value": [""]}))
+    counted = run.sql("select item_id, count(*) as n from interactions group by item_id order by n desc")
+    assert counted.to_dict("list") == {"item_id": ["x", "y"], "n": [2, 1]}
+    assert run.sql("select rule from quarantine where value = ''")["rule"].tolist() == ["missing user_id"]
+    assert set(run.inputs) == {"data/interactions.parquet", "data/quarantine.parquet"}
+    outside = ROOT / "pyproject.toml"
+    for wrong in (
+        "select * from",
+        "select missing from interactions",
+        f"select * from read_text('{outside}')",
+        "copy interactions to 'stolen.csv'",
+        "install httpfs",
+        "set enable_external_access = true",
+    ):
+        with pytest.raises(ParameterError, match=r"RK-379 the query cannot be run"):
+            run.sql(wrong)
+    with pytest.raises(ArtifactError, match=r"data/users.parquet"):
+        run.sql("select * from users")
+
+
 def look_at(folder: Path) -> dict[str, tuple[int, int]]:
     """The inode and the time of the last change of every file and folder."""
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in [folder, *folder.rglob("*")]}

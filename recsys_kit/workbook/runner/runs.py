@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pandas as pd
+
 from recsys_kit import data
 from recsys_kit.core.hardware import usable_cores
+from recsys_kit.data.files.database import connect
 from recsys_kit.data.splitting import FRAMES, Split
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
 from recsys_kit.workbook.runner import lock
@@ -156,6 +160,27 @@ class Run:
             f"{name} is missing in {self.folder}; {maker} makes it.",
             f"Run notebook {maker} first: {command_to_make(self.folder, manifest, name)}",
         )
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Query the tables in `data/` of the run, the run's data lake, with DuckDB.
+
+            run.sql("select item_id, count(*) as n from interactions group by item_id order by n desc limit 5")
+
+        Args:
+            query: one statement of SQL over interactions, items, users, reviews, quarantine, train, valid, test.
+
+        Raises:
+            ParameterError: RK-379 the query cannot be run.
+            NothingToDo, ArtifactError: as `read`, for a table that the run does not have.
+        """
+        with connect() as database:
+            try:
+                for name in sorted(database.get_table_names(query)):
+                    database.register(name, self.read(f"data/{name}.parquet"))
+                return database.sql(query).to_df()
+            except (duckdb.Error, AttributeError) as error:  # a statement that is no query gives no table
+                problem = str(error).splitlines()[0]
+                raise ParameterError("RK-379", f"the query cannot be run: {problem}.", "Correct the query.") from error
 
     def load_dataset(self, name: str = "toyshop", **options: Any) -> data.Dataset:
         """Load a data set with the run's seed; relative paths count from the project root.
