@@ -7,9 +7,11 @@ Behind a column's name may stand how to read it: `timestamp=Date:day-first`, `ra
 
 import difflib
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,67 +27,10 @@ NEEDED = {  # one column of each group
     "users": (("user_id",),),
     "reviews": (("text",),),
 }
-# Names that mean one of ours, the likeliest first; compared without case, spaces, signs and a `:type` behind them.
-MEANINGS = {
-    "user_id": "userid user uid reviewerid customerid customer custid memberid membernumber member "
-    "buyerid buyer shopperid shopper householdkey clientid client accountid visitorid "
-    "personid 用户id 用户 用户编号 会员id 会员 买家id 买家 顾客 客户id 客户",
-    "item_id": "itemid item iid parentasin asin sku lineitemsku variantsku skuid stockcode productid "
-    "product prodid articleid article goodsid businessid movieid bookid isbn songid "
-    "clothingid 商品id 商品 商品编号 产品id 产品 物品id 物品",
-    "timestamp": "timestamp ts time unixreviewtime unixtime timestampms datetime date eventtime eventdate "
-    "tdat invoicedate orderdate purchasedate purchasetime orderpurchasetimestamp reviewdate "
-    "createdat 时间戳 时间 日期 下单时间 购买时间 评论时间",
-    "position": "position pos step seq sequence 位置 顺序",
-    "rating": "rating ratings stars star overall score reviewscore ratingvalue 评分 打分 星级 分数",
-    "event": "event eventtype action behavior behaviour behaviortype 行为 行为类型 事件",
-    "session_id": "sessionid session visitid invoiceno invoice orderid basketid 会话id 订单号 订单id",
-    "quantity": "quantity qty 数量",
-    "price": "price unitprice 价格 单价",
-    "review_id": "reviewid 评论id",
-    "text": "text reviewtext review reviewbody reviewcontent comment comments content 评论 评论内容 内容 评价",
-    "label": "label sentiment class target 标签 情感",
-    "title": "title prodname productname producttitle itemname itemtitle movietitle 商品名称 商品名 商品标题 标题 名称",
-    "category": "category categories categoryname productcategory maincat 类别 分类 类目",
-    "brand": "brand manufacturer 品牌",
-    "description": "description productdescription 描述 商品描述",
-    "image": "image imageurl imurl 图片",
-    "created_at": "createdat releasedate launchdate 上架时间",
-    "joined_at": "joinedat signupdate registrationdate 注册时间",
-}
+KNOWN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+MEANINGS: dict[str, str] = KNOWN["meanings"]
 DAYS = ("date", "day", "orderdate", "invoicedate", "purchasedate", "transactiondate", "saledate")  # beside a time
-EXPORTS = {  # program -> the columns by which it is known, and what they are
-    "Google Analytics 4": (
-        ("event_timestamp", "event_name", "user_pseudo_id", "items[].item_id"),
-        {
-            "user_id": "user_pseudo_id", "item_id": "items[].item_id", "timestamp": "event_timestamp",
-            "event": "event_name", "title": "items[].item_name", "price": "items[].price",
-            "quantity": "items[].quantity", "ctx_device": "device.category", "ctx_country": "geo.country",
-        },
-    ),
-    "Shopify (orders)": (
-        ("orders[].line_items[].sku", "orders[].customer.id", "orders[].created_at"),
-        {
-            "user_id": "orders[].customer.id", "item_id": "orders[].line_items[].sku",
-            "timestamp": "orders[].created_at", "session_id": "orders[].id", "title": "orders[].line_items[].title",
-            "price": "orders[].line_items[].price", "quantity": "orders[].line_items[].quantity",
-        },
-    ),
-    "WooCommerce (orders)": (
-        ("line_items[].product_id", "customer_id", "date_created_gmt"),
-        {
-            "user_id": "customer_id", "item_id": "line_items[].product_id", "timestamp": "date_created_gmt",
-            "session_id": "id", "title": "line_items[].name", "price": "line_items[].price",
-            "quantity": "line_items[].quantity",
-        },
-    ),
-}  # fmt: skip
-IN_TABLE = {  # where a name means something else
-    "interactions": {"title": " description", "label": ""},
-    "items": {"item_id": " id", "title": " name description"},
-    "users": {"user_id": " id"},
-    "reviews": {"title": " summary headline reviewtitle reviewheadline 标题", "category": "", "brand": ""},
-}
+EXPORTS: dict[str, dict[str, Any]] = KNOWN["exports"]
 CONTEXT = ("country", "device", "platform", "channel", "season", "promotion", "region", "city", "daypart")
 PERSONAL = (
     r"e?mail|phone|mobile$|telefon|^tel$|firstname|lastname|surname|fullname|username|nickname|"
@@ -320,7 +265,7 @@ def recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table
     notes = []
     for table in tables if not wanted else []:
         if export := export_of(table):
-            wanted = [Wanted(name, column, table.table) for name, column in EXPORTS[export][1].items()]
+            wanted = [Wanted(name, column, table.table) for name, column in EXPORTS[export]["columns"].items()]
             notes.append(report_entry(table.table, f"read as an export of {export}", "noted", len(table.frame)))
     expanded = [table.expand(wanted) for table in tables]
     for before, after in zip(tables, expanded, strict=True):
@@ -333,7 +278,7 @@ def recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table
 def export_of(table: Table) -> str:
     """Return the program that wrote a file, by its columns; "" for another file."""
     columns = {*map(str, table.frame), *table.paths}
-    return next((name for name, (known, _) in EXPORTS.items() if columns.issuperset(known)), "")
+    return next((name for name, export in EXPORTS.items() if columns.issuperset(export["known"])), "")
 
 
 def _is_list(value: Any) -> bool:
@@ -444,7 +389,7 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
     for name in COLUMNS[table]:
         if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
             continue
-        special = IN_TABLE[table].get(name)
+        special = KNOWN["in_table"][table].get(name)
         meanings = "" if special == "" else MEANINGS.get(name, name) + (special or "")
         match = next((key for key in meanings.split() if key in keys), None)
         if match:
