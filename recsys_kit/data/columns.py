@@ -101,7 +101,12 @@ class Table:
         if NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions":
             frame = frame.assign(position=range(1, len(frame) + 1))
         for entry in mine:
-            if entry.name == "item_id" and entry.column in frame and frame[entry.column].map(_is_list).any():
+            if (
+                entry.name == "item_id"
+                and entry.column in frame
+                and frame[entry.column].dtype == object
+                and frame[entry.column].map(_is_list).any()
+            ):
                 path = f"{entry.column}[]"  # a list of products is one event each
                 frame = add_columns(frame, [path]).drop(columns=entry.column).rename(columns={path: entry.column})
         frame = add_columns(frame, list(dict.fromkeys(entry.column for entry in mine)))

@@ -61,7 +61,7 @@ def _best_way(files: dict[str, Table], named: Named, events: str, other: str, ke
     found = [(len(met), _entries(named, events, other, key, way)) for way, met in ways.items()]
     for table, against in ((other, events), (events, other)):
         for column, values in files[table].frame.items():
-            if not holds_objects(values) and not values.map(type).eq(list).any():
+            if values.dtype != object and not holds_objects(values):
                 found.append((len(_different(values) & set(ids[against])), (f"{table}.{key}={column}",)))
     return max(found, key=lambda way: way[0])
 

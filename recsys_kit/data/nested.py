@@ -11,7 +11,8 @@ import pandas as pd
 
 from recsys_kit.errors import ParameterError
 
-N_LOOKED_AT = 50  # values of a column in which fields are looked for
+N_ROWS = 1000  # in which objects and lists are looked for
+N_LOOKED_AT = 50  # of them in which fields are looked for
 MAX_DEPTH = 5
 Path = tuple[str, ...]
 
@@ -54,9 +55,8 @@ def find_paths(frame: pd.DataFrame) -> list[str]:
     """
     found: dict[str, None] = {}
     for column in frame:
-        for value in islice(
-            (value for value in frame[column] if isinstance(value, list) or _is_json(value)), N_LOOKED_AT
-        ):
+        values = frame[column].head(N_ROWS)
+        for value in islice((value for value in values if isinstance(value, list) or _is_json(value)), N_LOOKED_AT):
             found |= dict.fromkeys(path for path in _leaves(_load(value), str(column)) if path != column)
     return [path for path in found if not path.endswith("[]")]
 

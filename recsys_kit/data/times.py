@@ -87,7 +87,9 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     if form:
         settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
         return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), False)
-    numbers = pd.to_numeric(texts, errors="coerce")
+    numbers = pd.Series(np.nan, index=texts.index)
+    written = texts[texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)]
+    numbers[written.index] = pd.to_numeric(written, errors="coerce")
     for unit, found in _read_numbers(texts, numbers, weights).items():
         settle(found, unit)
     rest = _with_zones(texts[numbers.isna()])
