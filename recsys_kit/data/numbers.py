@@ -4,7 +4,11 @@ import re
 
 import pandas as pd
 
-_SIGNS = re.compile(r"(?:[A-Z]{3}|[A-Za-z]{1,2}\$|kr\.?|zł|Kč|Ft|Rs\.?|元|円|원|руб\.?|[$€£¥₹₩₽₺₫฿])", re.UNICODE)
+_SIGNS = re.compile(
+    r"(?<![A-Za-z])(?:USD|EUR|GBP|CHF|CAD|AUD|NZD|JPY|CNY|RMB|INR|BRL|MXN|PLN|CZK|HUF|SEK|NOK|DKK|TRY|RUB|UAH|ZAR|KRW|HKD|SGD|TWD)(?![A-Za-z])"
+    r"|[A-Z]{1,2}\$|kr\.?|zł|Kč|Ft|Rs\.?|руб\.?|[$€£¥₹₩₽₺₫฿元円원]"
+)
+_THOUSANDS = re.compile(r"(?<=\d)[ \u00a0\u202f'’](?=\d{3}(?:\D|$))")
 _SHAPE = re.compile(r"[+-]?\d[\d.,]*")
 
 
@@ -19,13 +23,15 @@ def read_numbers(values: pd.Series) -> pd.Series:
     [1299.0, 899.0, 2499.5, nan]
     >>> read_numbers(pd.Series(["$1,299.00", "5.99"])).tolist(), read_numbers(pd.Series(["1.299", "2"])).tolist()
     ([1299.0, 5.99], [1.299, 2.0])
+    >>> read_numbers(pd.Series(["1 299 zł", "REF100", "4 5", "EUR5"])).tolist()
+    [1299.0, nan, nan, 5.0]
     """
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     texts = values[numbers.isna() & values.notna()].astype("str")
     if texts.str.strip().eq("").all():
         return numbers
     written = values[values.notna()].astype("str").str.replace(_SIGNS, "", regex=True)
-    written = written.str.replace(r"[\s\u00a0\u202f'’]+", "", regex=True)
+    written = written.str.replace(_THOUSANDS, "", regex=True).str.strip()
     fits = written.str.fullmatch(_SHAPE)
     if not fits[texts.index].any():
         return numbers
