@@ -98,7 +98,8 @@ class Table:
     def expand(self, wanted: Sequence["Wanted"]) -> "Table":
         """Return the table with the columns that lie in objects and lists, or are joined of two."""
         frame, mine = self.frame, [entry for entry in wanted if _takes(self, entry)]
-        if NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions":
+        has_no_time = NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions"
+        if has_no_time and "position" not in frame:
             frame = frame.assign(position=range(1, len(frame) + 1))
         for entry in mine:
             if (
@@ -274,6 +275,9 @@ def recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table
             notes.append(report_entry(table.table, f"read as an export of {export}", "noted", len(table.frame)))
     expanded = [table.expand(wanted) for table in tables]
     for before, after in zip(tables, expanded, strict=True):
+        if "position" in after.frame and "position" not in before.frame:
+            rule = "no time: rows are numbered as they stand in the file, so that split=random is the only fair one"
+            notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
         if len(before.frame) != len(after.frame):
             rule = f"a list is one row for each element: {len(after.frame):,} of {len(before.frame):,}"
             notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
