@@ -1,0 +1,78 @@
+"""The front door in bounded time and memory: read, check, clean and split of events, against bare pandas.
+
+    python -m benchmarks.door 1000000 10000000
+
+One row per number of events: seconds of each step, the ratio to `pandas.read_csv(dtype=str)` of the same file in the
+same process, and the peak memory of the process so far; below, the exponent between the first and the last row.
+"""
+
+import math
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys_kit.data import clean, split_interactions, validate
+from recsys_kit.data.sources import read_source
+
+SEED = 7
+
+
+def write_events(path: Path, n: int) -> None:
+    """Write n events of a shop with n / 20 users and few popular items, in blocks."""
+    rng = np.random.default_rng(SEED)
+    for start in range(0, n, 1_000_000):
+        size = min(1_000_000, n - start)
+        seconds = pd.to_datetime(1_600_000_000 + rng.integers(0, 10**8, size), unit="s")
+        block = pd.DataFrame({
+            "user_id": [f"u{user}" for user in rng.integers(0, n // 20, size)],
+            "item_id": [f"p{item}" for item in rng.zipf(1.3, size) % 50_000],
+            "timestamp": seconds.strftime("%Y-%m-%d %H:%M:%S"),
+            "rating": rng.integers(1, 6, size),
+        })  # fmt: skip
+        block.to_csv(path, index=False, mode="a", header=not start)
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what a call returns, and its seconds."""
+    started = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - started
+
+
+def measure(n: int) -> dict[str, float]:
+    """Measure the steps for n events."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.csv"
+        write_events(path, n)
+        _, bare = timed(lambda: pd.read_csv(path, dtype=str))
+        raw, read = timed(lambda: read_source("files", {"interactions": path}))
+    checked, check = timed(lambda: validate(raw))
+    cleaned, tidy = timed(lambda: clean(checked))
+    _, split = timed(lambda: split_interactions(cleaned.interactions))
+    total = read + check + tidy + split
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {
+        "events": n, "pandas s": bare, "read s": read, "check s": check, "clean s": tidy, "split s": split,
+        "all s": total, "ratio": total / bare, "peak GiB": peak,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    table = pd.DataFrame([measure(int(n)) for n in sys.argv[1:] or ["1000000"]])
+    print(table.round(2).to_string(index=False))
+    first, last = table.iloc[0], table.iloc[-1]
+    if len(table) > 1:
+        exponent = math.log(last["all s"] / first["all s"]) / math.log(last["events"] / first["events"])
+        print(f"exponent {exponent:.2f}")
+
+
+if __name__ == "__main__":
+    main()
