@@ -19,7 +19,8 @@ from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, count_train_events, slice_users
 from recsys_kit.evaluation.summaries import BASELINE, compare_to_baseline, summarize
-from recsys_kit.recommenders.base import Ranked, Recommender, check_models
+from recsys_kit.recommenders.base import Ranked, Recommender
+from recsys_kit.recommenders.store import check_models
 
 CUTOFFS = (5, 10, 20)
 

@@ -20,19 +20,9 @@ from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import NotFittedError, ParameterError
 from recsys_kit.recommenders.inputs import check_inputs, choose_features, encode_tables
 from recsys_kit.recommenders.queries import encode_query
-from recsys_kit.recommenders.saving import write_models
+from recsys_kit.recommenders.store import MODELS, save_models
 
 RefitMember = Callable[["Recommender"], "Recommender"]
-MODELS: dict[str, type["Recommender"]] = {}
-"""Every model class, registered by its `name`."""
-
-
-def check_models(models: Any) -> None:
-    """Raise `ParameterError` (RK-157) unless these are models by name."""
-    if not isinstance(models, Mapping) or not models or not all(isinstance(m, Recommender) for m in models.values()):
-        raise ParameterError(
-            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
-        )
 
 
 @dataclass(frozen=True)
@@ -362,4 +352,4 @@ class Recommender(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model into a new folder; `load` reads it. See `store.save_models`."""
-        write_models(folder, {self.name: self})
+        save_models(folder, {self.name: self})

@@ -10,7 +10,8 @@ from recsys_kit.core.contexts import context_of
 from recsys_kit.core.encoded import EncodedSplit, Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
-from recsys_kit.recommenders.base import Recommender, check_models
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.store import check_models
 
 MAX_USERS = 25_000
 """Validation users, at most, that are evaluated."""
