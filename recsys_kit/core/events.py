@@ -25,15 +25,13 @@ def check_times(events: pd.DataFrame, table: str) -> str:
         "timestamp": ("times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."),
         "position": ("numbers", f"Number the events: {table}.groupby('user_id').cumcount()."),
     }[when]
+    problem = ""
     if len(events) and not is_time(values.dtype):
-        example = repr(values.iloc[0])[:40]
-        raise DataError("RK-156", f"{when} of {table} is {values.dtype} such as {example}; expected {expected}.", fix)
-    if values.hasnans:
-        raise DataError(
-            "RK-156",
-            f"{when} of {table} is missing in {values.isna().sum():,} of {len(values):,} rows; expected {expected}.",
-            "Leave these rows out.",
-        )
+        problem = f"{values.dtype} such as {values.iloc[0]!r:.40}"
+    elif values.hasnans:
+        problem, fix = f"missing in {values.isna().sum():,} of {len(values):,} rows", "Leave these rows out."
+    if problem:
+        raise DataError("RK-156", f"{when} of {table} is {problem}; expected {expected}.", fix)
     return when
 
 

@@ -1,14 +1,24 @@
 """The k best columns of each row, with ties broken the same way on every machine."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.errors import ParameterError
 
 BLOCK_CELLS = 2**24  # scores in memory at once: 64 MB of float32 for any number of users
 TOP_K_CELLS = 2**21  # scores that NumPy ranks; for more PyTorch is faster
+
+
+def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Histories]]:
+    """Yield the histories in blocks whose scores `(B, n_items)` fit in memory, each with its place; one at least."""
+    size = max(1, BLOCK_CELLS // n_items)
+    for start in range(0, max(len(histories), 1), size):
+        stop = min(start + size, len(histories))
+        yield slice(start, stop), histories.block(start, stop)
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:

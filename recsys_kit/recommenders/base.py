@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_kit.core import ranking
+from recsys_kit.core.contexts import check_context
 from recsys_kit.core.encoded import EncodedSplit, encode_histories
 from recsys_kit.core.histories import Histories
+from recsys_kit.core.ids import as_ids
 from recsys_kit.core.ranges import Range, check_parameters
-from recsys_kit.core.ranking import check_k, top_k
+from recsys_kit.core.ranking import blocks, check_k, top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import NotFittedError, ParameterError
-from recsys_kit.recommenders.inputs import check_inputs, choose_features, encode_tables
+from recsys_kit.recommenders.inputs import WITHOUT, check_inputs, encode_tables
 from recsys_kit.recommenders.queries import encode_query
 from recsys_kit.recommenders.store import MODELS, save_models
 
@@ -91,18 +92,17 @@ class Recommender(ABC):
 
     def __getattr__(self, name: str) -> Any:
         """Raise the error for an attribute that is missing; before `fit`, `NotFittedError`."""
-        if name.startswith("__") or self.is_fitted:
-            if name in ("users", "user_ids", "train_histories") and self.is_fitted:
-                raise NotFittedError(
-                    "RK-373",
-                    f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history.",
-                    "Pass histories=, or refit it.",
-                )
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        raise NotFittedError(
-            "RK-369", f"{type(self).__name__} is not fitted and has no {name!r}; expected a fitted model.",
-            "Call fit(train) first.",
-        )  # fmt: skip
+        if not self.is_fitted and not name.startswith("__"):
+            raise NotFittedError(
+                "RK-369", f"{type(self).__name__} is not fitted and has no {name!r}.", "Call fit(train) first."
+            )
+        if name in ("users", "user_ids", "train_histories"):
+            raise NotFittedError(
+                "RK-373",
+                f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history.",
+                "Pass histories=, or refit it.",
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- what a subclass writes ------------------------------------------------------------------------------------
 
@@ -118,11 +118,13 @@ class Recommender(ABC):
         """Return scores that depend on the context, one row per history; most models ignore it."""
         return self._score(histories)
 
+    def score_queries(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+        """Return the scores `(B, N)` of encoded histories, in the context of each where there is one."""
+        return self._score(histories) if context is None else self._score_in_context(histories, context)
+
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return `(B, N)` float32 for what users say they want."""
-        raise ParameterError(
-            "RK-311", f"{self.name} does not understand text.", "Use a content model or a hybrid with one."
-        )
+        """Return `(B, N)` float32 for what users say they want; only of a model that `understands_text`."""
+        raise NotImplementedError
 
     def _knows(self, histories: Histories) -> np.ndarray:
         """Return `(B,)` bool: whether a history holds an item that this model can start from."""
@@ -220,8 +222,28 @@ class Recommender(ABC):
         return {}
 
     def choose_features(self, split: EncodedSplit) -> Vectors | None:
-        """Return the item features that the field `features` names, one row per item; None for a model without."""
-        return choose_features(self, split)
+        """Return the item features that the field `features` names, one row per item; "" for the only ones.
+
+        Returns:
+            None for "none", or where "" finds none.
+
+        Raises:
+            ParameterError: RK-372 the name is unknown, or "" and there are several.
+        """
+        name, known = self.features, list(split.item_features)
+        if name == WITHOUT or (not name and not known):
+            return None
+        if name and name not in known:
+            raise ParameterError(
+                "RK-372", f"there are no item features {name!r} for {self.name}; the split has {known}.", "Name these."
+            )
+        if not name and len(known) > 1:
+            raise ParameterError(
+                "RK-372",
+                f"{self.name} cannot choose among the item features {known}; expected the name of one.",
+                f"Pass {type(self).__name__}(features={known[0]!r}).",
+            )
+        return split.item_features[name or known[0]]
 
     def encode(self, histories: Any) -> Histories:
         """Return histories of item ids, oldest first, as indices; unknown items are left out, a set is sorted."""
@@ -262,20 +284,22 @@ class Recommender(ABC):
             context: B rows, as `check_context` returns them.
             progress: show a progress bar.
         """
-        n_queries, size = len(histories), max(1, ranking.BLOCK_CELLS // len(self.items))
-        k, blocks = min(k, len(self.items)), []
-        starts = range(0, max(n_queries, 1), size)
-        for start in tqdm(starts, desc=self.name, disable=not progress or size >= n_queries):
-            stop = min(start + size, n_queries)
-            block, asked = histories.block(start, stop), None if context is None else context.iloc[start:stop]
-            scores, fallback = self._scores_or_fallback(block, texts if texts is None else texts[start:stop], asked)
+        k, ranked, parts = min(k, len(self.items)), [], list(blocks(histories, len(self.items)))
+        for place, block in tqdm(parts, desc=self.name, disable=not progress or len(parts) == 1):
+            if texts is None:
+                raw = self.score_queries(block, None if context is None else context.iloc[place])
+                fallback = ~self._knows(block)
+            else:
+                raw = self._score_texts(texts[place])  # all 0 where no word of the text is known
+                fallback = ~(self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)
+            scores = self.visible(raw, fallback)
             if candidates is not None:
                 scores[:, ~candidates] = -np.inf
             scores[block.masked.cells] = -np.inf
             best = top_k(scores, k)
             listed = np.take_along_axis(scores, best.clip(0), axis=1)
-            blocks.append((best, np.where(best >= 0, listed, np.float32(-np.inf)), fallback))
-        return Ranked(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
+            ranked.append((best, np.where(best >= 0, listed, np.float32(-np.inf)), fallback))
+        return Ranked(*(np.concatenate(arrays) for arrays in zip(*ranked, strict=True)))
 
     def recommend(
         self,
@@ -314,31 +338,24 @@ class Recommender(ABC):
             NotFittedError: RK-369 before `fit`, RK-373 users of a loaded model, which has no histories.
         """
         check_k(k)
-        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": context}
-        query = encode_query(self, users, **asked)
-        options = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
-        ranked = self.rank(query.histories, k=k, **options, progress=progress)
+        names, asked, texts = encode_query(self, users, histories, texts, seen)
+        if candidates is not None:
+            candidates = np.isin(self.item_ids, as_ids(candidates, "candidates").to_numpy(str))
+        if context is not None:
+            context = check_context(context)
+            if len(context) != len(names):
+                raise ParameterError(
+                    "RK-340", f"context has {len(context)} rows for {len(names)} queries.", "Pass one row per query."
+                )
+        ranked = self.rank(asked, k=k, texts=texts, candidates=candidates, context=context, progress=progress)
         row, place = np.nonzero(ranked.items >= 0)
         return pd.DataFrame({
-            "query": query.names[row],
+            "query": names[row],
             "item_id": self.item_ids[ranked.items[row, place]],
             "score": ranked.scores[row, place],
             "rank": place + 1,
             "fallback": ranked.fallback[row],
         })  # fmt: skip
-
-    def _scores_or_fallback(
-        self, histories: Histories, texts: Sequence[str] | None, context: pd.DataFrame | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores as they are ranked, and which rows hold the popularity list instead."""
-        if texts is None:
-            raw = self._score(histories) if context is None else self._score_in_context(histories, context)
-            fallback = ~self._knows(histories)
-        else:  # no word of the text is known: all scores are 0
-            empty = np.empty((0, len(self.items)), np.float32)
-            raw = self._score_texts(texts) if len(texts) or not self.understands_text else empty
-            fallback = ~(self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)
-        return self.visible(raw, fallback), fallback
 
     def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """Return scores `(B, N)` as they are ranked: -inf where the model cannot score, popularity in `fallback` rows.

@@ -1,14 +1,13 @@
 """NDCG on the validation set, for early stopping, tuning and the weights of ensembles; never reported as a result."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from recsys_kit.core import ranking
 from recsys_kit.core.contexts import context_of
 from recsys_kit.core.encoded import EncodedSplit, Targets
-from recsys_kit.core.histories import Histories
+from recsys_kit.core.ranking import blocks
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.store import check_models
@@ -17,27 +16,9 @@ MAX_USERS = 25_000
 """Validation users, at most, that are evaluated."""
 
 
-def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Histories]]:
-    """Yield the histories in blocks whose scores `(B, n_items)` fit in memory, each with its place."""
-    size = max(1, ranking.BLOCK_CELLS // n_items)
-    for start in range(0, len(histories), size):
-        stop = min(start + size, len(histories))
-        yield slice(start, stop), histories.block(start, stop)
-
-
-def score(model: Recommender, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
-    """Return the scores `(B, N)` in the context of each query, if there is one."""
-    return model._score(histories) if context is None else model._score_in_context(histories, context)
-
-
 def uses_context(model: Recommender) -> bool:
     """Return whether the context of a query can change the lists of this fitted model."""
     return "context" in model.uses
-
-
-def visible(model: Recommender, scores: np.ndarray, histories: Histories) -> np.ndarray:
-    """Return the scores `(B, N)` of histories as `recommend` ranks them."""
-    return model.visible(scores, ~model._knows(histories))
 
 
 def measure_ndcg(model: Recommender, targets: Targets, k: int, context: pd.DataFrame | None = None) -> np.ndarray:
@@ -51,8 +32,8 @@ def measure_ndcg(model: Recommender, targets: Targets, k: int, context: pd.DataF
     """
     asked, ranks = None if context is None else context_of(context, targets.users), []
     for place, block in blocks(targets.histories, len(model.items)):
-        scores = score(model, block, None if asked is None else asked.iloc[place])
-        ranks.append(targets.rank_relevant(place, visible(model, scores, block)))
+        scores = model.score_queries(block, None if asked is None else asked.iloc[place])
+        ranks.append(targets.rank_relevant(place, model.visible(scores, ~model._knows(block))))
     return targets.ndcg(np.concatenate(ranks), k)
 
 

@@ -33,9 +33,9 @@ def available_inputs(split: EncodedSplit) -> set[str]:
     events, items = split.train.columns, split.item_table
     found = {
         "histories": True,
-        "item_features": bool(split.item_features),
+        "item_features": split.item_features,
         "timestamp": "timestamp" in events,
-        "context": any(is_context(column) for column in events),
+        "context": any(map(is_context, events)),
         "category": items is not None and "category" in items and items["category"].notna().any(),
         "attributes": has_attributes(items),
     }
@@ -50,16 +50,16 @@ def encode_tables(
     Raises:
         DataError, ParameterError: as `EncodedSplit.of`; RK-371 tables beside a split.
     """
-    given = [name for name, value in {**tables, "item_vectors": item_vectors}.items() if value is not None]
     if isinstance(train, EncodedSplit):
-        if given:
+        if given := [name for name, value in {**tables, "item_vectors": item_vectors}.items() if value is not None]:
             raise ParameterError(
                 "RK-371", f"fit() got a split and {', '.join(given)}; expected the split alone.", "Encode them with it."
             )
         return train
     name = getattr(model, "features", "")
-    name = name if name not in ("", WITHOUT) else "content"
-    vectors = {} if item_vectors is None else {name: check_vectors(item_vectors)}
+    vectors = (
+        {} if item_vectors is None else {"content" if name in ("", WITHOUT) else name: check_vectors(item_vectors)}
+    )
     return EncodedSplit.of(train, item_features=vectors, **tables)
 
 
@@ -70,25 +70,3 @@ def check_inputs(model: "Recommender", split: EncodedSplit) -> None:
         raise ParameterError(
             "RK-345", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
         )
-
-
-def choose_features(model: "Recommender", split: EncodedSplit) -> Vectors | None:
-    """Return the item features that the field `features` of a model names; "" for the only ones, "none" for none.
-
-    Raises:
-        ParameterError: RK-372 where the name is unknown, or "" and there are several.
-    """
-    name, known = model.features, list(split.item_features)
-    if name == WITHOUT or (not name and not known):
-        return None
-    if name and name not in known:
-        raise ParameterError(
-            "RK-372", f"there are no item features {name!r} for {model.name}; the split has {known}.", "Name these."
-        )
-    if not name and len(known) > 1:
-        raise ParameterError(
-            "RK-372",
-            f"{model.name} cannot choose among the item features {known}; expected the name of one.",
-            f"Pass {type(model).__name__}(features={known[0]!r}).",
-        )
-    return split.item_features[name or known[0]]

@@ -12,7 +12,7 @@ from recsys_kit.core.encoded import EncodedSplit, Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender, RefitMember
-from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg, score
+from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Ensemble(Recommender):
 
     def _score_members(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         if self.kept in self.members:
-            return score(self.members[self.kept], histories, context)
+            return self.members[self.kept].score_queries(histories, context)
         return self._combine(histories, context)
 
     def _knows(self, histories: Histories) -> np.ndarray:

@@ -13,7 +13,6 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.recommenders.ensembles.scores import blend_scores, standardize
 from recsys_kit.recommenders.ensembles.search import WeightSearch
-from recsys_kit.recommenders.holdout import score
 
 
 @dataclass
@@ -107,12 +106,12 @@ class Hybrid(Ensemble):
     ) -> dict[str, np.ndarray]:
         """Return the standardized scores `(B, N)` of these members."""
         members = {name: self.members[name] for name in names}
-        return {name: standardize(score(one, histories, context), one.can_score) for name, one in members.items()}
+        return {
+            name: standardize(one.score_queries(histories, context), one.can_score) for name, one in members.items()
+        }
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         members = {name: member for name, member in self.answering_members().items() if member.understands_text}
-        if not members:
-            return super()._score_texts(texts)
         can_score = {name: member.can_score for name, member in members.items()}
         scores = {name: standardize(one._score_texts(texts), one.can_score) for name, one in members.items()}
         blend = blend_scores(scores, can_score, self.weights, self.share_power)

@@ -9,7 +9,6 @@ from recsys_kit.core.encoded import Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import top_k
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.holdout import score, visible
 
 
 @dataclass
@@ -33,7 +32,7 @@ class ReciprocalRankFusion(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         total = np.zeros((len(histories), len(self.items)), np.float32)
         for member in self.answering_members().values():
-            shown = visible(member, score(member, histories, context), histories)
+            shown = member.visible(member.score_queries(histories, context), ~member._knows(histories))
             shown[histories.masked.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & member._knows(histories)[:, None])

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recsys_kit.core.encoded import Targets
-from recsys_kit.core.ranking import top_k
+from recsys_kit.core.ranking import blocks, top_k
 from recsys_kit.core.threads import one_blas_thread
 from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.ensembles.scores import share_divisor, standardize
-from recsys_kit.recommenders.holdout import blocks, visible
 
 WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SHARE_POWERS = (1.0, 0.5, 0.0)
@@ -32,7 +31,7 @@ class WeightSearch:
             standard = {name: standardize(member._score(block), member.can_score) for name, member in members.items()}
             best = []
             for name, member in members.items():
-                shown = visible(member, standard[name], block)
+                shown = member.visible(standard[name], ~member._knows(block))
                 ranks[name].append(targets.rank_relevant(place, shown))
                 best.append(top_k(shown, N_CANDIDATES))
                 if (member.can_score & ~self.known).any():  # new items may fill these and lose under another power

@@ -10,7 +10,7 @@ from recsys_kit.core.encoded import Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.holdout import measure_ndcg, score
+from recsys_kit.recommenders.holdout import measure_ndcg
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Switching(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         scores = np.zeros((len(histories), len(self.items)), np.float32)
         for member, rows, asked in self._split_by_band(histories):
-            own = score(member, asked, None if context is None else context.iloc[rows])
+            own = member.score_queries(asked, None if context is None else context.iloc[rows])
             if member.can_score.any():  # items that the member cannot score rank below all others
                 own[:, ~member.can_score] = own[:, member.can_score].min(axis=1, keepdims=True) - 1
             scores[rows] = own
