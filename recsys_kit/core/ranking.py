@@ -41,7 +41,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     size = max(1, TOP_K_CELLS // max(1, scores.shape[1]))
     for start in range(0, len(unsure) if k else 0, size):
         rows = unsure[start : start + size]
-        best[rows] = _best_of(scores[rows], k, many)
+        best[rows] = _best_of(scores[rows], k)
     return best
 
 
@@ -59,18 +59,12 @@ def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.flatnonzero(tied & (values.shape[1] > k))
 
 
-def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
+def _best_of(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the same as `top_k`, by integers that are unique in a row: the bits of a score, then the column."""
     bits = (scores + np.float32(0)).view(np.int32)  # + 0: -0.0 becomes 0.0
     rising = bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the scores, negative ones as well
     keys = (~rising << 32) | np.arange(scores.shape[1])
-    if many:
-        import torch
-
-        with one_torch_thread():
-            first = torch.topk(torch.from_numpy(keys), k, largest=False).values.numpy()
-    else:
-        first = np.sort(np.partition(keys, k - 1)[:, :k])
+    first = np.sort(np.partition(keys, k - 1)[:, :k])
     columns = first & 0xFFFFFFFF
     return np.where(np.take_along_axis(scores, columns, axis=1) > -np.inf, columns, -1)
 

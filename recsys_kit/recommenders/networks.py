@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,34 +40,26 @@ class NetworkConfig:
 # -- items -------------------------------------------------------------------------------------------------------------
 
 
-class SparseRows(nn.Module):
-    """A constant sparse matrix `(n, A)` times learned rows `(A, D)`."""
+class FeatureRows(nn.Module):
+    """A constant matrix `(n, A)`, sparse or dense, times learned rows `(A, D)`."""
 
-    def __init__(self, values: sparse.csr_matrix, embedding_dim: int) -> None:
+    def __init__(self, values: Any, embedding_dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(values.shape[1], embedding_dim) * INIT_STD)
-        for name, array in (("columns", values.indices), ("starts", values.indptr[:-1])):
-            self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
-        self.register_buffer("values", torch.from_numpy(values.data.astype(np.float32)), persistent=False)
+        self.is_sparse, constants = sparse.issparse(values), {"values": values}
+        if self.is_sparse:
+            constants = {"values": values.data, "columns": values.indices, "starts": values.indptr[:-1]}
+        for name, array in constants.items():
+            kind = np.float32 if name == "values" else np.int64
+            self.register_buffer(name, torch.from_numpy(np.array(array, kind)), persistent=False)
 
     def forward(self) -> Tensor:
         """Return (n, D)."""
+        if not self.is_sparse:
+            return self.values @ self.weight
         return functional.embedding_bag(
             self.columns, self.weight, self.starts, mode="sum", per_sample_weights=self.values
         )
-
-
-class DenseRows(nn.Module):
-    """A constant matrix `(n, A)` times learned rows `(A, D)`."""
-
-    def __init__(self, values: np.ndarray, embedding_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(values.shape[1], embedding_dim) * INIT_STD)
-        self.register_buffer("values", torch.from_numpy(np.array(values, np.float32)), persistent=False)
-
-    def forward(self) -> Tensor:
-        """Return (n, D)."""
-        return self.values @ self.weight
 
 
 class ItemTable(nn.Module):
@@ -75,9 +68,7 @@ class ItemTable(nn.Module):
     def __init__(self, n_items: int, embedding_dim: int, features: Sequence[np.ndarray | sparse.csr_matrix]) -> None:
         super().__init__()
         self.own = nn.Parameter(torch.randn(n_items, embedding_dim) * INIT_STD)
-        self.shared = nn.ModuleList(
-            (SparseRows if sparse.issparse(rows) else DenseRows)(rows, embedding_dim) for rows in features
-        )
+        self.shared = nn.ModuleList(FeatureRows(values, embedding_dim) for values in features)
 
     def forward(self) -> Tensor:
         """Return (n, D)."""

@@ -55,39 +55,31 @@ def tune(
     200.0
     """
     options = model.options if options is None else options
-    _check(model, options)
-    split = encode_tables(model, train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
-    best, before = {name: getattr(model, name) for name in options}, None
-    winner = replace(model.unfitted(), **best).fit(split)
-    targets = split.validation(max_validation_users, seed)
-    if targets is None or not options:
-        return winner
-    highest = float(np.nanmean(measure_ndcg(winner, targets, k)))
-    reached = {tuple(best.values()): highest}
-
-    def measure(chosen: Mapping[str, Any]) -> float:
-        nonlocal winner, highest
-        key = tuple(chosen.values())
-        if key not in reached:
-            fitted = replace(model.unfitted(), **chosen).fit(split)
-            reached[key] = float(np.nanmean(measure_ndcg(fitted, targets, k)))
-            if reached[key] > highest:  # of equal ones the first, as below
-                winner, highest = fitted, reached[key]
-        return reached[key]
-
-    while best != before:
-        before = best
-        for name, values in options.items():
-            trials = [best, *(best | {name: tried} for tried in values)]
-            best = max(trials, key=measure)  # of equal ones the first: no change
-    return winner
-
-
-def _check(model: Recommender, options: Mapping[str, Sequence[Any]]) -> None:
-    parameters = list(getattr(model, "__dataclass_fields__", ()))
+    parameters = list(model.__dataclass_fields__)
     if unknown := [name for name in options if name not in parameters]:
         raise ParameterError(
             "RK-319",
             f"{model.name} has no parameter {unknown[0]!r}; expected one of {', '.join(parameters)}.",
             "Leave it out of the options.",
         )
+    split = encode_tables(model, train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
+    targets = split.validation(max_validation_users, seed) if options else None
+
+    def fit(parameters: Mapping[str, Any]) -> tuple[float, Recommender]:
+        fitted = replace(model.unfitted(), **parameters).fit(split)
+        return 0.0 if targets is None else float(np.nanmean(measure_ndcg(fitted, targets, k))), fitted
+
+    best = {name: getattr(model, name) for name in options}
+    highest, winner = fit(best)
+    tried, improved = {tuple(best.values())}, targets is not None
+    while improved:
+        improved = False
+        for name, value in ((name, value) for name, values in options.items() for value in values):
+            trial = best | {name: value}
+            if tuple(trial.values()) not in tried:
+                tried.add(tuple(trial.values()))
+                reached, fitted = fit(trial)
+                if reached > highest:  # of equal ones the first
+                    best, highest, winner, improved = trial, reached, fitted, True
+                del fitted  # one that lost is not kept while the next one is fitted
+    return winner

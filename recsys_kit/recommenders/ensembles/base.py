@@ -59,6 +59,7 @@ class Ensemble(Recommender):
         }
         self.validation, self.kept = {}, self.name
         self._select(split.validation(self.max_validation_users, self.seed))
+        self._mark_scorable()
 
     def required_inputs(self) -> list[str]:
         """Return nothing: a member that is fitted needs no input again."""
@@ -83,19 +84,12 @@ class Ensemble(Recommender):
 
     # -- the choice ------------------------------------------------------------------------------------------------
 
-    def _keep_the_best(self, targets: Targets | None, alone: Mapping[str, float]) -> None:
-        """Compare the ensemble with its members, whose mean NDCG is `alone`, on the same users."""
-        if targets is None:  # no validation user has a relevant item: there is nothing to choose by
-            return
-        self.validation = {**alone, self.name: float(np.nanmean(measure_ndcg(self, targets, self.k)))}
-        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
+    def _keep_the_best(self, targets: Targets, alone: Mapping[str, float | np.ndarray]) -> None:
+        """Compare the ensemble with its members, whose NDCG (by user, or the mean) is `alone`, on the same users."""
         self._mark_scorable()
-
-    def _measure_members(self, targets: Targets | None) -> dict[str, float]:
-        """Return the mean NDCG@k of each member; nothing without validation targets."""
-        if targets is None:
-            return {}
-        return {name: float(np.nanmean(measure_ndcg(one, targets, self.k))) for name, one in self.members.items()}
+        ndcg = {**alone, self.name: measure_ndcg(self, targets, self.k)}
+        self.validation = {name: float(np.nanmean(values)) for name, values in ndcg.items()}
+        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
 
     @property
     def reached(self) -> float:
@@ -113,10 +107,8 @@ class Ensemble(Recommender):
     @property
     def uses(self) -> dict[str, bool]:  # type: ignore[override]
         """What the members use: of a fitted ensemble those that answer."""
-        if not isinstance(self.members, Mapping):
-            return {}
         members = self.answering_members() if self.is_fitted else self.members
-        inputs = [item for member in members.values() for item in getattr(member, "uses", {}).items()]
+        inputs = [item for member in members.values() for item in member.uses.items()]
         return {name: any(needed for other, needed in inputs if other == name) for name, _ in inputs}
 
     def _mark_scorable(self) -> None:

@@ -73,18 +73,16 @@ class Hybrid(Ensemble):
     def _select(self, targets: Targets | None) -> None:
         self.weights, self.share_power = dict(self.fixed or dict.fromkeys(self.members, 1.0)), self.fixed_power
         self.powers, self.without = {}, {}
-        self._mark_scorable()
-        if targets is not None and self.fixed is None:
-            search = WeightSearch(self.members, targets, self.k)
-            self.weights, self.share_power, self.powers = search.choose(self.seed)
-            self._mark_scorable()
-            self._keep_the_best(targets, search.alone)
-            if self.kept in self.members:
-                self.weights = dict.fromkeys(self.members, 0.0) | {self.kept: 1.0}
-                self.validation[self.name] = self.validation[self.kept]
-            else:
-                self.without = search.measure_without(self.weights, self.share_power, self._active(), self.seed)
-        self._mark_scorable()
+        if targets is None or self.fixed is not None:
+            return
+        search = WeightSearch(self.members, targets, self.k)
+        self.weights, self.share_power, self.powers = search.choose(self.seed)
+        self._keep_the_best(targets, search.alone)
+        if self.kept in self.members:
+            self.weights = dict.fromkeys(self.members, 0.0) | {self.kept: 1.0}
+            self.validation[self.name] = self.validation[self.kept]
+        else:
+            self.without = search.measure_without(self.weights, self.share_power, self._active(), self.seed)
 
     def _active(self) -> list[str]:
         return sorted(name for name, weight in self.weights.items() if weight > 0)
@@ -92,8 +90,7 @@ class Hybrid(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         return self.blend(self.standardize_members(histories, context, self._active()))
 
-    def _score_members(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
-        return self._combine(histories, context)
+    _score_members = _combine  # also with one member
 
     def blend(self, standard: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return `(B, N)` scores from the standardized ones of all members with a weight."""

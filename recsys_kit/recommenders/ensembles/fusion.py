@@ -9,6 +9,7 @@ from recsys_kit.core.encoded import Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import top_k
 from recsys_kit.recommenders.ensembles.base import Ensemble
+from recsys_kit.recommenders.holdout import measure_ndcg
 
 
 @dataclass
@@ -26,8 +27,9 @@ class ReciprocalRankFusion(Ensemble):
     name = "rank_fusion"
 
     def _select(self, targets: Targets | None) -> None:
-        self._mark_scorable()
-        self._keep_the_best(targets, self._measure_members(targets))
+        if targets is not None:
+            per_user = {name: measure_ndcg(member, targets, self.k) for name, member in self.members.items()}
+            self._keep_the_best(targets, per_user)
 
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         total = np.zeros((len(histories), len(self.items)), np.float32)

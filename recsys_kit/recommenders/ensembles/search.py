@@ -45,14 +45,8 @@ class WeightSearch:
             here = slice(*np.searchsorted(targets.rows, [place.start, place.stop]))
             own = targets.rows[here] - place.start, targets.items[here]
             relevant.append(np.stack([one[own] for one in standard.values()]))
-        width = max(columns.shape[1] for columns in items)
-        missing = [width - columns.shape[1] for columns in items]
-        self.items = np.concatenate(
-            [np.pad(one, ((0, 0), (n, 0)), constant_values=-1) for n, one in zip(missing, items, strict=True)]
-        )  # (B, C)
-        self.scores = np.concatenate(
-            [np.pad(one, ((0, 0), (0, 0), (n, 0))) for n, one in zip(missing, scores, strict=True)], axis=1
-        )  # (P, B, C)
+        self.items = _join(items, axis=0, fill=-1)  # (B, C)
+        self.scores = _join(scores, axis=1, fill=0)  # (P, B, C)
         self.relevant = np.concatenate(relevant, axis=1)  # (P, W)
         self.alone = {name: float(np.nanmean(targets.ndcg(np.concatenate(found), k))) for name, found in ranks.items()}
 
@@ -117,3 +111,11 @@ class WeightSearch:
                     if (value := np.nanmean(self.ndcg(trial, power))) > reached + 1e-6:
                         weights, reached, improved = trial, value, True
         return weights
+
+
+def _join(blocks: Sequence[np.ndarray], axis: int, fill: int) -> np.ndarray:
+    """Join blocks along an axis; the narrower ones are filled up on the left."""
+    width = max(one.shape[-1] for one in blocks)
+    padding = [[(0, 0)] * (one.ndim - 1) + [(width - one.shape[-1], 0)] for one in blocks]
+    padded = [np.pad(one, sizes, constant_values=fill) for one, sizes in zip(blocks, padding, strict=True)]
+    return np.concatenate(padded, axis=axis)

@@ -32,19 +32,15 @@ class Switching(Ensemble):
     def _select(self, targets: Targets | None) -> None:
         able = [name for name in sorted(self.members) if self.members[name].can_score.any()] or sorted(self.members)
         self.choices = [able[0]] * (len(self.edges) + 1)
-        self._mark_scorable()
         if targets is None:
             return
         per_user = {name: measure_ndcg(member, targets, self.k) for name, member in self.members.items()}
-        alone = {name: float(np.nanmean(values)) for name, values in per_user.items()}
         bands, evaluated = self._bands(targets.histories), targets.n_relevant > 0
         for number in range(len(self.choices)):
             users = evaluated & (bands == number)
-            means = {name: values[users].mean() for name, values in per_user.items()} if users.any() else alone
-            means = means if users.sum() >= self.min_users else alone
-            self.choices[number] = max(means, key=means.__getitem__)
-        self._mark_scorable()
-        self._keep_the_best(targets, alone)
+            users = users if users.sum() >= max(self.min_users, 1) else evaluated
+            self.choices[number] = max(per_user, key=lambda name: per_user[name][users].mean())
+        self._keep_the_best(targets, per_user)
 
     def _bands(self, histories: Histories) -> np.ndarray:
         return np.digitize(np.diff(histories.starts), self.edges)
