@@ -50,9 +50,7 @@ def check_context(context: Any) -> pd.DataFrame:
     if not context.columns.is_unique:
         twice = context.columns[context.columns.duplicated()][0]
         raise ParameterError("RK-346", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
-    if "timestamp" not in context:
-        return context
-    return context.assign(timestamp=in_utc(context["timestamp"]))
+    return context.assign(timestamp=in_utc(context["timestamp"])) if "timestamp" in context else context
 
 
 def context_of(context: Any, users: Any) -> pd.DataFrame:

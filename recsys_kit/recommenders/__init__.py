@@ -15,7 +15,7 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
-from recsys_kit.recommenders.holdout import validation_ndcg
+from recsys_kit.recommenders.holdout import tune, validation_ndcg
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
@@ -27,4 +27,3 @@ from recsys_kit.recommenders.store import MODELS, load_models, save_models
 from recsys_kit.recommenders.store import load_model as load
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
-from recsys_kit.recommenders.tuning import tune

@@ -19,8 +19,7 @@ from recsys_kit.core.ranking import blocks, check_k, top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import NotFittedError, ParameterError
-from recsys_kit.recommenders.inputs import WITHOUT, check_inputs, encode_tables
-from recsys_kit.recommenders.queries import encode_query
+from recsys_kit.recommenders.inputs import WITHOUT, check_inputs, encode_query, encode_tables
 from recsys_kit.recommenders.store import MODELS, save_models
 
 RefitMember = Callable[["Recommender"], "Recommender"]

@@ -73,14 +73,10 @@ class Ensemble(Recommender):
         """Refit the members; the ensemble keeps what validation chose."""
         again = replace(self, members={name: refit_member(member) for name, member in self.members.items()})
         again._adopt(split)
-        again._copy_selection(self)
-        return again
-
-    def _copy_selection(self, other: Self) -> None:
-        """Take over what validation chose for an ensemble of the same members."""
         for name in self.learned:
-            setattr(self, name, getattr(other, name))
-        self._mark_scorable()
+            setattr(again, name, getattr(self, name))
+        again._mark_scorable()
+        return again
 
     # -- the choice ------------------------------------------------------------------------------------------------
 
