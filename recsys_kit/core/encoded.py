@@ -12,7 +12,7 @@ import pandas as pd
 from recsys_kit.core.contexts import in_utc
 from recsys_kit.core.events import Events, order_events
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import IDS, as_ids, listed, with_text_ids
+from recsys_kit.core.ids import IDS, listed, with_text_ids
 from recsys_kit.core.vectors import Vectors, check_vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import DataError, ParameterError
@@ -123,7 +123,6 @@ class EncodedSplit:
         items: pd.DataFrame | None = None,
         valid: pd.DataFrame | None = None,
         item_features: Mapping[str, Vectors] | None = None,
-        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> "EncodedSplit":
         """Encode tables. Ids may be numbers or categories; they become text.
 
@@ -132,29 +131,23 @@ class EncodedSplit:
             items: the items table; its items and those of `train` are the catalogue.
             valid: interactions after `train`, or `user_id, item_id` of the relevant ones (`Split.ground_truth`).
             item_features: vectors of items by name; they may have other items, or miss some.
-            seen: by user_id, the items that are masked in validation lists (`Split.seen_items`); the training
-                histories unless given.
 
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
-            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 features that are not `Vectors`.
+            ParameterError: RK-314 features that are not `Vectors`.
         """
         items = None if items is None else with_text_ids(items, "items", ["item_id"])
         train = order_events(train, "train")
         if train.empty:
-            raise DataError(
-                "RK-108", "train has no event; expected at least one.", "Fit on the interactions of a shop."
-            )
+            raise DataError("RK-108", "train has no event; expected at least one.", "Fit on interactions of a shop.")
         if "timestamp" in train:
             train["timestamp"] = in_utc(train["timestamp"])
         named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
         vocabulary, users = Vocabulary.of_items(named), Vocabulary.of_users(train["user_id"])
         split = cls(vocabulary, users, {"train": _events(train, users, vocabulary)}, item_table=items)
         split = split.with_features(**(item_features or {}))
-        if valid is None:
-            return split
-        return split.with_events("valid", split._sorted_pairs("valid", valid), seen=split._read_seen(seen))
+        return split if valid is None else split.with_targets("valid", valid)
 
     @property
     def train(self) -> Events:
@@ -180,8 +173,9 @@ class EncodedSplit:
             relevant: user_id and item_id of the interactions of the part.
             seen: the interactions whose items are masked in the lists; the training histories unless given.
         """
-        masked = None if seen is None else self._histories(self.users.ids, seen)
-        return self.with_events(part, self._sorted_pairs(part, relevant), seen=masked)
+        ordered = with_text_ids(relevant, part).sort_values(list(IDS), kind="stable").reset_index(drop=True)
+        masked = None if seen is None else self._histories(self.users.ids, with_text_ids(seen, "seen"))
+        return self.with_events(part, _events(ordered, self.users, self.items), seen=masked)
 
     def with_events(self, part: str, events: Events, *, seen: Histories | None = None) -> "EncodedSplit":
         """Return the split with encoded interactions as the targets of `part`; `seen`: of each user of `users`."""
@@ -217,25 +211,6 @@ class EncodedSplit:
         grades = relevant["grade"].to_numpy(float) if "grade" in relevant else None
         targets = Targets(users, histories, rows, items, np.asarray(outside, dtype=str), grades, n_without)
         return replace(self, targets={**self.targets, "test": targets})
-
-    def _sorted_pairs(self, part: str, relevant: pd.DataFrame) -> Events:
-        """Encode interactions by user and item."""
-        ordered = with_text_ids(relevant, part).sort_values(list(IDS), kind="stable").reset_index(drop=True)
-        return _events(ordered, self.users, self.items)
-
-    def _read_seen(self, seen: Any) -> Histories | None:
-        """Return lists of item ids by user_id as one history per user of `users`."""
-        if seen is None:
-            return None
-        if not isinstance(seen, Mapping | pd.Series):
-            raise ParameterError(
-                "RK-313",
-                f"seen is {seen!r:.60}; expected a list of item ids by user_id.",
-                "Pass Split.seen_items('valid', ...).",
-            )
-        rows = {user: row for row, user in enumerate(as_ids(seen.keys(), "user_id of seen"))}
-        histories = encode_histories([ids for _, ids in seen.items()], self.items, "seen")
-        return histories.take(np.array([rows.get(user, -1) for user in self.users.ids]))
 
     def _histories(self, users: np.ndarray, interactions: pd.DataFrame) -> Histories:
         """Return the histories of these sorted users, from interactions in any order, without unknown items."""

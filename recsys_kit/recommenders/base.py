@@ -19,7 +19,7 @@ from recsys_kit.core.ranking import blocks, check_k, top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import NotFittedError, ParameterError
-from recsys_kit.recommenders.inputs import WITHOUT, check_inputs, encode_query, encode_tables
+from recsys_kit.recommenders.inputs import WITHOUT, encode_query, read_inputs
 from recsys_kit.recommenders.store import MODELS, save_models
 
 RefitMember = Callable[["Recommender"], "Recommender"]
@@ -65,8 +65,6 @@ class Recommender(ABC):
     """Fields that hold models."""
     options: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """Values of hyper-parameters that are worth trying, for `tune`."""
-    personal: ClassVar[bool] = True
-    """False: every user gets the same list, without the items they have seen."""
 
     items: Vocabulary
     """The N items that are ranked."""
@@ -157,7 +155,6 @@ class Recommender(ABC):
         items: pd.DataFrame | None = None,
         valid: pd.DataFrame | None = None,
         item_vectors: Vectors | None = None,
-        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> Self:
         """Learn from the training interactions of an encoded split. A table is encoded first.
 
@@ -166,7 +163,6 @@ class Recommender(ABC):
             items: the items table; without it the items of `train` are the catalogue.
             valid: interactions after `train`, for models that choose something by validation.
             item_vectors: vectors of the items, for models that use item features.
-            seen: by user_id, the items that are masked in validation lists; the training histories unless given.
 
         Returns:
             The model itself.
@@ -174,12 +170,10 @@ class Recommender(ABC):
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
-            ParameterError: RK-313 `seen` holds no lists by user_id, RK-345 an input that the model needs is missing,
-                RK-314 it has the wrong type, RK-371 keywords beside a split, RK-372 item features that are unknown
-                or ambiguous.
+            ParameterError: RK-345 an input that the model needs is missing, RK-314 it has the wrong type, RK-371
+                keywords beside a split, RK-372 item features that are unknown or ambiguous.
         """
-        split = encode_tables(self, train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
-        check_inputs(self, split)
+        split = read_inputs(self, train, items=items, valid=valid, item_vectors=item_vectors)
         self._adopt(split)
         self._fit(split)
         return self
@@ -310,7 +304,6 @@ class Recommender(ABC):
         seen: Any = None,
         candidates: Any = None,
         context: pd.DataFrame | None = None,
-        progress: bool = False,
     ) -> pd.DataFrame:
         """Return the k best items that each user has not seen.
 
@@ -323,7 +316,6 @@ class Recommender(ABC):
             seen: items to leave out, one list per query; the history unless given.
             candidates: the only items that may be listed, such as those on promotion; all unless given.
             context: one row per query, in their order: `timestamp` and `ctx_*` columns, as in the interactions.
-            progress: show a progress bar.
 
         Returns:
             Columns `query` (the user id as text, or the position in the list given), `item_id`, `score`, `rank` (from
@@ -346,7 +338,7 @@ class Recommender(ABC):
                 raise ParameterError(
                     "RK-340", f"context has {len(context)} rows for {len(names)} queries.", "Pass one row per query."
                 )
-        ranked = self.rank(asked, k=k, texts=texts, candidates=candidates, context=context, progress=progress)
+        ranked = self.rank(asked, k=k, texts=texts, candidates=candidates, context=context)
         row, place = np.nonzero(ranked.items >= 0)
         return pd.DataFrame({
             "query": names[row],

@@ -44,7 +44,6 @@ def validation_ndcg(
     split: EncodedSplit,
     *,
     k: int,
-    max_users: int = MAX_USERS,
     seed: int = 0,
     known: Mapping[str, float] | None = None,
     context: pd.DataFrame | None = None,
@@ -55,8 +54,7 @@ def validation_ndcg(
         models: by name, fitted on this split.
         split: with validation targets.
         k: length of the lists.
-        max_users: at most this many users, drawn by `seed`.
-        seed: random seed.
+        seed: draws the users, where there are more than `MAX_USERS`.
         known: values that an ensemble has measured already, by name; they are not measured again.
         context: by user_id, the context of each request, for models that use it.
 
@@ -69,7 +67,7 @@ def validation_ndcg(
     check_models(models)
     if "valid" not in split.targets:
         raise ParameterError("RK-315", "the split has no validation set.", "Pass valid= to EncodedSplit.of.")
-    targets = split.validation(max_users, seed)
+    targets = split.validation(MAX_USERS, seed)
     if targets is None:
         return {}
     known = known or {}
@@ -83,13 +81,7 @@ def validation_ndcg(
 
 
 def tune(
-    model: Recommender,
-    options: Mapping[str, Sequence[Any]] | None,
-    split: EncodedSplit,
-    *,
-    k: int = 10,
-    max_validation_users: int = MAX_USERS,
-    seed: int = 0,
+    model: Recommender, options: Mapping[str, Sequence[Any]] | None, split: EncodedSplit, *, k: int = 10, seed: int = 0
 ) -> Recommender:
     """Return the model fitted with the options that rank the validation set best, by mean NDCG@k.
 
@@ -102,8 +94,7 @@ def tune(
         options: by hyper-parameter, the values to try; None for the `options` of the model's class.
         split: with validation targets.
         k: length of the lists that are compared.
-        max_validation_users: validation users, at most, drawn by `seed`.
-        seed: random seed.
+        seed: draws the users, where there are more than `MAX_USERS`.
 
     Raises:
         ParameterError: RK-319 an option that is not a hyper-parameter of the model.
@@ -121,10 +112,10 @@ def tune(
             f"{model.name} has no parameter {unknown[0]!r}; expected one of {', '.join(parameters)}.",
             "Leave it out of the options.",
         )
-    targets = split.validation(max_validation_users, seed) if options else None
+    targets = split.validation(MAX_USERS, seed) if options else None
 
-    def fit(parameters: Mapping[str, Any]) -> tuple[float, Recommender]:
-        fitted = replace(model.unfitted(), **parameters).fit(split)
+    def fit(chosen: Mapping[str, Any]) -> tuple[float, Recommender]:
+        fitted = replace(model.unfitted(), **chosen).fit(split)
         return 0.0 if targets is None else float(np.nanmean(measure_ndcg(fitted, targets, k))), fitted
 
     best = {name: getattr(model, name) for name in options}

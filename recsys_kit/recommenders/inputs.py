@@ -47,34 +47,30 @@ def available_inputs(split: EncodedSplit) -> set[str]:
     return {name for name, there in found.items() if there}
 
 
-def encode_tables(
+def read_inputs(
     model: "Recommender", train: EncodedSplit | pd.DataFrame, *, item_vectors: Vectors | None, **tables: Any
 ) -> EncodedSplit:
     """Return the split that `fit` got, or encode the tables; item vectors get the name that the model asks for.
 
     Raises:
-        DataError, ParameterError: as `EncodedSplit.of`; RK-371 tables beside a split.
+        DataError, ParameterError: as `EncodedSplit.of`; RK-345 the model cannot do without an input that is missing,
+            RK-371 tables beside a split.
     """
-    if isinstance(train, EncodedSplit):
-        if given := [name for name, value in {**tables, "item_vectors": item_vectors}.items() if value is not None]:
-            raise ParameterError(
-                "RK-371", f"fit() got a split and {', '.join(given)}; expected the split alone.", "Encode them with it."
-            )
-        return train
-    name = getattr(model, "features", "")
-    vectors = (
-        {} if item_vectors is None else {"content" if name in ("", WITHOUT) else name: check_vectors(item_vectors)}
-    )
-    return EncodedSplit.of(train, item_features=vectors, **tables)
-
-
-def check_inputs(model: "Recommender", split: EncodedSplit) -> None:
-    """Raise `ParameterError` (RK-345) where the split lacks an input that the model cannot do without."""
-    available = available_inputs(split)
-    if missing := [name for name in model.required_inputs() if name not in available]:
+    split = train
+    if not isinstance(train, EncodedSplit):
+        name = getattr(model, "features", "")
+        name = "content" if name in ("", WITHOUT) else name
+        features = {} if item_vectors is None else {name: check_vectors(item_vectors)}
+        split = EncodedSplit.of(train, item_features=features, **tables)
+    elif given := [name for name, value in {**tables, "item_vectors": item_vectors}.items() if value is not None]:
+        raise ParameterError(
+            "RK-371", f"fit() got a split and {', '.join(given)}; expected the split alone.", "Encode them with it."
+        )
+    if missing := [name for name in model.required_inputs() if name not in available_inputs(split)]:
         raise ParameterError(
             "RK-345", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
         )
+    return split
 
 
 def encode_query(

@@ -48,7 +48,8 @@ def test_targets_leave_out_seen_items_unknown_items_and_unknown_users():
     ids = EncodedSplit.of(train, items=items).items.ids
     found = list(zip(targets.users[targets.rows].tolist(), ids[targets.items].tolist(), strict=True))
     assert found == [("a", "z"), ("b", "y")]
-    unseen = EncodedSplit.of(train, items=items, valid=valid, seen={"a": ["y"]}).targets["valid"]
+    seen = pd.DataFrame({"user_id": ["a"], "item_id": ["y"], "position": [0]})
+    unseen = EncodedSplit.of(train, items=items).with_targets("valid", valid, seen=seen).targets["valid"]
     assert unseen.n_relevant.tolist() == [2, 1]
 
 

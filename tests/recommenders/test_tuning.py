@@ -75,11 +75,12 @@ def test_no_combination_is_fitted_twice_few_are_held_and_the_model_given_stays()
 def test_what_is_seen_decides_what_there_is_to_choose_by():
     """Validation wants items of the training histories: they judge only where those are not the seen items."""
     again = SHOP.train.groupby("user_id").tail(1)[["user_id", "item_id"]]
-    seen = SHOP.train.drop(index=again.index).groupby("user_id")["item_id"].agg(list)
+    seen = SHOP.train.drop(index=again.index)
     start = EASE(regularization=1e4)
     options = {"regularization": (1.0, 1e4)}
-    assert tune(start, options, EncodedSplit.of(SHOP.train, valid=again)).regularization == 1e4
-    assert tune(start, options, EncodedSplit.of(SHOP.train, valid=again, seen=seen)).regularization == 1.0
+    split = EncodedSplit.of(SHOP.train)
+    assert tune(start, options, split.with_targets("valid", again)).regularization == 1e4
+    assert tune(start, options, split.with_targets("valid", again, seen=seen)).regularization == 1.0
 
 
 def test_what_was_chosen_is_a_parameter_so_that_a_refit_and_the_disk_keep_it(tmp_path):

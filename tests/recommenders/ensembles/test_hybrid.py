@@ -407,14 +407,15 @@ def test_fit_leaves_the_members_that_were_passed_in_alone(kind):
 def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_seen(kind, told, tmp_path):
     """Validation wants the last training item, which was only viewed: lists that may hold it must rank it by merit."""
     viewed = SHOP.train.groupby("user_id").tail(1)
-    bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
+    bought = SHOP.train.drop(index=viewed.index)
     histories = SHOP.train.groupby("user_id")["item_id"].agg(list)
     model = ensemble(kind, {"ease": EASE(regularization=5), "item_knn": ItemKNN()})
-    model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought if told else None)
+    model.fit(SHOP.encode(valid=None).with_targets("valid", viewed, seen=bought if told else None))
     model.kept = model.name
     users = viewed["user_id"].tolist()
     wanted = viewed["item_id"].to_numpy()[:, None]
-    asked = {"histories": histories.reindex(users).tolist(), "seen": bought.reindex(users).tolist(), "k": 4}
+    seen = bought.groupby("user_id")["item_id"].agg(list)
+    asked = {"histories": histories.reindex(users).tolist(), "seen": seen.reindex(users).tolist(), "k": 4}
     lists = model.recommend(**asked)
     found = (lists["item_id"].to_numpy().reshape(len(users), 4) == wanted).any(axis=1)
     assert found.mean() > 0.5
@@ -530,11 +531,9 @@ def test_each_member_takes_the_item_features_that_it_names():
 def test_what_is_seen_on_validation_may_be_given():
     """The shopper's last training item was only viewed, and is what validation wants."""
     viewed = SHOP.train.groupby("user_id").tail(1)
-    bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
-    valid = viewed[["user_id", "item_id"]]
+    bought, split = SHOP.train.drop(index=viewed.index), SHOP.encode(valid=None)
     members = {"ease": EASE(regularization=5), "item_knn": ItemKNN()}
-    inputs = {"items": SHOP.items, "valid": valid, "item_vectors": SHOP.vectors}
-    assert Hybrid(members).fit(SHOP.train, **inputs).validation == {}  # all of it was had
+    assert Hybrid(members).fit(split.with_targets("valid", viewed)).validation == {}  # all of it was had
     for model in (Hybrid(members), ShallowSequence(embedding_dim=8, epochs=2)):
-        reached = model.fit(SHOP.train, **inputs, seen=bought).validation
+        reached = model.fit(split.with_targets("valid", viewed, seen=bought)).validation
         assert len(reached) and np.isfinite(list(reached.values() if isinstance(reached, dict) else reached)).all()
