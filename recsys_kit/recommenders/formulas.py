@@ -29,8 +29,8 @@ from scipy import sparse
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
-from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import reduced, unit_rows
+from recsys_kit.recommenders.decay import HistoryDecay
 from recsys_kit.recommenders.examples import LeaveOneOut
 from recsys_kit.recommenders.interactions import interaction_matrix
 
@@ -43,7 +43,7 @@ EVENTS_PER_BATCH = 256
 
 
 @dataclass
-class _Formula(Recommender):
+class _Formula(HistoryDecay):
     """What the formulas share: the x of all items, the examples, the training."""
 
     embedding_dim: int = 64
@@ -53,8 +53,6 @@ class _Formula(Recommender):
     learning_rate: float = 0.01
     n_negatives: int = 20
     """Negatives of each event, drawn uniformly from the items with a training event; may include the positive."""
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
     seed: int = 0
     """Random seed."""
     features: str = ""
@@ -105,7 +103,7 @@ class _Formula(Recommender):
         return get_arrays(symbols)
 
     def _examples(self) -> LeaveOneOut:
-        return LeaveOneOut(self._weights(self.train_histories), EVENTS_PER_BATCH, np.random.default_rng(self.seed))
+        return LeaveOneOut(self.weigh(self.train_histories), EVENTS_PER_BATCH, np.random.default_rng(self.seed))
 
     def _batches(self, examples: LeaveOneOut) -> Iterator[tuple[np.ndarray, list["Tensor"]]]:
         """Yield the batches of an epoch: the numbers of the events, and what the loss takes."""
@@ -144,11 +142,8 @@ class _Formula(Recommender):
     def _knows(self, histories: Histories) -> np.ndarray:
         return histories.has_any(self.content.any(axis=1))
 
-    def _weights(self, histories: Histories) -> sparse.csr_array:
-        return histories.matrix(len(self.items), self.history_decay)
-
     def _score(self, histories: Histories) -> np.ndarray:
-        return self._values(unit_rows(self._weights(histories) @ self.content))
+        return self._values(unit_rows(self.weigh(histories) @ self.content))
 
     @one_torch_thread()
     def _values(self, x: np.ndarray) -> np.ndarray:
@@ -231,7 +226,7 @@ class _PairFormula(_Formula):
         return super()._example(self.content[partner], partner, candidates)
 
     def _score(self, histories: Histories) -> np.ndarray:
-        weights = self._weights(histories)
+        weights = self.weigh(histories)
         read, scores = np.unique(weights.indices), np.zeros(weights.shape, np.float32)
         for start in range(0, len(read), EVENTS_PER_BATCH):
             some = read[start : start + EVENTS_PER_BATCH]
