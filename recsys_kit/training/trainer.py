@@ -30,6 +30,8 @@ ROWS_SHOWN = 50  # of a batch, in an error
 
 Batches = Callable[[int], Iterable[tuple[Any, Any]]]
 """epoch -> the batches of the epoch: the numbers of its training rows, and what the objective takes."""
+Validate = Callable[[nn.Module], float | Mapping[str, float]]
+"""The module itself, in evaluation mode -> a score, higher is better, or more by name with it as "valid_score"."""
 Objective = Callable[[nn.Module, Any], Tensor]
 """module, inputs of a batch -> the mean loss of its rows, a scalar on the device."""
 
@@ -87,20 +89,13 @@ class Trainer:
         self._epoch_random: dict[str, Any] = {}  # before the batches of the epoch were drawn
         self._start_epoch()
 
-    def fit(
-        self,
-        batches: Batches,
-        *,
-        n_batches: int,
-        validate: Callable[[nn.Module], float | Mapping[str, float]] | None = None,
-    ) -> pd.DataFrame:
+    def fit(self, batches: Batches, *, n_batches: int, validate: Validate | None = None) -> pd.DataFrame:
         """Train, and leave the module with the weights of its best epoch; without `validate`, of the last.
 
         Args:
             batches: see `Batches`; called once an epoch.
             n_batches: batches of an epoch.
-            validate: gets the module itself, in evaluation mode; gives a score, higher is better, or more measures by
-                name with the score as "valid_score".
+            validate: see `Validate`.
 
         Returns:
             One row per epoch: epoch (from 1), train_loss, what `validate` gave, best (bool).
@@ -119,13 +114,14 @@ class Trainer:
                 scores = scores if isinstance(scores, Mapping) else {"valid_score": scores}
                 self._end_epoch({"train_loss": train_loss, **scores})
             self._bar.total = self._bar.n  # early stopping is not a failure: tqdm would draw the bar red
-        if self._best_epochs()[0] != len(self._epochs) - 1:
+        history, best = pd.DataFrame(self._epochs), self._best_epochs()[0]
+        if best != len(history) - 1:
             self.module.load_state_dict(self._best, strict=False)
         self.module.eval()
         if self.checkpoints is not None and self.processes.is_main:
             self.checkpoints.remove()
         self.processes.wait()  # no process returns before the checkpoints are removed
-        return self.history
+        return history.assign(best=history.index == best)
 
     def train_epoch(self, batches: Iterable[tuple[Any, Any]]) -> float:
         """Train on the batches of one epoch; return the mean loss of a row. `fit` calls it."""
@@ -142,12 +138,6 @@ class Trainer:
             self.optimizer.zero_grad()
             self._end_step(loss.detach(), rows)  # keep the loss; every `CHECK_EVERY` steps, check and save
         return self._mean_loss()
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """The epochs so far, one row each; the last is the best where there is no validation."""
-        history = pd.DataFrame(self._epochs)
-        return history.assign(best=history.index == self._best_epochs()[0])
 
     # -- steps and epochs ------------------------------------------------------------------------------------------
 
@@ -305,11 +295,6 @@ class Trainer:
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return the optimizer's groups: matrices decay; vectors (biases, layer norms) do not."""
     weights = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {
-            "params": [one for one in weights if (one.ndim > 1) == decays],
-            "weight_decay": weight_decay if decays else 0.0,
-        }
-        for decays in (True, False)
-    ]
+    matrices, vectors = ([one for one in weights if (one.ndim > 1) == is_matrix] for is_matrix in (True, False))
+    groups = ({"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0})
     return [group for group in groups if group["params"]]
