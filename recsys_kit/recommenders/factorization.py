@@ -1,10 +1,9 @@
 """Matrix factorization: users and items as vectors; a new history gets its vector without retraining."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -57,7 +56,7 @@ class ALS(_Factors):
     """Random seed."""
 
     name = "als"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         "history_decay": (0.0, 0.1, 0.3), "embedding_dim": (32, 64, 96, 128),
         "regularization": (5.0, 10.0, 20.0, 40.0, 80.0),
         "confidence": (2.0, 3.0, 5.0, 10.0, 30.0),

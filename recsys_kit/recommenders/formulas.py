@@ -21,7 +21,7 @@ a score for a user by its mean over the history.
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -58,7 +58,7 @@ class _Formula(HistoryDecay):
     features: str = ""
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": False}
+    uses = {"item_features": False}
     state = ("behaviour", "content", "symbols")
     """x1 (N, D1) and x3 (N, D) of all items; the parameters by symbol."""
 
@@ -241,7 +241,7 @@ class FormulaSimilarity(_PairFormula):
 
     name = "formula_similarity"
     state = ("behaviour", "content")
-    symbols = {}  # noqa: RUF012 - there are none
+    symbols = {}  # there are none
 
     def _value(self, symbols: Symbols, x: "Tensor", x1: "Tensor", x3: "Tensor") -> "Tensor":
         return x @ x3

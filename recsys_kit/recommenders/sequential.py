@@ -1,9 +1,9 @@
 """Models that read a history in order, trained to predict the next item among the whole catalogue."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,7 @@ class SequenceModel(Recommender):
     features: str = ""
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": False, "attributes": False}
+    uses = {"item_features": False, "attributes": False}
     state = ("item_matrix", "body")
     """(n, D) E, of the items with a training event; the weights of the body by name."""
     learned = ("validation",)

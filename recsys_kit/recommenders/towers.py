@@ -1,9 +1,9 @@
 """Two networks, one for the user and one for the item; the score is their product."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import mul
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class TwoTowers(HistoryDecay):
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
     name = "two_towers"
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": False}
+    uses = {"item_features": False}
     learned = ("best_epoch",)
     state = ("item_matrix", "hidden", "hidden_bias", "out")
     """(N, D) all v_i; (D, H), (H,) and (H, D) of the MLP."""
@@ -128,9 +128,9 @@ class TwoTowers(HistoryDecay):
         from recsys_kit.training.objectives import sampled_cross_entropy
 
         known = np.flatnonzero(self.item_counts > 0)
-        *events, target = batch
+        item, owner, weight, target = batch
         items = towers.item_vectors()
-        users = towers.user_vectors(items, *events, len(target))
+        users = towers.user_vectors(items, item, owner, weight, len(target))
         if rng is None or len(known) <= self.full_softmax_up_to:
             return cross_entropy(users @ items[known].T, torch.from_numpy(np.searchsorted(known, target.numpy())))
         return sampled_cross_entropy(users, items, target, torch.from_numpy(rng.choice(known, self.n_negatives)))

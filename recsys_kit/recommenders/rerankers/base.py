@@ -1,6 +1,6 @@
 """What the re-rankers share: the candidates of a base model, and trees (LambdaMART) that order them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -66,7 +66,7 @@ class Reranker(Recommender):
         return [booster.model_to_string() for booster in trained]
 
 
-def make_examples(describe: Describe, histories: Histories, targets: Sequence[int], n_items: int) -> Examples:
+def make_examples(describe: Describe, histories: Histories, targets: np.ndarray, n_items: int) -> Examples:
     """Return the candidates of the users whose target is among them: without it there is no order to learn.
 
     Args:
@@ -78,7 +78,7 @@ def make_examples(describe: Describe, histories: Histories, targets: Sequence[in
     found = []
     for place, block in tqdm(blocks(histories, n_items), desc="candidates", leave=False):
         items, features = describe(place, block)
-        hit = items == np.asarray(targets)[place, None]
+        hit = items == targets[place, None]
         kept = hit.any(axis=1)[:, None] & (items >= 0)
         found.append((features[kept], hit[kept], kept.sum(axis=1)[kept.any(axis=1)]))
     features, labels, sizes = (np.concatenate(arrays) for arrays in zip(*found, strict=True))

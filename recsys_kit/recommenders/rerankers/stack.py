@@ -63,11 +63,8 @@ class Stack(Reranker):
 
     def _fit(self, split: EncodedSplit) -> None:
         if not isinstance(self.base, Hybrid) or "valid" not in split.targets:
-            raise ParameterError(
-                "RK-315",
-                f"{self.name} needs a base, which is a Hybrid, and a validation set.",
-                "Use Stack(Hybrid({'ease': EASE(), ...})).fit(train, valid=valid).",
-            )
+            problem = f"{self.name} needs a base, which is a Hybrid, and a validation set."
+            raise ParameterError("RK-315", problem, "Use Stack(Hybrid({'ease': EASE(), ...})).fit(train, valid=valid).")
         if not self.base.is_fitted:
             self.base = replace(self.base).fit(split)  # fitted members stay
         elif not self.base.fitted_like(self):
@@ -173,7 +170,8 @@ class Stack(Reranker):
         pairs = np.repeat(last, shape[1]), safe.ravel()
         columns = [np.take_along_axis(one, safe, axis=1) for one in standard.values()]
         columns += [np.take_along_axis(scores, safe, axis=1), np.broadcast_to(np.arange(shape[1]), shape)]
-        columns += [_entries(self.followed, *cells).reshape(shape) for cells in (pairs, pairs[::-1])]
+        followed = sparse.csr_matrix(self.followed)
+        columns += [np.asarray(followed[cells]).reshape(shape) for cells in (pairs, pairs[::-1])]
         columns += [_cosines(space, *pairs).reshape(shape) for space in self._spaces]
         columns += [self.item_facts[safe, number] for number in range(len(ITEM_FACTS))]
         columns += [np.broadcast_to(np.log1p(np.diff(histories.starts))[:, None], shape)]
@@ -186,25 +184,19 @@ def last_events(train: Events) -> np.ndarray:
     >>> last_events(Events(np.array([0, 0, 1]), np.array([5, 6, 5]), pd.DataFrame(index=range(3)))).tolist()
     [False, True, False]
     """
-    first, last = (np.r_[True, np.diff(train.user) != 0], np.r_[np.diff(train.user) != 0, True])
-    return last & ~first if len(train) else np.zeros(0, bool)
+    changes = np.diff(train.user) != 0
+    return np.r_[changes, True] & ~np.r_[True, changes]
 
 
 def _item_facts(histories: Histories, n_items: int) -> np.ndarray:
     """Return `(N, 4)`: see `ITEM_FACTS`; the position runs from 0 (first event of a history) to 1 (last)."""
     lengths = np.diff(histories.starts)
-    place = np.arange(len(histories.items)) - np.repeat(histories.starts[:-1], lengths)
-    position = (place + 0.5) / np.repeat(lengths, lengths)
-    occupied = lengths > 0
-    ends = histories.starts[1:][occupied] - 1, histories.starts[:-1][occupied]
-    count = np.bincount(histories.items, minlength=n_items)
-    last, first = (np.bincount(histories.items[end], minlength=n_items) for end in ends)
-    mean = np.bincount(histories.items, weights=position, minlength=n_items) / np.maximum(count, 1)
-    return np.column_stack([np.log1p(count), np.log1p(last), np.log1p(first), mean]).astype(np.float32)
-
-
-def _entries(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    return np.asarray(sparse.csr_matrix(matrix)[rows, columns]).ravel()
+    length = np.repeat(lengths, lengths)
+    place = np.arange(len(length)) - np.repeat(histories.starts[:-1], lengths)
+    weights = np.ones(len(length)), place == length - 1, place == 0, (place + 0.5) / length
+    count, last, first, position = (np.bincount(histories.items, each, minlength=n_items) for each in weights)
+    facts = np.log1p(count), np.log1p(last), np.log1p(first), position / np.maximum(count, 1)
+    return np.column_stack(facts).astype(np.float32)
 
 
 def _cosines(space: np.ndarray | sparse.csr_matrix, first: np.ndarray, second: np.ndarray) -> np.ndarray:
