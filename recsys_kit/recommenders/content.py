@@ -1,8 +1,7 @@
 """Content models: items that resemble the history, also items without any interaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -31,9 +30,8 @@ class ItemCosine(HistoryDecay):
         lengths = sparse.linalg.norm(values, axis=1) if sparse.issparse(values) else np.linalg.norm(values, axis=1)
         if not np.isfinite(lengths).all():
             bad = self.item_ids[~np.isfinite(lengths)]
-            raise DataError(
-                "RK-151", f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}.", "Remove them."
-            )
+            problem = f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}."
+            raise DataError("RK-151", problem, "Remove them.")
         self.can_score = lengths > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
@@ -66,7 +64,7 @@ class Content(ItemCosine):
     """Name of the item features; "" takes the only ones."""
 
     name = "content"
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": True}
+    uses = {"item_features": True}
     understands_text = True
 
     def _fit(self, split: EncodedSplit) -> None:
@@ -86,7 +84,7 @@ class Attributes(ItemCosine):
     """
 
     name = "attributes"
-    uses: ClassVar[Mapping[str, bool]] = {"attributes": True}
+    uses = {"attributes": True}
 
     def _fit(self, split: EncodedSplit) -> None:
         self.set_vectors(attribute_vectors(split.item_table).align(self.item_ids.tolist()))

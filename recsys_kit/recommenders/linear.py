@@ -1,9 +1,7 @@
 """Linear item-to-item models, solved in closed form."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -11,7 +9,7 @@ from scipy.linalg import lapack
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ranges import POSITIVE, Range
+from recsys_kit.core.ranges import POSITIVE
 from recsys_kit.core.threads import one_blas_thread
 from recsys_kit.recommenders.decay import HistoryDecay
 from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
@@ -38,10 +36,10 @@ class EASE(HistoryDecay):
     """Items in the regression of one item in the sparse form."""
 
     name = "ease"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         "history_decay": (0.0, 0.1, 0.3), "regularization": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
     }  # fmt: skip
-    ranges: ClassVar[Mapping[str, Range]] = {"regularization": POSITIVE}  # 0 may have no solution
+    ranges = {"regularization": POSITIVE}  # 0 may have no solution
     state = ("members", "weights")  # (n,) item indices; (n, n) dense or CSR: row = item of the history, column = scored
 
     def _fit(self, split: EncodedSplit) -> None:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -61,7 +61,7 @@ class ItemKNN(_ItemNeighbours):
     """Added to both squared norms: shrinks the similarities of items with few users."""
 
     name = "item_knn"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         **DECAYS, "n_neighbors": (50, 200, 500), "shrink": (0.0, 10.0, 50.0),
     }  # fmt: skip
 
@@ -85,7 +85,7 @@ class ItemKNNBM25(_ItemNeighbours):
     """How much popular items are damped, from 0 to 1."""
 
     name = "item_knn_bm25"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         **DECAYS, "n_neighbors": (50, 200, 500), "b": (0.25, 0.5, 0.75),
     }  # fmt: skip
 
@@ -114,9 +114,9 @@ class UserKNN(HistoryDecay):
     """As in `ItemKNN`: older events of the neighbours weigh less."""
 
     name = "user_knn"
-    uses: ClassVar[Mapping[str, bool]] = {"histories": True}
+    uses = {"histories": True}
     state = ("matrix",)  # (U, N) CSR: the weights of the training interactions
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         **DECAYS, "n_neighbors": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
     }  # fmt: skip
 

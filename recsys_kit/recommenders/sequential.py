@@ -1,9 +1,9 @@
 """Models that read a history in order, trained to predict the next item among the whole catalogue."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,7 @@ class SequenceModel(Recommender):
     features: str = ""
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": False, "attributes": False}
+    uses = {"item_features": False, "attributes": False}
     state = ("item_matrix", "body")
     """(n, D) E, of the items with a training event; the weights of the body by name."""
     learned = ("validation",)
@@ -84,13 +84,10 @@ class SequenceModel(Recommender):
         import torch
 
         from recsys_kit.recommenders.networks import ItemTable, SequenceNetwork, get_arrays
+        from recsys_kit.training import Processes, Trainer, TrainingPlan
         from recsys_kit.training.batches import batches_of_tokens
-        from recsys_kit.training.plan import TrainingPlan
-        from recsys_kit.training.processes import Processes
-        from recsys_kit.training.trainer import Trainer
 
-        self.can_score = self.item_counts > 0
-        vectors = self.choose_features(split)
+        self.can_score, vectors = self.item_counts > 0, self.choose_features(split)
         values = None if vectors is None else vectors.values[np.flatnonzero(self.can_score)]
         features = side_information(self.item_ids[self.can_score], split.item_table, values)
         histories = self._member_histories(self.train_histories)
@@ -101,14 +98,15 @@ class SequenceModel(Recommender):
         targets = split.validation(self.max_validation_users, self.seed)
         processes = Processes(self.device)
         plan = TrainingPlan(
-            epochs=self.epochs, stop_after=self.stop_after, patience=self.patience, prefer_later=True, seed=self.seed,
-            learning_rate=self.learning_rate, schedule="linear_to_floor", warmup_share=WARMUP_SHARE, betas=BETAS,
+            epochs=self.epochs, stop_after=self.stop_after, patience=self.patience, prefer_later=True, betas=BETAS,
+            learning_rate=self.learning_rate, schedule="linear_to_floor", warmup_share=WARMUP_SHARE,
             weight_decay=0.0, max_grad_norm=None,
         )  # fmt: skip
 
         def batches(epoch: int) -> Iterator[tuple[np.ndarray, Sequence["Tensor"]]]:
             for rows in drawn[-1 - epoch]:
-                arrays = pad_windows(histories.items, starts[rows], lengths[rows])
+                places, real = pad_windows(starts[rows], lengths[rows])
+                arrays = histories.items[places], histories.items[places[real] + 1], np.flatnonzero(real)
                 yield rows, [torch.from_numpy(array).to(processes.device) for array in arrays]
 
         def validate(network: "SequenceNetwork") -> float:
@@ -167,9 +165,9 @@ class SequenceModel(Recommender):
         vectors = np.zeros((len(lengths), self.embedding_dim), np.float32)
         for start in range(0, len(order), HISTORIES_AT_ONCE):
             part = order[start : start + HISTORIES_AT_ONCE]
-            items, _, _ = pad_windows(histories.items, histories.starts[part + 1] - lengths[part], lengths[part])
+            places, _ = pad_windows(histories.starts[part + 1] - lengths[part], lengths[part])
             with torch.inference_mode():
-                states = body(embedding(torch.from_numpy(items).to(device), rows))  # (B, L, D)
+                states = body(embedding(torch.from_numpy(histories.items[places]).to(device), rows))  # (B, L, D)
                 vectors[part] = states[torch.arange(len(part)), torch.from_numpy(lengths[part] - 1)].cpu().numpy()
         return vectors
 
@@ -240,14 +238,14 @@ def next_item_loss(network: "SequenceNetwork", inputs: Sequence["Tensor"], dtype
 
     Args:
         network: see `SequenceNetwork`.
-        inputs: items (B, L), targets (B, L), and (B, L) where they are real.
+        inputs: items (B, L); the M next items that are real; their places in the flat B x L.
         dtype: of the products with the catalogue.
     """
     from recsys_kit.training.objectives import CatalogueCrossEntropy
 
-    items, targets, real = inputs
+    items, targets, places = inputs
     states, rows = network(items)  # (B, L, D), (n, D)
-    return CatalogueCrossEntropy.apply(states[real], rows, targets[real], dtype)
+    return CatalogueCrossEntropy.apply(states.flatten(0, 1)[places], rows, targets, dtype)  # does not wait for a GPU
 
 
 def side_information(
@@ -290,16 +288,13 @@ def cut_windows(histories: Histories, max_length: int) -> tuple[np.ndarray, np.n
     return np.array(starts, np.int64), np.array(lengths, np.int64)
 
 
-def pad_windows(
-    items: np.ndarray, starts: np.ndarray, lengths: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return items (B, L) of windows, the next items (B, L), and (B, L) bool where they are real; padding is any item.
+def pad_windows(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places (B, L) of the events of windows, and (B, L) bool where they are real; padding is place 0.
 
-    >>> read, following, real = pad_windows(np.array([7, 8, 9]), np.array([0, 1]), np.array([2, 1]))
-    >>> read[real].tolist(), following[real].tolist(), real.tolist()
-    ([7, 8, 8], [8, 9, 9], [[True, True], [True, False]])
+    >>> places, real = pad_windows(np.array([0, 1]), np.array([2, 1]))
+    >>> places.tolist(), real.tolist()
+    ([[0, 1], [1, 0]], [[True, True], [True, False]])
     """
     place = np.arange(lengths.max(initial=1))
     real = place < lengths[:, None]
-    places = np.where(real, starts[:, None] + place, 0)
-    return items[places], items[np.minimum(places + real, len(items) - 1)], real
+    return np.where(real, starts[:, None] + place, 0), real

@@ -85,9 +85,8 @@ def test_batches_hold_each_window_once_of_about_one_length():
 
 
 def test_windows_are_padded_at_the_end():
-    items, following, real = pad_windows(np.array([7, 8, 9]), np.array([0, 1]), np.array([2, 1]))
-    assert items[real].tolist() == [7, 8, 8]
-    assert following[real].tolist() == [8, 9, 9]
+    places, real = pad_windows(np.array([0, 1]), np.array([2, 1]))
+    assert places[real].tolist() == [0, 1, 1]
     assert real.tolist() == [[True, True], [True, False]]
 
 

@@ -308,18 +308,6 @@ def test_weights_that_are_not_numbers_are_neither_validated_nor_saved(tmp_path, 
     assert len([*(tmp_path / "state").glob("*")]) == epoch - 1
 
 
-def test_an_epoch_is_trained_without_fit_along_the_same_schedule():
-    plan, whole, steps = TrainingPlan(epochs=2, learning_rate=1e-2), TwoLayers(), TwoLayers()
-    steps.load_state_dict(whole.state_dict())
-    torch.manual_seed(1)
-    history = Trainer(whole, cross_entropy, plan).fit(Data().batches, n_batches=N_STEPS)
-    data, trainer = Data(), Trainer(steps, cross_entropy, plan)
-    torch.manual_seed(1)
-    losses = [trainer.train_epoch(data.batches(epoch)) for epoch in range(2)]
-    assert same(weights_of(whole), weights_of(steps))
-    assert losses == history.train_loss.tolist()
-
-
 def test_the_loss_is_the_mean_over_rows_and_the_short_last_batch_does_not_count_as_a_whole_one():
     data, losses = Data(42), []  # five batches of eight, and two rows
 

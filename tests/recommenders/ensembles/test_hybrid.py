@@ -323,8 +323,8 @@ def test_the_power_decides_how_much_a_member_that_cannot_score_counts():
 
 
 def test_a_stack_blends_by_the_power_it_is_given_and_tells_its_trees_so(monkeypatch):
-    inner, original = [], stacking._make_examples
-    monkeypatch.setattr(stacking, "_make_examples", lambda *given: inner.append(given[0]) or original(*given))
+    inner, original = [], stacking._examples_of
+    monkeypatch.setattr(stacking, "_examples_of", lambda *given: inner.append(given[0]) or original(*given))
     members, weights = {"item_knn": ItemKNN(), "content": Content()}, {"item_knn": 1.0, "content": 0.5}
     stack = crowded(stack_of(members, weights, 0.0))
     blend = crowded(Hybrid(stack.base.members, fixed=weights, fixed_power=0.0))
@@ -467,8 +467,13 @@ def test_the_stack_reorders_the_blend_where_order_tells(tmp_path):
 def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
     """With garbage for validation the examples and the trees are the same, as long as what it chooses is fixed."""
     train, valid = walk()
-    seen, original = [], stacking._train
-    monkeypatch.setattr(stacking, "_train", lambda *given: seen.append((given[1:], original(*given))) or seen[-1][1])
+    seen, original = [], Stack._train
+
+    def watched(self, examples, n_rankers, **settings):
+        seen.append((examples, original(self, examples, n_rankers, **settings)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(Stack, "_train", watched)
     for part in (valid, valid.assign(item_id=valid["item_id"].to_numpy()[::-1])):
         model = stack_of({"ease": EASE(regularization=5), "net": ShallowSequence(epochs=1)}, {"ease": 1.0, "net": 0.5})
         model.fit(train, valid=part)
@@ -480,11 +485,10 @@ def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
 
 def test_the_stacks_targets_are_the_last_events_of_train_and_its_members_have_not_seen_them(monkeypatch):
     train, valid = walk()
-    fitted_on, original = [], stacking._make_examples
-    monkeypatch.setattr(stacking, "_make_examples", lambda *given: fitted_on.append(given) or original(*given))
+    fitted_on, original = [], stacking._examples_of
+    monkeypatch.setattr(stacking, "_examples_of", lambda *given: fitted_on.append(given) or original(*given))
     stack_of({"ease": EASE(regularization=5)}).fit(train, valid=valid)
-    ((stack, split),) = fitted_on
-    last = split.interactions["valid"]
+    ((stack, last),) = fitted_on
     assert len(last) == train["user_id"].nunique()
     assert (last.columns["position"] == 5).all()
     models = {**stack.base.members, "blend": stack.base, "stack": stack}
