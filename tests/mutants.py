@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 METRICS, INTERVALS = "metrics.py", "intervals.py"
-MEASURES, LEADERBOARD, COMPARISON = (f"evaluation/{name}.py" for name in ("measures", "leaderboard", "comparison"))
+MEASURES, COMPARISON = "evaluation/measures.py", "evaluation/comparison.py"
 BASE, SPLITTING = "recommenders/base.py", "data/splitting.py"
 SUMMARIES = "evaluation/summaries.py"
 RANKING, ENCODED = "core/ranking.py", "core/encoded.py"
@@ -123,9 +123,9 @@ MUTANTS = [
            NOBODY),
     Mutant("a hidden user cap", SPLITTING,
            'self.ground_truth("test", **asked), self', 'self.ground_truth("test", **asked).head(100), self', NOBODY),
-    Mutant("values of the wrong users", LEADERBOARD,
-           "np.column_stack([*measured.values()])\n", "np.column_stack([*measured.values()])[::-1]\n", SECOND),
-    Mutant("values of the wrong model", LEADERBOARD, "values[:, at] =", "values[:, at - 1] =", SECOND),
+    Mutant("values of the wrong users", MEASURES,
+           "np.column_stack([*one.values()])", "np.column_stack([*one.values()])[::-1]", SECOND),
+    Mutant("values of the wrong model", MEASURES, "np.stack(tables,", "np.stack(tables[::-1],", SECOND),
     # -- ties
     Mutant("negative scores the wrong way round", RANKING,
            "bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)", "bits.astype(np.int64)", TOP_K),
@@ -169,8 +169,8 @@ MUTANTS = [
     Mutant("warmth by the test events", MEASURES,
            "return counts[split.users.encode(users)]", 'return np.bincount(split.targets["test"].rows)', SLICES),
     Mutant("slices by product keep the other products in the ideal", MEASURES,
-           "[metrics.ranking_metrics(hits, n_relevant, k) for",
-           "[metrics.ranking_metrics(hits, np.bincount(self.targets.rows), k) for", SLICES),
+           "metrics.ranking_metrics(*matched, k)",
+           "metrics.ranking_metrics(matched[0], np.bincount(self.targets.rows), k)", SLICES),
     # -- how sure
     Mutant("models resampled apart: pairs broken", COMPARISON,
            "differences = np.column_stack([values[model] - values[other] for",
