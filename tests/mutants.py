@@ -142,7 +142,7 @@ MUTANTS = [
            "scores[block.masked.cells] =", "scores[histories.masked.block(0, stop - start).cells] =",
            f"{T_MEASURES}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
     Mutant("padding item recommended where the list has ended", BASE,
-           "np.nonzero(ranked.items >= 0)", "np.nonzero(ranked.items >= -1)", ORDER),
+           "np.nonzero(self.items >= 0)", "np.nonzero(self.items >= -1)", ORDER),
     Mutant("validation not in the history of the test", SPLITTING,
            'self.ground_truth("test", **asked), self._before("test")',
            'self.ground_truth("test", **asked), self._before("valid")',

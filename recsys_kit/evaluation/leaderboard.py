@@ -64,7 +64,9 @@ class Evaluation:
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
         for name, lists in self.lists.items():
-            yield _to_frame(name, lists, self.targets.users, self.items)
+            rows = lists.to_frame(self.targets.users, self.items.ids).rename(columns={"query": "user_id"})
+            rows.insert(0, "model", pd.Series(name, rows.index, dtype="str"))
+            yield rows
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -260,16 +262,3 @@ def _vectors(split: EncodedSplit, item_vectors: str | Vectors | None) -> Vectors
             "Name these.",
         )
     return split.item_features[item_vectors]
-
-
-def _to_frame(model: str, lists: Ranked, users: np.ndarray, items: Vocabulary) -> pd.DataFrame:
-    """Return one row per place of the lists: model, user_id, item_id, score, rank, fallback."""
-    row, place = np.nonzero(lists.items >= 0)
-    return pd.DataFrame({
-        "model": pd.Series(model, range(len(row)), dtype="str"),
-        "user_id": users[row],
-        "item_id": items.ids[lists.items[row, place]],
-        "score": lists.scores[row, place],
-        "rank": place + 1,
-        "fallback": lists.fallback[row],
-    })  # fmt: skip

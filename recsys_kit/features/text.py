@@ -234,11 +234,7 @@ class LanguageModel(Encoder):
     @property
     def fingerprint(self) -> str:
         """A short hash that changes with everything that changes a row: files, length, dtype, device, batch shape."""
-        device = self.device.split(":")[0]
-        parts: tuple = (self.weights_hash, self.max_length, self.dtype, device, self.batch_size)
-        lower = getattr(self._model[0], "do_lower_case", False)
-        if self.prompt or lower:  # in the files too, but older versions ignored them and their rows must not be found
-            parts += (self.prompt, lower)
+        parts = (self.weights_hash, self.max_length, self.dtype, self.device.split(":")[0], self.batch_size)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property

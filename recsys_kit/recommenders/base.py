@@ -46,6 +46,17 @@ class Ranked:
     fallback: np.ndarray
     """(B,) bool: the list is the most popular items, since the model knows nothing of the user."""
 
+    def to_frame(self, queries: np.ndarray, item_ids: np.ndarray) -> pd.DataFrame:
+        """Return one row per place of the lists: query, item_id, score, rank, fallback."""
+        row, place = np.nonzero(self.items >= 0)
+        return pd.DataFrame({
+            "query": queries[row],
+            "item_id": item_ids[self.items[row, place]],
+            "score": self.scores[row, place],
+            "rank": place + 1,
+            "fallback": self.fallback[row],
+        })  # fmt: skip
+
 
 class Recommender(ABC):
     """Learns from the training interactions and ranks the whole catalogue for the history of a user.
@@ -328,14 +339,7 @@ class Recommender(ABC):
         query = encode_query(self, users, **asked)
         options = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
         ranked = self.rank(query.histories, k=k, **options, progress=progress)
-        row, place = np.nonzero(ranked.items >= 0)
-        return pd.DataFrame({
-            "query": query.names[row],
-            "item_id": self.item_ids[ranked.items[row, place]],
-            "score": ranked.scores[row, place],
-            "rank": place + 1,
-            "fallback": ranked.fallback[row],
-        })  # fmt: skip
+        return ranked.to_frame(query.names, self.item_ids)
 
     def _scores_or_fallback(
         self, histories: Histories, texts: Sequence[str] | None, context: pd.DataFrame | None
