@@ -109,12 +109,10 @@ def bootstrap_means(
     values = np.asarray(values, float)
     intervals = np.full((values.shape[1], 3), np.nan)
     silent = np.isnan(values)
-    alike: dict[bytes, list[int]] = {}
-    for column, bits in enumerate(np.packbits(silent, axis=0).T):
-        alike.setdefault(bits.tobytes(), []).append(column)
-    for columns in alike.values():  # usually one group: no value is missing
-        no_answer = silent[:, columns[0]]
-        answered = values[:, columns] if not no_answer.any() else values[np.ix_(~no_answer, columns)]
+    _, first, group = np.unique(np.packbits(silent, axis=0), axis=1, return_index=True, return_inverse=True)
+    for number, column in enumerate(first):  # usually one group of columns: no value is missing
+        columns, no_answer = np.flatnonzero(group == number), silent[:, column]
+        answered = values[np.ix_(~no_answer, columns)] if no_answer.any() else values[:, columns]
         if len(answered):
             intervals[columns, 0] = answered.mean(axis=0)
         if len(answered) > 1:

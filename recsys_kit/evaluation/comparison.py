@@ -52,7 +52,10 @@ def compare(
     """
     chosen = evaluation.models if models is None else list(listed(models))
     _check_models(evaluation, ([] if against is None else [against]) + chosen)
-    values = _values(evaluation, metric, slice_name)
+    slices = slice_users(evaluation.train_events)
+    if slice_name not in slices:
+        raise ParameterError("RK-365", f"{slice_name!r} is no slice of users.", f"Pass one of {list(slices)}.")
+    values = evaluation.values_of(metric)[slices[slice_name]]
     if against is None:
         best_first = values.mean().sort_values(ascending=False, kind="stable").index
         pairs = list(combinations([model for model in best_first if model in chosen], 2))
@@ -69,14 +72,6 @@ def compare(
     sign = (rows["low"] > 0).astype(int) - (rows["high"] < 0)
     rows["verdict"] = sign.where(rows["p_holm"] < 1 - level, 0).map(VERDICTS)
     return rows.sort_values("difference", ascending=False, kind="stable", ignore_index=True)[COMPARISON_COLUMNS]
-
-
-def _values(evaluation: Evaluation, metric: str, slice_name: str) -> pd.DataFrame:
-    """Return one row per user of the slice, one column per model."""
-    slices = slice_users(evaluation.train_events)
-    if slice_name not in slices:
-        raise ParameterError("RK-365", f"{slice_name!r} is no slice of users.", f"Pass one of {list(slices)}.")
-    return evaluation.values_of(metric)[slices[slice_name]]
 
 
 def _check_models(evaluation: Evaluation, names: Sequence[str]) -> None:
@@ -139,13 +134,11 @@ def experience_by_weights(evaluation: Evaluation, k: int = 10, *, n_steps: int =
     means = pd.DataFrame({column: evaluation.values_of(column).mean() for column in columns})
     means[columns[2]] /= max_novelty(evaluation.protocol["n_train_users"])
     relevance, completeness, novelty = means.to_numpy().T
-    frames = []
+    rows = []
     for component, default in EXPERIENCE_WEIGHTS.items():
         for weight in np.linspace(0, 1, n_steps):
             rest = (1 - weight) / (1 - default)
             weights = {name: rest * other for name, other in EXPERIENCE_WEIGHTS.items()} | {component: weight}
-            value = experience_index(relevance, completeness, novelty, weights=weights)
-            frames.append(
-                pd.DataFrame({"model": means.index, "component": component, "weight": weight, "value": value})
-            )
-    return pd.concat(frames, ignore_index=True)
+            values = experience_index(relevance, completeness, novelty, weights=weights)
+            rows += [(model, component, weight, value) for model, value in zip(means.index, values, strict=True)]
+    return pd.DataFrame(rows, columns=["model", "component", "weight", "value"])

@@ -3,21 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recsys_kit.core.contexts import context_of
 from recsys_kit.core.encoded import EncodedSplit, Targets
-from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import listed, with_text_ids
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, count_train_events, slice_users
+from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, count_train_events, slice_users, stack
 from recsys_kit.evaluation.summaries import BASELINE, compare_to_baseline, summarize
 from recsys_kit.recommenders.base import Ranked, Recommender
 from recsys_kit.recommenders.store import check_models
@@ -36,7 +35,8 @@ class Evaluation:
     train_events: np.ndarray
     """(U,) int64: the number of training events of each user."""
     lists: Mapping[str, Ranked]
-    """By model, the evaluated lists: (U, K) int32 items, -1 after the end of a list, (U, K) scores, (U,) fallback."""
+    """By model, the evaluated lists: (U, K) int32 items, -1 after the end of a list, (U, K) scores, (U,) fallback; K is
+    the largest cutoff, or N in a smaller catalogue."""
     columns: Sequence[str]
     """The Q metrics that have a value per user, `ndcg@10` and so on."""
     values: np.ndarray
@@ -65,7 +65,9 @@ class Evaluation:
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
         for name, lists in self.lists.items():
-            yield _to_frame(name, lists, self.targets.users, self.items)
+            rows = lists.to_frame(self.targets.users, self.items.ids).rename(columns={"query": "user_id"})
+            rows.insert(0, "model", pd.Series(name, rows.index, dtype="str"))
+            yield rows
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -74,12 +76,8 @@ class Evaluation:
 
     def recommendations_for(self, user_id: str) -> pd.DataFrame:
         """Return the lists of one user: model, item_id, score, rank, fallback."""
-        at = np.flatnonzero(self.targets.users == user_id)
-        frames = []
-        for name, lists in self.lists.items():
-            own = Ranked(lists.items[at], lists.scores[at], lists.fallback[at])
-            frames.append(_to_frame(name, own, self.targets.users[at], self.items))
-        return pd.concat(frames, ignore_index=True).drop(columns="user_id")
+        own = (rows[rows["user_id"] == user_id] for rows in self.iter_recommendations())
+        return pd.concat(own, ignore_index=True).drop(columns="user_id")
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -120,20 +118,6 @@ class Evaluation:
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
 
-class SplitOptions(TypedDict, total=False):
-    """Options of `evaluate` for a `Split`, which it encodes by the catalogue of the models."""
-
-    items: pd.DataFrame | None
-    """The items table with `category`, for the diversity and calibration of categories."""
-    context: pd.DataFrame | None
-    """By user_id, the context in which each user asks (`Split.request_context`); None asks without."""
-    min_rating: float | None
-    """This one and the following as for `Split.encode`."""
-    target_events: Sequence[str]
-    seen_events: Sequence[str]
-    grades: str
-
-
 def evaluate(
     models: Mapping[str, Recommender],
     split: EncodedSplit | Split,
@@ -141,7 +125,7 @@ def evaluate(
     cutoffs: Sequence[int] = CUTOFFS,
     item_vectors: str | Vectors | None = None,
     seed: int = 0,
-    **options: Unpack[SplitOptions],
+    **options: Any,
 ) -> Evaluation:
     """Evaluate fitted models on the test set.
 
@@ -157,7 +141,9 @@ def evaluate(
         item_vectors: how alike items are, for intra-list diversity: the name of an item feature of the split, or
             vectors; without them there is no such metric.
         seed: seed of the bootstrap.
-        options: for a `Split` only: `SplitOptions`.
+        options: for a `Split` only: `items`, the items table with `category`, for the diversity and calibration of
+            categories; `context`, by user_id the context in which each user asks (`Split.request_context`);
+            `min_rating`, `target_events`, `seen_events` and `grades` as for `Split.encode`.
 
     Raises:
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
@@ -183,10 +169,13 @@ def evaluate(
             "Encode them with it.",
         )  # fmt: skip
     targets = _check_targets(models, split)
-    measures = Measures(split, cutoffs, vectors=_vectors(split, item_vectors), categories=_categories(split.item_table))
-    context = split.contexts.get("test")
-    lists = {name: _rank(model, targets.histories, max(cutoffs), context) for name, model in models.items()}
-    columns, values = _measure(measures, lists)
+    measures = Measures(split, cutoffs, _vectors(split, item_vectors))
+    lists = {}
+    for name, model in models.items():
+        ranked = model.rank(targets.histories, k=max(cutoffs), context=split.contexts.get("test"), progress=True)
+        lists[name] = replace(ranked, items=ranked.items.astype(np.int32))  # half the memory
+    baseline = lists[BASELINE].items if BASELINE in lists else None
+    columns, values = stack(measures.measure_users(one.items, baseline) for one in lists.values())
     train_events = count_train_events(split, targets.users)
     slices = slice_users(train_events)
     return Evaluation(
@@ -274,42 +263,3 @@ def _vectors(split: EncodedSplit, item_vectors: str | Vectors | None) -> Vectors
             "Name these.",
         )
     return split.item_features[item_vectors]
-
-
-def _categories(items: pd.DataFrame | None) -> pd.Series | None:
-    """Return item_id -> category; of an item that is listed several times the first."""
-    if items is None or "category" not in items:
-        return None
-    return items.drop_duplicates("item_id").set_index("item_id")["category"]
-
-
-def _rank(model: Recommender, histories: Histories, k: int, context: pd.DataFrame | None) -> Ranked:
-    """Return the lists of a model, k places wide also in a smaller catalogue."""
-    ranked = model.rank(histories, k=k, context=context, progress=True)
-    missing = [(0, 0), (0, k - ranked.items.shape[1])]
-    items = np.pad(ranked.items.astype(np.int32), missing, constant_values=-1)
-    return Ranked(items, np.pad(ranked.scores, missing, constant_values=-np.inf), ranked.fallback)
-
-
-def _to_frame(model: str, lists: Ranked, users: np.ndarray, items: Vocabulary) -> pd.DataFrame:
-    """Return one row per place of the lists: model, user_id, item_id, score, rank, fallback."""
-    row, place = np.nonzero(lists.items >= 0)
-    return pd.DataFrame({
-        "model": pd.Series(model, range(len(row)), dtype="str"),
-        "user_id": users[row],
-        "item_id": items.ids[lists.items[row, place]],
-        "score": lists.scores[row, place],
-        "rank": place + 1,
-        "fallback": lists.fallback[row],
-    })  # fmt: skip
-
-
-def _measure(measures: Measures, lists: Mapping[str, Ranked]) -> tuple[list[str], np.ndarray]:
-    """Return the names of the Q metrics and the values (U, M, Q)."""
-    baseline, columns, values = lists.get(BASELINE), [], np.empty((0, 0, 0))
-    for at, one in enumerate(lists.values()):
-        measured = measures.measure_users(one.items, None if baseline is None else baseline.items)
-        if not at:
-            columns, values = list(measured), np.empty((len(one.items), len(lists), len(measured)))
-        values[:, at] = np.column_stack([*measured.values()])
-    return columns, values

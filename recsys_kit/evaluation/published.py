@@ -1,5 +1,6 @@
 """Published results of others beside ours, under the same protocol. The numbers are in `published.csv`."""
 
+import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,36 +16,17 @@ CSV = Path(__file__).with_suffix(".csv")
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A data set, a split and metrics on which several publications agree."""
+    """A data set, a split and metrics on which several publications agree; `published.toml` explains the fields."""
 
     title: str
     method: str
-    """The split, one of `data.splitting.METHODS`."""
-    size: tuple[int, int, int]
-    """Users, items and interactions of the whole data set; a run is recognized by them."""
+    size: list[int]
     protocol: str
-    """What the published rows have in common with ours, in words."""
-    metrics: tuple[str, ...]
-    """The first one decides the order of the rows."""
+    metrics: list[str]
 
 
-BENCHMARKS = {
-    "amazon-beauty": Benchmark(
-        title="Amazon Beauty",
-        method="leave_last_out",
-        size=(22_363, 12_101, 198_502),
-        protocol="the last item of each user is the test set, the one before it the validation set, the rest the "
-        "training set; the whole catalogue is ranked without the seen items",
-        metrics=("ndcg", "hit_rate"),
-    ),
-    "movielens-100k": Benchmark(
-        title="MovieLens 100K",
-        method="stratified",
-        size=(943, 1_682, 100_000),
-        protocol=f"{STRATIFIED_PROTOCOL}; every rating counts, the whole catalogue is ranked without the seen items",
-        metrics=("ndcg", "precision", "recall"),
-    ),
-}
+_DESCRIBED = CSV.with_suffix(".toml").read_text(encoding="utf-8").replace("{stratified}", STRATIFIED_PROTOCOL)
+BENCHMARKS = {name: Benchmark(**fields) for name, fields in tomllib.loads(_DESCRIBED).items()}
 
 
 def benchmark_of(split: Split) -> str:
@@ -55,7 +37,7 @@ def benchmark_of(split: Split) -> str:
     ''
     """
     events = pd.concat(split.parts.values())
-    size = (events["user_id"].nunique(), events["item_id"].nunique(), len(events))
+    size = [events["user_id"].nunique(), events["item_id"].nunique(), len(events)]
     cut = (split.how["method"], size) if split.how.get("k_core", 1) == 1 else ()
     return next((name for name, one in BENCHMARKS.items() if (one.method, one.size) == cut), "")
 

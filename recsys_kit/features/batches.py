@@ -17,17 +17,8 @@ def rounded_length(length: int, max_length: int, *, doubling: bool = False) -> i
     return padded_length(length, max_length) if doubling else min(max(1, -(-length // STEP)) * STEP, max_length)
 
 
-def batch_rows(length: int, batch_size: int, batch_tokens: int = 0) -> int:
-    """Rows of a batch of texts of `length` tokens: `batch_size`, or fewer (at least 1) within a budget of tokens.
-
-    >>> batch_rows(128, 256), batch_rows(128, 256, 4096), batch_rows(8, 256, 4096)
-    (256, 32, 256)
-    """
-    return max(1, min(batch_size, batch_tokens // length)) if batch_tokens else batch_size
-
-
 def fixed_shape_batches(
-    lengths: Sequence[int], batch_size: int, max_length: int, *, batch_tokens: int = 0, doubling: bool = False
+    lengths: Sequence[int], batch_size: int, max_length: int, *, doubling: bool = False
 ) -> Iterator[tuple[list[int], int]]:
     """Group texts of equal rounded length into batches, the longest first.
 
@@ -37,7 +28,6 @@ def fixed_shape_batches(
         lengths: tokens of each text.
         batch_size: the largest number of texts in a batch.
         max_length: tokens read of a text.
-        batch_tokens: the largest number of tokens in a batch, padding included; 0 for no limit.
         doubling: round lengths to few values, for a GPU that plans for each new shape.
 
     Yields:
@@ -50,9 +40,9 @@ def fixed_shape_batches(
     for row, length in enumerate(lengths):
         by_length.setdefault(rounded_length(length, max_length, doubling=doubling), []).append(row)
     for length in sorted(by_length, reverse=True):
-        rows, size = by_length[length], batch_rows(length, batch_size, batch_tokens)
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size], length
+        rows = by_length[length]
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size], length
 
 
 def pad_to_shape(tokenizer: Any, token_ids: list[list[int]], shape: tuple[int, int]) -> Any:

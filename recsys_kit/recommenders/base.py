@@ -36,6 +36,17 @@ class Ranked:
     fallback: np.ndarray
     """(B,) bool: the list is the most popular items, since the model knows nothing of the user."""
 
+    def to_frame(self, queries: np.ndarray, item_ids: np.ndarray) -> pd.DataFrame:
+        """Return one row per place of the lists: query, item_id, score, rank, fallback."""
+        row, place = np.nonzero(self.items >= 0)
+        return pd.DataFrame({
+            "query": queries[row],
+            "item_id": item_ids[self.items[row, place]],
+            "score": self.scores[row, place],
+            "rank": place + 1,
+            "fallback": self.fallback[row],
+        })  # fmt: skip
+
 
 class Recommender(ABC):
     """Learns from the training interactions and ranks the whole catalogue for the history of a user.
@@ -339,14 +350,7 @@ class Recommender(ABC):
                     "RK-340", f"context has {len(context)} rows for {len(names)} queries.", "Pass one row per query."
                 )
         ranked = self.rank(asked, k=k, texts=texts, candidates=candidates, context=context)
-        row, place = np.nonzero(ranked.items >= 0)
-        return pd.DataFrame({
-            "query": names[row],
-            "item_id": self.item_ids[ranked.items[row, place]],
-            "score": ranked.scores[row, place],
-            "rank": place + 1,
-            "fallback": ranked.fallback[row],
-        })  # fmt: skip
+        return ranked.to_frame(names, self.item_ids)
 
     def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """Return scores `(B, N)` as they are ranked: -inf where the model cannot score, popularity in `fallback` rows.

@@ -1,7 +1,6 @@
 """A planted shop: small tables whose right recommendations are known."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,6 @@ import pandas as pd
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN, Recommender, Stack
-from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.sequential import SequenceModel
 
 N_GROUPS, ITEMS_PER_GROUP, USERS_PER_GROUP, EVENTS_PER_USER = 3, 10, 30, 6
 
@@ -78,28 +74,3 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     return PlantedShop(
         train, valid, items, Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"}), withheld
     )
-
-
-def unfitted(name: str) -> Recommender:
-    """A model by its registered name; an ensemble has members of three families, a network few and quick steps."""
-    model = MODELS[name]
-    members = {"ease": EASE(regularization=5), "item_knn": ItemKNN(), "content": Content()}
-    if issubclass(model, Ensemble):
-        return model(members)
-    if issubclass(model, Stack):
-        return model(Hybrid(members), n_trees=10, n_rankers=1)
-    if issubclass(model, SequenceModel):
-        return model(embedding_dim=16, learning_rate=0.01)
-    return model()
-
-
-def fitted(name: str, shop: PlantedShop) -> Recommender:
-    """Return the model of this name, fitted on a planted shop."""
-    valid = shop.valid[["user_id", "item_id"]]  # what chapter 04 gives: `Split.ground_truth`
-    return unfitted(name).fit(shop.train, items=shop.items, valid=valid, item_vectors=shop.vectors)
-
-
-@cache
-def fitted_once(name: str) -> Recommender:
-    """Return `fitted(name, planted_shop())`, the same object at each call; do not change it."""
-    return fitted(name, planted_shop())

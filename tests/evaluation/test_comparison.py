@@ -10,9 +10,9 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation import compare, evaluate, experience_by_weights
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS
 from recsys_kit.plots import plot_against, plot_experience_weights
-from recsys_kit.testing.planted import fitted
 from tests.evaluation.test_leaderboard import NAMES, SHOP, shop_split
 from tests.evaluation.test_measures import evaluated
+from tests.models import fitted
 
 K = 5
 

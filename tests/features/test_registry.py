@@ -60,15 +60,3 @@ def test_an_unknown_method_is_refused_with_the_known_ones(how):
 def test_an_encoder_without_fit_says_so():
     with pytest.raises(NotFittedError, match="RK-369 TfidfEncoder is not fitted"):
         TfidfEncoder().encode(["mug"])
-
-
-def test_a_budget_of_tokens_makes_smaller_batches_of_longer_texts_and_other_rows_in_the_cache(monkeypatch):
-    model, plain = LanguageModel(batch_tokens=64), LanguageModel()
-    shapes, forward = [], model._forward
-    monkeypatch.setattr(model, "_forward", lambda texts, shape: shapes.append(shape) or forward(texts, shape))
-    texts = ["mug", "cup", "a cup " * 20, "a mug " * 20, "blue mug"]
-    rows = model.encode(texts)
-    assert set(shapes) == {(1, 48), (8, 8)}
-    assert (rows * plain.encode(texts)).sum(axis=1).min() > 0.9999
-    assert model.fingerprint != plain.fingerprint
-    assert load_encoder(model.how).batch_tokens == 64

@@ -32,7 +32,7 @@ from recsys_kit.recommenders import (
     load,
     validation_ndcg,
 )
-from recsys_kit.testing.planted import fitted_once, unfitted
+from tests.models import fitted_once, unfitted
 
 N_USERS, N_ITEMS = 60, 30
 

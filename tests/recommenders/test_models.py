@@ -13,7 +13,8 @@ from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.recommenders.holdout import validation_ndcg
-from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.testing.planted import planted_shop
+from tests.models import fitted
 
 SHOP = planted_shop()
 

@@ -17,10 +17,11 @@ from recsys_kit.errors import ArtifactError, ParameterError, RecsysKitError
 from recsys_kit.recommenders import MODELS, ShallowSequence, TransformerSequence, load, networks
 from recsys_kit.recommenders.networks import TransformerBody
 from recsys_kit.recommenders.sequential import cut_windows, pad_windows, side_information
-from recsys_kit.testing.planted import planted_shop, unfitted
+from recsys_kit.testing.planted import planted_shop
 from recsys_kit.training import trainer
 from recsys_kit.training.batches import batches_of_few_shapes, batches_of_tokens, padded_length
 from recsys_kit.training.objectives import CHUNK, CatalogueCrossEntropy
+from tests.models import unfitted
 
 SHOP = planted_shop()
 SMALL = {"embedding_dim": 8, "epochs": 4, "learning_rate": 0.02}

@@ -20,7 +20,8 @@ from recsys_kit.shop import (
     trade_off,
 )
 from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
-from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.testing.planted import planted_shop
+from tests.models import fitted
 
 SHOP = planted_shop()
 VECTORS = Vectors(["a", "b", "c", "d"], np.array([[1.0, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32), {})
