@@ -1,26 +1,24 @@
 """Check the answers to the exercises of the notebooks, with a hint for each likely mistake.
 
 A check cell is one line, `check("01.1", answer, parts)`, which does not reveal the answer. The variables after the
-answer are those that the question is about, so that a check works on any data set.
+answer are those that the question is about, so that a check works on any data set. The texts are in `exercises.toml`.
 """
 
+import math
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 ROUNDED = 1e-3  # relative tolerance of fractions; whole numbers are compared exactly
-PERCENT = "That is a percentage; the question asks for a share between 0 and 1."
-DIGITS = "Three digits, please."
-QUOTED = "That is a text; write the number without quotation marks."
-COUNTED = "Count them: the question asks for how many."
-NUMBER = "The question asks for one number."
-LIST_OF_ONE = "The question asks for one value, not for a list of one."
-ZEROS = "An id is a text, exactly as written: with its zeros, in quotation marks."
+TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+NOTHING = "Nothing to answer here: this data set lacks what the question is about."
 
 
 class AnyOf(tuple):
@@ -32,204 +30,135 @@ class Key:
     """The right answer of an exercise, and its likely mistakes."""
 
     right: Any
-    """The answer; `AnyOf` where there are several, a frozenset where the order does not matter."""
+    """The answer; `AnyOf` where there are several, a frozenset where the order does not matter, NaN for none."""
+    nearly: Mapping[str, Any]
+    """Hint -> the wrong answer that it is for."""
     why: str
     """What the answer shows, in one sentence."""
-    nearly: Mapping[str, Any] = field(default_factory=dict)
-    """Hint -> the wrong answer that it is for."""
-    is_share: bool = False
+    is_share: bool
+
+
+Answers = tuple[Any, dict[str, Any]]
+"""The right answer, and the wrong ones by the names of their hints."""
 
 
 # -- chapter 1 -------------------------------------------------------------------------------------------------------
 
 
-def _pairs_of_new_shoppers(parts: Any) -> Key:
+def _pairs_of_new_shoppers(parts: Any) -> Answers:
     truth, known = parts.ground_truth("test")["user_id"], parts.train["user_id"]
-    return _make_share_key(
-        ~truth.isin(known),
-        of_what="pairs",
-        why="For these pairs a model has little or nothing to go by: no tuning makes up for a missing history.",
-        nearly={
-            "That is the share of shoppers; the question asks for pairs.": (
-                ~pd.Series(truth.unique(), dtype=object).isin(known)
-            ).mean(),
-            "That is the share of events; a pair counts once, and only if the product is new to the shopper.": (
-                ~parts.test["user_id"].isin(known)
-            ).mean(),
-        },
-    )
+    shoppers, events = truth.drop_duplicates(), parts.test["user_id"]
+    return _share(~truth.isin(known), shoppers=(~shoppers.isin(known)).mean(), events=(~events.isin(known)).mean())
 
 
-def _events_after_the_first_of_test(cuts: Mapping[str, Any]) -> Key:
+def _events_after_the_first_of_test(cuts: Mapping[str, Any]) -> Answers:
     cut = cuts["at random"]
     when = "timestamp" if "timestamp" in cut.train else "position"
     train, test = cut.train[when], cut.test[when]
-    return Key(
-        int((train > test.min()).sum()),
-        why="Nearly all of train can lie after the first event of a random test: the model has seen the future.",
-        nearly={
-            "Those follow the last event of test; take the first.": int((train > test.max()).sum()),
-            "That is a share; the question asks for how many.": float((train > test.min()).mean()),
-            "That is a percentage; the question asks for how many.": 100 * float((train > test.min()).mean()),
-            "An event at the same moment is not after it.": int((train >= test.min()).sum()),
-        },
-    )
+    later = train > test.min()
+    return int(later.sum()), {
+        "last": int((train > test.max()).sum()),
+        "share": float(later.mean()),
+        "percentage": 100 * float(later.mean()),
+        "at_once": int((train >= test.min()).sum()),
+    }
 
 
 # -- chapter 2 -------------------------------------------------------------------------------------------------------
 
 
-def _weight_of_a_word(encoder: Any, word: str, n_texts: int, n_with_word: int) -> Key:
+def _weight_of_a_word(encoder: Any, word: str, n_texts: int, n_with_word: int) -> Answers:
     right = float(encoder.how["idf"][encoder.vocabulary.index(word)])
-    ratio = (1 + n_texts) / (1 + n_with_word)
-    return Key(
-        right,
-        why="The rarer a word, the more it says about the text that has it.",
-        nearly={
-            "The logarithm is right; add the 1 behind it.": right - 1,
-            "Take the natural logarithm, np.log.": float(np.log10(ratio)) + 1,
-            "Take the natural logarithm, np.log, not that of base 2.": float(np.log2(ratio)) + 1,
-            "Add 1 to both counts first.": float(np.log(n_texts / max(n_with_word, 1))) + 1,
-            "Add 1 to both counts, and 1 to the logarithm.": float(np.log(n_texts / max(n_with_word, 1))),
-        },
-    )
+    ratio, of_counts = (1 + n_texts) / (1 + n_with_word), math.log(n_texts / max(n_with_word, 1))
+    return right, {
+        "no_one_behind": right - 1,
+        "log10": math.log10(ratio) + 1,
+        "log2": math.log2(ratio) + 1,
+        "counts": of_counts + 1,
+        "no_ones": of_counts,
+    }
 
 
-def _texts_cut_short(lengths: Any, limit: int) -> Key:
+def _texts_cut_short(lengths: Any, limit: int) -> Answers:
     lengths = np.asarray(lengths)
-    return _make_share_key(
-        lengths > limit,
-        of_what="texts",
-        why="What a model never reads it cannot use: look at this share before you lower a limit to save time.",
-        nearly={f"A text of exactly {limit} tokens loses nothing.": (lengths >= limit).mean() if len(lengths) else 0.0},
-    )
+    return _share(lengths > limit, whole=(lengths >= limit).mean() if len(lengths) else 0.0)
 
 
-def _nearest_text(wish: str, model: Any, dense: Any, encoder: Any, features: Mapping[str, Any]) -> Key:
+def _nearest_text(wish: str, model: Any, dense: Any, encoder: Any, features: Mapping[str, Any]) -> Answers:
     row = int((dense.values @ model.encode([wish])[0]).argmax())
     by_words = (encoder.encode([wish]) @ features["tfidf"].values.T).toarray()
-    return Key(
-        dense.ids[row],
-        why="A sentence and a product become vectors of the same space: that is all that search by meaning needs.",
-        nearly={
-            "That is the nearest under TF-IDF.": dense.ids[int(by_words.argmax())],
-            "That is its row; dense.ids has the id of each row.": row,
-        },
-    )
+    return dense.ids[row], {"by_words": dense.ids[int(by_words.argmax())], "row": row}
 
 
 # -- chapter 3 -------------------------------------------------------------------------------------------------------
 
 
-def _macro_f1_of_the_majority(p: float, n: int) -> Key:
+def _macro_f1_of_the_majority(p: float, n: int) -> Answers:
     f1 = 2 * p / (1 + p)
-    return Key(
-        f1 / n if n else np.nan,
-        why="Accuracy rewards a lazy guess, macro-F1 does not.",
-        nearly={
-            "That is the F1 of one label; macro-F1 is the mean over all.": f1,
-            "That is accuracy.": p,
-            "That is the mean of the precision; F1 also has the recall, which is 1.": p / n if n else np.nan,
-        },
-        is_share=True,
-    )
+    return (f1 / n, {"f1": f1, "accuracy": p, "precision": p / n}) if n else (np.nan, {})
 
 
-def _optimizer_steps(words: list[str], batch_size: int, n_epochs: int) -> Key:
-    of_an_epoch = -(-len(words) // batch_size)
-    return Key(
-        n_epochs * of_an_epoch,
-        why="The schedule of the learning rate counts in these steps: warmup is a share of them.",
-        nearly={
-            "Those are the steps of one epoch.": of_an_epoch,
-            "The last, smaller batch of each epoch is a step too.": n_epochs * (len(words) // batch_size),
-            "There are no parts of a step: round up in each epoch.": n_epochs * len(words) / batch_size,
-            "Round up in each epoch, then multiply.": -(-n_epochs * len(words) // batch_size),
-            "Those are the reviews that are read; a step reads a batch of them.": n_epochs * len(words),
-        },
-    )  # fmt: skip
+def _optimizer_steps(words: list[str], batch_size: int, n_epochs: int) -> Answers:
+    of_an_epoch = math.ceil(len(words) / batch_size)
+    return n_epochs * of_an_epoch, {
+        "one_epoch": of_an_epoch,
+        "whole_batches": n_epochs * (len(words) // batch_size),
+        "parts": n_epochs * len(words) / batch_size,
+        "rounded_late": math.ceil(n_epochs * len(words) / batch_size),
+        "reviews": n_epochs * len(words),
+    }
 
 
-def _label_of_my_review(my_review: str, chosen: Any) -> Key:
-    return Key(
-        str(chosen.predict([my_review])[0]),
-        why="Where you fooled the model, you know more about what it reads than any score tells.",
-    )
+def _label_of_my_review(my_review: str, chosen: Any) -> Answers:
+    return str(chosen.predict([my_review])[0]), {}
 
 
 # -- chapter 4 -------------------------------------------------------------------------------------------------------
 
 
-def _f1_by_hand() -> Key:
+def _f1_by_hand() -> Answers:
     precision, recall = 3 / 10, 3 / 12
-    return Key(
-        2 * precision * recall / (precision + recall),
-        why="The harmonic mean is near the smaller of the two: neither can make up for the other.",
-        nearly={
-            "That is the precision.": precision,
-            "That is the recall.": recall,
-            "That is the plain mean of the two; F1 is the harmonic mean.": (precision + recall) / 2,
-            "Twice that: F1 = 2·p·r/(p+r).": precision * recall / (precision + recall),
-        },
-        is_share=True,
-    )
+    half = precision * recall / (precision + recall)
+    return 2 * half, {"precision": precision, "recall": recall, "mean": (precision + recall) / 2, "half": half}
 
 
-def _shoppers_with_a_hit(evaluation: Any) -> Key:
+def _shoppers_with_a_hit(evaluation: Any) -> Answers:
     per_user = evaluation.per_user
-    of_hybrid = per_user[per_user["model"] == "hybrid"]
+    hybrid, stack = (per_user[per_user["model"] == name] for name in ("hybrid", "stack"))
     slips = {
-        "That is among the first ten.": of_hybrid["hit_rate@10"],
-        "That is the mean over all models.": per_user["hit_rate@5"],
-        "That is the stack; the question asks for the hybrid.": per_user[per_user["model"] == "stack"]["hit_rate@5"],
-        "That is recall: the share of products found, not of shoppers.": of_hybrid["recall@5"],
-        "That is precision: the share of the five places, not of shoppers.": of_hybrid["precision@5"],
-    }  # fmt: skip
-    return _make_share_key(
-        of_hybrid["hit_rate@5"].dropna() > 0,
-        of_what="shoppers",
-        why="It is the measure that a shopkeeper can picture: how many shoppers find something.",
-        nearly={hint: values.mean() for hint, values in slips.items()},
-    )
+        "ten": hybrid["hit_rate@10"],
+        "all_models": per_user["hit_rate@5"],
+        "stack": stack["hit_rate@5"],
+        "recall": hybrid["recall@5"],
+        "precision": hybrid["precision@5"],
+    }
+    return _share(hybrid["hit_rate@5"].dropna() > 0, **{name: values.mean() for name, values in slips.items()})
 
 
 # -- chapter 5 -------------------------------------------------------------------------------------------------------
 
 
-def _who_agrees_most(lists: Mapping[str, list[str]]) -> Key:
+def _who_agrees_most(lists: Mapping[str, list[str]]) -> Answers:
     shared = {frozenset(pair): len(set(lists[pair[0]]) & set(lists[pair[1]])) for pair in combinations(lists, 2)}
     if not shared:
-        return Key(np.nan, why="")
-    most, least = max(shared.values()), min(shared.values())
-    return Key(
-        AnyOf(pair for pair, number in shared.items() if number == most),
-        why="Models that agree this much add little to each other; a blend gains from members that differ.",
-        nearly={
-            "That is how many products they share; the question asks for the names.": most,
-            "These two agree least.": AnyOf(pair for pair, number in shared.items() if number == least),
-            "A model agrees with itself; name two.": AnyOf([*lists, *(frozenset([name]) for name in lists)]),
-        },
+        return np.nan, {}
+    most, least = (
+        (number, AnyOf(pair for pair in shared if shared[pair] == number))
+        for number in (max(shared.values()), min(shared.values()))
     )
+    one = AnyOf([*lists, *(frozenset([name]) for name in lists)])
+    return most[1], {"number_shared": most[0], "least": least[1], "one": one}
 
 
-def _second_for_one_click(showcase: Any, serving: str, product: str) -> Key:
+def _second_for_one_click(showcase: Any, serving: str, product: str) -> Answers:
     listed = showcase.recommend(serving, history=[product], k=2)
+    if len(listed) < 2:
+        return np.nan, {}
     found = listed["item_id"].astype(str).tolist()
-    if len(found) < 2:
-        return Key(np.nan, why="")
-    return Key(
-        found[1],
-        why="One click is a history: the visitor is served without an account and without training.",
-        nearly={
-            "That is the first, which the visitor clicked next; the question asks for the second.": found[0],
-            "That is the product itself: what was clicked is not recommended.": product,
-            "That is its title; the question asks for the id.": listed["title"].iloc[1],
-            "Those are both; the question asks for the second.": found,
-        },
-    )
+    return found[1], {"first": found[0], "itself": product, "title": listed["title"].iloc[1], "both": found}
 
 
-KEYS: dict[str, Callable[..., Key]] = {
+KEYS: dict[str, Callable[..., Answers]] = {
     "01.1": _pairs_of_new_shoppers,
     "01.2": _events_after_the_first_of_test,
     "02.1": _weight_of_a_word,
@@ -265,54 +194,57 @@ def check(exercise: str, answer: Any, *given: Any) -> None:
     Not yet: you have 2.0.
     """
     if any(thing is None or (isinstance(thing, Mapping) and not thing) for thing in given):
-        print("Nothing to answer here: this data set lacks what the question is about.")
+        print(NOTHING)
     elif answer is ...:
         print("Not answered yet: complete the line above, then run both cells.")
     else:
-        print(_compare(answer, KEYS[exercise](*given)))
+        print(_compare(answer, make_key(exercise, *given)))
+
+
+def make_key(exercise: str, *given: Any) -> Key:
+    """Return the key of an exercise for these variables of the notebook, with its texts."""
+    right, nearly = KEYS[exercise](*given)
+    texts = TEXTS[exercise]
+    hints = TEXTS["any"]["hints"] | texts.get("hints", {})
+    nearly = {hints[name].format(*given): wrong for name, wrong in nearly.items()}
+    return Key(right, nearly, texts["why"], texts.get("is_share", False))
 
 
 def _compare(answer: Any, key: Key) -> str:
     answer = answer.item() if isinstance(answer, np.ndarray) and not answer.ndim else answer
     if isinstance(key.right, float) and np.isnan(key.right):
-        return "Nothing to answer here: this data set lacks what the question is about."
+        return NOTHING
     if _is_same(answer, key.right):
         return f"Right. {key.why}"
-    slips = (hint for hint, wrong in [*key.nearly.items(), *_find_slips(answer, key)] if _is_same(answer, wrong))
-    hint = next(slips, "")
+    usual = ((TEXTS["any"]["hints"][name], wrong) for name, wrong in _find_slips(answer, key))
+    hint = next((hint for hint, wrong in [*key.nearly.items(), *usual] if _is_same(answer, wrong)), "")
     return f"Nearly. {hint}" if hint else f"Not yet: you have {_format(answer)}."
 
 
 def _find_slips(answer: Any, key: Key) -> Iterable[tuple[str, Any]]:
-    """Yield hints for mistakes in any exercise, each with the wrong answer that it is for."""
+    """Yield the names of hints for mistakes in any exercise, each with the wrong answer that it is for."""
     right, is_number = key.right, isinstance(key.right, int | float)
     if isinstance(answer, list | tuple | set | frozenset | np.ndarray | pd.Index | pd.Series | pd.DataFrame):
         if len(answer) == 1 and _is_same(next(iter(answer)), right):
-            yield LIST_OF_ONE, answer
+            yield "list_of_one", answer
         if is_number:
-            yield COUNTED if not key.is_share and len(answer) == right else NUMBER, answer
+            yield "counted" if not key.is_share and len(answer) == right else "number", answer
     elif is_number and isinstance(answer, str):
         if re.fullmatch(r"[-+]?\d*[.,]?\d+", answer.strip()):
-            yield QUOTED, answer
+            yield "quoted", answer
     elif key.is_share and right:
-        yield PERCENT, 100 * right
-        yield PERCENT, round(100 * right)
-        yield PERCENT, round(100 * right, 1)
+        yield from (("percent", percent) for percent in (100 * right, round(100 * right), round(100 * right, 1)))
     elif isinstance(right, str) and _strip_zeros(answer) == _strip_zeros(right):
-        yield ZEROS, answer
+        yield "zeros", answer
     if isinstance(right, float):
-        yield from ((DIGITS, round(right, digits)) for digits in (2, 1) if round(right, digits))
+        yield from (("digits", round(right, digits)) for digits in (2, 1) if round(right, digits))
 
 
-def _make_share_key(of: Any, *, of_what: str, why: str, nearly: Mapping[str, Any]) -> Key:
-    """Return the key of a share of true values, with the usual mistakes; NaN if there are none."""
+def _share(of: Any, **nearly: Any) -> Answers:
+    """Return the share of true values, with the usual mistakes; NaN if there are none."""
     of = np.asarray(of, bool)
     share = float(of.mean()) if len(of) else np.nan
-    slips = {
-        f"That is the share of the other {of_what}.": 1 - share,
-        "That is a count; divide it by the number of all.": int(of.sum()),
-    }
-    return Key(share, why=why, nearly=dict(nearly) | slips, is_share=True)
+    return share, nearly | {"others": 1 - share, "count": int(of.sum())}
 
 
 def _is_same(answer: Any, expected: Any) -> bool:

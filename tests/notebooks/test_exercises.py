@@ -20,7 +20,7 @@ check_one = exercises.check
 
 def check_all(exercise, answer, *given):
     check_one(exercise, answer, *given)
-    key = exercises.KEYS[exercise](*given)
+    key = exercises.make_key(exercise, *given)
     for hint, wrong in key.nearly.items():
         if wrong == wrong and not exercises._is_same(wrong, key.right):
             print(exercises._compare(wrong, replace(key, nearly={hint: wrong})))

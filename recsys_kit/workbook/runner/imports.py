@@ -13,7 +13,7 @@ from pathlib import Path
 EVERYTHING = "*"
 # These find a class by its name: who imports one from another package depends on the whole package.
 LOOKUPS = {"MODELS", "class_of", "load", "load_model", "load_models"}
-DATA_FILES = (".csv",)  # a data file with the name of a module belongs to it
+DATA_FILES = (".csv", ".toml")  # a data file with the name of a module belongs to it
 
 
 def find_files(sources: Iterable[str], package: Path) -> list[Path]:
