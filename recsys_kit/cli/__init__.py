@@ -254,9 +254,8 @@ def show_parameters() -> None:
     from recsys_kit.workbook.runner.parameters import describe, list_chapters
 
     table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
-    for row in describe(list_chapters()):
-        cells = (f"{', '.join(row.chapters)}  {row.name}", row.kind, row.default, row.help)
-        table.add_row(*map(escape, cells))
+    for numbers, name, *cells in describe(list_chapters()):
+        table.add_row(*map(escape, [f"{numbers}  {name}", *cells]))
     Console(highlight=False).print(table)
 
 

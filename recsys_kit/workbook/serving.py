@@ -26,7 +26,7 @@ from recsys_kit.shop.showcase import titles_of
 from recsys_kit.workbook.runner.manifest import read_manifest
 from recsys_kit.workbook.runner.reuse import command_to_make
 from recsys_kit.workbook.runner.runs import Run, open_for_reading
-from recsys_kit.workbook.runner.storage import write_folder
+from recsys_kit.workbook.runner.storage import write_atomically
 
 SETTINGS = "bundle/bundle.json"
 N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
@@ -218,7 +218,7 @@ def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool 
         raise ArtifactError(
             "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
         )
-    write_folder(folder, taken.save)
+    write_atomically(folder, taken.save)
     return taken
 
 

@@ -201,6 +201,7 @@ def package(tmp_path_factory) -> Path:
         ("finetuning/occlusion.py", ["03"]),
         ("widgets/neighbours.py", ["02"]),
         ("evaluation/published.csv", ["04"]),
+        ("workbook/exercises.toml", ["01", "02", "03", "04", "05"]),
         ("recommenders/__init__.py", ["04", "05"]),
         ("workbook/lineup.py", ["04"]),
         ("workbook/report/sentences.py", ["01"]),

@@ -54,11 +54,6 @@ def hold(folder: Path) -> Iterator[int]:
         soft.release()
 
 
-def for_kernel(descriptor: int) -> str:
-    """Return the value of `INHERITED` for the kernels of the command that holds this descriptor."""
-    return str(descriptor) if CAN_INHERIT else f"pid {os.getpid()}"
-
-
 def _take(descriptor: int, soft: SoftFileLock, folder: Path) -> None:
     started = time.monotonic()
     while not _try(descriptor, soft):

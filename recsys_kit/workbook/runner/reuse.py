@@ -32,13 +32,14 @@ NOT_COMPARED = ("run_dir",)  # the folder of a run does not change its contents
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that may change what a chapter writes."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
+
+    def installed(name: str) -> str:
         try:
-            found[name] = version(name)
+            return version(name)
         except PackageNotFoundError:
-            found[name] = ABSENT
-    return found
+            return ABSENT
+
+    return {"python": platform.python_version()} | {name: installed(name) for name in LIBRARIES}
 
 
 def made_with(chapter: Chapter, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,13 +88,13 @@ def reasons_to_run(
         yield _why_unfinished(folder, state)
         return
     yield from _changes(state["made_with"], now)
-    for name, digest in state.get("inputs", {}).items():
-        if (found := digest_of(hashes_of(folder / name, folder))) != digest:
-            yield f"{name} {_describe_change(digest, found)}"
-    for file, digest in state.get("files", {}).items():
-        path = Path(file)
-        if (found := sha256_of(path) if path.is_file() else ABSENT) != digest:
-            yield f"{path.name} {_describe_change(digest, found)}"
+    read = [(name, digest, folder / name, folder) for name, digest in state.get("inputs", {}).items()]
+    read += [
+        (Path(file).name, digest, Path(file), Path(file).parent) for file, digest in state.get("files", {}).items()
+    ]
+    for name, digest, path, root in read:
+        if (found := digest_of(hashes_of(path, root))) != digest:
+            yield f"{name} {'is new' if digest == ABSENT else 'is gone' if found == ABSENT else 'has changed'}"
     for name in state.get("outputs", []):
         if problem := find_damage(folder, recorded(manifest, name), name):
             yield problem
@@ -130,22 +131,17 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
         yield "the code of recsys_kit that it imports has changed"
 
 
-def _describe_change(before: str, now: str) -> str:
-    return "is new" if before == ABSENT else "is gone" if now == ABSENT else "has changed"
-
-
 def forecast(
     folder: Path, manifest: Mapping[str, Any], chapters: list[Chapter], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[str]]:
     """Return for each chapter, in order, why it would be rerun; readers of an artifact that is rebuilt count too."""
     reasons: dict[str, list[str]] = {}
     for chapter in chapters:
-        reasons[chapter.name] = list(
-            reasons_to_run(folder, manifest, chapter, made_with(chapter, settings[chapter.name]))
-        )
-        inputs = last_end(manifest["chapters"].get(chapter.name, {})).get("inputs", {})
-        makers = sorted({maker_of(name) for name in inputs})
-        reasons[chapter.name] += [
-            f"it reads what {maker} will rebuild" for maker in makers if reasons.get(maker) and maker != chapter.name
+        name = chapter.name
+        inputs = last_end(manifest["chapters"].get(name, {})).get("inputs", {})
+        makers = sorted({maker_of(read) for read in inputs} - {name})
+        reasons[name] = [
+            *reasons_to_run(folder, manifest, chapter, made_with(chapter, settings[name])),
+            *(f"it reads what {maker} will rebuild" for maker in makers if reasons.get(maker)),
         ]
     return reasons

@@ -10,9 +10,10 @@ A chapter opens the run, and reads and writes through it; nothing else touches `
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ from recsys_kit.workbook.runner.storage import (
     hashes_of,
     sha256_of,
     write_atomically,
-    write_folder,
     writing,
 )
 
@@ -58,13 +58,6 @@ def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
             f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}.",
             f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out.",
         )
-
-
-def has_ended(chapter: Mapping[str, Any]) -> bool:
-    """Whether a chapter ran to its end, or was opened by hand and wrote something."""
-    return chapter.get("status") in ("done", "skipped") or (
-        chapter.get("status") == "opened_by_hand" and bool(chapter.get("outputs"))
-    )
 
 
 @dataclass(frozen=True)
@@ -104,10 +97,7 @@ class Run:
         """
         path = self.path(name)
         with nullcontext() if lock.is_inherited(self.folder) else lock.hold(self.folder):
-            if path.suffix:
-                write_atomically(path, lambda temporary: WRITERS[path.suffix](value, temporary))
-            else:
-                write_folder(path, value.save)
+            write_atomically(path, partial(WRITERS[path.suffix], value) if path.suffix else value.save)
             hashes = hashes_of(path, self.folder)
             with edit_manifest(self.folder) as manifest:
                 for old in recorded(manifest, name):
@@ -133,7 +123,8 @@ class Run:
         path = self.path(name)
         manifest = read_manifest(self.folder)
         maker = maker_of(name)
-        status = manifest["chapters"].get(maker, {}).get("status")
+        made = manifest["chapters"].get(maker, {})
+        status = made.get("status")
         if maker != self.chapter and status in UNFINISHED:
             raise ArtifactError(
                 "RK-405",
@@ -149,7 +140,7 @@ class Run:
             return (load or READERS[path.suffix])(path)
         if not required:
             return None
-        if has_ended(manifest["chapters"].get(maker, {})):
+        if status in ("done", "skipped") or (status == "opened_by_hand" and made.get("outputs")):
             self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} did not make {name}"))
         raise ArtifactError(
             "RK-401",
@@ -213,6 +204,11 @@ class Run:
             self._record_reads(manifest)["reason"] = reason
         raise NothingToDo(reason)
 
+    def record(self, result: object = None) -> None:
+        """Record what was read so far; IPython calls this after each cell with its result."""
+        with edit_manifest(self.folder) as manifest:
+            self._record_reads(manifest)
+
     def _record_reads(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Add what was read to the chapter's entry of the manifest, and return the entry."""
         chapter = manifest["chapters"].setdefault(self.chapter, {})
@@ -274,8 +270,13 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         BusyError: RK-501 a command is working in the folder.
         ArtifactError: RK-505 the folder cannot be written.
     """
-    shell = _notebook_shell()
-    check_parameters(chapter, _read_variables(shell.user_ns) if shell else {})
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    variables = shell.user_ns if shell else {}
+    declared = variables.get("__annotations__", {})  # others may mean something else in a reader's own notebook
+    plain = {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}
+    check_parameters(chapter, plain)
     if profile not in PROFILES:
         raise ParameterError(
             "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
@@ -283,22 +284,18 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     folder = resolve(run_dir)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    versions = library_versions()
-    hardware = {"machine": platform.machine(), "cores": usable_cores()}
+    versions, hardware = library_versions(), {"machine": platform.machine(), "cores": usable_cores()}
     inherited = lock.is_inherited(folder)
     with nullcontext() if inherited else lock.hold(folder), edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
         status = {"status": "running" if inherited else "opened_by_hand"}
         manifest["chapters"][chapter] = status | {"inputs": {}, "files": {}, "outputs": [], "skipped_sections": []}
-    print(
-        f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · "
-        + " ".join(f"{k} {v}" for k, v in versions.items())
-    )
+    libraries = " ".join(f"{name} {version}" for name, version in versions.items())
+    print(f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · {libraries}")
     warn_of_missing_figures()
     run = Run(folder, chapter, seed, profile)
     if shell and inherited:
-        _opened[folder, chapter] = run
-        shell.events.register("post_run_cell", _record_all_reads)
+        shell.events.register("post_run_cell", run.record)  # the last reads of a chapter have no write after them
     return run
 
 
@@ -309,30 +306,3 @@ def open_for_reading(run_dir: str | Path) -> Run:
         ArtifactError: RK-402 the folder is not a run; RK-334 on reading an artifact that its data cannot have.
     """
     return Run(run_folder(run_dir), chapter="", seed=0, profile="quick")
-
-
-_opened: dict[tuple[Path, str], Run] = {}  # by the notebook of this kernel, under the runner
-
-
-def _record_all_reads(result: object = None) -> None:
-    """Record at the end of a cell what it read: the last reads of a chapter have no write after them."""
-    for run in _opened.values():
-        with edit_manifest(run.folder) as manifest:
-            run._record_reads(manifest)
-
-
-def _notebook_shell() -> Any:
-    """The notebook that calls us; None outside of one."""
-    from IPython import get_ipython
-
-    return get_ipython()
-
-
-def _read_variables(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The variables of a notebook that may be parameters.
-
-    In a reader's own notebook the names may mean something else. Those that are not declared with a type, as our
-    parameters are, count only if their values are plain.
-    """
-    declared = variables.get("__annotations__", {})
-    return {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}
