@@ -14,9 +14,12 @@ from typer.core import TyperCommand
 
 from recsys_kit.cli import recommend
 from recsys_kit.cli.help import HERE, PROJECT, RUN_HELP
+from recsys_kit.cli.tables import plain, print_table, printable
 from recsys_kit.errors import RecsysKitError
 
-COLUMNS_HELP = 'Your names of the columns: "user_id=CustomerID,text=Review Text".'
+FORMATS = f"{HERE}: CSV, JSON lines or Parquet; also as gzip or zip."
+Columns = Annotated[str, typer.Option(help='Your names of the columns: "user_id=CustomerID,text=Review Text".')]
+Encoding = Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")]
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
@@ -40,14 +43,12 @@ class RunHelp(TyperCommand):
 def run(
     dataset: Annotated[str, typer.Option(help="Name of a data set: see `recsys-kit datasets`. Default: toyshop.")] = "",
     source: Annotated[str, typer.Option(help=f"Folder or file of the data set {HERE}.")] = "",
-    interactions: Annotated[
-        str, typer.Option(help=f"Your file of interactions {HERE}: CSV, JSON lines or Parquet; also as gzip or zip.")
-    ] = "",
+    interactions: Annotated[str, typer.Option(help=f"Your file of interactions {FORMATS}")] = "",
     items: Annotated[str, typer.Option(help=f"Your file of items {HERE}.")] = "",
     users: Annotated[str, typer.Option(help=f"Your file of users {HERE}.")] = "",
     reviews: Annotated[str, typer.Option(help=f"Your file of reviews {HERE}.")] = "",
-    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Encoding of your text files, such as gb18030. Default: utf-8.")] = "",
+    columns: Columns = "",
+    encoding: Encoding = "",
     out: Annotated[
         str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data set or file.")
     ] = "",
@@ -78,26 +79,20 @@ def run(
     files = {name: str(Path(path).expanduser().resolve()) if path else "" for name, path in files.items()}
     if any(files.values()):
         dataset = name_of(dataset or "toyshop", **files)
-    chosen = {
-        "dataset": dataset if any("dataset" in chapter.parameters for chapter in chapters) else "",
-        **files,
-        "columns": columns,
-        "encoding": encoding,
-        "profile": profile,
-    }
+    loads = any("dataset" in chapter.parameters for chapter in chapters)
+    options = {"columns": columns, "encoding": encoding, "profile": profile}
+    chosen = {"dataset": dataset if loads else "", **files, **options}
     given = [f"{name}={value}" for name, value in chosen.items() if value]
     parameters = plan_parameters(chapters, [*given, *(settings or [])])
 
     from recsys_kit.workbook.report.page import write_report
-    from recsys_kit.workbook.runner.execute import (
-        execute,  # papermill and nbconvert: after the parameters have been refused
-    )
+    from recsys_kit.workbook.runner.execute import execute  # papermill: after the parameters have been refused
     from recsys_kit.workbook.runner.places import resolve, shared_name
     from recsys_kit.workbook.runner.runs import check_folder
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
     folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
-    check_folder(folder, name, chosen=bool(dataset) or not any("dataset" in c.parameters for c in chapters))
+    check_folder(folder, name, chosen=bool(dataset) or not loads)
     outcomes = execute(
         chapters,
         folder,
@@ -126,16 +121,12 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
 
 @app.command()
 def check(
-    paths: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help=f"Files {HERE}: CSV, JSON lines or Parquet; also as gzip or zip."),
-    ],
+    paths: Annotated[list[str], typer.Argument(metavar="FILE", help=f"Files {FORMATS}")],
     table: Annotated[
-        str,
-        typer.Option("--as", help="Table: interactions, items, users or reviews. Default: guessed from the columns."),
+        str, typer.Option("--as", help="Table: interactions, items, users or reviews. Default: guessed by the columns.")
     ] = "",
-    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")] = "",
+    columns: Columns = "",
+    encoding: Encoding = "",
 ) -> None:
     """List every problem in your files, and what a run would do about it.
 
@@ -150,39 +141,27 @@ def check(
         raise typer.Exit(2)
 
 
-def printable(text: str) -> str:
-    """Escape control characters and rich markup."""
-    from rich.markup import escape
-
-    return escape("".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text))
-
-
 def show_check(found: Any, *, guessed: bool) -> None:
     """Print the table that a file was read as, a line for each rule, and whether the file can be used."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
     read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
     console.print(f"[bold]{printable(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
-    if len(found.problems):
-        if found.refusals:
-            console.print("The problems of its rows, if the guesses below are right:")
-        for name, rows in found.problems.groupby("table", sort=False):
-            title = name if name == found.table else f"{name}, made from it"
-            table = Table("rows", "what happens", "rule", title=title, title_justify="left")
-            table.columns[0].justify = "right"
-            for row in rows.itertuples():
-                line = f"line{'s' * (',' in row.lines)} {row.lines}"
-                where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
-                rule = printable(row.rule) + "".join(f"\n[dim]{printable(part)}[/]" for part in where)
-                table.add_row(f"{row.rows:,}", row.action, rule)
-            console.print(table)
+    if len(found.problems) and found.refusals:
+        console.print("The problems of its rows, if the guesses below are right:")
+    for name, problems in found.problems.groupby("table", sort=False):
+        rows = []
+        for row in problems.itertuples():
+            line = f"line{'s' * (',' in row.lines)} {row.lines}"
+            where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
+            rows.append((f"{row.rows:,}", row.action, "\n".join([row.rule, *where])))
+        title = name if name == found.table else f"{name}, made from it"
+        print_table(["rows", "what happens", "rule"], rows, title=title, right=["rows"])
     for refusal in found.refusals:
-        console.print("[bold red]refused[/]: ", end="")
-        console.print(printable(str(refusal)), soft_wrap=True)
+        console.print(f"[bold red]refused[/]: {printable(refusal)}", soft_wrap=True)
     if found.hint:
-        console.print(printable(found.hint), soft_wrap=True)
+        print(plain(found.hint))
     if not found.refusals:
         console.print("[bold green]usable[/]")
 
@@ -190,10 +169,6 @@ def show_check(found: Any, *, guessed: bool) -> None:
 @app.command()
 def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)]) -> None:
     """Show how each chapter of a run ended, whether it is out of date, and why."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from recsys_kit.workbook.runner.manifest import read_manifest
     from recsys_kit.workbook.runner.parameters import list_chapters
     from recsys_kit.workbook.runner.places import run_folder, shared_name
@@ -201,24 +176,15 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
-    made = manifest.get("parameters", {})
-    settings = {
-        chapter.name: {name: parameter.default for name, parameter in chapter.parameters.items()}
-        | made.get(chapter.name, {})
-        for chapter in chapters
-    }
+    defaults = {one.name: {name: parameter.default for name, parameter in one.parameters.items()} for one in chapters}
+    settings = {name: values | manifest.get("parameters", {}).get(name, {}) for name, values in defaults.items()}
     reasons = forecast(path, manifest, chapters, settings)
-    selected = manifest.get("selected", list(reasons))
-    table = Table("chapter", "status", "next time", "why")
-    for chapter in chapters:
-        state, why = last_end(manifest["chapters"].get(chapter.name, {})), reasons[chapter.name]
-        table.add_row(
-            chapter.name,
-            state.get("status", "not_requested").replace("_", " "),
-            "not asked for" if chapter.name not in selected else "runs" if why else "reused",
-            escape("\n".join(why)),
-        )
-    Console(highlight=False, soft_wrap=False).print(table)
+    selected, rows = manifest.get("selected", list(reasons)), []
+    for name, why in reasons.items():
+        state = last_end(manifest["chapters"].get(name, {})).get("status", "not_requested")
+        following = "not asked for" if name not in selected else "runs" if why else "reused"
+        rows.append((name, state.replace("_", " "), following, "\n".join(why)))
+    print_table(["chapter", "status", "next time", "why"], rows)
     print(shlex.join(["recsys-kit", "run", *in_folder(manifest.get("command", []), shared_name(path))]))
 
 
@@ -247,44 +213,33 @@ def parameters(
 
 def show_parameters() -> None:
     """Print a table of the parameters: name, type, default, range and meaning."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from recsys_kit.workbook.runner.parameters import describe, list_chapters
 
-    table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
-    for numbers, name, *cells in describe(list_chapters()):
-        table.add_row(*map(escape, [f"{numbers}  {name}", *cells]))
-    Console(highlight=False).print(table)
+    rows = [(f"{numbers}  {name}", *cells) for numbers, name, *cells in describe(list_chapters())]
+    print_table(["--set", "type", "default", "meaning"], rows, title="Parameters of the chapters")
 
 
 def show_results(folder: Path) -> None:
     """Print the leaderboard and the skipped sections."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from recsys_kit.workbook.report.page import summary
     from recsys_kit.workbook.report.pages import interval, short
 
     found = summary(folder)
-    console = Console(highlight=False, soft_wrap=True)
     if board := found["table"]:
-        table = Table("model", title=f"{board['title']}, lists of {found['k']}", title_justify="left")
-        for column in board["columns"][:4]:
-            table.add_column(column, justify="right", no_wrap=True)
-        table.columns[1].header += ", 95 % interval"
-        for row in board["rows"]:
-            first, *others = row["cells"][:4]
-            table.add_row(
-                escape(row["model"]),
-                escape(str(interval(first))),
-                *[short(cell.value) if cell else "-" for cell in others],
+        first, *others = board["columns"][:4]
+        columns = ["model", f"{first}, 95 % interval", *others]
+        rows = [
+            (
+                row["model"],
+                interval(row["cells"][0]),
+                *(short(cell.value) if cell else "-" for cell in row["cells"][1:4]),
             )
-        console.print(table)
+            for row in board["rows"]
+        ]
+        title = f"{board['title']}, lists of {found['k']}"
+        print_table(columns, rows, title=title, right=columns[1:], no_wrap=columns[1:])
     for chapter, section, reason in found["skipped"]:
-        console.print(f"skipped in {chapter}: {escape(section)}: {escape(reason)}")
+        print(f"skipped in {chapter}: {section}: {reason}")
 
 
 @app.command()
@@ -317,25 +272,19 @@ def report(
 
 def show_comparison(run: Path, other: Path) -> None:
     """Print the parameters that differ and both leaderboards."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from recsys_kit.workbook.report.compare import compare_runs
 
-    console = Console(highlight=False, soft_wrap=True)
     for title, frame in compare_runs(run, other).items():
-        table = Table(*map(escape, frame.columns), title=escape(title), title_justify="left")
-        for row in frame.itertuples(index=False):
-            table.add_row(*map(escape, row))
-        console.print(table if len(frame) else escape(title))
+        if len(frame):
+            print_table(list(frame), frame.itertuples(index=False), title=title)
+        else:
+            print(title)
 
 
 @app.command()
 def published(
     folders: Annotated[
-        list[str],
-        typer.Argument(metavar="DIR", help=f"Folders of runs on data sets with published results {PROJECT}."),
+        list[str], typer.Argument(metavar="DIR", help=f"Folders of runs on data with published results {PROJECT}.")
     ],
 ) -> None:
     """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""
