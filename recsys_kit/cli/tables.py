@@ -1,7 +1,7 @@
 """Tables in a terminal. What they show comes from files: it is never read as markup."""
 
 from collections.abc import Container, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 
 def plain(value: object) -> str:
@@ -46,7 +46,7 @@ def print_table(
     if width and not console.is_terminal:
         console.width = width
     for name in columns:
-        justify = "right" if name in right else "left"
+        justify: Literal["left", "right"] = "right" if name in right else "left"
         table.add_column(printable(name), justify=justify, no_wrap=name in no_wrap)
     for row in rows:
         table.add_row(*map(printable, row))
