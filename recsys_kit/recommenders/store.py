@@ -7,7 +7,6 @@ histories. Every file is checked against its SHA-256 when it is read.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
@@ -15,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 from safetensors import SafetensorError
@@ -96,7 +96,7 @@ def _write(folder: Path, models: "Mapping[str, Recommender]", items: Vocabulary,
     def write_arrays(kind: str, name: str, values: Mapping[str, Any]) -> str:
         arrays = {key: array for one, value in values.items() for key, array in _pack(one, value).items()}
         content = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
-        return write(f"{kind}/{_file_name(name)}.safetensors", content)
+        return write(f"{kind}/{quote(name, safe='')}.safetensors", content)  # every file system takes this
 
     write("items.json", json.dumps(items.ids.tolist(), ensure_ascii=False).encode())
     saved, described = _with_members(models), {}
@@ -155,15 +155,6 @@ def _refer(inner: Any, names: Mapping[int, str]) -> str | dict[str, str]:
     if not isinstance(inner, Mapping):
         return names[id(inner)]
     return {member: names[id(model)] for member, model in inner.items() if id(model) in names}
-
-
-def _file_name(name: str) -> str:
-    """Return a name that every file system takes: other characters as their code points.
-
-    >>> _file_name("hybrid.ease"), _file_name("a/b")
-    ('hybrid.ease', 'a%2fb')
-    """
-    return re.sub(r"[^\w.-]", lambda match: f"%{ord(match[0]):02x}", name)
 
 
 def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
@@ -245,8 +236,10 @@ class StoredModels(_OnDemand):
         return self._kind(self.describe(name)["model"])
 
     def _kind(self, kind: str) -> "type[Recommender]":
-        if kind not in MODELS:
-            _register_all()
+        if kind not in MODELS:  # a model is registered by its definition, whether it is exported or not
+            package = import_module("recsys_kit.recommenders")
+            for module in walk_packages(package.__path__, f"{package.__name__}."):
+                import_module(module.name)
         if kind not in MODELS:
             raise ArtifactError(
                 "RK-403",
@@ -321,10 +314,3 @@ load_models = StoredModels
 def load_model(folder: str | Path) -> "Recommender":
     """Return the model that `Recommender.save` wrote. Raises as `load_models`; RK-403 a kind that is not registered."""
     return next(iter(load_models(folder).values()))
-
-
-def _register_all() -> None:
-    """Import every module of this package: a model is registered by its definition, exported or not."""
-    package = import_module("recsys_kit.recommenders")
-    for module in walk_packages(package.__path__, f"{package.__name__}."):
-        import_module(module.name)
