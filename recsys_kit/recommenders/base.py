@@ -65,6 +65,8 @@ class Recommender(ABC):
     """Fields that hold models."""
     options: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """Values of hyper-parameters that are worth trying, for `tune`."""
+    personal: ClassVar[bool] = True
+    """False: every user gets the same list, without the items they have seen."""
 
     items: Vocabulary
     """The N items that are ranked."""

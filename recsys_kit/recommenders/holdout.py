@@ -30,11 +30,11 @@ def measure_ndcg(model: Recommender, targets: Targets, k: int, context: pd.DataF
         model: a fitted model of the same catalogue.
         targets: B users; their relevant items are in the catalogue.
         k: length of the lists.
-        context: by user_id, the context of each request.
+        context: B rows, as `context_of` returns them.
     """
-    asked, ranks = None if context is None else context_of(context, targets.users), []
+    ranks = []
     for place, block in blocks(targets.histories, len(model.items)):
-        scores = model.score_queries(block, None if asked is None else asked.iloc[place])
+        scores = model.score_queries(block, None if context is None else context.iloc[place])
         ranks.append(targets.rank_relevant(place, model.visible(scores, ~model._knows(block))))
     return targets.ndcg(np.concatenate(ranks), k)
 

@@ -7,7 +7,8 @@ histories. Every file is checked against its SHA-256 when it is read.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import UserDict
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
 from importlib import import_module
@@ -179,23 +180,15 @@ def _unpack(name: str, arrays: Mapping[str, np.ndarray], kind: Callable[..., Any
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-class _OnDemand(Mapping[str, "Recommender"]):
-    """Models by name, each read on first use."""
+class _OnDemand(UserDict[str, Any]):
+    """Models by name, each read on first use; `data` holds the names by which they are saved."""
 
     def __init__(self, names: Mapping[str, str], read: "Callable[[str], Recommender]") -> None:
-        self._names, self._read = names, read
+        super().__init__(names)
+        self._read = read
 
     def __getitem__(self, name: str) -> "Recommender":
-        return self._read(self._names[name])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+        return self._read(self.data[name])
 
 
 class StoredModels(_OnDemand):
@@ -229,7 +222,7 @@ class StoredModels(_OnDemand):
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what the index says of a model: model, parameters, learned, uses, understands_text ..."""
-        return self._index["models"][self._names[name]]
+        return self._index["models"][self.data[name]]
 
     def kind_of(self, name: str) -> "type[Recommender]":
         """Return the class of a model without reading its tensors; RK-403 for a class that is not registered."""

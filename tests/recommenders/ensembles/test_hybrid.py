@@ -27,8 +27,7 @@ from recsys_kit.recommenders import (
 )
 from recsys_kit.recommenders.ensembles import search as searching
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.ensembles.scores import standardize
-from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch
+from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch, standardize
 from recsys_kit.recommenders.holdout import measure_ndcg, validation_ndcg
 from recsys_kit.recommenders.rerankers import stack as stacking
 from recsys_kit.recommenders.rerankers.stack import ITEM_FACTS, last_events
