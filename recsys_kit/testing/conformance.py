@@ -32,7 +32,6 @@ import pandas as pd
 from recsys_kit.errors import NotFittedError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Popularity, Recommender, load
-from recsys_kit.recommenders.holdout import uses_context
 from recsys_kit.testing.planted import EVENTS_PER_USER, ITEMS_PER_GROUP, PlantedShop, planted_shop
 
 BLOCK_CELLS = "recsys_kit.core.ranking.BLOCK_CELLS"
@@ -290,7 +289,7 @@ def uses_a_context_or_ignores_it(subject: Subject) -> None:
     model, users = subject.model, ["u000", "u105"]
     context = pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-03", "2024-01-05"], utc=True)})
     asked = model.recommend(users, context=context, k=5)
-    if not uses_context(model):
+    if "context" not in model.uses:
         _require_equal(model.recommend(users, k=5), asked, "a context changes the lists of a model that ignores it")
     alone = [model.recommend([user], context=context.iloc[[row]], k=5) for row, user in enumerate(users)]
     _require_equal(asked, pd.concat(alone, ignore_index=True), "in a context a user alone gets another list", rtol=1e-5)

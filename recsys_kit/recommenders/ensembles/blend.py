@@ -89,7 +89,7 @@ class Hybrid(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         return self.blend(self.standardize_members(histories, context, self._active()))
 
-    _score_members = _combine  # also with one member
+    _score_in_context = _combine  # also with one member
 
     def blend(self, standard: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the blend `(B, N)` of standardized scores by member; those without a weight are left out."""
@@ -103,10 +103,12 @@ class Hybrid(Ensemble):
     ) -> dict[str, np.ndarray]:
         """Return the standardized scores `(B, N)` of these members."""
         members = {name: self.members[name] for name in names}
-        return {name: standardize(m.score_queries(histories, context), m.can_score) for name, m in members.items()}
+        return {name: standardize(m._score_in_context(histories, context), m.can_score) for name, m in members.items()}
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         members = {name: member for name, member in self.answering_members().items() if member.understands_text}
+        if not members:
+            return super()._score_texts(texts)
         blend = self.blend({name: standardize(m._score_texts(texts), m.can_score) for name, m in members.items()})
         blend[:, ~np.any([member.can_score for member in members.values()], axis=0)] = -np.inf  # it matches no text
         return blend

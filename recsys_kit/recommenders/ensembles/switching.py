@@ -51,7 +51,7 @@ class Switching(Ensemble):
         chosen = np.array(self.choices)[self._bands(histories)]
         for name in np.unique(chosen):
             member, rows = self.members[name], np.flatnonzero(chosen == name)
-            own = member.score_queries(histories.take(rows), None if context is None else context.iloc[rows])
+            own = member._score_in_context(histories.take(rows), None if context is None else context.iloc[rows])
             if member.can_score.any():  # items that the member cannot score rank below all others
                 own[:, ~member.can_score] = own[:, member.can_score].min(axis=1, keepdims=True) - 1
             scores[rows] = own
