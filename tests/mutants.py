@@ -139,7 +139,7 @@ MUTANTS = [
            "scores[block.masked.cells] = -np.inf",
            "scores[len(scores) - 1 - block.masked.cells[0], block.masked.cells[1]] = -np.inf", ORDER),
     Mutant("mask of the first block for every block", BASE,
-           "scores[block.masked.cells] =", "scores[histories.masked.block(0, stop - start).cells] =",
+           "scores[block.masked.cells] =", "scores[histories.masked.take(np.arange(len(block))).cells] =",
            f"{T_MEASURES}::test_neither_the_order_of_rows_nor_the_size_of_blocks_matters"),
     Mutant("padding item recommended where the list has ended", BASE,
            "np.nonzero(self.items >= 0)", "np.nonzero(self.items >= -1)", ORDER),

@@ -59,7 +59,7 @@ class Targets:
         """
         here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
         rows, items = self.rows[here] - place.start, self.items[here]
-        scores[self.histories.block(place.start, place.stop).masked.cells] = -np.inf
+        scores[self.histories.take(np.arange(place.start, place.stop)).masked.cells] = -np.inf
         relevant = scores[rows, items]
         ranks = np.empty(len(rows), np.int64)
         for start in range(0, len(rows), PAIRS_AT_ONCE):

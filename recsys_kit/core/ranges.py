@@ -45,11 +45,14 @@ def check_parameters(model: Any) -> None:
             continue
         number = Real if float in kinds else Integral
         expected = allowed.get(one.name, FINITE)
-        if isinstance(value, bool) or not isinstance(value, number):
-            kind = "a number" if number is Real else "a whole number"
-            raise _refusal(model, one, value, f"{kind}, {in_words(expected)}" if one.name in allowed else kind)
-        if value not in expected:
-            raise _refusal(model, one, value, in_words(expected))
+        is_number = isinstance(value, number) and not isinstance(value, bool)
+        if not is_number or value not in expected:
+            rule = in_words(expected)
+            if not is_number:
+                kind = "a number" if number is Real else "a whole number"
+                rule = f"{kind}, {rule}" if one.name in allowed else kind
+            fix = f"Pass {one.name}={one.default}." if one.default is not MISSING else f"Change {one.name}."
+            raise ParameterError("RK-351", f"{one.name} of {model.name} is {value!r}; expected {rule}.", fix)
 
 
 def in_words(allowed: Range) -> str:
@@ -61,8 +64,3 @@ def in_words(allowed: Range) -> str:
     low = f"{'above' if allowed.open_left else 'at least'} {allowed.left:g}" if allowed.left > -np.inf else ""
     high = f"{'below' if allowed.open_right else 'at most'} {allowed.right:g}" if allowed.right < np.inf else ""
     return " and ".join(filter(None, (low, high))) or "a finite number"
-
-
-def _refusal(model: Any, field: Any, value: Any, expected: str) -> ParameterError:
-    default = f"Pass {field.name}={field.default}." if field.default is not MISSING else f"Change {field.name}."
-    return ParameterError("RK-351", f"{field.name} of {model.name} is {value!r}; expected {expected}.", default)

@@ -18,7 +18,7 @@ def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Historie
     size = max(1, BLOCK_CELLS // n_items)
     for start in range(0, max(len(histories), 1), size):
         stop = min(start + size, len(histories))
-        yield slice(start, stop), histories.block(start, stop)
+        yield slice(start, stop), histories.take(np.arange(start, stop))
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:

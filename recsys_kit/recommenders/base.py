@@ -76,6 +76,8 @@ class Recommender(ABC):
     """Fields that hold models."""
     options: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """Values of hyper-parameters that are worth trying, for `tune`."""
+    personal: ClassVar[bool] = True
+    """False: every user gets the same list, without the items they have seen."""
 
     items: Vocabulary
     """The N items that are ranked."""
@@ -104,7 +106,7 @@ class Recommender(ABC):
             raise NotFittedError(
                 "RK-369", f"{type(self).__name__} is not fitted and has no {name!r}.", "Call fit(train) first."
             )
-        if name in ("users", "user_ids", "train_histories"):
+        if name in ("users", "train_histories"):
             raise NotFittedError(
                 "RK-373",
                 f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history.",
@@ -122,17 +124,15 @@ class Recommender(ABC):
     def _score(self, histories: Histories) -> np.ndarray:
         """Return `(B, N)` float32, finite where `can_score`."""
 
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return scores that depend on the context, one row per history; most models ignore it."""
         return self._score(histories)
 
-    def score_queries(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
-        """Return the scores `(B, N)` of encoded histories, in the context of each where there is one."""
-        return self._score(histories) if context is None else self._score_in_context(histories, context)
-
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return `(B, N)` float32 for what users say they want; only of a model that `understands_text`."""
-        raise NotImplementedError
+        """Return `(B, N)` float32 for what users say they want."""
+        raise ParameterError(
+            "RK-311", f"{self.name} does not understand text.", "Use a content model or a hybrid with one."
+        )
 
     def _knows(self, histories: Histories) -> np.ndarray:
         """Return `(B,)` bool: whether a history holds an item that this model can start from."""
@@ -153,11 +153,6 @@ class Recommender(ABC):
     def item_ids(self) -> np.ndarray:
         """(N,) str: the ids of the items."""
         return self.items.ids
-
-    @property
-    def user_ids(self) -> np.ndarray:
-        """(U,) str: the ids of the users with a training event, sorted."""
-        return self.users.ids
 
     def fit(
         self,
@@ -218,7 +213,7 @@ class Recommender(ABC):
         pairs = [(self.item_ids, other.item_ids), (self.item_counts, other.item_counts)]
         if "users" in self.__dict__ and "users" in other.__dict__:
             mine, others = self.train_histories, other.train_histories
-            pairs += [(self.user_ids, other.user_ids), (mine.items, others.items), (mine.starts, others.starts)]
+            pairs += [(self.users.ids, other.users.ids), (mine.items, others.items), (mine.starts, others.starts)]
         return all(first is second or np.array_equal(first, second) for first, second in pairs)
 
     def answering_members(self) -> "dict[str, Recommender]":
@@ -291,7 +286,7 @@ class Recommender(ABC):
         k, ranked, parts = min(k, len(self.items)), [], list(blocks(histories, len(self.items)))
         for place, block in tqdm(parts, desc=self.name, disable=not progress or len(parts) == 1):
             if texts is None:
-                raw = self.score_queries(block, None if context is None else context.iloc[place])
+                raw = self._score_in_context(block, None if context is None else context.iloc[place])
                 fallback = ~self._knows(block)
             else:
                 raw = self._score_texts(texts[place])  # all 0 where no word of the text is known

@@ -18,11 +18,6 @@ MAX_USERS = 25_000
 """Validation users, at most, that are evaluated."""
 
 
-def uses_context(model: Recommender) -> bool:
-    """Return whether the context of a query can change the lists of this fitted model."""
-    return "context" in model.uses
-
-
 def measure_ndcg(model: Recommender, targets: Targets, k: int, context: pd.DataFrame | None = None) -> np.ndarray:
     """Return the NDCG@k of each user's list, (B,) float64; NaN for a user without a relevant item.
 
@@ -30,11 +25,11 @@ def measure_ndcg(model: Recommender, targets: Targets, k: int, context: pd.DataF
         model: a fitted model of the same catalogue.
         targets: B users; their relevant items are in the catalogue.
         k: length of the lists.
-        context: by user_id, the context of each request.
+        context: B rows, as `context_of` returns them.
     """
-    asked, ranks = None if context is None else context_of(context, targets.users), []
+    ranks = []
     for place, block in blocks(targets.histories, len(model.items)):
-        scores = model.score_queries(block, None if asked is None else asked.iloc[place])
+        scores = model._score_in_context(block, None if context is None else context.iloc[place])
         ranks.append(targets.rank_relevant(place, model.visible(scores, ~model._knows(block))))
     return targets.ndcg(np.concatenate(ranks), k)
 
@@ -73,7 +68,7 @@ def validation_ndcg(
     known = known or {}
     if context is not None:  # ensembles measure without one
         context = context_of(context, targets.users)
-        known = {name: value for name, value in known.items() if name in models and not uses_context(models[name])}
+        known = {name: value for name, value in known.items() if name in models and "context" not in models[name].uses}
     return {
         name: known.get(name) or float(np.nanmean(measure_ndcg(model, targets, k, context)))
         for name, model in models.items()

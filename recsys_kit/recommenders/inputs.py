@@ -84,14 +84,9 @@ def encode_query(
     given = [one for one in (users, histories, texts) if one is not None]
     if not given or (texts is not None and len(given) > 1):
         raise ParameterError("RK-330", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
-    if texts is not None:
-        texts = listed(texts)
-        if not model.understands_text:
-            raise ParameterError(
-                "RK-311", f"{model.name} does not understand text.", "Use a content model or a hybrid with one."
-            )
-        if wrong := [text for text in texts if not isinstance(text, str)]:
-            raise ParameterError("RK-331", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
+    texts = None if texts is None else listed(texts)
+    if wrong := [text for text in texts or () if not isinstance(text, str)]:
+        raise ParameterError("RK-331", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
     lists = {
         name: lists_of_ids(ids, name) for name, ids in (("histories", histories), ("seen", seen)) if ids is not None
     }
@@ -108,4 +103,4 @@ def encode_query(
         encoded = model.encode(lists.get("histories", [[]] * len(names)))
     if seen is not None:
         encoded = replace(encoded, seen=model.encode(lists["seen"]))
-    return names, encoded, texts or None
+    return names, encoded, texts if texts or not model.understands_text else None  # no text is no query

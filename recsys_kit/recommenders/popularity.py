@@ -25,6 +25,7 @@ class Popularity(Recommender):
     """
 
     name = "popularity"
+    personal = False
 
     def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
@@ -47,6 +48,7 @@ class PopularLately(Recommender):
     name = "popular_lately"
     uses: ClassVar[Mapping[str, bool]] = {"timestamp": True}
     state = ("trend",)  # (N,) float32
+    personal = False
 
     def _fit(self, split: EncodedSplit) -> None:
         latest = latest_of_pairs(split.train)

@@ -7,14 +7,15 @@ histories. Every file is checked against its SHA-256 when it is read.
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import UserDict
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 from safetensors import SafetensorError
@@ -96,7 +97,7 @@ def _write(folder: Path, models: "Mapping[str, Recommender]", items: Vocabulary,
     def write_arrays(kind: str, name: str, values: Mapping[str, Any]) -> str:
         arrays = {key: array for one, value in values.items() for key, array in _pack(one, value).items()}
         content = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
-        return write(f"{kind}/{_file_name(name)}.safetensors", content)
+        return write(f"{kind}/{quote(name, safe='')}.safetensors", content)  # every file system takes this
 
     write("items.json", json.dumps(items.ids.tolist(), ensure_ascii=False).encode())
     saved, described = _with_members(models), {}
@@ -157,15 +158,6 @@ def _refer(inner: Any, names: Mapping[int, str]) -> str | dict[str, str]:
     return {member: names[id(model)] for member, model in inner.items() if id(model) in names}
 
 
-def _file_name(name: str) -> str:
-    """Return a name that every file system takes: other characters as their code points.
-
-    >>> _file_name("hybrid.ease"), _file_name("a/b")
-    ('hybrid.ease', 'a%2fb')
-    """
-    return re.sub(r"[^\w.-]", lambda match: f"%{ord(match[0]):02x}", name)
-
-
 def _pack(name: str, value: Any) -> dict[str, np.ndarray]:
     """Return a dense array as it is, a CSR matrix as its three arrays and its shape, named weights each by its name."""
     if sparse.issparse(value):
@@ -188,23 +180,15 @@ def _unpack(name: str, arrays: Mapping[str, np.ndarray], kind: Callable[..., Any
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-class _OnDemand(Mapping[str, "Recommender"]):
-    """Models by name, each read on first use."""
+class _OnDemand(UserDict[str, Any]):
+    """Models by name, each read on first use; `data` holds the names by which they are saved."""
 
     def __init__(self, names: Mapping[str, str], read: "Callable[[str], Recommender]") -> None:
-        self._names, self._read = names, read
+        super().__init__(names)
+        self._read = read
 
     def __getitem__(self, name: str) -> "Recommender":
-        return self._read(self._names[name])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+        return self._read(self.data[name])
 
 
 class StoredModels(_OnDemand):
@@ -238,15 +222,17 @@ class StoredModels(_OnDemand):
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what the index says of a model: model, parameters, learned, uses, understands_text ..."""
-        return self._index["models"][self._names[name]]
+        return self._index["models"][self.data[name]]
 
     def kind_of(self, name: str) -> "type[Recommender]":
         """Return the class of a model without reading its tensors; RK-403 for a class that is not registered."""
         return self._kind(self.describe(name)["model"])
 
     def _kind(self, kind: str) -> "type[Recommender]":
-        if kind not in MODELS:
-            _register_all()
+        if kind not in MODELS:  # a model is registered by its definition, whether it is exported or not
+            package = import_module("recsys_kit.recommenders")
+            for module in walk_packages(package.__path__, f"{package.__name__}."):
+                import_module(module.name)
         if kind not in MODELS:
             raise ArtifactError(
                 "RK-403",
@@ -321,10 +307,3 @@ load_models = StoredModels
 def load_model(folder: str | Path) -> "Recommender":
     """Return the model that `Recommender.save` wrote. Raises as `load_models`; RK-403 a kind that is not registered."""
     return next(iter(load_models(folder).values()))
-
-
-def _register_all() -> None:
-    """Import every module of this package: a model is registered by its definition, exported or not."""
-    package = import_module("recsys_kit.recommenders")
-    for module in walk_packages(package.__path__, f"{package.__name__}."):
-        import_module(module.name)

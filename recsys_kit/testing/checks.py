@@ -17,7 +17,6 @@ import pandas as pd
 from recsys_kit.errors import NotFittedError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Popularity, Recommender, load
-from recsys_kit.recommenders.holdout import uses_context
 from recsys_kit.testing.planted import EVENTS_PER_USER, ITEMS_PER_GROUP, PlantedShop, planted_shop
 
 NEEDS_MORE = ("RK-315", "RK-345")  # a model that cannot learn from interactions alone
@@ -226,7 +225,7 @@ def uses_a_context_or_ignores_it(subject: Subject) -> None:
     model, users = subject.model, ["u000", "u105"]
     context = pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-03", "2024-01-05"], utc=True)})
     _require_same_alone(model, users, context)
-    if not uses_context(model):
+    if "context" not in model.uses:
         asked, unasked = model.recommend(users, context=context, k=5), model.recommend(users, k=5)
         _require_equal(asked, unasked, "a context changes the lists of a model that ignores it")
 

@@ -30,7 +30,6 @@ def test_a_history_has_any_of_some_items():
 def test_the_matrix_of_a_block_is_made_once_for_each_decay():
     assert THREE.matrix(8, 0.5) is THREE.matrix(8, 0.5) is not THREE.matrix(8)
     np.testing.assert_allclose(THREE.matrix(8, 0.5).toarray()[2, [4, 6]], [1, 2**-0.5])
-    assert lists_of(THREE.block(0, 1)) == [[4, 5]]
 
 
 def test_a_part_of_the_events_keeps_the_vocabularies_and_forgets_the_targets():

@@ -131,7 +131,7 @@ def test_an_ensemble_says_that_a_member_holds_histories(tmp_path):
 
 def test_what_a_loaded_model_cannot_know_is_an_error_that_says_what_to_pass(folder):
     model = load_models(folder)["ease"]
-    for ask in (lambda: model.recommend(["u000"]), lambda: model.user_ids, lambda: model.histories_of(["u000"])):
+    for ask in (lambda: model.recommend(["u000"]), lambda: model.users, lambda: model.histories_of(["u000"])):
         with pytest.raises(AttributeError, match=r"RK-373 .* Pass histories=, or refit it"):
             ask()
     assert np.array_equal(model.item_ids, SHOP.encode().items.ids)

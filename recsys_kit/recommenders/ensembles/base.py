@@ -113,14 +113,11 @@ class Ensemble(Recommender):
     # -- scores ----------------------------------------------------------------------------------------------------
 
     def _score(self, histories: Histories) -> np.ndarray:
-        return self._score_members(histories, None)
+        return self._score_in_context(histories, None)
 
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
-        return self._score_members(histories, context)
-
-    def _score_members(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         if self.kept in self.members:
-            return self.members[self.kept].score_queries(histories, context)
+            return self.members[self.kept]._score_in_context(histories, context)
         return self._combine(histories, context)
 
     def _knows(self, histories: Histories) -> np.ndarray:

@@ -11,8 +11,7 @@ from recsys_kit.core.encoded import EncodedSplit, Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.ensembles.scores import blend_scores, standardize
-from recsys_kit.recommenders.ensembles.search import WeightSearch
+from recsys_kit.recommenders.ensembles.search import WeightSearch, share_divisor, standardize
 
 
 @dataclass
@@ -90,27 +89,26 @@ class Hybrid(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         return self.blend(self.standardize_members(histories, context, self._active()))
 
-    _score_members = _combine  # also with one member
+    _score_in_context = _combine  # also with one member
 
     def blend(self, standard: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return `(B, N)` scores from the standardized ones of all members with a weight."""
-        active = self.answering_members()
-        can_score = {name: member.can_score for name, member in active.items()}
-        return blend_scores({name: standard[name] for name in active}, can_score, self.weights, self.share_power)
+        """Return the blend `(B, N)` of standardized scores by member; those without a weight are left out."""
+        weights = {name: self.weights[name] for name in self._active() if name in standard}
+        total = sum(standard[name] * standard[name].dtype.type(weight) for name, weight in weights.items())
+        can_score = {name: self.members[name].can_score for name in weights}
+        return total / share_divisor(can_score, weights, self.share_power).astype(total.dtype)
 
     def standardize_members(
         self, histories: Histories, context: pd.DataFrame | None, names: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Return the standardized scores `(B, N)` of these members."""
         members = {name: self.members[name] for name in names}
-        return {
-            name: standardize(one.score_queries(histories, context), one.can_score) for name, one in members.items()
-        }
+        return {name: standardize(m._score_in_context(histories, context), m.can_score) for name, m in members.items()}
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         members = {name: member for name, member in self.answering_members().items() if member.understands_text}
-        can_score = {name: member.can_score for name, member in members.items()}
-        scores = {name: standardize(one._score_texts(texts), one.can_score) for name, one in members.items()}
-        blend = blend_scores(scores, can_score, self.weights, self.share_power)
-        blend[:, ~np.any(list(can_score.values()), axis=0)] = -np.inf  # an item without text matches no text
+        if not members:
+            return super()._score_texts(texts)
+        blend = self.blend({name: standardize(m._score_texts(texts), m.can_score) for name, m in members.items()})
+        blend[:, ~np.any([member.can_score for member in members.values()], axis=0)] = -np.inf  # it matches no text
         return blend

@@ -34,7 +34,7 @@ class ReciprocalRankFusion(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         total = np.zeros((len(histories), len(self.items)), np.float32)
         for member in self.answering_members().values():
-            shown = member.visible(member.score_queries(histories, context), ~member._knows(histories))
+            shown = member.visible(member._score_in_context(histories, context), ~member._knows(histories))
             shown[histories.masked.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & member._knows(histories)[:, None])

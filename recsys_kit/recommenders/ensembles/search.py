@@ -1,4 +1,4 @@
-"""The search for the weights of a blend, on the validation set."""
+"""The scores of members on one scale, and the search for their weights in a blend, on the validation set."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,34 @@ from recsys_kit.core.ranking import blocks, top_k
 from recsys_kit.core.threads import one_blas_thread
 from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.ensembles.scores import share_divisor, standardize
 
 WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SHARE_POWERS = (1.0, 0.5, 0.0)
 """The powers that are tried; of equally good ones the first is taken."""
 N_CANDIDATES = 50
 """Items of each member and user among which the weights are tried."""
+
+
+def standardize(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
+    """Return each row of `(B, N)` with mean 0 and deviation 1 over the columns of `can_score`; 0 elsewhere.
+
+    >>> standardize(np.array([[1.0, 3.0, 9.0], [2.0, 2.0, 2.0]]), np.array([True, True, False]))
+    array([[-1.,  1.,  0.],
+           [ 0.,  0.,  0.]])
+    """
+    n_known, unknown = max(1, np.count_nonzero(can_score)), np.flatnonzero(~can_score)
+    result = np.where(can_score, scores, scores.dtype.type(0))
+    result -= result.sum(axis=1, keepdims=True) / n_known
+    result[:, unknown] = 0
+    deviation = np.sqrt(np.einsum("ij,ij->i", result, result) / n_known)[:, None].astype(scores.dtype)
+    result /= np.where(deviation > 1e-12, deviation, np.inf)
+    return result
+
+
+def share_divisor(can_score: Mapping[str, np.ndarray], weights: Mapping[str, float], share_power: float) -> np.ndarray:
+    """Return `(N,)` divisors of the weighted sum of each item: the weight of all models times share^share_power."""
+    able = sum(weight * can_score[name] for name, weight in weights.items())
+    return np.where(able > 0, able, 1) ** share_power * sum(weights.values()) ** (1 - share_power)
 
 
 class WeightSearch:
@@ -106,9 +127,8 @@ class WeightSearch:
             for name in sorted(weights, key=self.alone.__getitem__, reverse=True):
                 for step in WEIGHT_STEPS:
                     trial = weights | {name: step}
-                    if not any(trial.values()) or trial == weights:
-                        continue
-                    if (value := np.nanmean(self.ndcg(trial, power))) > reached + 1e-6:
+                    value = np.nanmean(self.ndcg(trial, power)) if any(trial.values()) and trial != weights else -1
+                    if value > reached + 1e-6:
                         weights, reached, improved = trial, value, True
         return weights
 

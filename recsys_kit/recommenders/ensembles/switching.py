@@ -1,6 +1,5 @@
 """A switch between models by the length of the history."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,6 @@ import pandas as pd
 
 from recsys_kit.core.encoded import Targets
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.recommenders.holdout import measure_ndcg
 
@@ -48,17 +46,12 @@ class Switching(Ensemble):
     def _active(self) -> list[str]:
         return super()._active() if self.kept in self.members else sorted(set(self.choices))
 
-    def _split_by_band(self, histories: Histories) -> Iterator[tuple[Recommender, np.ndarray, Histories]]:
-        """Yield each member that is asked, the rows that it answers, and their histories."""
-        chosen = np.array(self.choices)[self._bands(histories)]
-        for name in sorted(set(chosen)):
-            rows = np.flatnonzero(chosen == name)
-            yield self.members[name], rows, histories.take(rows)
-
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         scores = np.zeros((len(histories), len(self.items)), np.float32)
-        for member, rows, asked in self._split_by_band(histories):
-            own = member.score_queries(asked, None if context is None else context.iloc[rows])
+        chosen = np.array(self.choices)[self._bands(histories)]
+        for name in np.unique(chosen):
+            member, rows = self.members[name], np.flatnonzero(chosen == name)
+            own = member._score_in_context(histories.take(rows), None if context is None else context.iloc[rows])
             if member.can_score.any():  # items that the member cannot score rank below all others
                 own[:, ~member.can_score] = own[:, member.can_score].min(axis=1, keepdims=True) - 1
             scores[rows] = own
@@ -67,7 +60,6 @@ class Switching(Ensemble):
     def _knows(self, histories: Histories) -> np.ndarray:
         if self.kept in self.members:
             return super()._knows(histories)
-        known = np.zeros(len(histories), bool)
-        for member, rows, asked in self._split_by_band(histories):
-            known[rows] = member._knows(asked)
-        return known
+        chosen = np.array(self.choices)[self._bands(histories)]
+        known = [member._knows(histories) & (chosen == name) for name, member in self.answering_members().items()]
+        return np.any(known, axis=0)

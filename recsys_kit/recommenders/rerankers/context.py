@@ -136,10 +136,10 @@ class ContextAware(Reranker):
     def _score(self, histories: Histories) -> np.ndarray:
         return self.base._score(histories)
 
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return scores in which the candidates come before all other items, in the order of the ranker."""
         scores = self._score(histories)
-        if not self.ranker or not set(describe_contexts(context)) & set(self.context_values):
+        if context is None or not self.ranker or not set(describe_contexts(context)) & set(self.context_values):
             return scores
         chosen, shown = self._candidates(self.base, scores, histories)
         features = self._features(chosen, shown, context).reshape(chosen.size, -1)

@@ -141,7 +141,7 @@ class Stack(Reranker):
     def _rerank(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return the scores of the blend, from -1 downwards, and those of the trees for the candidates, from 0 up."""
         if not self.rankers:
-            return self.base._score_members(histories, context)
+            return self.base._score_in_context(histories, context)
         items, features, blend = self.describe_candidates(histories, context)
         rows, places = np.nonzero(items >= 0)
         described = features[rows, places]

@@ -27,8 +27,7 @@ from recsys_kit.recommenders import (
 )
 from recsys_kit.recommenders.ensembles import search as searching
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.ensembles.scores import standardize
-from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch
+from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch, standardize
 from recsys_kit.recommenders.holdout import measure_ndcg, validation_ndcg
 from recsys_kit.recommenders.rerankers import stack as stacking
 from recsys_kit.recommenders.rerankers.stack import ITEM_FACTS, last_events
@@ -428,7 +427,7 @@ def test_candidates_of_the_trees_are_all_that_is_not_seen(seen):
     model = fit(stack_of({"item_knn": ItemKNN()}, {"item_knn": 1.0}, n_candidates=20))
     histories = model.encode([["i00", "i01"]] * 2)
     histories = histories if seen is None else replace(histories, seen=model.encode([["i02"], seen]))
-    items, _, _ = model.describe_candidates(histories.block(1, 2))
+    items, _, _ = model.describe_candidates(histories.take(np.array([1])))
     assert set(model.item_ids[items[0]]) & {"i00", "i01"} == {"i00", "i01"} - set(
         ["i00", "i01"] if seen is None else seen
     )

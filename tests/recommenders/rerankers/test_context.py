@@ -72,9 +72,9 @@ def test_the_base_that_was_passed_in_stays_unfitted(tmp_path):
     expected = ItemKNN().fit(SHOP.train).recommend(users)
     pd.testing.assert_frame_equal(model.recommend(users), expected)
     fitted = ItemKNN().fit(SHOP.train)
-    before, n_users = fitted.similarity.copy(), len(fitted.user_ids)
+    before, n_users = fitted.similarity.copy(), len(fitted.users)
     ContextAware(base=fitted).fit(SHOP.train.head(50))
-    assert (fitted.similarity != before).nnz == 0 and len(fitted.user_ids) == n_users
+    assert (fitted.similarity != before).nnz == 0 and len(fitted.users) == n_users
 
 
 def test_a_model_that_was_saved_answers_in_context_as_it_did_before(model, tmp_path):
