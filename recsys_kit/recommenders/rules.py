@@ -41,9 +41,8 @@ class AssociationRules(Recommender):
 
     def _fit(self, split: EncodedSplit) -> None:
         if self.measure not in MEASURES:
-            raise ParameterError(
-                "RK-341", f"measure is {self.measure!r}; expected one of {MEASURES}.", "Pass measure='confidence'."
-            )
+            problem = f"measure is {self.measure!r}; expected one of {MEASURES}."
+            raise ParameterError("RK-341", problem, "Pass measure='confidence'.")
         matrix = interaction_matrix(split)
         self.n_users = matrix.shape[0]
         both = (matrix.T @ matrix).tocoo()
