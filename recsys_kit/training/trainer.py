@@ -155,7 +155,7 @@ class Trainer:
             self._epoch_random = now
         iterator = iter(batches(len(self._epochs)))
         if done:
-            list(islice(iterator, done))
+            next(islice(iterator, done, done), None)  # consumes them
             self._set_random_state(now)
         yield from iterator
 
