@@ -208,15 +208,6 @@ def test_length_groups_save_padding_hold_every_row_once_and_change_with_the_seed
     assert cost[0] < 0.8 * cost[1]
 
 
-@pytest.mark.parametrize(("n_rows", "batch_size"), [(640, 16), (37, 8), (5, 16), (1, 2), (64, 16)])
-def test_length_groups_are_those_of_transformers(n_rows, batch_size):
-    from transformers.trainer_pt_utils import get_length_grouped_indices
-
-    lengths = np.random.default_rng(n_rows).integers(3, 30, n_rows).tolist()
-    theirs = get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(5))
-    assert group_by_length(lengths, batch_size, seed=5) == theirs
-
-
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_the_head_of_a_gpu_starts_as_that_of_scikit_learn(n_classes):
     rng = np.random.default_rng(0)
