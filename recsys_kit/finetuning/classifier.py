@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,19 +101,11 @@ class ReviewClassifier:
             device, width = str(processes.device), self.model.head.in_features
             pooled = self._compute(train.token_ids, self.model.pool, width, device)
             start_head(self.model.head, pooled, train.labels, device)
-            trainer = Trainer(
-                self.model,
-                lambda module, inputs: module(**inputs).loss,
-                self.plan,
-                processes=processes,
-                mixed_precision=True,
-                checkpoints=self._checkpoints(checkpoint, processes, texts, labels, valid_texts, valid_labels),
-            )
-            self.history = trainer.fit(
-                lambda epoch: self._batches(train, epoch, processes),
-                n_batches=len(self._rows(train, epoch=0)),
-                validate=lambda module: self._validate(module, valid, processes),
-            )
+            states = self._checkpoints(checkpoint, processes, texts, labels, valid_texts, valid_labels)
+            options = {"processes": processes, "mixed_precision": True, "checkpoints": states}
+            trainer = Trainer(self.model, lambda module, inputs: module(**inputs).loss, self.plan, **options)
+            batches, validate = partial(self._batches, train, processes), partial(self._validate, valid, processes)
+            self.history = trainer.fit(batches, n_batches=len(self._rows(train, epoch=0)), validate=validate)
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
@@ -151,11 +144,11 @@ class ReviewClassifier:
         n_tokens, rng = size * train.max_length, np.random.default_rng(seed)
         return batches_of_few_shapes(train.lengths, n_tokens, WIDEST_BATCH * size, train.max_length, rng)
 
-    def _batches(self, train: ReviewDataset, epoch: int, processes: Processes) -> Any:
+    def _batches(self, train: ReviewDataset, processes: Processes, epoch: int) -> Any:
         torch.manual_seed(self.plan.seed + epoch)  # of the dropout
         return train.batches(map(processes.share, self._rows(train, epoch)), processes.device)
 
-    def _validate(self, module: nn.Module, valid: ReviewDataset, processes: Processes) -> Mapping[str, float]:
+    def _validate(self, valid: ReviewDataset, processes: Processes, module: nn.Module) -> Mapping[str, float]:
         """Mean loss of a row and macro-F1; each process reads some of the batches."""
         batches = cut(range(len(valid)), self.plan.batch_size)[processes.rank :: processes.count]
         half = pick_dtype(str(processes.device)) == "bfloat16"

@@ -26,8 +26,7 @@ class ItemCosine(HistoryDecay):
         Raises:
             DataError: RK-151 a row is not finite.
         """
-        self.vectors, values = vectors, vectors.values
-        lengths = sparse.linalg.norm(values, axis=1) if sparse.issparse(values) else np.linalg.norm(values, axis=1)
+        self.vectors, lengths = vectors, _row_lengths(vectors.values)
         if not np.isfinite(lengths).all():
             bad = self.item_ids[~np.isfinite(lengths)]
             problem = f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}."
@@ -39,11 +38,8 @@ class ItemCosine(HistoryDecay):
 
     def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
         """Return the cosine of `(B, D)` profiles with all items, `(B, N)` float32; 0 for an empty profile."""
-        product = profiles @ self.vectors.values.T
-        if sparse.issparse(product):
-            product, lengths = product.toarray(), sparse.linalg.norm(profiles, axis=1)
-        else:
-            lengths = np.linalg.norm(profiles, axis=1)
+        product, lengths = profiles @ self.vectors.values.T, _row_lengths(profiles)
+        product = product.toarray() if sparse.issparse(product) else product
         return (product / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
 
     def item_space(self) -> np.ndarray | sparse.csr_matrix:
@@ -88,6 +84,10 @@ class Attributes(ItemCosine):
 
     def _fit(self, split: EncodedSplit) -> None:
         self.set_vectors(attribute_vectors(split.item_table).align(self.item_ids.tolist()))
+
+
+def _row_lengths(values: np.ndarray | sparse.csr_array) -> np.ndarray:
+    return (sparse.linalg if sparse.issparse(values) else np.linalg).norm(values, axis=1)
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:

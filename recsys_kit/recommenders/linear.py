@@ -88,20 +88,11 @@ def _each_on_its_neighbours(gram: sparse.csr_array, regularization: float, n: in
     """Return `(n, n)` CSR weights: column j predicts item j from its most similar items."""
     near = _nearest(gram, n)
     values = np.empty(near.nnz, np.float32)
-    place = np.full(gram.shape[0], -1)  # of each item among the neighbours of the one that is solved
     for item, (start, stop) in enumerate(pairwise(near.indptr)):
         members = near.indices[start:stop]
-        place[members] = np.arange(len(members))
-        rows = gram[np.r_[members, item]]
-        columns = place[rows.indices]
-        inside = columns >= 0
-        row = np.repeat(np.arange(len(members) + 1), np.diff(rows.indptr))[inside]
-        system = np.zeros((len(members) + 1, len(members)), np.float32)
-        system[row, columns[inside]] = rows.data[inside]
-        target = system[-1].copy()
+        system = gram[np.r_[members, item]][:, members].toarray()  # G_NN, and G_Nj below it
         system[np.diag_indices(len(members))] += np.float32(regularization)
-        values[start:stop] = np.linalg.solve(system[:-1], target)
-        place[members] = -1
+        values[start:stop] = np.linalg.solve(system[:-1], system[-1])
     return sparse.csr_array((values, near.indices, near.indptr), shape=gram.shape).T.tocsr()
 
 
@@ -111,6 +102,5 @@ def _nearest(gram: sparse.csr_array, n: int) -> sparse.csr_array:
     entries = gram.tocoo()
     cosine = entries.data / np.sqrt(counts[entries.row] * counts[entries.col])
     other = entries.row != entries.col
-    return keep_largest(
-        sparse.csr_array((cosine[other], (entries.row[other], entries.col[other])), shape=gram.shape), n
-    )
+    cells = entries.row[other], entries.col[other]
+    return keep_largest(sparse.csr_array((cosine[other], cells), shape=gram.shape), n)

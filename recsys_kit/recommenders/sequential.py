@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -73,9 +73,14 @@ class SequenceModel(Recommender):
     learned = ("validation",)
     """NDCG by epoch; empty without a validation set."""
 
+    body_class: ClassVar[str]
+    """The name of the body's class in `networks`, unless a model has a `make_body` of its own."""
+
     def make_body(self, config: "NetworkConfig") -> "nn.Module":
         """Return the module that turns `(B, L, D)` item rows into `(B, L, D)` user vectors; t sees the events to t."""
-        raise NotImplementedError
+        from recsys_kit.recommenders import networks
+
+        return getattr(networks, self.body_class)(config)
 
     # -- training --------------------------------------------------------------------------------------------------
 
@@ -201,13 +206,7 @@ class ShallowSequence(SequenceModel):
     Source: own.
     """
 
-    name = "shallow"
-
-    def make_body(self, config: "NetworkConfig") -> "nn.Module":
-        """Return two poolings and a linear layer."""
-        from recsys_kit.recommenders.networks import ShallowBody
-
-        return ShallowBody(config)
+    name, body_class = "shallow", "ShallowBody"
 
 
 @dataclass
@@ -224,13 +223,7 @@ class TransformerSequence(SequenceModel):
     attention_dropout: float = 0.2
     """Share of the attention weights that is dropped in training."""
 
-    name = "transformer"
-
-    def make_body(self, config: "NetworkConfig") -> "nn.Module":
-        """Return positions, blocks and a layer norm."""
-        from recsys_kit.recommenders.networks import TransformerBody
-
-        return TransformerBody(config)
+    name, body_class = "transformer", "TransformerBody"
 
 
 def next_item_loss(network: "SequenceNetwork", inputs: Sequence["Tensor"], dtype: Any) -> "Tensor":

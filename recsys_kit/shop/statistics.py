@@ -129,7 +129,7 @@ class ItemStatistics:
     def find_together(self, item: str) -> pd.DataFrame:
         """Return the rules from one item: `item_id, count, support, confidence, lift`, in the order of the catalogue.
 
-        As `AssociationRules.bought_together`, the best `N_RULES` by count and by lift.
+        The rules of `AssociationRules`, the best `N_RULES` by count and by lift.
         """
         column = self.items.index.get_loc(item)
         start, stop = self.together.indptr[column:][:2]

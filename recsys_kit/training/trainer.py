@@ -155,7 +155,7 @@ class Trainer:
             self._epoch_random = now
         iterator = iter(batches(len(self._epochs)))
         if done:
-            list(islice(iterator, done))
+            next(islice(iterator, done, done), None)  # consumes them
             self._set_random_state(now)
         yield from iterator
 
@@ -165,48 +165,40 @@ class Trainer:
         self._rows.append(rows)
         self._bar.update()
         if self.step % CHECK_EVERY == 0:
-            self._check_losses()
-            if self.checkpoints is not None and self.processes.gather(self.checkpoints.is_due)[0]:
-                self._check_weights()
+            is_due = self.checkpoints is not None and self.processes.gather(self.checkpoints.is_due)[0]
+            self._check(weights=is_due)
+            if is_due:
                 self._save()
 
-    def _check_losses(self) -> None:
-        """Stop at the first loss that is not a finite number (RK-221)."""
+    def _check(self, *, weights: bool) -> None:
+        """Stop every process at the first loss of one of them that is not a finite number (RK-221).
+
+        Args:
+            weights: also at a trained weight that is not finite: no loss shows what the last step has done.
+        """
         found, losses = None, self._losses[self._n_checked :]
         if losses and len(wrong := (~torch.stack(losses).isfinite()).nonzero()):
             batch = self._n_checked + int(wrong[0])
             found = batch, f"the loss is {self._losses[batch].item()} at {self._name_batch(batch)}"
-        self._stop_all(found)
+        elif weights and self._rows:
+            names = [name for name, _ in self.module.named_parameters() if name not in self._frozen]
+            finite = torch.stack([self.module.get_parameter(name).detach().isfinite().all() for name in names])
+            if len(wrong := (~finite).nonzero()):
+                batch, name = len(self._rows) - 1, names[int(wrong[0])]
+                found = batch, f"{name} holds numbers that are not finite after {self._name_batch(batch)}"
+        if problems := list(filter(None, self.processes.gather(found))):  # of several that of the first batch
+            problem = f"{self.name} stopped: {min(problems)[1]}; expected finite numbers."
+            raise RecsysKitError("RK-221", problem, "Lower learning_rate, or look at these rows.")
         self._n_checked = len(self._losses)
-
-    def _check_weights(self) -> None:
-        """Stop at trained weights that are not finite numbers (RK-221): no loss shows what the last step has done."""
-        found, names = None, [name for name, _ in self.module.named_parameters() if name not in self._frozen]
-        finite = torch.stack([self.module.get_parameter(name).detach().isfinite().all() for name in names])
-        if self._rows and len(wrong := (~finite).nonzero()):
-            batch = len(self._rows) - 1
-            found = batch, f"{names[int(wrong[0])]} holds numbers that are not finite after {self._name_batch(batch)}"
-        self._stop_all(found)
 
     def _name_batch(self, batch: int) -> str:
         rows = np.asarray(self._rows[batch]).tolist()
         shown = f"{rows[:ROWS_SHOWN]}{f' and {len(rows) - ROWS_SHOWN} more' if len(rows) > ROWS_SHOWN else ''}"
         return f"batch {batch} (training rows {shown}) of epoch {len(self._epochs) + 1}"
 
-    def _stop_all(self, found: tuple[int, str] | None) -> None:
-        """Raise RK-221 in every process if one of them has found a problem; otherwise the others would wait for it.
-
-        Args:
-            found: the batch and the problem of this process; of several, the problem of the first batch is named.
-        """
-        if problems := list(filter(None, self.processes.gather(found))):
-            problem = f"{self.name} stopped: {min(problems)[1]}; expected finite numbers."
-            raise RecsysKitError("RK-221", problem, "Lower learning_rate, or look at these rows.")
-
     def _mean_loss(self) -> float:
         """Check losses and weights; return the mean loss of a row of this epoch, of all processes."""
-        self._check_losses()
-        self._check_weights()
+        self._check(weights=True)
         if not self._losses:
             return math.nan
         every_row = torch.stack(self._losses).float().cpu().repeat_interleave(torch.tensor([*map(len, self._rows)]))

@@ -308,6 +308,19 @@ def test_weights_that_are_not_numbers_are_neither_validated_nor_saved(tmp_path, 
     assert len([*(tmp_path / "state").glob("*")]) == epoch - 1
 
 
+def test_weights_are_looked_at_where_the_losses_of_the_epoch_have_been(monkeypatch):
+    monkeypatch.setattr(trainers, "CHECK_EVERY", N_STEPS)
+    calls = []
+
+    def objective(module, inputs):
+        calls.append(1)
+        loss = cross_entropy(module, inputs)
+        return NaNGradient.apply(loss) if len(calls) == N_STEPS else loss
+
+    with pytest.raises(RecsysKitError, match=r"RK-221 .*layers.0.weight holds .* not finite after batch 5 "):
+        train(TrainingPlan(epochs=1, learning_rate=1e-2), objective=objective)
+
+
 def test_the_loss_is_the_mean_over_rows_and_the_short_last_batch_does_not_count_as_a_whole_one():
     data, losses = Data(42), []  # five batches of eight, and two rows
 

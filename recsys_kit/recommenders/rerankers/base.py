@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -13,9 +13,6 @@ from recsys_kit.core.ranking import top_k
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.holdout import blocks
 from recsys_kit.recommenders.neighbours import ItemKNN
-
-if TYPE_CHECKING:
-    from lightgbm import Booster
 
 Describe = Callable[[slice, Histories], tuple[np.ndarray, np.ndarray]]
 """Queries and their histories -> the candidates (B, K), -1 where there are fewer, and their features (B, K, F)."""
@@ -86,7 +83,7 @@ def make_examples(describe: Describe, histories: Histories, targets: np.ndarray,
 
 
 @lru_cache(maxsize=16)
-def booster_of(ranker: str) -> "Booster":
+def booster_of(ranker: str) -> Any:
     """Return the trees that were saved as text."""
     from lightgbm import Booster
 

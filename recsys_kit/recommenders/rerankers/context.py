@@ -50,7 +50,8 @@ class ContextAware(Reranker):
 
     def _fit(self, split: EncodedSplit) -> None:
         self.base = self.base.unfitted().fit(split)
-        self.ranker, self.period, self.can_score = "", _period(split.train), self.base.can_score
+        self.ranker, self.can_score, times = "", self.base.can_score, split.train.columns.get("timestamp")
+        self.period = None if times is None else [str(times.min()), str(times.max())]
         train, contexts = split.train, describe_contexts(split.train.columns)
         self.context_values = {name: sorted(contexts[name].unique()) for name in contexts}
         last, newest = np.r_[np.diff(train.user) != 0, True], np.full(len(self.users), -1)
@@ -120,8 +121,7 @@ class ContextAware(Reranker):
     def _features(self, chosen: np.ndarray, scores: np.ndarray, context: pd.DataFrame) -> np.ndarray:
         """Return the features of the candidates, `(B, K, F)`."""
         contexts = describe_contexts(context).reindex(columns=list(self.context_values))
-        value = np.take_along_axis(scores, np.maximum(chosen, 0), axis=1)
-        value = np.where(chosen >= 0, value, np.nan)
+        value = np.where(chosen >= 0, np.take_along_axis(scores, chosen.clip(0), axis=1), np.nan)
         highest, lowest = (end.reduce(value, axis=1, keepdims=True) for end in (np.fmax, np.fmin))
         value = (value - lowest) / np.where(highest > lowest, highest - lowest, 1)  # NaN where there is no candidate
         rank = np.broadcast_to(np.arange(chosen.shape[1]), chosen.shape)
@@ -148,12 +148,6 @@ class ContextAware(Reranker):
         above = np.where(self.can_score, scores, -np.inf).max(axis=1) + 1 - np.where(chosen >= 0, order, 0).min(axis=1)
         scores[row, chosen[row, place]] = (order + above[:, None])[row, place]
         return scores
-
-
-def _period(train: Events) -> list[str] | None:
-    """Return the times of the first and the last event."""
-    times = train.columns.get("timestamp")
-    return None if times is None else [str(times.min()), str(times.max())]
 
 
 def _count_pairs(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
