@@ -159,7 +159,9 @@ def evaluate(
     [['a', 'z', 1]]
     """
     check_models(models)
-    cutoffs = check_cutoffs(cutoffs)
+    lengths: list[Any] = list(listed(cutoffs))
+    for k in lengths or [None]:
+        check_k(k)
     if isinstance(split, Split):
         split = _encode(next(iter(models.values())), split, **options)
     elif options:
@@ -168,10 +170,10 @@ def evaluate(
             "Encode them with it.",
         )  # fmt: skip
     targets = _check_targets(models, split)
-    measures = Measures(split, cutoffs, _vectors(split, item_vectors))
+    measures = Measures(split, lengths, _vectors(split, item_vectors))
     lists = {}
     for name, model in models.items():
-        ranked = model.rank(targets.histories, k=max(cutoffs), context=split.contexts.get("test"), progress=True)
+        ranked = model.rank(targets.histories, k=max(lengths), context=split.contexts.get("test"), progress=True)
         lists[name] = replace(ranked, items=ranked.items.astype(np.int32))  # half the memory
     baseline = lists[BASELINE].items if BASELINE in lists else None
     columns, values = stack(measures.measure_users(one.items, baseline) for one in lists.values())
@@ -195,14 +197,6 @@ def evaluate(
             "n_train_users": len(split.users),
         },
     )
-
-
-def check_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
-    """Return the list lengths, one or more; RK-312 for a value that is no length of a list."""
-    lengths: list[Any] = list(listed(cutoffs))
-    for k in lengths or [None]:
-        check_k(k)
-    return lengths
 
 
 def _encode(
