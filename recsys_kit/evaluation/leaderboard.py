@@ -63,10 +63,14 @@ class Evaluation:
 
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
-        for name, lists in self.lists.items():
-            rows = lists.to_frame(self.targets.users, self.items.ids).rename(columns={"query": "user_id"})
-            rows.insert(0, "model", pd.Series(name, rows.index, dtype="str"))
-            yield rows
+        return map(self._table, self.lists)
+
+    def _table(self, name: str, users: Any = slice(None)) -> pd.DataFrame:
+        lists = self.lists[name]
+        own = Ranked(lists.items[users], lists.scores[users], lists.fallback[users])
+        table = own.to_frame(self.targets.users[users], self.items.ids).rename(columns={"query": "user_id"})
+        table.insert(0, "model", pd.Series(name, table.index, dtype="str"))
+        return table
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -75,8 +79,8 @@ class Evaluation:
 
     def recommendations_for(self, user_id: str) -> pd.DataFrame:
         """Return the lists of one user: model, item_id, score, rank, fallback."""
-        own = (rows[rows["user_id"] == user_id] for rows in self.iter_recommendations())
-        return pd.concat(own, ignore_index=True).drop(columns="user_id")
+        tables = [self._table(name, self.targets.users == user_id) for name in self.lists]
+        return pd.concat(tables, ignore_index=True).drop(columns="user_id")
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -94,11 +98,10 @@ class Evaluation:
         Raises:
             ParameterError: RK-364 it has no value per user.
         """
-        if metric not in self.columns:
-            raise ParameterError(
-                "RK-364", f"{metric!r} was not measured by user.", f"Pass one of {list(self.columns)}."
-            )
-        values = self.values[:, :, list(self.columns).index(metric)]
+        known = list(self.columns)
+        if metric not in known:
+            raise ParameterError("RK-364", f"{metric!r} was not measured by user.", f"Pass one of {known}.")
+        values = self.values[:, :, known.index(metric)]
         return pd.DataFrame(values, pd.Index(self.targets.users, name="user_id"), self.models)
 
     def leaderboard(self, k: int = 10, slice_name: str = "all") -> pd.DataFrame:

@@ -222,8 +222,16 @@ class OneRow(EASE):
         return super()._score(histories)[:1]
 
 
-@pytest.mark.parametrize(("broken", "problem"), [(NoCanScore, "`_fit` sets"), (OneRow, "`_score` returns")])
-def test_a_wrong_shape_stops_the_suite_with_one_sentence(broken, problem):
+class Silent(EASE):
+    def fit(self, train, **inputs):
+        super().fit(train, **inputs)
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [(NoCanScore, "`_fit` sets"), (OneRow, "`_score` returns"), (Silent, "`fit` returns nothing")],
+)
+def test_what_stops_the_suite_is_said_in_one_sentence(broken, problem):
     with pytest.raises(AssertionError, match=problem) as found:
         check_recommender(broken())
     assert "\n" not in str(found.value)
