@@ -102,12 +102,11 @@ def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: 
     }
     labels = evaluation.ground_truth["item_id"].map(groups)
     recall = pd.DataFrame(found).groupby([labels, rows], observed=True).mean()
-    summary = []
-    for model in found:
-        for label, values in recall[model].groupby(level=0, observed=True):
-            value, low, high = bootstrap_means(values.to_numpy(float)[:, None], seed=seed)[0]
-            row = {"model": model, "group": label, "value": value, "low": low, "high": high, "n_users": len(values)}
-            summary.append(row)
+    summary = [
+        (model, label, *bootstrap_means(values.to_numpy(float)[:, None], seed=seed)[0], len(values))
+        for model in found
+        for label, values in recall[model].groupby(level=0, observed=True)
+    ]
     return pd.DataFrame(summary, columns=["model", "group", "value", "low", "high", "n_users"])
 
 

@@ -64,10 +64,14 @@ class Evaluation:
 
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
-        for name, lists in self.lists.items():
-            rows = lists.to_frame(self.targets.users, self.items.ids).rename(columns={"query": "user_id"})
-            rows.insert(0, "model", pd.Series(name, rows.index, dtype="str"))
-            yield rows
+        return map(self._table, self.lists)
+
+    def _table(self, name: str, users: Any = slice(None)) -> pd.DataFrame:
+        lists = self.lists[name]
+        own = Ranked(lists.items[users], lists.scores[users], lists.fallback[users])
+        table = own.to_frame(self.targets.users[users], self.items.ids).rename(columns={"query": "user_id"})
+        table.insert(0, "model", pd.Series(name, table.index, dtype="str"))
+        return table
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -76,8 +80,8 @@ class Evaluation:
 
     def recommendations_for(self, user_id: str) -> pd.DataFrame:
         """Return the lists of one user: model, item_id, score, rank, fallback."""
-        own = (rows[rows["user_id"] == user_id] for rows in self.iter_recommendations())
-        return pd.concat(own, ignore_index=True).drop(columns="user_id")
+        tables = [self._table(name, self.targets.users == user_id) for name in self.lists]
+        return pd.concat(tables, ignore_index=True).drop(columns="user_id")
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -95,11 +99,10 @@ class Evaluation:
         Raises:
             ParameterError: RK-364 it has no value per user.
         """
-        if metric not in self.columns:
-            raise ParameterError(
-                "RK-364", f"{metric!r} was not measured by user.", f"Pass one of {list(self.columns)}."
-            )
-        values = self.values[:, :, list(self.columns).index(metric)]
+        known = list(self.columns)
+        if metric not in known:
+            raise ParameterError("RK-364", f"{metric!r} was not measured by user.", f"Pass one of {known}.")
+        values = self.values[:, :, known.index(metric)]
         return pd.DataFrame(values, pd.Index(self.targets.users, name="user_id"), self.models)
 
     def leaderboard(self, k: int = 10, slice_name: str = "all") -> pd.DataFrame:
@@ -160,7 +163,9 @@ def evaluate(
     [['a', 'z', 1]]
     """
     check_models(models)
-    cutoffs = check_cutoffs(cutoffs)
+    lengths: list[Any] = list(listed(cutoffs))
+    for k in lengths or [None]:
+        check_k(k)
     if isinstance(split, Split):
         split = _encode(next(iter(models.values())), split, **options)
     elif options:
@@ -169,10 +174,10 @@ def evaluate(
             "Encode them with it.",
         )  # fmt: skip
     targets = _check_targets(models, split)
-    measures = Measures(split, cutoffs, _vectors(split, item_vectors))
+    measures = Measures(split, lengths, _vectors(split, item_vectors))
     lists = {}
     for name, model in models.items():
-        ranked = model.rank(targets.histories, k=max(cutoffs), context=split.contexts.get("test"), progress=True)
+        ranked = model.rank(targets.histories, k=max(lengths), context=split.contexts.get("test"), progress=True)
         lists[name] = replace(ranked, items=ranked.items.astype(np.int32))  # half the memory
     baseline = lists[BASELINE].items if BASELINE in lists else None
     columns, values = stack(measures.measure_users(one.items, baseline) for one in lists.values())
@@ -196,14 +201,6 @@ def evaluate(
             "n_train_users": len(split.users),
         },
     )
-
-
-def check_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
-    """Return the list lengths, one or more; RK-312 for a value that is no length of a list."""
-    lengths: list[Any] = list(listed(cutoffs))
-    for k in lengths or [None]:
-        check_k(k)
-    return lengths
 
 
 def _encode(

@@ -2,8 +2,8 @@
 
 import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 
@@ -14,19 +14,9 @@ K = 10  # length of the lists that every published row reports
 CSV = Path(__file__).with_suffix(".csv")
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """A data set, a split and metrics on which several publications agree; `published.toml` explains the fields."""
-
-    title: str
-    method: str
-    size: list[int]
-    protocol: str
-    metrics: list[str]
-
-
 _DESCRIBED = CSV.with_suffix(".toml").read_text(encoding="utf-8").replace("{stratified}", STRATIFIED_PROTOCOL)
-BENCHMARKS = {name: Benchmark(**fields) for name, fields in tomllib.loads(_DESCRIBED).items()}
+BENCHMARKS = {name: SimpleNamespace(**fields) for name, fields in tomllib.loads(_DESCRIBED).items()}
+"""By name, the data sets on which several publications agree; `published.toml` explains their fields."""
 
 
 def benchmark_of(split: Split) -> str:

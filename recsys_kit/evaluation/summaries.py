@@ -40,12 +40,12 @@ def summarize(
     for name in POPULARITY:
         measured = stack(measures.measure_popularity(one.items, name) for one in lists.values())
         frames.append(_long(models, *measured, name, seed).query("n_users > 0"))
-    for model, one in lists.items():
-        rows = [
-            (model, "all", *name.split("@"), value, np.nan, np.nan, len(one.items))
-            for name, value in measures.measure_all(one.items).items()
-        ]
-        frames.append(pd.DataFrame(rows, columns=LONG_COLUMNS).astype({"k": int}))
+    of_all_lists = [
+        (model, "all", *name.split("@"), value, np.nan, np.nan, len(one.items))
+        for model, one in lists.items()
+        for name, value in measures.measure_all(one.items).items()
+    ]
+    frames.append(pd.DataFrame(of_all_lists, columns=LONG_COLUMNS).astype({"k": int}))
     return pd.concat(frames, ignore_index=True)
 
 

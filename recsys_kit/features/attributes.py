@@ -82,8 +82,7 @@ def with_attributes(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def _distinct(attributes: Any) -> list[str]:
+    """Return the attributes of one item, sorted; none for None or NaN."""
     if isinstance(attributes, str):
         return [attributes]
-    return (
-        sorted({str(attribute) for attribute in attributes}) if np.iterable(attributes) else []
-    )  # missing: None or NaN
+    return sorted({str(attribute) for attribute in attributes}) if np.iterable(attributes) else []

@@ -81,14 +81,9 @@ def load_pretrained(model_class: Any, language_model: str, **options: Any) -> An
         ArtifactError: RK-201 and RK-202 as `find_model`, RK-202 the weights cannot be read, RK-203 layers without
             weights, RK-212 an encoder-decoder.
     """
-    with _loading(language_model):
-        model, info = model_class.from_pretrained(
-            str(find_model(language_model)),
-            output_loading_info=True,
-            local_files_only=True,
-            use_safetensors=True,
-            **options,
-        )
+    with _loading(language_model) as folder:
+        options |= {"output_loading_info": True, "local_files_only": True, "use_safetensors": True}
+        model, info = model_class.from_pretrained(str(folder), **options)
     allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models do not use it and often lack it
     missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
     wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
@@ -121,8 +116,7 @@ def load_sentence_model(language_model: str, device: str) -> Any:
     """
     from sentence_transformers import SentenceTransformer
 
-    folder = find_model(language_model)
-    with _loading(language_model):
+    with _loading(language_model) as folder:
         model = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
     if model.transformers_model is None:
         raise ArtifactError(
@@ -136,13 +130,12 @@ def load_sentence_model(language_model: str, device: str) -> Any:
 
 
 @contextmanager
-def _loading(language_model: str) -> Iterator[None]:
-    """Raise RK-202 for any error while files are read: truncated weights, an unknown architecture, broken JSON ..."""
+def _loading(language_model: str) -> Iterator[Path]:
+    """Give the folder; raise RK-202 for any error while it is read: truncated weights, broken JSON ..."""
+    folder = find_model(language_model)
     try:
         with quiet():
-            yield
-    except ArtifactError:
-        raise
+            yield folder
     except Exception as error:
         raise ArtifactError(
             "RK-202",
@@ -175,9 +168,8 @@ def how_texts_are_read(language_model: str) -> tuple[str, bool]:
     >>> how_texts_are_read("minilm")
     ('', False)
     """
-    names = ("config_sentence_transformers.json", "sentence_bert_config.json")
-    files = [find_model(language_model) / name for name in names]
-    with _loading(language_model):
+    with _loading(language_model) as folder:
+        files = [folder / name for name in ("config_sentence_transformers.json", "sentence_bert_config.json")]
         asked, bert = (json.loads(file.read_text("utf-8")) if file.exists() else {} for file in files)
         prompts, name = asked.get("prompts") or {}, asked.get("default_prompt_name")
         return (prompts[name] or "") if name else "", bool(bert.get("do_lower_case"))
@@ -191,8 +183,8 @@ def load_tokenizer(language_model: str, model: Any) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _loading(language_model):
-        tokenizer = AutoTokenizer.from_pretrained(str(find_model(language_model)), local_files_only=True)
+    with _loading(language_model) as folder:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     fit_tokenizer(tokenizer, model, language_model)
     return tokenizer
 

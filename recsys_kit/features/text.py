@@ -266,9 +266,8 @@ class LanguageModel(Encoder):
         """A warning about the last call of `encode`, as a sentence, if the model could not read the texts; else ""."""
         if self.report.readable:
             return ""
-        reads = (
-            "MiniLM reads English" if self.name == DEFAULT_MODEL else "The model does not know this language or script"
-        )
+        unable = "The model does not know this language or script"
+        reads = "MiniLM reads English" if self.name == DEFAULT_MODEL else unable
         return (
             f" {reads}; {self.report.unknown:.0%} of the tokens are unknown to it ([UNK]), so its vectors say little "
             "here. Pass language_model=<folder of a multilingual model>; see README, “Languages”."
@@ -276,9 +275,8 @@ class LanguageModel(Encoder):
 
     def tokens(self, text: str) -> list[str]:
         """Return the sub-word tokens that the model reads, cut at `max_length`; its prompt comes first."""
-        return self.tokenizer.convert_ids_to_tokens(
-            self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)["input_ids"]
-        )
+        read = self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)
+        return self.tokenizer.convert_ids_to_tokens(read["input_ids"])
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Return the number of tokens of each text before the cut, [CLS] and [SEP] included."""

@@ -54,16 +54,16 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     {True}
     """
     rng = np.random.default_rng(seed)
-    events, withheld = [], {}
-    for group in range(N_GROUPS):
-        for number in range(USERS_PER_GROUP):
-            user = f"u{group}{number:02d}"
-            drawn = [f"i{group}{item}" for item in rng.permutation(ITEMS_PER_GROUP)[: EVENTS_PER_USER + 1]]
-            withheld[user] = drawn[-1]
-            events += [(user, item, day) for day, item in enumerate(drawn[:-1])]
+    drawn = {  # by user
+        f"u{group}{number:02d}": [f"i{group}{item}" for item in rng.permutation(ITEMS_PER_GROUP)[: EVENTS_PER_USER + 1]]
+        for group in range(N_GROUPS)
+        for number in range(USERS_PER_GROUP)
+    }
+    events = [(user, item, day) for user, items in drawn.items() for day, item in enumerate(items[:-1])]
     train = pd.DataFrame(events, columns=["user_id", "item_id", "day"])
     train["timestamp"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(train.pop("day"), unit="D")
-    valid = pd.DataFrame({"user_id": list(withheld), "item_id": list(withheld.values())})
+    withheld = {user: items[-1] for user, items in drawn.items()}
+    valid = pd.DataFrame(withheld.items(), columns=["user_id", "item_id"])
     valid["timestamp"] = pd.Timestamp("2024-02-01", tz="UTC")
     ids = [f"i{group}{item}" for group in range(N_GROUPS) for item in range(ITEMS_PER_GROUP)]
     directions = np.eye(N_GROUPS + 1)[np.repeat(np.arange(N_GROUPS), ITEMS_PER_GROUP)]
@@ -71,6 +71,5 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     items = pd.DataFrame({"item_id": [*ids, "new", "blank"], "category": [*(item[1] for item in ids), "0", None]})
     items["attributes"] = [[f"circle {item[1]}"] for item in ids] + [["circle 0"], None]
-    return PlantedShop(
-        train, valid, items, Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"}), withheld
-    )
+    vectors = Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"})
+    return PlantedShop(train, valid, items, vectors, withheld)
