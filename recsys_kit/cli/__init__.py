@@ -267,7 +267,8 @@ def show_results(folder: Path) -> None:
     from rich.table import Table
 
     from recsys_kit.workbook.report.page import summary
-    from recsys_kit.workbook.report.pages import interval, short
+    from recsys_kit.workbook.report.pages import interval
+    from recsys_kit.workbook.report.wording import short
 
     found = summary(folder)
     console = Console(highlight=False, soft_wrap=True)

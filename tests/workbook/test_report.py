@@ -17,7 +17,8 @@ from recsys_kit.workbook.report.page import (
     summary,
     write_report,
 )
-from recsys_kit.workbook.report.pages import short, slices_of
+from recsys_kit.workbook.report.pages import slices_of
+from recsys_kit.workbook.report.wording import short
 from recsys_kit.workbook.runner.storage import sha256_of
 
 EVIL = (
