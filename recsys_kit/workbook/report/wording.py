@@ -24,7 +24,7 @@ def short(value: Any) -> str:
         return str(value)
     if isinstance(value, Integral):
         return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+    return f"{value:,.0f}" if abs(float(value)) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 def counted(n: int, noun: str) -> str:
