@@ -9,7 +9,7 @@ from recsys_kit.plots import plot_leaderboard, shorten
 from recsys_kit.widgets.controls import explore
 
 
-def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> Axes:
+def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> list[Axes]:
     """Plot the leaderboard by one metric at one list length."""
     return plot_leaderboard(evaluation.metrics, metric, k)
 

@@ -11,7 +11,7 @@ from recsys_kit.plots import plot_review
 from recsys_kit.widgets.controls import explore
 
 
-def view_review(classifier: Any, text: str, *, label: str = "") -> Axes:
+def view_review(classifier: Any, text: str, *, label: str = "") -> list[Axes]:
     """Plot the label probabilities of a review, and the words for and against the most probable label (or `label`)."""
     probabilities = pd.Series(classifier.predict_proba([text])[0], index=classifier.classes)
     return plot_review(probabilities, word_shares(classifier, text, label or probabilities.idxmax()))

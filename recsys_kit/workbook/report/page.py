@@ -41,7 +41,7 @@ def render(folder: Path, other: Path | None = None) -> str:
     )
     k, scores = pages.report_k(metrics), list_classifiers(classification)
     tests = {"comparisons": comparisons, "chosen": str(protocol.get("best_on_validation", ""))}
-    sections = {
+    sections: dict[str, Any] = {
         "findings": [*headline(metrics, differences, k, **tests), *review_headline(scores)],
         "warnings": find_cautions(folder, run),
         "data": make_data_figures(data, classification),

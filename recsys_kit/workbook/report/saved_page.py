@@ -4,8 +4,8 @@ Of raw HTML inside Markdown only `PLAIN_TAGS` stay; the rest is shown as text, s
 cannot do harm.
 """
 
-import html
 import re
+from html import escape
 from pathlib import Path
 
 from latex2mathml.converter import convert as to_mathml
@@ -24,13 +24,13 @@ TEMPLATE = Path(__file__).with_suffix(".html.j2").read_text(encoding="utf-8")
 class SafeRenderer(IPythonRenderer):
     """Render Markdown without active markup, with formulas as MathML and links to the pages of other chapters."""
 
-    def block_html(self, markup: str) -> str:
+    def block_html(self, html: str) -> str:
         """Keep plain tags, show the rest as text.
 
         >>> SafeRenderer().block_html("<details><img src=x onerror=alert(1)>").strip()
         '<details>&lt;img src=x onerror=alert(1)>'
         """
-        return MARKUP.sub("&lt;", markup)
+        return MARKUP.sub("&lt;", html)
 
     inline_html = block_html
 
@@ -51,7 +51,7 @@ class SafeRenderer(IPythonRenderer):
         """Show pictures that the page contains; others become their text."""
         if url.startswith(("data:image/", "attachment:")):
             return super().image(text, url, title)
-        return html.escape(text)
+        return escape(text)
 
     @staticmethod
     def _mathml(body: str, display: str, otherwise: str) -> str:

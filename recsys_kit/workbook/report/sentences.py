@@ -16,7 +16,7 @@ LINES = "  \n"  # sentences on lines of their own, in Markdown
 def introduction(shop: Dataset) -> str:
     """Describe the data set in numbers, and whether it is simulated."""
     found = facts(shop)
-    extra = found["n_items"] - int(shop.row_counts()["kept"].get("items", found["n_items"]))
+    extra = int(found["n_items"]) - int(shop.row_counts()["kept"].get("items", found["n_items"]))
     known = {"simulated": shop.truth is not None, "has_events": shop.interactions is not None, "n_extra": extra}
     return say(TEXTS["introduction"], **found, **known).replace("\n", "\n\n")
 
