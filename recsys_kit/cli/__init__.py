@@ -267,8 +267,7 @@ def show_results(folder: Path) -> None:
     from rich.table import Table
 
     from recsys_kit.workbook.report.page import summary
-    from recsys_kit.workbook.report.pages import interval
-    from recsys_kit.workbook.report.wording import short
+    from recsys_kit.workbook.report.wording import interval, short
 
     found = summary(folder)
     console = Console(highlight=False, soft_wrap=True)

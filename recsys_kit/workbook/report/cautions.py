@@ -5,18 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recsys_kit.workbook.report.data_figures import count_rows
-from recsys_kit.workbook.report.pages import read, read_dict, without_folders
-from recsys_kit.workbook.report.wording import chapter_title, read_texts, say, sentence, short
+from recsys_kit.workbook.report.pages import read, read_dict
+from recsys_kit.workbook.report.wording import chapter_title, read_texts, say, sentence, short, without_folders
 from recsys_kit.workbook.runner.places import maker_of
 from recsys_kit.workbook.runner.storage import sha256_of
 
 MANY_COLD = 0.2  # share of cold users that moves the mean over all users
-STOPPED = {
-    "failed": "failed",
-    "interrupted": "was interrupted",
-    "damaged": "is damaged",
-    "running": "is running, or was killed with its command",
-}
 TEXTS = read_texts(__file__)
 Facts = Iterator[tuple[str, dict[str, Any]]]  # name of a warning -> the values in its texts
 
@@ -46,7 +40,7 @@ def find_cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
 def find_stopped_chapters(run: Mapping[str, Any], folder: Path) -> Facts:
     """Find chapters that began and did not end well."""
     for name, state in sorted(run.get("chapters", {}).items()):
-        if how := STOPPED.get(state.get("status")):
+        if how := TEXTS["states"].get(state.get("status")):
             why = sentence(without_folders(state.get("message") or state.get("reason"), folder))
             yield "stopped", {"name": name, "how": how, "why": why, "next": without_folders(state.get("next"), folder)}
 

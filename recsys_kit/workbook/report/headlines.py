@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.report.pages import METRIC, interval, rows_of, shoppers_in, slices_of
-from recsys_kit.workbook.report.wording import read_texts, say
+from recsys_kit.workbook.report.pages import METRIC, rows_of, shoppers_in, slices_of
+from recsys_kit.workbook.report.wording import interval, read_texts, say
 
 BASELINE = "popularity"
 TEXTS = read_texts(__file__)
@@ -42,7 +42,7 @@ def headline(
     models = boards["all"].set_index("model") if "all" in boards else pd.DataFrame()
     if {"content_minilm", "content_tfidf"} <= set(models.index):
         minilm, tfidf = models.loc["content_minilm"], models.loc["content_tfidf"]
-        yield say(TEXTS["texts"], minilm=minilm, tfidf=tfidf, best=models.iloc[0], interval=interval)
+        yield say(TEXTS["texts"], minilm=minilm, tfidf=tfidf, best=models.iloc[0])
 
 
 def describe_best(rows: pd.DataFrame, differences: pd.DataFrame | None, *, too: bool = False) -> str:
@@ -53,13 +53,13 @@ def describe_best(rows: pd.DataFrame, differences: pd.DataFrame | None, *, too: 
         differences: as for `headline`.
         too: whether the model is the best of another slice as well.
     """
-    best, n_models = rows.iloc[0], len(rows)
+    best = rows.iloc[0]
     compared = list(compare_with_popularity(best["model"], differences, best["slice"], int(best["k"])))
     known = {row.model: interval(row) for row in rows.itertuples()}
     if compared and best["model"] != BASELINE:  # the paired difference says more than two intervals
         known.pop(BASELINE, None)
-    who, ends = shoppers_in(best["slice"], int(best["n_users"])), known[best["model"]]
-    first = say(TEXTS["best"], **best, who=who, n_models=n_models, too=too, interval=ends)
+    who = shoppers_in(best["slice"], int(best["n_users"]))
+    first = say(TEXTS["best"], best=best, who=who, n_models=len(rows), too=too)
     return " ".join([first, *compared, *find_overlaps(best["model"], known)])
 
 
@@ -83,7 +83,7 @@ def compare_ensembles(comparisons: pd.DataFrame | None, chosen: str = "") -> Ite
     rows = pd.DataFrame() if comparisons is None else comparisons[comparisons["against"] != BASELINE]
     if len(rows):
         rows = list(rows.rename(columns={"difference": "value"}).itertuples())
-        yield say(TEXTS["ensembles"], rows=rows, chosen=chosen, interval=interval)
+        yield say(TEXTS["ensembles"], rows=rows, chosen=chosen)
 
 
 def review_headline(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

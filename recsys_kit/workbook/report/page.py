@@ -4,7 +4,6 @@ Sections without data are left out, so a failed run has a report too. Its HTML i
 """
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,14 @@ from recsys_kit.workbook.report.pages import COLUMNS, read, read_dict
 from recsys_kit.workbook.report.wording import fill, read_texts, say
 
 HIGHER_IS_BETTER = ("ndcg", "recall", "map", "hit_rate")
+FILES = {
+    "run": "run.json",
+    "timings": "timings.json",
+    "data_report": "results/data_report.json",
+    "protocol": "results/protocol.json",
+    "classification": "results/review_classification.json",
+    "story": "results/shoppers.json",
+}
 TITLES = read_texts(__file__)["titles"]
 
 
@@ -31,44 +38,24 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
 
 def render(folder: Path, other: Path | None = None) -> str:
     """Return the page's HTML."""
-    run, timings = read_dict(folder, "run.json"), read_dict(folder, "timings.json")
-    data, protocol, classification, shoppers = (
-        read_dict(folder, f"results/{name}.json")
-        for name in ("data_report", "protocol", "review_classification", "shoppers")
-    )
-    metrics, differences, comparisons = (
-        read(folder, f"results/{name}.parquet") for name in ("metrics", "differences", "comparisons")
-    )
-    k, scores = pages.report_k(metrics), list_classifiers(classification)
-    tests = {"comparisons": comparisons, "chosen": str(protocol.get("best_on_validation", ""))}
+    found = {name: read_dict(folder, file) for name, file in FILES.items()}
+    tables = {name: read(folder, f"results/{name}.parquet") for name in ("metrics", "differences", "comparisons")}
+    k, scores = pages.report_k(tables["metrics"]), list_classifiers(found["classification"])
+    chosen = str(found["protocol"].get("best_on_validation", ""))
     sections: dict[str, Any] = {
-        "findings": [*headline(metrics, differences, k, **tests), *review_headline(scores)],
-        "warnings": find_cautions(folder, run),
-        "data": make_data_figures(data, classification),
-        "leaderboard": build_leaderboards(metrics, k),
+        "findings": [*headline(**tables, k=k, chosen=chosen), *review_headline(scores)],
+        "warnings": find_cautions(folder, found["run"]),
+        "data": make_data_figures(found["data_report"], found["classification"]),
+        "leaderboard": build_leaderboards(tables["metrics"], k),
         "reviews": scores,
-        "shoppers": shoppers.get("shoppers"),
-        "chapters": run.get("chapters"),
-        "making": run.get("parameters"),
+        "shoppers": found["story"].get("shoppers"),
+        "chapters": found["run"].get("chapters"),
+        "making": found["run"].get("parameters"),
         "comparison": compare_runs(folder, other) if other else {},
     }
     words = {"n_figures": len(sections["data"]), "other": other and other.name}
-    return fill(
-        "report.html.j2",
-        **sections,
-        sections={name: say(title, **words) for name, title in TITLES.items() if sections[name]},
-        name=folder.name,
-        run=run,
-        timings=timings,
-        protocol=protocol,
-        glossary=COLUMNS,
-        k=k,
-        caps=classification.get("caps"),
-        story=shoppers,
-        saved=[path.name for path in folder.glob("notebooks/*")],
-        here=partial(pages.without_folders, folder=folder),
-        interval=pages.interval,
-    )
+    titles = {name: say(title, **words) for name, title in TITLES.items() if sections[name]}
+    return fill("report.html.j2", **found, **sections, sections=titles, folder=folder, k=k, glossary=COLUMNS)
 
 
 def build_leaderboards(metrics: pd.DataFrame | None, k: int) -> list[dict[str, Any]]:
@@ -123,10 +110,9 @@ def list_classifiers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["macro_f1"].value if row["macro_f1"] else 0.0)
 
 
-def as_interval(score: Any) -> Interval | None:
-    """Return the interval of `{"value", "low", "high"}`, or of a number, whose ends are then unknown."""
-    ends = [score.get(end) for end in Interval._fields] if isinstance(score, Mapping) else [score, None, None]
-    return None if ends[0] is None else Interval(*(float("nan") if end is None else float(end) for end in ends))
+def as_interval(score: Mapping[str, float] | None) -> Interval | None:
+    """Return the interval of `{"value", "low", "high"}`; NaN where an end is unknown."""
+    return Interval(*pd.Series(score, Interval._fields, dtype=float)) if score else None
 
 
 def summary(folder: Path) -> dict[str, Any]:

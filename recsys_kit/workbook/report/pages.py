@@ -10,9 +10,7 @@ import pandas as pd
 
 from recsys_kit import plots
 from recsys_kit.errors import ArtifactError
-from recsys_kit.intervals import Interval
 from recsys_kit.workbook.report.wording import read_texts, short
-from recsys_kit.workbook.runner.places import project_root
 from recsys_kit.workbook.runner.storage import READERS, read_json, sha256_of, write_whole
 
 METRIC = "ndcg"
@@ -54,14 +52,6 @@ def read_dict(folder: Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def without_folders(text: Any, folder: Path) -> str:
-    """Return a text, such as an error message, without the folders of this machine; `folder` is that of the run."""
-    text = str(text or "")
-    for here, instead in ((f"{folder}", folder.name), (f"{project_root()}/", ""), (f"{Path.home()}/", "~/")):
-        text = text.replace(here, instead)
-    return text
-
-
 def report_k(*tables: pd.DataFrame | None) -> int:
     """Return the list length of the report: 10, or the longest that all tables have."""
     lengths = set.intersection(*(set() if table is None else set(table["k"]) for table in tables))
@@ -91,11 +81,6 @@ def slices_of(metrics: pd.DataFrame | None, k: int) -> dict[str, pd.DataFrame]:
         if len(rows) and all(rows["n_users"].iloc[0] != other["n_users"].iloc[0] for other in shown.values()):
             shown[name] = rows
     return shown
-
-
-def interval(row: Any) -> Interval:
-    """Return the interval of a row with value, low and high."""
-    return Interval(float(row.value), float(row.low), float(row.high))
 
 
 def draw(rows: pd.DataFrame, limits: tuple[float, float]) -> str:

@@ -11,6 +11,9 @@ from typing import Any
 
 import jinja2
 
+from recsys_kit.intervals import Interval
+from recsys_kit.workbook.runner.places import project_root
+
 
 def short(value: Any) -> str:
     """Format a number with three significant digits and separated thousands; anything else stays.
@@ -87,6 +90,19 @@ def pathless(value: Any) -> Any:
     return f"…/{Path(value).name}" if isinstance(value, str) and Path(value).is_absolute() else value
 
 
+def without_folders(text: Any, folder: Path) -> str:
+    """Return a text, such as an error message, without the folders of this machine; `folder` is that of the run."""
+    text = str(text or "")
+    for here, instead in ((f"{folder}", folder.name), (f"{project_root()}/", ""), (f"{Path.home()}/", "~/")):
+        text = text.replace(here, instead)
+    return text
+
+
+def interval(row: Any) -> Interval:
+    """Return the interval of a row with value, low and high."""
+    return Interval(float(row.value), float(row.low), float(row.high))
+
+
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("recsys_kit.workbook.report", "."),
     autoescape=lambda name: name is not None,  # the templates of pages; a text has no name and is escaped by its page
@@ -94,7 +110,7 @@ ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.ChainableUndefined,
 )
-FILTERS = (short, counted, share, listed, sentence, chapter_title, pathless, zip)
+FILTERS = (short, counted, share, listed, sentence, chapter_title, pathless, without_folders, interval, zip)
 ENVIRONMENT.filters |= {use.__name__: use for use in FILTERS}
 
 
