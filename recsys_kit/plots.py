@@ -29,7 +29,6 @@ MARKERS = {
 }
 OTHER_COLOURS = (ORANGE, SKY, GREEN, BLUE, PURPLE, BLACK)
 OTHER_MARKERS = ((5, 1, 0), (5, 0, 45), (5, 2, 0), (9, 1, 0), (6, 2, 0), (3, 0, 30), (10, 0, 0))
-_family_colours: dict[str, str] = {}  # of the models that a line-up has registered
 
 
 def register_families(families: Mapping[str, str]) -> None:
@@ -38,7 +37,8 @@ def register_families(families: Mapping[str, str]) -> None:
     Args:
         families: name of a model -> name of its family, one of `FAMILIES`; an unknown family has no colour.
     """
-    _family_colours.update({model: FAMILIES[family] for model, family in families.items() if family in FAMILIES})
+    new = {model: FAMILIES[family] for model, family in families.items() if family in FAMILIES}
+    COLOURS.update(new | COLOURS)
 
 
 def colour_of(name: str) -> str:
@@ -47,8 +47,7 @@ def colour_of(name: str) -> str:
     >>> colour_of("train") == BLUE, colour_of("my_model") == colour_of("my_model")
     (True, True)
     """
-    other = OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)]
-    return COLOURS.get(name) or _family_colours.get(name, other)
+    return COLOURS.get(name, OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)])
 
 
 def marker_of(name: str) -> str | tuple[int, int, int]:
@@ -58,7 +57,7 @@ def marker_of(name: str) -> str | tuple[int, int, int]:
     ('o', True)
     """
     other = OTHER_MARKERS[crc32(name.encode()[::-1]) % len(OTHER_MARKERS)]
-    return MARKERS.get(name, "o" if name in COLOURS else other)
+    return MARKERS.get(name, "o" if name in LOOKS["others"] else other)
 
 
 def style_of(name: str) -> dict[str, Any]:
@@ -78,11 +77,8 @@ def metric_label(metric: str, k: int) -> str:
 
 def new_panels(columns: int, *, rows: int = 1, height: float = 3.2) -> list[Axes]:
     """Return the Axes of a figure for a notebook, row by row: 8 inches wide, `height` inches for each row."""
-    _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
-    for ax in axes.flat:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(alpha=0.25)
-        ax.set_axisbelow(True)
+    with plt.rc_context(LOOKS["style"]):
+        _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
     return list(axes.flat)
 
 

@@ -108,7 +108,7 @@ def test_a_new_model_needs_no_line_here_and_looks_the_same_in_every_process():
 
 
 def test_a_new_model_of_the_line_up_has_the_colour_of_its_family(monkeypatch):
-    monkeypatch.setattr(plots, "_family_colours", {})
+    monkeypatch.setattr(plots, "COLOURS", dict(plots.COLOURS))
     plots.register_families({"random_walk": "neighbours", "stranger": "of no family", "ease": "neighbours"})
     assert plots.colour_of("random_walk") == plots.GREEN
     assert plots.colour_of("stranger") in plots.OTHER_COLOURS
