@@ -95,7 +95,7 @@ def test_no_two_models_share_a_marker_and_none_is_a_digit():
 
 
 def test_every_model_of_the_line_up_has_the_colour_of_its_family():
-    colours = {name: plots.FAMILIES[entry.family][0] for name, entry in LINEUP.items()}
+    colours = {name: plots.FAMILIES[entry.family] for name, entry in LINEUP.items()}
     assert {name: plots.colour_of(name) for name in colours} == colours | {"content_minilm": plots.SKY}
 
 
@@ -108,16 +108,11 @@ def test_a_new_model_needs_no_line_here_and_looks_the_same_in_every_process():
 
 
 def test_a_new_model_of_the_line_up_has_the_colour_of_its_family(monkeypatch):
-    monkeypatch.setattr(plots, "_family_colours", {})
+    monkeypatch.setattr(plots, "COLOURS", dict(plots.COLOURS))
     plots.register_families({"random_walk": "neighbours", "stranger": "of no family", "ease": "neighbours"})
     assert plots.colour_of("random_walk") == plots.GREEN
     assert plots.colour_of("stranger") in plots.OTHER_COLOURS
     assert plots.colour_of("ease") == plots.BLUE
-
-
-def test_every_colour_has_a_name():
-    used = {*plots.COLOURS.values(), plots.FOR, plots.AGAINST, *plots.OTHER_COLOURS}
-    assert used <= set(plots.COLOUR_NAMES)
 
 
 def test_words_that_speak_for_a_label_have_the_colour_that_prose_names():
@@ -127,4 +122,5 @@ def test_words_that_speak_for_a_label_have_the_colour_that_prose_names():
     (chapter,) = [chapter for chapter in list_chapters() if chapter.number == "03"]
     prose = " ".join(cell.source for cell in nbformat.read(chapter.path, 4).cells if cell.cell_type == "markdown")
     named = re.findall(r"\((\w+)\) or against it \((\w+)\)", prose)
-    assert all(pair == (plots.colour_name(plots.FOR), plots.colour_name(plots.AGAINST)) for pair in named)
+    names = {colour: name.replace("_", " ") for name, colour in plots.LOOKS["colours"].items()}
+    assert all(pair == (names[plots.FOR], names[plots.AGAINST]) for pair in named)

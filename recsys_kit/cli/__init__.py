@@ -222,7 +222,7 @@ def show_parameters() -> None:
 def show_results(folder: Path) -> None:
     """Print the leaderboard and the skipped sections."""
     from recsys_kit.workbook.report.page import summary
-    from recsys_kit.workbook.report.pages import interval, short
+    from recsys_kit.workbook.report.wording import interval, short
 
     found = summary(folder)
     if board := found["table"]:

@@ -1,5 +1,7 @@
 """Chapter 1: move the cut and the k-core of a split."""
 
+from functools import partial
+
 import ipywidgets
 import pandas as pd
 
@@ -44,11 +46,7 @@ def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywid
     first = split_interactions(interactions, method=method, shares=shares).train
     largest = max(k for k in range(1, 11) if len(k_core(first, k)))
     return explore(
-        lambda train_percent, k_core: view_split(
-            interactions, train_percent=train_percent, k_core=k_core, method=method
-        ),
-        train_percent=ipywidgets.IntSlider(
-            value=80, min=40, max=95, step=5, description="train %", continuous_update=False
-        ),
-        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core", continuous_update=False),
+        partial(view_split, interactions, method=method),
+        train_percent=ipywidgets.IntSlider(value=80, min=40, max=95, step=5, description="train %"),
+        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core"),
     )

@@ -17,7 +17,8 @@ from recsys_kit.workbook.report.page import (
     summary,
     write_report,
 )
-from recsys_kit.workbook.report.pages import short, slices_of
+from recsys_kit.workbook.report.pages import slices_of
+from recsys_kit.workbook.report.wording import short
 from recsys_kit.workbook.runner.storage import sha256_of
 
 EVIL = (
@@ -131,7 +132,7 @@ def folder(tmp_path: Path) -> Path:
     write(folder, "results/text_features.json", {"texts": EVIL, "n_texts": 9, "n_truncated": 2, "max_length": EVIL,
                                                  "language_model": EVIL})  # fmt: skip
     scores = {
-        "majority": {"accuracy": {"value": 0.6, "low": 0.5, "high": 0.7}, "macro_f1": 0.25,
+        "majority": {"accuracy": {"value": 0.6, "low": 0.5, "high": 0.7}, "macro_f1": {"value": 0.25},
                      "per_class": [{"label": EVIL, "support": 9}]},
         EVIL: {"accuracy": None},
     }  # fmt: skip

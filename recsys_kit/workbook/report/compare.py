@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from recsys_kit.workbook.report.pages import COLUMNS, METRIC, pathless, read, report_k, short
+from recsys_kit.workbook.report.pages import COLUMNS, METRIC, read, report_k
+from recsys_kit.workbook.report.wording import pathless, short
 from recsys_kit.workbook.runner.manifest import read_manifest
 
 SHOWN = list(COLUMNS)[:3]  # as many metrics as a terminal of 80 columns has room for
