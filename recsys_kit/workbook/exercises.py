@@ -254,10 +254,8 @@ def _is_same(answer: Any, expected: Any) -> bool:
         return any(_is_same(answer, one) for one in expected)
     if isinstance(expected, frozenset):
         return isinstance(answer, set | frozenset | list | tuple) and set(map(str, answer)) == expected
-    if isinstance(answer, bool | np.bool_) != isinstance(expected, bool | np.bool_):
+    if any(isinstance(answer, kind) != isinstance(expected, kind) for kind in (bool | np.bool_, str)):
         return False  # True is not 1
-    if isinstance(answer, str) != isinstance(expected, str):
-        return False
     try:
         same_shape = np.shape(answer) == np.shape(expected)
         rounded = 0 if np.all(np.asarray(expected, float) % 1 == 0) else ROUNDED

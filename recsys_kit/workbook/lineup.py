@@ -34,9 +34,8 @@ class Entry:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise ParameterError(
-                "RK-327", f"family is {self.family!r}; expected one of {', '.join(FAMILIES)}.", "Name one of these."
-            )
+            problem = f"family is {self.family!r}; expected one of {', '.join(FAMILIES)}."
+            raise ParameterError("RK-327", problem, "Name one of these.")
 
     def model(self, seed: int, features: Collection[str] = ()) -> recommenders.Recommender:
         """Return the unfitted model.
@@ -102,9 +101,8 @@ def choose(
     (['popularity', 'ease'], 'no attributes here')
     """
     if unknown := [name for name in names if name not in LINEUP]:
-        raise ParameterError(
-            "RK-318", f"model is {unknown[0]!r}; expected one of {', '.join(LINEUP)}.", "Name some of these."
-        )
+        problem = f"model is {unknown[0]!r}; expected one of {', '.join(LINEUP)}."
+        raise ParameterError("RK-318", problem, "Name some of these.")
     available = available_inputs(split) | set(split.item_features)
     reasons = {
         name: _reason_against(name, entry, available, len(split.items), profile, names)

@@ -96,7 +96,8 @@ class RunShop:
         if kind == "user":
             found = self._recommend_users(values, seen=seen, **asked)
         else:
-            found = self.bundle.recommend(**{"texts" if kind == "text" else "histories": values}, seen=seen, **asked)
+            asked["texts" if kind == "text" else "histories"] = values
+            found = self.bundle.recommend(seen=seen, **asked)
         return replace(found, lists=found.lists.drop(columns="query")) if single else found
 
     def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
@@ -106,8 +107,8 @@ class RunShop:
         kinds = strongest_kinds(events)
         if seen is None and self.bundle.models.seen_events:
             seen = list_histories(events[events["event"].isin(self.bundle.models.seen_events)], users)
-        known = {"histories": list_histories(events, users), "kinds": [kinds.get(user, {}) for user in users]}
-        return self.bundle.recommend(users, seen=seen, **known, **asked)
+        asked |= {"histories": list_histories(events, users), "kinds": [kinds.get(user, {}) for user in users]}
+        return self.bundle.recommend(users, seen=seen, **asked)
 
     def promotions(self, *, items: Any = None, candidates: Any = None, **asked: Any) -> Answer:
         """Answer as `promotions`; `candidates` leaves these of the promoted items."""

@@ -124,17 +124,13 @@ class Run:
         manifest = read_manifest(self.folder)
         maker = maker_of(name)
         made = manifest["chapters"].get(maker, {})
-        status = made.get("status")
+        status, make = made.get("status"), partial(command_to_make, self.folder, manifest, name)
         if maker != self.chapter and status in UNFINISHED:
-            raise ArtifactError(
-                "RK-405",
-                f"{name} is incomplete: {maker} {UNFINISHED[status]}.",
-                f"Run it to its end first: {command_to_make(self.folder, manifest, name)}",
-            )
+            problem = f"{name} is incomplete: {maker} {UNFINISHED[status]}."
+            raise ArtifactError("RK-405", problem, f"Run it to its end first: {make()}")
         expected = recorded(manifest, name)
         if problem := find_damage(self.folder, expected, name):
-            command = command_to_make(self.folder, manifest, name)
-            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {command}")
+            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {make()}")
         self.inputs[name] = digest_of(expected)
         if expected:
             return (load or READERS[path.suffix])(path)
@@ -142,11 +138,8 @@ class Run:
             return None
         if status in ("done", "skipped") or (status == "opened_by_hand" and made.get("outputs")):
             self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} did not make {name}"))
-        raise ArtifactError(
-            "RK-401",
-            f"{name} is missing in {self.folder}; {maker} makes it.",
-            f"Run notebook {maker} first: {command_to_make(self.folder, manifest, name)}",
-        )
+        problem = f"{name} is missing in {self.folder}; {maker} makes it."
+        raise ArtifactError("RK-401", problem, f"Run notebook {maker} first: {make()}")
 
     def load_dataset(self, name: str = "toyshop", **options: Any) -> data.Dataset:
         """Load a data set with the run's seed; relative paths count from the project root.
