@@ -142,12 +142,10 @@ def _who_agrees_most(lists: Mapping[str, list[str]]) -> Answers:
     shared = {frozenset(pair): len(set(lists[pair[0]]) & set(lists[pair[1]])) for pair in combinations(lists, 2)}
     if not shared:
         return np.nan, {}
-    most, least = (
-        (number, AnyOf(pair for pair in shared if shared[pair] == number))
-        for number in (max(shared.values()), min(shared.values()))
-    )
+    most, least = max(shared.values()), min(shared.values())
+    pairs = {number: AnyOf(pair for pair in shared if shared[pair] == number) for number in (most, least)}
     one = AnyOf([*lists, *(frozenset([name]) for name in lists)])
-    return most[1], {"number_shared": most[0], "least": least[1], "one": one}
+    return pairs[most], {"number_shared": most, "least": pairs[least], "one": one}
 
 
 def _second_for_one_click(showcase: Any, serving: str, product: str) -> Answers:

@@ -198,9 +198,8 @@ def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool 
     shop = open_shop(run)
     folder = Path(out).expanduser().absolute()
     if folder.exists():
-        raise ArtifactError(
-            "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
-        )
+        problem = f"{folder} exists; expected a new folder for a bundle."
+        raise ArtifactError("RK-407", problem, "Name another one or remove it.")
     interactions = shop.run.read("data/interactions.parquet") if with_histories else None
     taken = shop.bundle.without_histories() if interactions is None else shop.bundle.with_histories(interactions)
     write_atomically(folder, taken.save)
