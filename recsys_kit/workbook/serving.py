@@ -74,16 +74,7 @@ class RunShop:
     bundle: Bundle
 
     def recommend(
-        self,
-        *,
-        user: Any = None,
-        history: Any = None,
-        text: Any = None,
-        seen: Any = None,
-        candidates: Any = None,
-        context: Context = NOW,
-        model: str = "",
-        k: int = 10,
+        self, *, user: Any = None, history: Any = None, text: Any = None, seen: Any = None, **asked: Any
     ) -> Answer:
         """Answer as `recommend`."""
         queries = {"user": user, "history": history, "text": text}
@@ -97,18 +88,16 @@ class RunShop:
         ((kind, value),) = given.items()
         values = listed(value)
         single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
-        values = [values] if single and kind == "history" else values
-        if seen is not None:
-            seen = [seen] if single else seen
-        asked = {"seen": seen, "candidates": candidates, "context": context, "model": model, "k": k}
-        if kind == "text":
-            if not self.bundle.models.readers():
-                raise self._refuse_text()
-            found = self.bundle.recommend(texts=values, **asked)
-        elif kind == "history":
-            found = self.bundle.recommend(histories=values, **asked)
+        if single:
+            values = [values] if kind == "history" else values
+            seen = None if seen is None else [seen]
+        if kind == "text" and not self.bundle.models.readers():
+            raise self._refuse_text()
+        if kind == "user":
+            found = self._recommend_users(values, seen=seen, **asked)
         else:
-            found = self._recommend_users(values, **asked)
+            asked["texts" if kind == "text" else "histories"] = values
+            found = self.bundle.recommend(seen=seen, **asked)
         return replace(found, lists=found.lists.drop(columns="query")) if single else found
 
     def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
@@ -118,17 +107,15 @@ class RunShop:
         kinds = strongest_kinds(events)
         if seen is None and self.bundle.models.seen_events:
             seen = list_histories(events[events["event"].isin(self.bundle.models.seen_events)], users)
-        asked |= {"seen": seen, "kinds": [kinds.get(user, {}) for user in users]}
-        return self.bundle.recommend(users, histories=list_histories(events, users), **asked)
+        asked |= {"histories": list_histories(events, users), "kinds": [kinds.get(user, {}) for user in users]}
+        return self.bundle.recommend(users, seen=seen, **asked)
 
-    def promotions(
-        self, *, user: Any = None, history: Any = None, items: Any = None, candidates: Any = None, **asked: Any
-    ) -> Answer:
+    def promotions(self, *, items: Any = None, candidates: Any = None, **asked: Any) -> Answer:
         """Answer as `promotions`; `candidates` leaves these of the promoted items."""
         promoted = self.bundle.promoted() if items is None else as_ids(items, "items").tolist()
         if candidates is not None:
             promoted = [item for item in as_ids(candidates, "candidates") if item in promoted]
-        return self.recommend(user=user, history=history, candidates=promoted, **asked)
+        return self.recommend(candidates=promoted, **asked)
 
     def shoppers_for(self, *, text: str = "", item: str = "", k: int = 10) -> Answer:
         """Answer as `shoppers_for`."""
@@ -144,13 +131,13 @@ class RunShop:
         else:
             notes += note_unread(models, name, [text], chosen=True)
         asked = {"texts": [text]} if text else {"histories": [[item]]}
-        listed = models[name].recommend(**asked, seen=[[]], k=len(self.bundle.catalogue))
-        listed = listed[~listed["fallback"] & (listed["score"] > 0)]
+        similar = models[name].recommend(**asked, seen=[[]], k=len(self.bundle.catalogue))
+        similar = similar[~similar["fallback"] & (similar["score"] > 0)]
         columns = ("user_id", "item_id", "event", "rating")
         events = self.run.read("data/interactions.parquet", lambda path: read_columns(path, columns))
         events = events[~events["user_id"].isin(events.loc[events["item_id"] == item, "user_id"])]
-        scores, titles = listed.set_index("item_id")["score"], titles_of(self.bundle.items)
-        shown = _rank_users(events, scores, titles, k).reset_index()
+        cosines = similar.set_index("item_id")["score"]
+        shown = _rank_users(events, cosines, titles_of(self.bundle.items), k).reset_index()
         if shown.empty:
             notes.append("no shopper of this run has anything in their history that resembles it.")
         shown.insert(0, "rank", range(1, len(shown) + 1))
@@ -209,15 +196,12 @@ def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool 
             cannot be written.
     """
     shop = open_shop(run)
-    if with_histories:
-        taken = shop.bundle.with_histories(shop.run.read("data/interactions.parquet"))
-    else:
-        taken = shop.bundle.without_histories()
     folder = Path(out).expanduser().absolute()
     if folder.exists():
-        raise ArtifactError(
-            "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
-        )
+        problem = f"{folder} exists; expected a new folder for a bundle."
+        raise ArtifactError("RK-407", problem, "Name another one or remove it.")
+    interactions = shop.run.read("data/interactions.parquet") if with_histories else None
+    taken = shop.bundle.without_histories() if interactions is None else shop.bundle.with_histories(interactions)
     write_atomically(folder, taken.save)
     return taken
 

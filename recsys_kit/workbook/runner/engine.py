@@ -163,13 +163,7 @@ def kernel_environment() -> dict[str, str]:
 
 
 def run_notebook(
-    notebook: NotebookNode,
-    parameters: dict[str, Any],
-    watch: Watch,
-    *,
-    folder: Path,
-    timeout_s: int | None,
-    lock: int,
+    notebook: NotebookNode, parameters: dict[str, Any], watch: Watch, *, folder: Path, timeout_s: int | None, lock: int
 ) -> None:
     """Execute a notebook with its kernel in `folder`; `watch.notebook` has the executed part even after an error.
 

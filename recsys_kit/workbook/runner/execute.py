@@ -98,7 +98,7 @@ def execute(
     _make_folder(chapters, folder)
     outcomes: list[Outcome] = []
     with lock.hold(folder) as held, Signals() as signals:
-        prepare(chapters, folder, others, force=force, command=command)
+        _prepare(chapters, folder, others, force=force, command=command)
         with Progress(expected_seconds(chapters, folder)) as progress:
             session = _Session(folder, held, timeout_s, signals, progress)
             for chapter in chapters:
@@ -114,27 +114,18 @@ def execute(
 
 def _make_folder(chapters: Sequence[Chapter], folder: Path) -> None:
     if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
-        raise errors.ParameterError(
-            "RK-306",
-            f"out {folder} holds the notebooks themselves.",
-            "Pass another folder, such as --out runs/toyshop.",
-        )
+        problem = f"out {folder} holds the notebooks themselves."
+        raise errors.ParameterError("RK-306", problem, "Pass another folder, such as --out runs/toyshop.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / lock.NAME).touch()
-    except OSError as problem:
-        raise errors.ParameterError(
-            "RK-306", f"out {folder} cannot be written: {problem.strerror}.", "Pass another folder with --out."
-        ) from None
+    except OSError as refusal:
+        problem = f"out {folder} cannot be written: {refusal.strerror}."
+        raise errors.ParameterError("RK-306", problem, "Pass another folder with --out.") from None
 
 
-def prepare(
-    chapters: Sequence[Chapter],
-    folder: Path,
-    others: Sequence[Chapter] = (),
-    *,
-    force: bool = False,
-    command: Sequence[str] = (),
+def _prepare(
+    chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter], *, force: bool, command: Sequence[str]
 ) -> None:
     """Delete incomplete files of a killed command, and mark the selected chapters as not reached.
 
@@ -290,8 +281,8 @@ def _record_end(folder: Path, name: str, status: str, failure: Failure | None, n
         chapter = manifest["chapters"].setdefault(name, {})
         chapter["status"] = status
         if failure:
-            chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell)
-            chapter["next"] = NEXT[failure.cause].format(chapter=name)
+            remedy = NEXT[failure.cause].format(chapter=name)
+            chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell, next=remedy)
         else:
             chapter["made_with"] = now
             remove_stale(folder, manifest, name)

@@ -108,11 +108,9 @@ def _read_line(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Pa
 
 
 def _unreadable(path: Path, where: str, what: str) -> ParameterError:
-    return ParameterError(
-        "RK-305",
-        f"parameter {where} in {path.name} cannot be read ({what}); expected one plain value of a plain type.",
-        "Write name: type = value  # help; the type is int, float, str, bool or a list of one of them.",
-    )
+    problem = f"parameter {where} in {path.name} cannot be read ({what}); expected one plain value of a plain type."
+    form = "Write name: type = value  # help; the type is int, float, str, bool or a list of one of them."
+    return ParameterError("RK-305", problem, form)
 
 
 def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: str = "") -> list[Chapter]:
@@ -124,11 +122,9 @@ def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: 
     known = {key: place for place, chapter in enumerate(chapters) for key in (chapter.number, chapter.name)}
     for key in [*only, *filter(None, [first])]:
         if key not in known:
-            raise ParameterError(
-                "RK-304",
-                f"chapter {key!r} is unknown; expected one of {', '.join(c.number for c in chapters) or 'none'}.",
-                _nearest(key, known, "Pass numbers, such as --only 01,04."),
-            )
+            numbers = ", ".join(chapter.number for chapter in chapters) or "none"
+            problem = f"chapter {key!r} is unknown; expected one of {numbers}."
+            raise ParameterError("RK-304", problem, _nearest(key, known, "Pass numbers, such as --only 01,04."))
     chosen = {known[key] for key in only} or set(range(len(chapters)))
     selected = [chapter for place, chapter in enumerate(chapters) if place in chosen and place >= known.get(first, 0)]
     if chapters and not selected:
@@ -155,9 +151,8 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
     for setting in sorted(settings, key=lambda s: "." in s.split("=")[0]):  # those of one chapter last
         target, equals, text = setting.partition("=")
         if not equals:
-            raise ParameterError(
-                "RK-310", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
-            )
+            problem = f"setting {setting!r} has no value; expected name=value."
+            raise ParameterError("RK-310", problem, "Write --set name=value.")
         number, _, name = target.strip().rpartition(".")
         addressed = [chapter for chapter in chapters if number in ("", chapter.number, chapter.name)]
         if number and not addressed:
@@ -168,11 +163,8 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
         if not owners:
             names = ", ".join(chapter.name for chapter in addressed) or "an empty selection"
             known = sorted({parameter for chapter in addressed for parameter in chapter.parameters})
-            raise ParameterError(
-                "RK-302",
-                f"parameter {name!r} is unknown to {names}.",
-                _nearest(name, known, f"Known: {', '.join(known)}."),
-            )
+            problem = f"parameter {name!r} is unknown to {names}."
+            raise ParameterError("RK-302", problem, _nearest(name, known, f"Known: {', '.join(known)}."))
         for chapter in owners:
             plan[chapter.name][name] = convert(text, chapter.parameters[name], chapter.name)
     return plan
@@ -253,12 +245,9 @@ def _has_kind(value: Any, kind: str) -> bool:
 
 
 def _wrong_type(parameter: Parameter, value: Any, chapter: str, tip: str = "") -> ParameterError:
-    return ParameterError(
-        "RK-303",
-        f"parameter {parameter.name} of {chapter} is {value!r}; expected {parameter.kind}, such as "
-        f"{parameter.default!r}.",
-        f"It means: {parameter.help or 'see the notebook'}.{tip}",
-    )
+    expected = f"{parameter.kind}, such as {parameter.default!r}"
+    problem = f"parameter {parameter.name} of {chapter} is {value!r}; expected {expected}."
+    return ParameterError("RK-303", problem, f"It means: {parameter.help or 'see the notebook'}.{tip}")
 
 
 def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:

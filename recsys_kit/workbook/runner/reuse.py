@@ -88,11 +88,10 @@ def reasons_to_run(
         yield _why_unfinished(folder, state)
         return
     yield from _changes(state["made_with"], now)
-    read = [(name, digest, folder / name, folder) for name, digest in state.get("inputs", {}).items()]
-    read += [
-        (Path(file).name, digest, Path(file), Path(file).parent) for file, digest in state.get("files", {}).items()
-    ]
-    for name, digest, path, root in read:
+    read = {folder / name: (name, digest) for name, digest in state.get("inputs", {}).items()}
+    read |= {Path(file): (Path(file).name, digest) for file, digest in state.get("files", {}).items()}
+    for path, (name, digest) in read.items():
+        root = folder if path.is_relative_to(folder) else path.parent
         if (found := digest_of(hashes_of(path, root))) != digest:
             yield f"{name} {'is new' if digest == ABSENT else 'is gone' if found == ABSENT else 'has changed'}"
     for name in state.get("outputs", []):
@@ -121,10 +120,10 @@ def _why_unfinished(folder: Path, state: Mapping[str, Any]) -> str:
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("parameters", "versions"):
-        was, is_now = before[kind], now[kind]
-        for name in sorted({*was, *is_now}):
-            if was.get(name) != is_now.get(name) or (name in was) != (name in is_now):
-                yield f"{name} was {was.get(name, 'not there')!r}, is {is_now.get(name, 'not there')!r}"
+        for name in sorted({*before[kind], *now[kind]}):
+            was, value = (made[kind].get(name, "not there") for made in (before, now))
+            if was != value:
+                yield f"{name} was {was!r}, is {value!r}"
     if before["cells"] != now["cells"]:
         yield "its cells have changed"
     if before.get("code") != now["code"]:

@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -53,11 +53,9 @@ def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
     except IntegrityError:  # reported later
         return
     if known != dataset and not chosen:
-        raise ParameterError(
-            "RK-308",
-            f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}.",
-            f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out.",
-        )
+        problem = f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}."
+        remedy = f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out."
+        raise ParameterError("RK-308", problem, remedy)
 
 
 @dataclass(frozen=True)
@@ -124,17 +122,13 @@ class Run:
         manifest = read_manifest(self.folder)
         maker = maker_of(name)
         made = manifest["chapters"].get(maker, {})
-        status = made.get("status")
+        status, make = made.get("status"), partial(command_to_make, self.folder, manifest, name)
         if maker != self.chapter and status in UNFINISHED:
-            raise ArtifactError(
-                "RK-405",
-                f"{name} is incomplete: {maker} {UNFINISHED[status]}.",
-                f"Run it to its end first: {command_to_make(self.folder, manifest, name)}",
-            )
+            problem = f"{name} is incomplete: {maker} {UNFINISHED[status]}."
+            raise ArtifactError("RK-405", problem, f"Run it to its end first: {make()}")
         expected = recorded(manifest, name)
         if problem := find_damage(self.folder, expected, name):
-            command = command_to_make(self.folder, manifest, name)
-            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {command}")
+            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {make()}")
         self.inputs[name] = digest_of(expected)
         if expected:
             return (load or READERS[path.suffix])(path)
@@ -142,11 +136,8 @@ class Run:
             return None
         if status in ("done", "skipped") or (status == "opened_by_hand" and made.get("outputs")):
             self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} did not make {name}"))
-        raise ArtifactError(
-            "RK-401",
-            f"{name} is missing in {self.folder}; {maker} makes it.",
-            f"Run notebook {maker} first: {command_to_make(self.folder, manifest, name)}",
-        )
+        problem = f"{name} is missing in {self.folder}; {maker} makes it."
+        raise ArtifactError("RK-401", problem, f"Run notebook {maker} first: {make()}")
 
     def load_dataset(self, name: str = "toyshop", **options: Any) -> data.Dataset:
         """Load a data set with the run's seed; relative paths count from the project root.
@@ -162,8 +153,7 @@ class Run:
         files = [path for path in data.source_files(name, **options) if path.is_file()]
         before = {str(path): sha256_of(path) for path in files}
         dataset = data.load_dataset(name, seed=self.seed, **options)
-        changed = [path for path, digest in before.items() if sha256_of(Path(path)) != digest]
-        if changed:
+        if changed := [path for path in files if sha256_of(path) != before[str(path)]]:
             raise DataError("RK-413", f"{changed[0]} changed while it was read.", "Run again when it is complete.")
         self.files.update(before)
         return dataset
@@ -232,12 +222,10 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
     for name in [name for name in manifest["artifacts"] if maker_of(name) == chapter]:
         if name in written or name.startswith(current):
             continue
-        path = folder / name
-        path.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         del manifest["artifacts"][name]
-        while path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
-            path = path.parent
-            path.rmdir()
+        with suppress(OSError):  # up to a folder that is not empty; the run's own has its manifest
+            os.removedirs((folder / name).parent)
 
 
 def warn_of_missing_figures() -> None:
@@ -278,9 +266,8 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     plain = {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}
     check_parameters(chapter, plain)
     if profile not in PROFILES:
-        raise ParameterError(
-            "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
-        )
+        problem = f"profile is {profile!r}; expected one of {PROFILES}."
+        raise ParameterError("RK-301", problem, "Pass profile='quick' or 'full'.")
     folder = resolve(run_dir)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
