@@ -46,8 +46,7 @@ def print_table(
     if width and not console.is_terminal:
         console.width = width
     for name in columns:
-        justify = "right" if name in right else "left"
-        table.add_column(printable(name), justify=justify, no_wrap=name in no_wrap)
+        table.add_column(printable(name), justify="right" if name in right else "left", no_wrap=name in no_wrap)
     for row in rows:
         table.add_row(*map(printable, row))
     console.print(table)

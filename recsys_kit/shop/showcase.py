@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
 from recsys_kit.shop.circumstances import frame_of
-from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
+from recsys_kit.shop.events import STRENGTH, VERBS, counted_kinds, strongest_kinds
 from recsys_kit.shop.explanations import UNKNOWN, reasons
 from recsys_kit.shop.models import check_model, reads
+from recsys_kit.shop.questions import Question
 from recsys_kit.shop.reranking import rerank_mmr
 
 SHOWN = ("title", "category", "brand", "price")
@@ -103,47 +106,50 @@ class Showcase:
         return f"History ({size}): {counts}" if counts else f"History ({size})"
 
     def lists(
-        self,
-        model: str,
-        *,
-        histories: Sequence[Sequence[str]] | None = None,
-        texts: Sequence[str] | None = None,
-        seen: Sequence[Sequence[str]] | None = None,
-        kinds: Sequence[Mapping[str, str]] | None = None,
-        candidates: Sequence[str] | None = None,
-        context: pd.DataFrame | None = None,
-        k: int = 10,
+        self, model: str, *, histories: Any = None, texts: Any = None, seen: Any = None, k: int = 10
     ) -> pd.DataFrame:
-        """Return the lists of many users, each item with its reason, in one frame.
+        """Return the lists of many users, each item with its reason, in one frame, as `answer`.
 
         Args:
             model: a name of `models`.
             histories: item ids, oldest first, one list per user.
             texts: what users ask for, instead of histories.
             seen: items that each list leaves out; the whole history unless given.
-            kinds: of each history item_id -> kind of event (`strongest_kinds`), for the words of the reasons.
-            candidates: the only items that may be listed; all unless given.
+            k: length of each list.
+        """
+        check_model(model, self.models)
+        question = Question.of(self.models[model].items, histories=histories, texts=texts, seen=seen)
+        return self.answer(model, question, k=k)
+
+    def answer(
+        self, model: str, question: Question, *, context: pd.DataFrame | None = None, k: int = 10
+    ) -> pd.DataFrame:
+        """Return the lists of a question, each item with its reason, in one frame.
+
+        Args:
+            model: a name of `models`.
+            question: encoded with the catalogue of the models.
             context: one row per list; the context of the showcase unless given.
             k: length of each list.
 
         Returns:
-            Columns query (the place in `histories` or `texts`), rank, item_id, title ..., score, reason, fallback.
+            Columns query (the place in the question), rank, item_id, title ..., score, reason, fallback.
 
         Raises:
-            ParameterError: RK-318 unknown model; others as `Recommender.recommend`.
+            ParameterError: RK-312 a wrong k, RK-340 a context of another length.
         """
-        check_model(model, self.models)
-        n_queries = len(histories if texts is None else texts)
-        if not n_queries:  # the columns of an empty answer
-            return self.lists(model, histories=[[]], candidates=candidates, k=1).head(0)
+        check_k(k)
+        if not len(question):  # the columns of an empty answer
+            return self.lists(model, histories=[[]], k=1).head(0)
         if context is None and self.context is not None:
-            context = frame_of(self.context, n_queries)
-        asked = {"histories": histories} if texts is None else {"texts": texts}
-        listed = self.models[model].recommend(**asked, seen=seen, candidates=candidates, context=context, k=k)
-        shown = shelf(listed[["query", "rank", "item_id"]], self.items)
-        return shown.assign(
-            score=listed["score"], reason=self._reasons(model, listed, histories, kinds), fallback=listed["fallback"]
-        )
+            context = frame_of(self.context, len(question))
+        asked = {"texts": question.texts, "candidates": question.candidates, "context": context}
+        ranked = self.models[model].rank(question.histories, **asked, k=k)
+        query, place = np.nonzero(ranked.items >= 0)
+        columns, fallback = ranked.items[query, place], ranked.fallback[query]
+        listed = pd.DataFrame({"query": query, "rank": place + 1, "item_id": self.models[model].item_ids[columns]})
+        reason = self._reasons(self.models[model], question, query, columns, fallback)
+        return shelf(listed, self.items).assign(score=ranked.scores[query, place], reason=reason, fallback=fallback)
 
     def recommend(
         self,
@@ -170,9 +176,13 @@ class Showcase:
         history = self.histories.get(user, []) if user else history
         if user and seen is None and self.seen is not None:
             seen = self.seen.get(user, [])
-        asked = {"texts": [text]} if text else {"histories": [list(history)], "kinds": [self.kinds(user)]}
-        asked["seen"] = None if seen is None else [list(seen)]
-        listed = self.lists(model, **asked, k=max(N_CANDIDATES, k) if diversity else k).drop(columns="query")
+        check_model(model, self.models)
+        items, asked = self.models[model].items, {"texts": [text]} if text else {"histories": [list(history)]}
+        question = Question.of(items, **asked, seen=None if seen is None else [list(seen)])
+        if kinds := self.kinds(user):
+            events = [STRENGTH[kinds.get(item, "")] for item in items.ids[question.histories.items]]
+            question = replace(question, kinds=np.array(events, int))
+        listed = self.answer(model, question, k=max(N_CANDIDATES, k) if diversity else k).drop(columns="query")
         if self.vectors is None:
             return listed.head(k).assign(rank_before=listed["rank"])
         return rerank_mmr(listed, self.vectors, diversity=diversity, k=k)
@@ -214,28 +224,29 @@ class Showcase:
         return {"user_id": user_id, "who": who, "history": history, "history_in_words": words, "lists": lists}
 
     def _reasons(
-        self,
-        model: str,
-        listed: pd.DataFrame,
-        histories: Sequence[Sequence[str]] | None,
-        kinds: Sequence[Mapping[str, str]] | None,
+        self, model: Recommender, question: Question, query: np.ndarray, columns: np.ndarray, fallback: np.ndarray
     ) -> pd.Series:
-        """A sentence for each row of `listed`."""
-        general = "popular in the shop"
-        if not isinstance(self.models[model], Popularity):
-            general = ANSWERS.get(reads(self.models[model]), "answers what you wrote")
-        found = pd.Series(general, listed.index, dtype=object).mask(listed["fallback"], UNKNOWN)
-        if histories is None or isinstance(self.models[model], Popularity):
+        """A sentence for each listed item."""
+        if isinstance(model, Popularity):
+            general = "popular in the shop"
+        else:
+            general = ANSWERS.get(reads(model), "answers what you wrote")
+        found = pd.Series(general, range(len(query)), dtype=object).mask(fallback, UNKNOWN)
+        if question.texts is not None or isinstance(model, Popularity):
             return found
-        neighbours = self.models.get(ItemKNN.name)
-        for query, of_query in listed[~listed["fallback"]].groupby("query"):
-            found[of_query.index] = reasons(
-                histories[query],
-                of_query["item_id"].tolist(),
+        tfidf = self.tfidf
+        if tfidf is not None and tfidf.ids != model.item_ids.tolist():
+            tfidf = tfidf.align(model.item_ids.tolist())
+        neighbours, kinds, starts = self.models.get(ItemKNN.name), question.kinds, question.histories.starts
+        for one in np.unique(query[~fallback]):
+            found[query == one] = reasons(
+                question.histories.block(one, one + 1),
+                columns[query == one],
+                model.items,
                 self.titles,
-                kinds=kinds[query] if kinds else None,
+                kinds=None if kinds is None else kinds[starts[one] : starts[one + 1]],
                 neighbours=neighbours,
-                tfidf=self.tfidf,
+                tfidf=tfidf,
             )
         return found
 

@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from recsys_kit.core.events import order_events
+from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.ids import as_ids, item_hash, listed
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
+from recsys_kit.shop.answers import Answer, Context, note_unread
 from recsys_kit.shop.bundle import Bundle
 from recsys_kit.shop.circumstances import NOW, last_event
 from recsys_kit.shop.events import VERBS, strongest_kinds
+from recsys_kit.shop.histories import StoredHistories
+from recsys_kit.shop.questions import read_ids
 from recsys_kit.shop.shelves import find_known
 from recsys_kit.shop.showcase import titles_of
 from recsys_kit.workbook.runner.manifest import read_manifest
@@ -29,6 +31,7 @@ from recsys_kit.workbook.runner.runs import Run, open_for_reading
 from recsys_kit.workbook.runner.storage import write_folder
 
 SETTINGS = "bundle/bundle.json"
+KINDS_OF_QUERY = {"user": "users", "history": "histories", "text": "texts"}
 N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
 
 
@@ -86,40 +89,35 @@ class RunShop:
         k: int = 10,
     ) -> Answer:
         """Answer as `recommend`."""
-        queries = {"user": user, "history": history, "text": text}
-        given = {kind: value for kind, value in queries.items() if value is not None}
+        given = {"user": user, "history": history, "text": text}
+        given = {kind: value for kind, value in given.items() if value is not None}
         if len(given) != 1:
             raise ParameterError(
                 "RK-330",
-                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(queries)}.",
+                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(KINDS_OF_QUERY)}.",
                 "Pass a user id, the item ids of a history, or a text.",
             )
         ((kind, value),) = given.items()
         values = listed(value)
         single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
-        values = [values] if single and kind == "history" else values
-        if seen is not None:
-            seen = [seen] if single else seen
-        asked = {"seen": seen, "candidates": candidates, "context": context, "model": model, "k": k}
-        if kind == "text":
-            if not self.bundle.models.readers():
-                raise self._refuse_text()
-            found = self.bundle.recommend(texts=values, **asked)
-        elif kind == "history":
-            found = self.bundle.recommend(histories=values, **asked)
-        else:
-            found = self._recommend_users(values, **asked)
+        if single and kind == "history":
+            values = [values]
+        if single and seen is not None:
+            seen = [seen]
+        bundle, asked = self.bundle, {KINDS_OF_QUERY[kind]: values}
+        if kind == "text" and not bundle.models.readers():
+            raise self._refuse_text()
+        if kind == "user":
+            ids = read_ids("user", values)
+            bundle, asked = replace(bundle, histories=self._histories(ids)), {"users": ids}
+        found = bundle.recommend(**asked, seen=seen, candidates=candidates, context=context, model=model, k=k)
         return replace(found, lists=found.lists.drop(columns="query")) if single else found
 
-    def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
-        """Answer by all interactions of these users, whichever part of the split they are in."""
-        users = read_ids("user", users)
-        events = read_events(self.run, users)
-        kinds = strongest_kinds(events)
-        if seen is None and self.bundle.models.seen_events:
-            seen = list_histories(events[events["event"].isin(self.bundle.models.seen_events)], users)
-        asked |= {"seen": seen, "kinds": [kinds.get(user, {}) for user in users]}
-        return self.bundle.recommend(users, histories=list_histories(events, users), **asked)
+    def _histories(self, users: Sequence[str]) -> StoredHistories:
+        """All interactions of these users, whichever part of the split they are in."""
+        wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no user has the id ""
+        events = self.run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted))
+        return StoredHistories.of(events, self.bundle.catalogue, salt="", seen_events=self.bundle.models.seen_events)
 
     def promotions(
         self, *, user: Any = None, history: Any = None, items: Any = None, candidates: Any = None, **asked: Any
@@ -179,9 +177,8 @@ class RunShop:
 def open_shop(run: Run | str | Path) -> RunShop:
     """Open a run to answer questions.
 
-    Nothing is fitted while answering, with one exception: a model that needs the histories of users, such as
-    `user_knn` or an ensemble with it, is not stored with them. It is fitted to the training set of the run when it is
-    first asked in a process.
+    Nothing is fitted while answering. The state of `user_knn` is the training histories themselves, which no bundle of
+    a run holds: when it (or an ensemble with it) is first asked in a process, they are loaded from the run.
 
     Args:
         run: the run, or its folder (a relative one counts from the project).
@@ -233,13 +230,11 @@ def _load_bundle(folder: Path, digest: str) -> Bundle:
     run = open_for_reading(folder)
 
     def complete(model: Recommender) -> None:
-        """Fit a model that needs histories to the training set of the run, which holds them."""
+        """Load the training histories, which are the state of such a model: they are counted, nothing is learned."""
         train = run.read("data/train.parquet")
         if (run.read("results/protocol.json", required=False) or {}).get("refit"):
             train = pd.concat([train, run.read("data/valid.parquet")], ignore_index=True)
-        fitted = model.unfitted().fit(train, items=pd.DataFrame({"item_id": model.item_ids}))
-        for attribute in model.state:
-            setattr(model, attribute, getattr(fitted, attribute))
+        model.set_histories(EncodedSplit.of(train, items=pd.DataFrame({"item_id": model.item_ids})))
 
     def remedy() -> str:
         return f"Rebuild it: {command_to_make(folder, read_manifest(folder), SETTINGS)}"
@@ -379,18 +374,6 @@ def _warn(answer: Answer) -> pd.DataFrame:
 def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
     """Read those of the columns that a Parquet file has."""
     return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name in names])
-
-
-def read_events(run: Run, users: Sequence[str]) -> pd.DataFrame:
-    """Return all interactions of these users, in canonical order."""
-    wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no user has the id ""
-    return order_events(run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted)))
-
-
-def list_histories(events: pd.DataFrame, users: Sequence[str]) -> list[list[str]]:
-    """Return the item ids of each user, oldest first; an empty list for a user without events."""
-    items = events.groupby("user_id")["item_id"].agg(list)
-    return [items.get(user, []) for user in users]
 
 
 def _is_single(value: Any) -> bool:
