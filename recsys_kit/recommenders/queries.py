@@ -40,7 +40,10 @@ def encode_query(
     candidates: Any,
     context: pd.DataFrame | None,
 ) -> Query:
-    """Check the arguments of `Recommender.recommend` and encode them. Raises as it says."""
+    """Check the arguments of `Recommender.recommend` and encode them, unless the histories are `Histories`.
+
+    Raises as `Recommender.recommend` says.
+    """
     given = [one for one in (users, histories, texts) if one is not None]
     if not given or (texts is not None and len(given) > 1):
         raise ParameterError("RK-330", "recommend() needs users, histories or texts.", "Pass users=['u1'].")
@@ -48,7 +51,8 @@ def encode_query(
     texts = None if texts is None else listed(texts)
     if wrong := [text for text in texts or () if not isinstance(text, str)]:
         raise ParameterError("RK-331", f"texts holds {wrong[0]!r:.40}; expected text.", "Pass texts=['a gift'].")
-    histories = None if histories is None else lists_of_ids(histories, "histories")
+    if histories is not None and not isinstance(histories, Histories):
+        histories = model.encode(histories)
     seen = None if seen is None else lists_of_ids(seen, "seen")
     names = np.arange(len(histories if texts is None else texts)) if users is None else users.array
     for name, lists in (("histories", histories), ("seen", seen)):
@@ -62,7 +66,7 @@ def encode_query(
             "RK-340", f"context has {len(context)} rows for {len(names)} queries.", "Pass one row per query."
         )
     if histories is not None:
-        encoded = model.encode(histories)
+        encoded = histories
     elif texts is None:
         encoded = model.histories_of(users)
     else:

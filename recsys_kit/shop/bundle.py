@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,28 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save
 
+from recsys_kit.core.encoded import lists_of_ids
+from recsys_kit.core.histories import Histories
+from recsys_kit.core.ids import listed
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.errors import ArtifactError, IntegrityError
+from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
+from recsys_kit.recommenders.queries import encode_query
 from recsys_kit.recommenders.store import INDEX, load_models, save_models
-from recsys_kit.shop.answers import Answer, Context, answer
-from recsys_kit.shop.circumstances import NOW
+from recsys_kit.shop.answers import (
+    Answer,
+    Context,
+    check_texts,
+    context_frame,
+    find_unknown,
+    note_lists,
+    note_unread,
+    read_ids,
+)
+from recsys_kit.shop.circumstances import NOW, context_notes
 from recsys_kit.shop.histories import StoredHistories
-from recsys_kit.shop.models import ModelCard, ShopModels
-from recsys_kit.shop.questions import Question
+from recsys_kit.shop.models import ModelCard, ShopModels, check_model
 from recsys_kit.shop.shelves import Shelves
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.shop.statistics import ItemStatistics
@@ -143,14 +156,88 @@ class Bundle(Shelves):
                 number of rows, RK-422 `users` without histories.
             DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
         """
-        asked = {"users": users, "histories": histories, "texts": texts, "seen": seen, "candidates": candidates}
-        question = Question.of(self.catalogue, **asked, stored=self.histories)
-        found = answer(question, self._showcase, self.models, context=context, last=self.last, model=model, k=k)
-        if self.left_out_best and not model and question.texts is None:
+        users, kinds = None if users is None else read_ids("users", users), None
+        if users is not None and histories is None and texts is None:
+            if self.histories is None:
+                raise ParameterError(
+                    "RK-422",
+                    "this bundle has no histories; expected the histories of these users.",
+                    "Pass histories=[[...]], or make the bundle with --with-histories.",
+                )
+            histories, kinds = self.histories.find(users)
+        if (texts is None) == (users is None and histories is None):
+            raise ParameterError(
+                "RK-330", "expected histories (or users) or texts, and not both.", "Pass histories=[['7', '12']]."
+            )
+        texts = None if texts is None else check_texts("texts", texts)
+        if histories is not None and not isinstance(histories, Histories):
+            histories = [listed(ids) for ids in lists_of_ids(histories, "histories")]
+        candidates = None if candidates is None else listed(candidates)
+        names = [] if model or texts is None else list(dict.fromkeys(map(self.models.best_reader, texts)))
+        asked = {"seen": seen, "candidates": candidates, "context": context, "k": k}
+        if len(names) > 1:
+            return self._answer_one_by_one(texts, **asked)
+        name = model or (names or [self.models.best() if texts is None else self.models.best_reader()])[0]
+        found = self._answer(name, users, histories, texts, kinds, is_chosen=not model, **asked)
+        if self.left_out_best and not model and texts is None:
             why = self.left_out[self.left_out_best]
-            note = f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {found.model} answers."
+            note = f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {name} answers."
             found = replace(found, notes=[note, *found.notes])
         return found
+
+    def _answer(
+        self,
+        name: str,
+        users: list[str] | None,
+        histories: Any,
+        texts: list[str] | None,
+        kinds: np.ndarray | None,
+        *,
+        seen: Any,
+        candidates: Sequence[Any] | None,
+        context: Context,
+        k: int,
+        is_chosen: bool,
+    ) -> Answer:
+        """Answer with a model: encode what is asked, rank, explain, and note what a reader should know."""
+        models, items, reading = self.models, self.catalogue, texts is not None
+        check_model(name, models)
+        if reading and not models.cards[name].reads:
+            raise models.refuse_text(name)
+        used = {} if reading else models.cards[name].context
+        where = context_frame(context, len(histories if texts is None else texts), used, models.context, self.last)
+        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": where}
+        query = encode_query(models[name], users, **asked)
+        lists = self._showcase.answer(name, query, kinds=kinds, k=k)
+        strange = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
+        unknown = {"history": find_unknown(items, strange), "candidates": find_unknown(items, candidates or ())}
+        notes = list(note_lists(query, lists, name, k, users=users, unknown=unknown))
+        if len(query.histories):
+            notes += context_notes(name, used, where, asked=context is not None and not isinstance(context, str))
+        if texts is not None:
+            notes += note_unread(models, name, texts, chosen=is_chosen)
+            if is_chosen and not any(card.reads == "meaning" for card in models.cards.values()):
+                notes.append(f"no model of this shop understands language: {name} compares words, not what they mean.")
+        elif users is None and seen is None and models.seen_events and len(query.histories.items):
+            notes.append(
+                f"the models were evaluated with items left out after {', '.join(models.seen_events)} alone; here the "
+                "whole history is left out. Pass as seen what is to be left out."
+            )
+        if users is not None:
+            lists["query"] = pd.Series([users[place] for place in lists["query"]], lists.index, dtype="str")
+        shown = None if where is None or not used else where[[column for column in where if column in used]]
+        return Answer(lists, notes, name, shown)
+
+    def _answer_one_by_one(self, texts: list[str], *, seen: Any, context: Context, **asked: Any) -> Answer:
+        """Answer texts for different models, each as it would be answered alone."""
+        found = []
+        for place, text in enumerate(texts):
+            hidden = None if seen is None else listed(seen)[place : place + 1]
+            where = context.iloc[place : place + 1] if isinstance(context, pd.DataFrame) else context
+            found.append(self.recommend(texts=[text], seen=hidden, context=where, **asked))
+        lists = pd.concat([one.lists.assign(query=place) for place, one in enumerate(found)], ignore_index=True)
+        notes = list(dict.fromkeys(note for one in found for note in one.notes))
+        return Answer(lists, notes, ", ".join(dict.fromkeys(one.model for one in found)))
 
     @cached_property
     def _showcase(self) -> Showcase:

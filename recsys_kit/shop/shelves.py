@@ -16,10 +16,9 @@ from recsys_kit.core.ranking import check_k, top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
-from recsys_kit.shop.answers import Answer, name_ids
+from recsys_kit.shop.answers import Answer, find_unknown, name_ids
 from recsys_kit.shop.explanations import shared_words
 from recsys_kit.shop.models import ShopModels
-from recsys_kit.shop.questions import find_unknown
 from recsys_kit.shop.showcase import shelf, titles_of
 from recsys_kit.shop.statistics import MEASURES, MIN_BASKETS, ItemStatistics
 

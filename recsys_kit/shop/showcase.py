@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
+from recsys_kit.recommenders.queries import Query, encode_query
 from recsys_kit.shop.circumstances import frame_of
 from recsys_kit.shop.events import STRENGTH, VERBS, counted_kinds, strongest_kinds
 from recsys_kit.shop.explanations import UNKNOWN, reasons
 from recsys_kit.shop.models import check_model, reads
-from recsys_kit.shop.questions import Question
 from recsys_kit.shop.reranking import rerank_mmr
 
 SHOWN = ("title", "category", "brand", "price")
@@ -117,39 +118,57 @@ class Showcase:
             seen: items that each list leaves out; the whole history unless given.
             k: length of each list.
         """
-        check_model(model, self.models)
-        question = Question.of(self.models[model].items, histories=histories, texts=texts, seen=seen)
-        return self.answer(model, question, k=k)
+        return self.answer(model, self._encode(model, histories, texts, seen), k=k)
 
-    def answer(
-        self, model: str, question: Question, *, context: pd.DataFrame | None = None, k: int = 10
-    ) -> pd.DataFrame:
-        """Return the lists of a question, each item with its reason, in one frame.
+    def _encode(self, model: str, histories: Any, texts: Any, seen: Any) -> Query:
+        check_model(model, self.models)
+        context = self.context and frame_of(self.context, len(histories if texts is None else texts))
+        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": None, "context": context}
+        return encode_query(self.models[model], None, **asked)
+
+    def answer(self, model: str, query: Query, *, kinds: np.ndarray | None = None, k: int = 10) -> pd.DataFrame:
+        """Return the lists of queries, each item with its reason, in one frame.
 
         Args:
             model: a name of `models`.
-            question: encoded with the catalogue of the models.
-            context: one row per list; the context of the showcase unless given.
+            query: encoded with the catalogue of the models.
+            kinds: (E,) of each event of the histories, the place of its kind in `VERBS`, for the words of the reasons.
             k: length of each list.
 
         Returns:
-            Columns query (the place in the question), rank, item_id, title ..., score, reason, fallback.
+            Columns query (its place), rank, item_id, title ..., score, reason, fallback.
 
         Raises:
-            ParameterError: RK-312 a wrong k, RK-340 a context of another length.
+            ParameterError: RK-312 a wrong k.
         """
         check_k(k)
-        if not len(question):  # the columns of an empty answer
+        if not len(query.histories):  # the columns of an empty answer
             return self.lists(model, histories=[[]], k=1).head(0)
-        if context is None and self.context is not None:
-            context = frame_of(self.context, len(question))
-        asked = {"texts": question.texts, "candidates": question.candidates, "context": context}
-        ranked = self.models[model].rank(question.histories, **asked, k=k)
-        query, place = np.nonzero(ranked.items >= 0)
-        columns, fallback = ranked.items[query, place], ranked.fallback[query]
-        listed = pd.DataFrame({"query": query, "rank": place + 1, "item_id": self.models[model].item_ids[columns]})
-        reason = self._reasons(self.models[model], question, query, columns, fallback)
-        return shelf(listed, self.items).assign(score=ranked.scores[query, place], reason=reason, fallback=fallback)
+        asked = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
+        ranked = self.models[model].rank(query.histories, **asked, k=k)
+        row, place = np.nonzero(ranked.items >= 0)
+        columns, fallback = ranked.items[row, place], ranked.fallback[row]
+        listed = pd.DataFrame({"query": row, "rank": place + 1, "item_id": self.models[model].item_ids[columns]})
+        reason = pd.Series(self._general_reason(model), listed.index, dtype=object).mask(fallback, UNKNOWN)
+        if query.texts is None and not isinstance(self.models[model], Popularity):
+            for one in np.unique(row[~fallback]):
+                reason[row == one] = self._explain(model, query.histories, one, columns[row == one], kinds)
+        return shelf(listed, self.items).assign(score=ranked.scores[row, place], reason=reason, fallback=fallback)
+
+    def _general_reason(self, model: str) -> str:
+        if isinstance(self.models[model], Popularity):
+            return "popular in the shop"
+        return ANSWERS.get(reads(self.models[model]), "answers what you wrote")
+
+    def _explain(
+        self, model: str, histories: Histories, row: int, columns: np.ndarray, kinds: np.ndarray | None
+    ) -> list[str]:
+        """A sentence for each item that is listed for the history in this row."""
+        items, tfidf, events = self.models[model].items, self.tfidf, slice(*histories.starts[row : row + 2])
+        if tfidf is not None and tfidf.ids != items.ids.tolist():
+            tfidf = tfidf.align(items.ids.tolist())
+        given = {"kinds": None if kinds is None else kinds[events], "neighbours": self.models.get(ItemKNN.name)}
+        return reasons(histories.block(row, row + 1), columns, items, self.titles, **given, tfidf=tfidf)
 
     def recommend(
         self,
@@ -176,13 +195,12 @@ class Showcase:
         history = self.histories.get(user, []) if user else history
         if user and seen is None and self.seen is not None:
             seen = self.seen.get(user, [])
-        check_model(model, self.models)
-        items, asked = self.models[model].items, {"texts": [text]} if text else {"histories": [list(history)]}
-        question = Question.of(items, **asked, seen=None if seen is None else [list(seen)])
-        if kinds := self.kinds(user):
-            events = [STRENGTH[kinds.get(item, "")] for item in items.ids[question.histories.items]]
-            question = replace(question, kinds=np.array(events, int))
-        listed = self.answer(model, question, k=max(N_CANDIDATES, k) if diversity else k).drop(columns="query")
+        seen = None if seen is None else [list(seen)]
+        query = self._encode(model, None if text else [list(history)], [text] if text else None, seen)
+        kinds = self.kinds(user)
+        events = [STRENGTH[kinds.get(item, "")] for item in self.models[model].item_ids[query.histories.items]]
+        longest = max(N_CANDIDATES, k) if diversity else k
+        listed = self.answer(model, query, kinds=np.array(events, int), k=longest).drop(columns="query")
         if self.vectors is None:
             return listed.head(k).assign(rank_before=listed["rank"])
         return rerank_mmr(listed, self.vectors, diversity=diversity, k=k)
@@ -222,33 +240,6 @@ class Showcase:
         lists = {name: records(self.recommend(name, user=user_id, k=k), shown) for name in self.models}
         history, words = records(self.history(user_id).head(k)), self.history_in_words(user_id)
         return {"user_id": user_id, "who": who, "history": history, "history_in_words": words, "lists": lists}
-
-    def _reasons(
-        self, model: Recommender, question: Question, query: np.ndarray, columns: np.ndarray, fallback: np.ndarray
-    ) -> pd.Series:
-        """A sentence for each listed item."""
-        if isinstance(model, Popularity):
-            general = "popular in the shop"
-        else:
-            general = ANSWERS.get(reads(model), "answers what you wrote")
-        found = pd.Series(general, range(len(query)), dtype=object).mask(fallback, UNKNOWN)
-        if question.texts is not None or isinstance(model, Popularity):
-            return found
-        tfidf = self.tfidf
-        if tfidf is not None and tfidf.ids != model.item_ids.tolist():
-            tfidf = tfidf.align(model.item_ids.tolist())
-        neighbours, kinds, starts = self.models.get(ItemKNN.name), question.kinds, question.histories.starts
-        for one in np.unique(query[~fallback]):
-            found[query == one] = reasons(
-                question.histories.block(one, one + 1),
-                columns[query == one],
-                model.items,
-                self.titles,
-                kinds=None if kinds is None else kinds[starts[one] : starts[one + 1]],
-                neighbours=neighbours,
-                tfidf=tfidf,
-            )
-        return found
 
     @cached_property
     def titles(self) -> dict[str, str]:

@@ -17,12 +17,11 @@ from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.shop.answers import Answer, Context, note_unread
+from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
 from recsys_kit.shop.bundle import Bundle
 from recsys_kit.shop.circumstances import NOW, last_event
 from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.histories import StoredHistories
-from recsys_kit.shop.questions import read_ids
 from recsys_kit.shop.shelves import find_known
 from recsys_kit.shop.showcase import titles_of
 from recsys_kit.workbook.runner.manifest import read_manifest
