@@ -12,7 +12,7 @@ from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.queries import Query
-from recsys_kit.shop.circumstances import LAST_EVENT, NOW, check_names, frame_of, now
+from recsys_kit.shop.circumstances import LAST_EVENT, NOW, check_names, context_notes, frame_of, now
 from recsys_kit.shop.models import ShopModels
 
 NAMED = 5  # unknown ids that a note names
@@ -101,26 +101,32 @@ def note_unread(models: ShopModels, name: str, texts: Sequence[str], *, chosen: 
 
 
 def note_lists(
+    models: ShopModels,
+    name: str,
     query: Query,
     lists: pd.DataFrame,
-    name: str,
     k: int,
     *,
     users: Sequence[str] | None,
     unknown: Mapping[str, list[str]],
+    chosen: bool,
+    timed: bool,
 ) -> Iterator[str]:
-    """Yield what a reader of the lists should know: unknown ids, who got the popular list, lists that are short.
+    """Yield what a reader of the lists should know: unknown ids, who got the popular list, lists that are short ...
 
     Args:
+        models: the models of the shop.
+        name: the model that answers.
         query: what was asked.
         lists: the answer; its `query` is a place.
-        name: the model that answers.
         k: the length that was asked for.
         users: their ids, if users were asked for.
         unknown: by "history" and "candidates" the ids that the catalogue does not have.
+        chosen: whether the shop chose the model.
+        timed: whether the caller passed no more than a time as the context.
     """
-    popular = "what is popular is shown instead"
-    is_empty = np.diff(query.histories.starts) == 0
+    popular, histories, texts = "what is popular is shown instead", query.histories, query.texts
+    is_empty = np.diff(histories.starts) == 0
     if users is not None and is_empty.any():
         yield f"{name_ids('shopper', list(compress(users, is_empty)))} unknown to this shop: {popular}."
     for where, ids in unknown.items():
@@ -128,12 +134,24 @@ def note_lists(
             yield f"{name_ids('product', ids)} unknown to this shop and left out of the {where}."
     fallback = lists.loc[lists["fallback"], "query"].unique()
     if len(fallback) and (users is None or not is_empty[fallback].all()):
-        what = "history" if query.texts is None else "text"
-        yield f"{name} finds nothing to start from in the {what}: {popular}."
+        yield f"{name} finds nothing to start from in the {'history' if texts is None else 'text'}: {popular}."
     shortest = lists["query"].value_counts().reindex(range(len(is_empty)), fill_value=0).min()
     k = k if query.candidates is None else min(k, query.candidates.sum())
     if len(is_empty) and (shortest < k or not (k or unknown["candidates"])):
         yield f"the list has {shortest} of {k} products: there are no more to recommend."
+    if len(is_empty):
+        yield from context_notes(
+            name, models.cards[name].context if texts is None else {}, query.context, asked=not timed
+        )
+    if texts is not None:
+        yield from note_unread(models, name, texts, chosen=chosen)
+        if chosen and not any(card.reads == "meaning" for card in models.cards.values()):
+            yield f"no model of this shop understands language: {name} compares words, not what they mean."
+    elif users is None and histories.seen is None and models.seen_events and len(histories.items):
+        yield (
+            f"the models were evaluated with items left out after {', '.join(models.seen_events)} alone; here the "
+            "whole history is left out. Pass as seen what is to be left out."
+        )
 
 
 def name_ids(what: str, ids: Sequence[str]) -> str:

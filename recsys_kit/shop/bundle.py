@@ -25,19 +25,10 @@ from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.queries import encode_query
 from recsys_kit.recommenders.store import INDEX, load_models, save_models
-from recsys_kit.shop.answers import (
-    Answer,
-    Context,
-    check_texts,
-    context_frame,
-    find_unknown,
-    note_lists,
-    note_unread,
-    read_ids,
-)
-from recsys_kit.shop.circumstances import NOW, context_notes
+from recsys_kit.shop.answers import Answer, Context, check_texts, context_frame, find_unknown, note_lists, read_ids
+from recsys_kit.shop.circumstances import NOW
 from recsys_kit.shop.histories import StoredHistories
-from recsys_kit.shop.models import ModelCard, ShopModels, check_model
+from recsys_kit.shop.models import OPTIONS, ModelCard, ShopModels
 from recsys_kit.shop.shelves import Shelves
 from recsys_kit.shop.showcase import Showcase
 from recsys_kit.shop.statistics import ItemStatistics
@@ -166,62 +157,37 @@ class Bundle(Shelves):
                 )
             histories, kinds = self.histories.find(users)
         if (texts is None) == (users is None and histories is None):
-            raise ParameterError(
-                "RK-330", "expected histories (or users) or texts, and not both.", "Pass histories=[['7', '12']]."
-            )
+            raise ParameterError("RK-330", "expected either histories or texts.", "Pass histories=[['7', '12']].")
         texts = None if texts is None else check_texts("texts", texts)
         if histories is not None and not isinstance(histories, Histories):
             histories = [listed(ids) for ids in lists_of_ids(histories, "histories")]
         candidates = None if candidates is None else listed(candidates)
-        names = [] if model or texts is None else list(dict.fromkeys(map(self.models.best_reader, texts)))
-        asked = {"seen": seen, "candidates": candidates, "context": context, "k": k}
+        names = self.models.choose(model, texts)
         if len(names) > 1:
-            return self._answer_one_by_one(texts, **asked)
-        name = model or (names or [self.models.best() if texts is None else self.models.best_reader()])[0]
-        found = self._answer(name, users, histories, texts, kinds, is_chosen=not model, **asked)
+            return self._answer_one_by_one(texts, seen=seen, candidates=candidates, context=context, k=k)
+        (name,) = names
+        used = {} if texts is not None else self.models.cards[name].context
+        n_queries = len(histories if texts is None else texts)
+        where = context_frame(context, n_queries, used, self.models.context, self.last)
+        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": where}
+        query = encode_query(self.models[name], users, **asked)
+        lists = self._showcase.answer(name, query, kinds=kinds, k=k)
+        ids = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
+        unknown = {
+            "history": find_unknown(self.catalogue, ids),
+            "candidates": find_unknown(self.catalogue, candidates or ()),
+        }
+        told = {
+            "users": users,
+            "unknown": unknown,
+            "chosen": not model,
+            "timed": context is None or isinstance(context, str),
+        }
+        notes = list(note_lists(self.models, name, query, lists, k, **told))
         if self.left_out_best and not model and texts is None:
             why = self.left_out[self.left_out_best]
-            note = f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {name} answers."
-            found = replace(found, notes=[note, *found.notes])
-        return found
-
-    def _answer(
-        self,
-        name: str,
-        users: list[str] | None,
-        histories: Any,
-        texts: list[str] | None,
-        kinds: np.ndarray | None,
-        *,
-        seen: Any,
-        candidates: Sequence[Any] | None,
-        context: Context,
-        k: int,
-        is_chosen: bool,
-    ) -> Answer:
-        """Answer with a model: encode what is asked, rank, explain, and note what a reader should know."""
-        models, items, reading = self.models, self.catalogue, texts is not None
-        check_model(name, models)
-        if reading and not models.cards[name].reads:
-            raise models.refuse_text(name)
-        used = {} if reading else models.cards[name].context
-        where = context_frame(context, len(histories if texts is None else texts), used, models.context, self.last)
-        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": where}
-        query = encode_query(models[name], users, **asked)
-        lists = self._showcase.answer(name, query, kinds=kinds, k=k)
-        strange = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
-        unknown = {"history": find_unknown(items, strange), "candidates": find_unknown(items, candidates or ())}
-        notes = list(note_lists(query, lists, name, k, users=users, unknown=unknown))
-        if len(query.histories):
-            notes += context_notes(name, used, where, asked=context is not None and not isinstance(context, str))
-        if texts is not None:
-            notes += note_unread(models, name, texts, chosen=is_chosen)
-            if is_chosen and not any(card.reads == "meaning" for card in models.cards.values()):
-                notes.append(f"no model of this shop understands language: {name} compares words, not what they mean.")
-        elif users is None and seen is None and models.seen_events and len(query.histories.items):
-            notes.append(
-                f"the models were evaluated with items left out after {', '.join(models.seen_events)} alone; here the "
-                "whole history is left out. Pass as seen what is to be left out."
+            notes.insert(
+                0, f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {name} answers."
             )
         if users is not None:
             lists["query"] = pd.Series([users[place] for place in lists["query"]], lists.index, dtype="str")
@@ -252,9 +218,8 @@ class Bundle(Shelves):
             events: all interactions that are known: `user_id, item_id`, and `timestamp` or `position`.
             salt: hexadecimal; a random one unless given.
         """
-        salt, seen_events = salt or secrets.token_hex(16), self.models.seen_events
-        stored = StoredHistories.of(events, self.catalogue, salt=salt, seen_events=seen_events)
-        return replace(self, histories=stored)
+        options = {"salt": salt or secrets.token_hex(16), "seen_events": self.models.seen_events}
+        return replace(self, histories=StoredHistories.of(events, self.catalogue, **options))
 
     def without_histories(self) -> "Bundle":
         """Return the bundle without histories, and without the models that need them; `left_out` names these.
@@ -296,9 +261,7 @@ class Bundle(Shelves):
             "models": [asdict(card) for card in models.cards.values()],
             "left_out": dict(self.left_out),
             "left_out_best": self.left_out_best,
-            "context": list(models.context),
-            "seen_events": list(models.seen_events),
-            "unread_share": models.unread_share,
+            **{name: getattr(models, name) for name in OPTIONS},
             "last_event": {name: pd.Timestamp(value).isoformat() for name, value in self.last.items()},
             "statistics": counted,
             "salt": self.histories.salt if self.histories else "",
@@ -363,7 +326,7 @@ class Bundle(Shelves):
                 problem = "does not match its checksum in bundle.json" if name in found else "is missing"
                 raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
         fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
-        options, salt = {name: settings[name] for name in ("context", "seen_events", "unread_share")}, settings["salt"]
+        options, salt = {name: settings[name] for name in OPTIONS}, settings["salt"]
         (best, *others), counted = settings["models"], load_file(folder / STATISTICS)
         bundle = cls(
             models=ShopModels(fitted, {card["name"]: ModelCard(**card) for card in (best, *others)}, **options),

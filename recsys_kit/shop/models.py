@@ -11,6 +11,8 @@ from recsys_kit.recommenders.content import Content, ItemCosine
 from recsys_kit.recommenders.store import StoredModels
 from recsys_kit.shop.circumstances import known_context
 
+OPTIONS = ("context", "seen_events", "unread_share")
+"""Facts about how the models of a shop were fitted."""
 READINGS = ("words", "meaning", "ensemble")
 """How a model reads a text: compares words (TF-IDF) or meaning (a language model), or has members that do."""
 
@@ -95,16 +97,26 @@ class ShopModels(Mapping[str, Recommender]):
             first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).sum() > 0]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
-    def best_reader(self, text: str = "") -> str:
-        """Return the first of the `readers`.
+    def choose(self, model: str, texts: Sequence[str] | None) -> list[str]:
+        """Return the model that answers; for texts, if no model is named, all that answer one of them.
 
         Raises:
-            ParameterError: RK-332 no model understands text.
+            ParameterError: RK-318 unknown model, RK-332 it, or every model, does not understand text.
         """
-        able = self.readers(text)
-        if not able:
-            raise self.refuse_text()
-        return able[0]
+        if model:
+            check_model(model, self)
+            if texts is not None and not self.cards[model].reads:
+                raise self.refuse_text(model)
+            return [model]
+        if texts is None:
+            return [self.best()]
+        return list(dict.fromkeys(self.best_reader(text) for text in texts or [""]))
+
+    def best_reader(self, text: str = "") -> str:
+        """Return the first of the `readers`; RK-332 without one."""
+        if able := self.readers(text):
+            return able[0]
+        raise self.refuse_text()
 
     def find_content(self, text: str = "") -> str:
         """Return the first content model (for a text: the first of the `readers` that is one); "" if there is none."""

@@ -1,6 +1,6 @@
 """Item statistics of the training set: counts for the lists of a shop, made once, without user ids and histories."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,43 +196,47 @@ def _count_by_age(users: np.ndarray, columns: np.ndarray, ages: np.ndarray, n_it
     return counted
 
 
-def _gram_blocks(incidence: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:
-    """Yield the first row of each block of X'X, and the block: the whole may not fit into memory."""
-    n_items = incidence.shape[1]
-    by_item, size = incidence.T.tocsr(), max(1, BLOCK_CELLS // max(n_items, 1))
+def _count_pairs(incidence: sparse.csr_array, keep: Callable[..., np.ndarray]) -> sparse.csr_array:
+    """(N, N) int32: the rows with both items, for the pairs that `keep(first, second, counts)` returns the places of.
+
+    Block by block: X'X as a whole may not fit into memory.
+    """
+    by_item, n_items = incidence.T.tocsr(), incidence.shape[1]
+    blocks, size = [sparse.csr_array((0, n_items), dtype=np.int32)], max(1, BLOCK_CELLS // max(n_items, 1))
     for start in range(0, n_items, size):
-        block = (by_item[start : start + size] @ incidence).tocsr()
-        block.sort_indices()
-        yield start, block
+        gram = (by_item[start : start + size] @ incidence).tocoo()
+        kept = keep(start + gram.row, gram.col, gram.data)
+        cells = gram.data[kept].astype(np.int32), (gram.row[kept], gram.col[kept])
+        blocks.append(sparse.coo_array(cells, shape=gram.shape).tocsr())
+    counted = sparse.csr_array(sparse.vstack(blocks), dtype=np.int32)
+    counted.sort_indices()
+    return counted
 
 
 def _count_common(by_user: sparse.csr_array, similarity: sparse.csr_array) -> tuple[sparse.csr_array, sparse.csr_array]:
     """The common users of similar items, and their similarity, for pairs with at least `MIN_COMMON_USERS` of them."""
-    counts, cosines = [], []
-    for start, gram in _gram_blocks(by_user):
-        near = similarity[start : start + gram.shape[0]].tocoo()
-        common = np.asarray(gram[near.row, near.col]).ravel()
-        kept = np.flatnonzero((near.data > 0) & (common >= MIN_COMMON_USERS))
-        cells, shape = (near.row[kept], near.col[kept]), near.shape
-        counts.append(sparse.coo_array((common[kept].astype(np.int32), cells), shape=shape).tocsr())
-        cosines.append(sparse.coo_array((near.data[kept].astype(np.float32), cells), shape=shape).tocsr())
-    return _stack(counts, np.int32), _stack(cosines, np.float32)
+
+    def keep(first: np.ndarray, second: np.ndarray, both: np.ndarray) -> np.ndarray:
+        often = np.flatnonzero(both >= MIN_COMMON_USERS)
+        return often[np.asarray(similarity[first[often], second[often]]).ravel() > 0]
+
+    common = _count_pairs(by_user, keep)
+    cosines = np.asarray(similarity[common.nonzero()]).ravel().astype(np.float32)
+    return common, sparse.csr_array((cosines, common.indices, common.indptr), shape=common.shape)
 
 
 def _find_rules(baskets: sparse.csr_array) -> sparse.csr_array:
     """(N, N) int32: baskets with both items, for the best rules of each item."""
     counts, n_baskets = np.asarray(baskets.sum(axis=0)).ravel().astype(float), baskets.shape[0]
-    blocks = []
-    for start, gram in _gram_blocks(baskets):
-        pairs = gram.tocoo()
-        row, column, both = pairs.row, pairs.col, pairs.data.astype(float)
-        lift = both * n_baskets / (counts[start + row] * counts[column])
-        kept = np.flatnonzero((start + row != column) & (both >= MIN_BASKETS) & (lift > MIN_LIFT))
-        row, column, both, lift = row[kept], column[kept], both[kept], lift[kept]
-        best = (_place_in_row(row, -both, column) < N_RULES) | (_place_in_row(row, -lift, -both, column) < N_RULES)
-        cells = both[best].astype(np.int32), (row[best], column[best])
-        blocks.append(sparse.coo_array(cells, shape=gram.shape).tocsr())
-    return _stack(blocks, np.int32)
+
+    def keep(first: np.ndarray, second: np.ndarray, both: np.ndarray) -> np.ndarray:
+        lift = both.astype(float) * n_baskets / (counts[first] * counts[second])
+        kept = np.flatnonzero((first != second) & (both >= MIN_BASKETS) & (lift > MIN_LIFT))
+        first, second, both, lift = first[kept], second[kept], both[kept], lift[kept]
+        by_count, by_lift = _place_in_row(first, -both, second), _place_in_row(first, -lift, -both, second)
+        return kept[(by_count < N_RULES) | (by_lift < N_RULES)]
+
+    return _count_pairs(baskets, keep)
 
 
 def _place_in_row(rows: np.ndarray, *keys: np.ndarray) -> np.ndarray:
@@ -241,12 +245,6 @@ def _place_in_row(rows: np.ndarray, *keys: np.ndarray) -> np.ndarray:
     places = np.empty(len(rows), np.int64)
     places[order] = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])
     return places
-
-
-def _stack(blocks: list[sparse.csr_array], kind: type) -> sparse.csr_array:
-    stacked = sparse.csr_array(sparse.vstack(blocks), dtype=kind) if blocks else sparse.csr_array((0, 0), dtype=kind)
-    stacked.sort_indices()
-    return stacked
 
 
 def _find_promoted(train: pd.DataFrame, ages: np.ndarray | None) -> list[str] | None:
