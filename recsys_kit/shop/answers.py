@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
@@ -108,7 +109,9 @@ def note_lists(
     k: int,
     *,
     users: Sequence[str] | None,
-    unknown: Mapping[str, list[str]],
+    histories: Any,
+    texts: Sequence[str] | None,
+    candidates: Sequence[Any] | None,
     chosen: bool,
     timed: bool,
 ) -> Iterator[str]:
@@ -121,12 +124,16 @@ def note_lists(
         lists: the answer; its `query` is a place.
         k: the length that was asked for.
         users: their ids, if users were asked for.
-        unknown: by "history" and "candidates" the ids that the catalogue does not have.
+        histories: `Histories`, or lists of item ids as they were asked; None for texts.
+        texts: what was asked instead.
+        candidates: item ids as they were asked.
         chosen: whether the shop chose the model.
         timed: whether the caller passed no more than a time as the context.
     """
-    popular, histories, texts = "what is popular is shown instead", query.histories, query.texts
-    is_empty = np.diff(histories.starts) == 0
+    popular, is_empty = "what is popular is shown instead", np.diff(query.histories.starts) == 0
+    interacted = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
+    unknown = {"history": interacted, "candidates": candidates or ()}
+    unknown = {where: find_unknown(models[name].items, ids) for where, ids in unknown.items()}
     if users is not None and is_empty.any():
         yield f"{name_ids('shopper', list(compress(users, is_empty)))} unknown to this shop: {popular}."
     for where, ids in unknown.items():
@@ -147,7 +154,7 @@ def note_lists(
         yield from note_unread(models, name, texts, chosen=chosen)
         if chosen and not any(card.reads == "meaning" for card in models.cards.values()):
             yield f"no model of this shop understands language: {name} compares words, not what they mean."
-    elif users is None and histories.seen is None and models.seen_events and len(histories.items):
+    elif users is None and query.histories.seen is None and models.seen_events and len(query.histories.items):
         yield (
             f"the models were evaluated with items left out after {', '.join(models.seen_events)} alone; here the "
             "whole history is left out. Pass as seen what is to be left out."

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.queries import encode_query
 from recsys_kit.recommenders.store import INDEX, load_models, save_models
-from recsys_kit.shop.answers import Answer, Context, check_texts, context_frame, find_unknown, note_lists, read_ids
+from recsys_kit.shop.answers import Answer, Context, check_texts, context_frame, note_lists, read_ids
 from recsys_kit.shop.circumstances import NOW
 from recsys_kit.shop.histories import StoredHistories
 from recsys_kit.shop.models import OPTIONS, ModelCard, ShopModels
@@ -150,11 +149,8 @@ class Bundle(Shelves):
         users, kinds = None if users is None else read_ids("users", users), None
         if users is not None and histories is None and texts is None:
             if self.histories is None:
-                raise ParameterError(
-                    "RK-422",
-                    "this bundle has no histories; expected the histories of these users.",
-                    "Pass histories=[[...]], or make the bundle with --with-histories.",
-                )
+                problem = "this bundle has no histories; expected the histories of these users."
+                raise ParameterError("RK-422", problem, "Pass histories=[[...]], or write it with --with-histories.")
             histories, kinds = self.histories.find(users)
         if (texts is None) == (users is None and histories is None):
             raise ParameterError("RK-330", "expected either histories or texts.", "Pass histories=[['7', '12']].")
@@ -165,32 +161,20 @@ class Bundle(Shelves):
         names = self.models.choose(model, texts)
         if len(names) > 1:
             return self._answer_one_by_one(texts, seen=seen, candidates=candidates, context=context, k=k)
-        (name,) = names
-        used = {} if texts is not None else self.models.cards[name].context
-        n_queries = len(histories if texts is None else texts)
+        (name,), n_queries = names, len(histories if texts is None else texts)
+        used = self.models.cards[name].context if texts is None else {}
         where = context_frame(context, n_queries, used, self.models.context, self.last)
-        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": where}
-        query = encode_query(self.models[name], users, **asked)
+        asked = {"histories": histories, "texts": texts, "candidates": candidates}
+        query = encode_query(self.models[name], users, **asked, seen=seen, context=where)
         lists = self._showcase.answer(name, query, kinds=kinds, k=k)
-        ids = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
-        unknown = {
-            "history": find_unknown(self.catalogue, ids),
-            "candidates": find_unknown(self.catalogue, candidates or ()),
-        }
-        told = {
-            "users": users,
-            "unknown": unknown,
-            "chosen": not model,
-            "timed": context is None or isinstance(context, str),
-        }
-        notes = list(note_lists(self.models, name, query, lists, k, **told))
+        timed = context is None or isinstance(context, str)
+        notes = list(
+            note_lists(self.models, name, query, lists, k, **asked, users=users, chosen=not model, timed=timed)
+        )
         if self.left_out_best and not model and texts is None:
-            why = self.left_out[self.left_out_best]
-            notes.insert(
-                0, f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {name} answers."
-            )
-        if users is not None:
-            lists["query"] = pd.Series([users[place] for place in lists["query"]], lists.index, dtype="str")
+            gone, why = self.left_out_best, self.left_out[self.left_out_best]
+            notes.insert(0, f"{gone}, the best model, is left out of this bundle ({why}): {name} answers.")
+        lists["query"] = query.names[lists["query"]]
         shown = None if where is None or not used else where[[column for column in where if column in used]]
         return Answer(lists, notes, name, shown)
 
@@ -218,7 +202,7 @@ class Bundle(Shelves):
             events: all interactions that are known: `user_id, item_id`, and `timestamp` or `position`.
             salt: hexadecimal; a random one unless given.
         """
-        options = {"salt": salt or secrets.token_hex(16), "seen_events": self.models.seen_events}
+        options: dict[str, Any] = {"salt": salt or secrets.token_hex(16), "seen_events": self.models.seen_events}
         return replace(self, histories=StoredHistories.of(events, self.catalogue, **options))
 
     def without_histories(self) -> "Bundle":
@@ -292,52 +276,38 @@ class Bundle(Shelves):
             IntegrityError: RK-374 a file is damaged, missing or cannot be read.
         """
         folder = Path(folder)
+        if not (folder / SETTINGS).is_file():
+            problem = f"{folder} holds no bundle.json; expected the folder of a bundle."
+            raise ArtifactError("RK-420", problem, "Write one: recsys-kit bundle RUN OUT.")
         try:
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            if settings["format"] == FORMAT:
-                return cls._restore(folder, settings, complete, remedy)
-        except (FileNotFoundError, NotADirectoryError):
-            raise ArtifactError(
-                "RK-420",
-                f"{folder} holds no bundle.json; expected the folder of a bundle.",
-                "Write one: recsys-kit bundle RUN OUT.",
-            ) from None
+            if settings["format"] != FORMAT:
+                raise ArtifactError(
+                    "RK-421",
+                    f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}.",
+                    "Write it again with this version of recsys_kit, or install the version that wrote it.",
+                )
+            found = _digests(folder)
+            for name, digest in settings["sha256"].items():
+                if found.get(name) != digest:
+                    problem = "does not match its checksum in bundle.json" if name in found else "is missing"
+                    raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
+            fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
+            options, salt = {name: settings[name] for name in OPTIONS}, settings["salt"]
+            (best, *others), counted = settings["models"], load_file(folder / STATISTICS)
+            bundle = cls(
+                models=ShopModels(fitted, {card["name"]: ModelCard(**card) for card in (best, *others)}, **options),
+                items=pd.read_parquet(folder / ITEMS),
+                statistics=ItemStatistics.from_tensors(counted, settings["statistics"], fitted.vocabulary),
+                tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
+                last={name: pd.Timestamp(value) for name, value in settings["last_event"].items()},
+                left_out=settings["left_out"],
+                left_out_best=settings.get("left_out_best", ""),
+                histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
+            )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as problem:  # JSON errors are ValueErrors
             what = f"a file of {folder} is damaged or cannot be read ({type(problem).__name__}: {problem})."
             raise IntegrityError("RK-374", what, remedy()) from problem
-        raise ArtifactError(
-            "RK-421",
-            f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}.",
-            "Write it again with this version of recsys_kit, or install the version that wrote it.",
-        )
-
-    @classmethod
-    def _restore(
-        cls,
-        folder: Path,
-        settings: Mapping[str, Any],
-        complete: Callable[[Recommender], None] | None,
-        remedy: Callable[[], str],
-    ) -> "Bundle":
-        """Check the files against the settings and read them; damaged settings end in an error of Python."""
-        found = _digests(folder)
-        for name, digest in settings["sha256"].items():
-            if found.get(name) != digest:
-                problem = "does not match its checksum in bundle.json" if name in found else "is missing"
-                raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
-        fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
-        options, salt = {name: settings[name] for name in OPTIONS}, settings["salt"]
-        (best, *others), counted = settings["models"], load_file(folder / STATISTICS)
-        bundle = cls(
-            models=ShopModels(fitted, {card["name"]: ModelCard(**card) for card in (best, *others)}, **options),
-            items=pd.read_parquet(folder / ITEMS),
-            statistics=ItemStatistics.from_tensors(counted, settings["statistics"], fitted.vocabulary),
-            tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
-            last={name: pd.Timestamp(value) for name, value in settings["last_event"].items()},
-            left_out=settings["left_out"],
-            left_out_best=settings.get("left_out_best", ""),
-            histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
-        )
         return bundle if salt or complete else bundle.without_histories()
 
 

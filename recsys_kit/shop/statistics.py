@@ -218,10 +218,13 @@ def _count_common(by_user: sparse.csr_array, similarity: sparse.csr_array) -> tu
 
     def keep(first: np.ndarray, second: np.ndarray, both: np.ndarray) -> np.ndarray:
         often = np.flatnonzero(both >= MIN_COMMON_USERS)
-        return often[np.asarray(similarity[first[often], second[often]]).ravel() > 0]
+        return often[look_up(first[often], second[often]) > 0]
+
+    def look_up(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.asarray(similarity[first, second]).ravel() if len(first) else np.zeros(0)
 
     common = _count_pairs(by_user, keep)
-    cosines = np.asarray(similarity[common.nonzero()]).ravel().astype(np.float32)
+    cosines = look_up(*common.nonzero()).astype(np.float32)
     return common, sparse.csr_array((cosines, common.indices, common.indptr), shape=common.shape)
 
 

@@ -30,7 +30,6 @@ from recsys_kit.workbook.runner.runs import Run, open_for_reading
 from recsys_kit.workbook.runner.storage import write_folder
 
 SETTINGS = "bundle/bundle.json"
-KINDS_OF_QUERY = {"user": "users", "history": "histories", "text": "texts"}
 N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
 
 
@@ -76,40 +75,28 @@ class RunShop:
     bundle: Bundle
 
     def recommend(
-        self,
-        *,
-        user: Any = None,
-        history: Any = None,
-        text: Any = None,
-        seen: Any = None,
-        candidates: Any = None,
-        context: Context = NOW,
-        model: str = "",
-        k: int = 10,
+        self, *, user: Any = None, history: Any = None, text: Any = None, seen: Any = None, **asked: Any
     ) -> Answer:
         """Answer as `recommend`."""
         given = {"user": user, "history": history, "text": text}
         given = {kind: value for kind, value in given.items() if value is not None}
         if len(given) != 1:
-            raise ParameterError(
-                "RK-330",
-                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(KINDS_OF_QUERY)}.",
-                "Pass a user id, the item ids of a history, or a text.",
-            )
+            problem = f"the query is {' and '.join(given) or 'empty'}; expected exactly one of user, history, text."
+            raise ParameterError("RK-330", problem, "Pass a user id, the item ids of a history, or a text.")
         ((kind, value),) = given.items()
-        values = listed(value)
+        values, bundle = listed(value), self.bundle
         single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
-        if single and kind == "history":
-            values = [values]
         if single and seen is not None:
             seen = [seen]
-        bundle, asked = self.bundle, {KINDS_OF_QUERY[kind]: values}
+        query: dict[str, Any] = {"texts": values}
         if kind == "text" and not bundle.models.readers():
             raise self._refuse_text()
-        if kind == "user":
-            ids = read_ids("user", values)
-            bundle, asked = replace(bundle, histories=self._histories(ids)), {"users": ids}
-        found = bundle.recommend(**asked, seen=seen, candidates=candidates, context=context, model=model, k=k)
+        if kind == "history":
+            query = {"histories": [values] if single else values}
+        elif kind == "user":
+            query = {"users": read_ids("user", values)}
+            bundle = replace(bundle, histories=self._histories(query["users"]))
+        found = bundle.recommend(**query, seen=seen, **asked)
         return replace(found, lists=found.lists.drop(columns="query")) if single else found
 
     def _histories(self, users: Sequence[str]) -> StoredHistories:
@@ -142,15 +129,13 @@ class RunShop:
             notes += note_unread(models, name, [text], chosen=True)
         asked = {"texts": [text]} if text else {"histories": [[item]]}
         listed = models[name].recommend(**asked, seen=[[]], k=len(self.bundle.catalogue))
-        listed = listed[~listed["fallback"] & (listed["score"] > 0)]
+        cosines = listed[~listed["fallback"] & (listed["score"] > 0)].set_index("item_id")["score"]
         columns = ("user_id", "item_id", "event", "rating")
         events = self.run.read("data/interactions.parquet", lambda path: read_columns(path, columns))
         events = events[~events["user_id"].isin(events.loc[events["item_id"] == item, "user_id"])]
-        scores, titles = listed.set_index("item_id")["score"], titles_of(self.bundle.items)
-        shown = _rank_users(events, scores, titles, k).reset_index()
+        shown = _rank_users(events, cosines, titles_of(self.bundle.items), k)
         if shown.empty:
             notes.append("no shopper of this run has anything in their history that resembles it.")
-        shown.insert(0, "rank", range(1, len(shown) + 1))
         return Answer(shown, notes)
 
     def split_ids(self, values: Sequence[str]) -> list[str]:
@@ -334,11 +319,6 @@ def promotions(
     return _warn(open_shop(run).promotions(**asked, model=model, k=k))
 
 
-def on_promotion(run: Run | str | Path) -> list[str]:
-    """Return the ids of the products on promotion, as `Bundle.promoted`."""
-    return open_shop(run).bundle.promoted()
-
-
 def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: int = 10) -> pd.DataFrame:
     """Return the shoppers of a run whose products resemble a new product most.
 
@@ -380,7 +360,7 @@ def _is_single(value: Any) -> bool:
 
 
 def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, str], k: int) -> pd.DataFrame:
-    """The k users with the highest mean of their best cosines, best first: index user_id, columns score, reason."""
+    """The k users with the highest mean of their best cosines, best first: rank, user_id, score, reason."""
     pairs = events[["user_id", "item_id"]].drop_duplicates()
     pairs = pairs.assign(cosine=pairs["item_id"].map(cosines).astype(float)).dropna(subset="cosine")
     order = np.lexsort((item_hash(pairs["item_id"]), -pairs["cosine"]))
@@ -388,8 +368,10 @@ def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, s
     score = best.groupby("user_id")["cosine"].sum() / N_NEAREST
     score = score.iloc[np.lexsort((item_hash(score.index), -score))].head(k)
     kinds = strongest_kinds(events[events["user_id"].isin(score.index)])
-    reasons = {
-        user: ", ".join(f"{VERBS[kinds[str(user)][item]]} “{titles.get(item, item)}”" for item in items)
-        for user, items in best[best["user_id"].isin(score.index)].groupby("user_id")["item_id"]
-    }
-    return pd.DataFrame({"score": score, "reason": score.index.map(reasons)})
+    items = best.groupby("user_id")["item_id"].agg(list)
+    reasons = [
+        ", ".join(f"{VERBS[kinds[str(user)][item]]} “{titles.get(item, item)}”" for item in items[user])
+        for user in score.index
+    ]
+    ranks = range(1, len(score) + 1)
+    return pd.DataFrame({"rank": ranks, "user_id": score.index, "score": score.array, "reason": reasons})
