@@ -132,8 +132,8 @@ def note_lists(
     """
     popular, is_empty = "what is popular is shown instead", np.diff(query.histories.starts) == 0
     interacted = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
-    unknown = {"history": interacted, "candidates": candidates or ()}
-    unknown = {where: find_unknown(models[name].items, ids) for where, ids in unknown.items()}
+    asked = {"history": interacted, "candidates": candidates or ()}
+    unknown = {where: find_unknown(models[name].items, ids) for where, ids in asked.items()}
     if users is not None and is_empty.any():
         yield f"{name_ids('shopper', list(compress(users, is_empty)))} unknown to this shop: {popular}."
     for where, ids in unknown.items():

@@ -122,7 +122,8 @@ class Showcase:
 
     def _encode(self, model: str, histories: Any, texts: Any, seen: Any) -> Query:
         check_model(model, self.models)
-        context = self.context and frame_of(self.context, len(histories if texts is None else texts))
+        n_queries = len(histories if texts is None else texts)
+        context = None if self.context is None else frame_of(self.context, n_queries)
         asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": None, "context": context}
         return encode_query(self.models[model], None, **asked)
 
