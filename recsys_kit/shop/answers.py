@@ -102,18 +102,7 @@ def note_unread(models: ShopModels, name: str, texts: Sequence[str], *, chosen: 
 
 
 def note_lists(
-    models: ShopModels,
-    name: str,
-    query: Query,
-    lists: pd.DataFrame,
-    k: int,
-    *,
-    users: Sequence[str] | None,
-    histories: Any,
-    texts: Sequence[str] | None,
-    candidates: Sequence[Any] | None,
-    chosen: bool,
-    timed: bool,
+    models: ShopModels, name: str, query: Query, lists: pd.DataFrame, asked: Mapping[str, Any], *, k: int, chosen: bool
 ) -> Iterator[str]:
     """Yield what a reader of the lists should know: unknown ids, who got the popular list, lists that are short ...
 
@@ -122,18 +111,15 @@ def note_lists(
         name: the model that answers.
         query: what was asked.
         lists: the answer; its `query` is a place.
+        asked: as it was asked: users, histories (`Histories`, or lists of item ids), texts, candidates, context.
         k: the length that was asked for.
-        users: their ids, if users were asked for.
-        histories: `Histories`, or lists of item ids as they were asked; None for texts.
-        texts: what was asked instead.
-        candidates: item ids as they were asked.
         chosen: whether the shop chose the model.
-        timed: whether the caller passed no more than a time as the context.
     """
+    users, texts, histories, candidates = (asked[one] for one in ("users", "texts", "histories", "candidates"))
     popular, is_empty = "what is popular is shown instead", np.diff(query.histories.starts) == 0
     interacted = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
-    asked = {"history": interacted, "candidates": candidates or ()}
-    unknown = {where: find_unknown(models[name].items, ids) for where, ids in asked.items()}
+    lists_of = {"history": interacted, "candidates": candidates or ()}
+    unknown = {where: find_unknown(models[name].items, ids) for where, ids in lists_of.items()}
     if users is not None and is_empty.any():
         yield f"{name_ids('shopper', list(compress(users, is_empty)))} unknown to this shop: {popular}."
     for where, ids in unknown.items():
@@ -147,9 +133,9 @@ def note_lists(
     if len(is_empty) and (shortest < k or not (k or unknown["candidates"])):
         yield f"the list has {shortest} of {k} products: there are no more to recommend."
     if len(is_empty):
-        yield from context_notes(
-            name, models.cards[name].context if texts is None else {}, query.context, asked=not timed
-        )
+        timed = asked["context"] is None or isinstance(asked["context"], str)
+        known = models.cards[name].context if texts is None else {}
+        yield from context_notes(name, known, query.context, asked=not timed)
     if texts is not None:
         yield from note_unread(models, name, texts, chosen=chosen)
         if chosen and not any(card.reads == "meaning" for card in models.cards.values()):

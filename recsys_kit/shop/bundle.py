@@ -167,10 +167,8 @@ class Bundle(Shelves):
         asked = {"histories": histories, "texts": texts, "candidates": candidates}
         query = encode_query(self.models[name], users, **asked, seen=seen, context=where)
         lists = self._showcase.answer(name, query, kinds=kinds, k=k)
-        timed = context is None or isinstance(context, str)
-        notes = list(
-            note_lists(self.models, name, query, lists, k, **asked, users=users, chosen=not model, timed=timed)
-        )
+        asked |= {"users": users, "context": context}
+        notes = list(note_lists(self.models, name, query, lists, asked, k=k, chosen=not model))
         if self.left_out_best and not model and texts is None:
             gone, why = self.left_out_best, self.left_out[self.left_out_best]
             notes.insert(0, f"{gone}, the best model, is left out of this bundle ({why}): {name} answers.")
@@ -214,10 +212,11 @@ class Bundle(Shelves):
         gone = {name: NEEDS_HISTORIES for name, card in self.models.cards.items() if card.needs_histories}
         kept = {name: card for name, card in self.models.cards.items() if name not in gone}
         if not kept:
+            names = ", ".join(gone)
             raise ArtifactError(
                 "RK-423",
-                f"all models of the bundle need the histories of users: {', '.join(gone)}; expected one without.",
-                "Make the bundle with --with-histories, or run chapter 04 with another model as well.",
+                f"all models of the bundle need the histories of users: {names}; expected one without.",
+                "Write it with --with-histories, or run chapter 04 with another model as well.",
             )
         best = self.left_out_best or (self.models.best() if self.models.best() in gone else "")
         models, left_out = replace(self.models, cards=kept), {**self.left_out, **gone}
@@ -282,11 +281,8 @@ class Bundle(Shelves):
         try:
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             if settings["format"] != FORMAT:
-                raise ArtifactError(
-                    "RK-421",
-                    f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}.",
-                    "Write it again with this version of recsys_kit, or install the version that wrote it.",
-                )
+                problem = f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}."
+                raise ArtifactError("RK-421", problem, "Write it again with this version of recsys_kit.")
             found = _digests(folder)
             for name, digest in settings["sha256"].items():
                 if found.get(name) != digest:

@@ -59,11 +59,9 @@ def _columns_of(names: Sequence[str]) -> list[str]:
     """The columns of these names; RK-346 for two names of the same column."""
     columns = [column_of(name) for name in names]
     if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
-        raise ParameterError(
-            "RK-346",
-            f"context has {' and '.join(map(repr, twice[:2]))}; expected every name once, with or without {PREFIX}.",
-            f"Leave one of them out: {twice[0]!r} and {column_of(twice[0])!r} are the same.",
-        )
+        both = " and ".join(map(repr, twice[:2]))
+        problem = f"context has {both}; expected every name once, with or without {PREFIX}."
+        raise ParameterError("RK-346", problem, f"Leave one out: {twice[0]!r} is {column_of(twice[0])!r}.")
     return columns
 
 
@@ -80,22 +78,15 @@ def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
     if isinstance(context, Mapping):
         for name, value in context.items():
             if not isinstance(name, str) or not (value is None or pd.api.types.is_scalar(value)):
-                raise ParameterError(
-                    "RK-344",
-                    f"context has {value!r} for {name!r}; expected one value by its name.",
-                    "Pass context={'device': 'phone'}, or a frame with one row per query.",
-                )
+                problem = f"context has {value!r} for {name!r}; expected one value by its name."
+                raise ParameterError("RK-344", problem, "Pass {'device': 'phone'}, or a frame with one row per query.")
         context = pd.DataFrame({name: [value] * n_queries for name, value in context.items()}, index=range(n_queries))
     if not isinstance(context, pd.DataFrame):
-        raise ParameterError(
-            "RK-344",
-            f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame.",
-            "Pass context={'device': 'phone'}.",
-        )
+        problem = f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame."
+        raise ParameterError("RK-344", problem, "Pass context={'device': 'phone'}.")
     if len(context) != n_queries:
-        raise ParameterError(
-            "RK-340", f"context has {len(context)} rows for {n_queries} queries.", "Pass one row per query."
-        )
+        problem = f"context has {len(context)} rows for {n_queries} queries; expected one per query."
+        raise ParameterError("RK-340", problem, "Pass one row per query.")
     frame = context.reset_index(drop=True).set_axis(_columns_of([str(name) for name in context]), axis=1)
     return frame.assign(timestamp=in_utc(frame["timestamp"])) if "timestamp" in frame else frame
 
@@ -117,13 +108,10 @@ def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
     A time is never refused: most programs know one, and a model without times ignores it.
     """
     if unknown := [str(column) for column in context if column not in (*names, "timestamp")]:
-        bare = [name.removeprefix(PREFIX) for name in names]
-        raise ParameterError(
-            "RK-343",
-            f"context names {unknown[0].removeprefix(PREFIX)!r}; expected "
-            + (f"one of {', '.join(bare)}." if bare else "no context: the models were fitted without one."),
-            "Leave it out.",
-        )
+        known = ", ".join(name.removeprefix(PREFIX) for name in names)
+        expected = f"one of {known}" if known else "no context: the models were fitted without one"
+        problem = f"context names {unknown[0].removeprefix(PREFIX)!r}; expected {expected}."
+        raise ParameterError("RK-343", problem, "Leave it out.")
 
 
 def context_notes(

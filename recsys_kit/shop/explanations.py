@@ -114,6 +114,7 @@ def reasons(
     kinds: np.ndarray | None = None,
     neighbours: ItemKNN | None = None,
     tfidf: Vectors | None = None,
+    otherwise: str = "close to your history",
 ) -> list[str]:
     """Return one sentence for each item: by common users if possible, otherwise by shared words.
 
@@ -125,6 +126,7 @@ def reasons(
         kinds: of each event of the history, the place of its kind in `VERBS`; the neutral verb unless given.
         neighbours: connects items by their users.
         tfidf: connects items by their words; one row per item of the catalogue.
+        otherwise: the sentence without such a connection.
 
     >>> reasons(Histories(np.array([0]), np.array([0, 1])), np.array([1]), Vocabulary.of_items(["i1", "i2"]), {})
     ['close to your history']
@@ -138,6 +140,6 @@ def reasons(
             strongest = 0 if kinds is None else kinds[history.items == cause].max()
             name = str(items.ids[cause])
             return f"because you {verbs[strongest]} “{titles.get(name, name)}”"
-        return "shares the words " + ", ".join(shared) if shared else "close to your history"
+        return "shares the words " + ", ".join(shared) if shared else otherwise
 
     return [sentence(cause, shared) for cause, shared in zip(causes, words, strict=True)]

@@ -136,12 +136,9 @@ class ShopModels(Mapping[str, Recommender]):
 
     def refuse_text(self, name: str = "") -> ParameterError:
         """Return the error (RK-332) that this model, or every model, does not understand text."""
-        able = self.readers()
-        if able:
+        problem = "no model of this shop understands text; expected one made from titles or descriptions of products."
+        remedy = "Fit a content model."
+        if able := self.readers():
             problem = f"model {name!r} does not understand text; expected one of {', '.join(able)}."
-            return ParameterError("RK-332", problem, f"Pass model={able[0]!r}, or none.")
-        return ParameterError(
-            "RK-332",
-            "no model of this shop understands text; expected one made from the titles or descriptions of products.",
-            "Fit a content model.",
-        )
+            remedy = f"Pass model={able[0]!r}, or none."
+        return ParameterError("RK-332", problem, remedy)

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import as_ids
 from recsys_kit.core.ranking import check_k, top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
 from recsys_kit.shop.answers import Answer, find_unknown, name_ids
-from recsys_kit.shop.explanations import shared_words
+from recsys_kit.shop.explanations import reasons
 from recsys_kit.shop.models import ShopModels
 from recsys_kit.shop.showcase import shelf, titles_of
 from recsys_kit.shop.statistics import MEASURES, MIN_BASKETS, ItemStatistics
@@ -70,19 +71,15 @@ class Shelves:
         if content and len(by_users) < k:
             similar = self.models[content].recommend(histories=[[item]], k=k + len(by_users))
             similar = similar[~similar["fallback"] & (similar["score"] > 0)]
-            lists.append(similar.assign(reason=self._content_reasons(item, similar["item_id"].tolist())))
+            own, *others = self.catalogue.encode([item, *similar["item_id"]])
+            asked = Histories(np.array([own]), np.array([0, 1])), np.array(others, int), self.catalogue, {}
+            why = reasons(*asked, tfidf=self.words, otherwise="of similar content")
+            lists.append(similar.assign(reason=why))
         listed = pd.concat(lists).drop_duplicates("item_id").head(k)
         if listed.empty:
-            notes.append(
-                f"nothing is known that resembles {item!r}: it has too few shoppers, and no model knows its content."
-            )
+            problem = "it has too few shoppers, and no model knows its content"
+            notes.append(f"nothing is known that resembles {item!r}: {problem}.")
         return Answer(self._show(listed), notes, content)
-
-    def _content_reasons(self, item: str, ids: list[str]) -> list[str]:
-        """The words that each item shares with `item`."""
-        own, *others = self.catalogue.encode([item, *ids])
-        words = [[]] * len(ids) if self.words is None else shared_words(self.words, np.array([own]), np.array(others))
-        return ["shares the words " + ", ".join(shared) if shared else "of similar content" for shared in words]
 
     def together(self, items: Any, *, k: int = 10, by: str = "confidence") -> Answer:
         """Return what goes with an item, or with any item of a basket, by the association rules of the training set.
@@ -109,17 +106,16 @@ class Shelves:
         listed = rules.sort_values([by, "count"], ascending=False, kind="stable")
         listed = listed[~listed["item_id"].isin(known)].drop_duplicates("item_id").head(k)
         titles, verb, by_session = titles_of(self.items), self.statistics.verb(), self.statistics.by_session
-        baskets, with_it, too = (
-            ("sessions", "with", "have this too") if by_session else ("shoppers", f"who {verb}", f"also {verb} this")
-        )
+        baskets, with_it, too = ("sessions", "with", "have this too")
+        if not by_session:
+            baskets, with_it, too = ("shoppers", f"who {verb}", f"also {verb} this")
         listed["reason"] = [
             f"{share:.0%} of the {baskets} {with_it} “{titles.get(one, one)}” {too}"
             for share, one in zip(listed["confidence"], listed["of"], strict=True)
         ]
         if listed.empty:
-            notes.append(
-                f"no product goes with {', '.join(known)} in at least {MIN_BASKETS} {baskets} and more than by chance."
-            )
+            often = f"in at least {MIN_BASKETS} {baskets} and more than by chance"
+            notes.append(f"no product goes with {', '.join(known)} {often}.")
         return Answer(self._show(listed, "count", *MEASURES), notes)
 
     def popular(self, *, days: float = 0, category: str = "", k: int = 10) -> Answer:
@@ -155,12 +151,8 @@ class Shelves:
             ParameterError: RK-338 the events do not tell.
         """
         if self.statistics.promoted is None:
-            raise ParameterError(
-                "RK-338",
-                "the events of this shop do not tell what is on promotion; expected columns ctx_promotion and "
-                "timestamp.",
-                "Name the products: candidates=['0001', '0002'], on the command line --candidates 0001,0002.",
-            )
+            problem = "the events do not say what is on promotion; expected columns ctx_promotion and timestamp."
+            raise ParameterError("RK-338", problem, "Name the products: candidates=['0001'], or --candidates 0001.")
         return self.statistics.promoted
 
     def _show(self, listed: pd.DataFrame, *measures: str) -> pd.DataFrame:
@@ -174,13 +166,9 @@ def _items_of_category(items: pd.DataFrame, category: str) -> list[str]:
     known = items["category"].value_counts().index.tolist() if "category" in items else []
     if category not in known:
         shown = get_close_matches(category, known, n=3) or known[:SHOWN_CATEGORIES]
-        raise ParameterError(
-            "RK-336",
-            f"category is {category!r}, which no product has; expected one of {len(known):,}, such as {shown}."
-            if known
-            else f"category is {category!r}, and these products have none.",
-            "Write it as the data does, or leave it out.",
-        )
+        expected = f"expected one of {len(known):,}, such as {shown}" if known else "these products have none"
+        problem = f"category is {category!r}, which no product has; {expected}."
+        raise ParameterError("RK-336", problem, "Write it as the data does, or leave it out.")
     return items.loc[items["category"] == category, "item_id"].tolist()
 
 
@@ -194,10 +182,7 @@ def find_known(items: Vocabulary, ids: Any) -> tuple[list[str], list[str]]:
     unknown = find_unknown(items, asked)
     known = [one for one in asked if one not in unknown]
     if not known:
-        raise ParameterError(
-            "RK-335",
-            f"no product of this shop is called {', '.join(map(repr, asked)) or 'nothing'}; expected an id such as "
-            f"{str(items.ids[0])!r}.",
-            "Take an id of the items table, as it is written there.",
-        )
+        names, example = ", ".join(map(repr, asked)) or "nothing", str(items.ids[0])
+        problem = f"no product of this shop is called {names}; expected an id such as {example!r}."
+        raise ParameterError("RK-335", problem, "Take an id of the items table, as it is written there.")
     return known, [f"{name_ids('product', unknown)} unknown to this shop and left out."] if unknown else []

@@ -103,28 +103,22 @@ class ItemStatistics:
         """
         if not days:
             return self.users
-        if self.daily is None or not (
-            isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()
-        ):
+        is_whole = isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()
+        if self.daily is None or not is_whole:
             untimed = ", and these events have no time" if self.daily is None else ""
-            raise ParameterError(
-                "RK-337",
-                f"days is {days!r}{untimed}; expected a whole number from 1, of events with a timestamp.",
-                "Leave it out to count the whole training set.",
-            )
+            problem = f"days is {days!r}{untimed}; expected a whole number from 1, of events with a timestamp."
+            raise ParameterError("RK-337", problem, "Leave it out to count the whole training set.")
         return np.asarray(self.daily[: int(min(days, self.daily.shape[0]))].sum(axis=0)).ravel().astype(np.int64)
 
     def find_related(self, item: str) -> pd.DataFrame:
         """Return the items of the same users, the most similar first: `item_id, score, common_users`."""
-        start, stop = self.similarity.indptr[self.items.index.get_loc(item) :][:2]
-        scores, columns = self.similarity.data[start:stop], self.similarity.indices[start:stop]
-        order = np.lexsort((columns, -scores))
-        found = {
-            "item_id": self.items.ids[columns],
-            "score": scores,
-            "common_users": self.common_users.data[start:stop],
-        }
-        return pd.DataFrame(found).iloc[order].reset_index(drop=True)
+        rows = slice(*self.similarity.indptr[self.items.index.get_loc(item) :][:2])
+        found = pd.DataFrame({
+            "item_id": self.items.ids[self.similarity.indices[rows]],
+            "score": self.similarity.data[rows],
+            "common_users": self.common_users.data[rows],
+        })  # fmt: skip
+        return found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
     def find_together(self, item: str) -> pd.DataFrame:
         """Return the rules from one item: `item_id, count, support, confidence, lift`, in the order of the catalogue.
@@ -132,18 +126,13 @@ class ItemStatistics:
         As `AssociationRules.bought_together`, the best `N_RULES` by count and by lift.
         """
         column = self.items.index.get_loc(item)
-        start, stop = self.together.indptr[column:][:2]
-        columns, both = self.together.indices[start:stop], self.together.data[start:stop].astype(float)
-        left = float(self.baskets[column])
+        rows, left = slice(*self.together.indptr[column:][:2]), float(self.baskets[column])
+        columns, both = self.together.indices[rows], self.together.data[rows].astype(float)
         measures = (both / self.n_baskets, both / left, both * self.n_baskets / (left * self.baskets[columns]))
-        return pd.DataFrame({
-            "item_id": self.items.ids[columns],
-            "count": both.astype(int),
-            **{
-                name: values.astype(np.float32).astype(float).round(6)
-                for name, values in zip(MEASURES, measures, strict=True)
-            },
-        })  # fmt: skip
+        rules = pd.DataFrame(dict(zip(MEASURES, measures, strict=True)), dtype=np.float32).astype(float).round(6)
+        rules.insert(0, "item_id", self.items.ids[columns])
+        rules.insert(1, "count", both.astype(int))
+        return rules
 
     def verb(self, days: float = 0) -> str:
         """Return the verb of the events (of the last `days`) if they are of one kind; the neutral one if not."""
@@ -152,11 +141,14 @@ class ItemStatistics:
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return the arrays by name, and the plain values; without `items`."""
-        arrays: dict[str, np.ndarray] = {"users": self.users, "baskets": self.baskets}
-        for name in MATRICES:
-            if (matrix := getattr(self, name)) is not None:
-                arrays |= {f"{name}.{part}": getattr(matrix, part) for part in PARTS}
-        return arrays, {name: getattr(self, name) for name in PLAIN}
+        matrices = {name: getattr(self, name) for name in MATRICES}
+        arrays = {
+            f"{name}.{part}": getattr(matrix, part)
+            for name, matrix in matrices.items()
+            for part in (PARTS if matrix is not None else ())
+        }
+        counts = {"users": self.users, "baskets": self.baskets}
+        return counts | arrays, {name: getattr(self, name) for name in PLAIN}
 
     @classmethod
     def from_tensors(

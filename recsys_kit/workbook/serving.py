@@ -10,6 +10,7 @@ from warnings import warn
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from pandas.api.types import is_list_like
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.ids import as_ids, item_hash, listed
@@ -85,7 +86,7 @@ class RunShop:
             raise ParameterError("RK-330", problem, "Pass a user id, the item ids of a history, or a text.")
         ((kind, value),) = given.items()
         values, bundle = listed(value), self.bundle
-        single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
+        single = not is_list_like(value) if kind != "history" else len(values) and not any(map(is_list_like, values))
         if single and seen is not None:
             seen = [seen]
         query: dict[str, Any] = {"texts": values}
@@ -190,15 +191,13 @@ def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool 
             cannot be written.
     """
     shop = open_shop(run)
-    if with_histories:
-        taken = shop.bundle.with_histories(shop.run.read("data/interactions.parquet"))
-    else:
-        taken = shop.bundle.without_histories()
+    bundle = shop.bundle
+    events = shop.run.read("data/interactions.parquet") if with_histories else None
+    taken = bundle.without_histories() if events is None else bundle.with_histories(events)
     folder = Path(out).expanduser().absolute()
     if folder.exists():
-        raise ArtifactError(
-            "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
-        )
+        problem = f"{folder} exists; expected a new folder for a bundle."
+        raise ArtifactError("RK-407", problem, "Name another one or remove it.")
     write_folder(folder, taken.save)
     return taken
 
@@ -289,34 +288,18 @@ def popular(run: Run | str | Path, *, category: str = "", days: float = 0, k: in
     return _warn(open_shop(run).bundle.popular(category=category, days=days, k=k))
 
 
-def promotions(
-    run: Run | str | Path,
-    *,
-    user: str | None = None,
-    history: Iterable[str] | None = None,
-    seen: Iterable[str] | None = None,
-    items: Iterable[str] | None = None,
-    context: Context = NOW,
-    model: str = "",
-    k: int = 10,
-) -> pd.DataFrame:
+def promotions(run: Run | str | Path, *, items: Iterable[str] | None = None, **asked: Any) -> pd.DataFrame:
     """Return the products on promotion in the order that fits a shopper: `recommend` among these alone.
 
     Args:
         run: the run, or its folder.
-        user: a shopper of the run, or
-        history: item ids, oldest first.
-        seen: as for `recommend`.
         items: ids of the products on promotion; unless given, those that `Bundle.promoted` returns.
-        context: as for `recommend`.
-        model: a name of the leaderboard; "" chooses the best.
-        k: length of the list.
+        asked: as for `recommend`: `user` or `history`, `seen`, `context`, `model` and `k`.
 
     Returns:
         As `recommend`; raises as it does, and RK-338 if the events do not tell what is on promotion.
     """
-    asked = {"user": user, "history": history, "seen": seen, "items": items, "context": context}
-    return _warn(open_shop(run).promotions(**asked, model=model, k=k))
+    return _warn(open_shop(run).promotions(items=items, **asked))
 
 
 def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: int = 10) -> pd.DataFrame:
@@ -355,10 +338,6 @@ def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
     return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name in names])
 
 
-def _is_single(value: Any) -> bool:
-    return isinstance(value, str | bytes) or not np.iterable(value)
-
-
 def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, str], k: int) -> pd.DataFrame:
     """The k users with the highest mean of their best cosines, best first: rank, user_id, score, reason."""
     pairs = events[["user_id", "item_id"]].drop_duplicates()
@@ -367,11 +346,10 @@ def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, s
     best = pairs.iloc[order].groupby("user_id", sort=False).head(N_NEAREST)
     score = best.groupby("user_id")["cosine"].sum() / N_NEAREST
     score = score.iloc[np.lexsort((item_hash(score.index), -score))].head(k)
+    best = best[best["user_id"].isin(score.index)]
     kinds = strongest_kinds(events[events["user_id"].isin(score.index)])
-    items = best.groupby("user_id")["item_id"].agg(list)
-    reasons = [
-        ", ".join(f"{VERBS[kinds[str(user)][item]]} “{titles.get(item, item)}”" for item in items[user])
-        for user in score.index
-    ]
+    pairs = zip(best["user_id"], best["item_id"], strict=True)
+    done = pd.Series([f"{VERBS[kinds[user][item]]} “{titles.get(item, item)}”" for user, item in pairs], dtype=object)
+    reasons = done.groupby(best["user_id"].array).agg(", ".join).reindex(score.index).tolist()
     ranks = range(1, len(score) + 1)
     return pd.DataFrame({"rank": ranks, "user_id": score.index, "score": score.array, "reason": reasons})
