@@ -36,7 +36,7 @@ class RunHelp(TyperCommand):
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:
         """Write the usual help, then the table of parameters."""
         super().format_help(ctx, formatter)
-        show_parameters()
+        parameters()
 
 
 @app.command(cls=RunHelp)
@@ -50,17 +50,14 @@ def run(
     columns: Columns = "",
     encoding: Encoding = "",
     out: Annotated[
-        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data set or file.")
+        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data.")
     ] = "",
     only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. Default: all.")] = "",
     first: Annotated[str, typer.Option("--from", help="First chapter to run, such as 03. Default: 01.")] = "",
     settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Set a parameter: name=value, or 03.epochs=2 for one chapter; may be repeated."),
+        list[str] | None, typer.Option("--set", help="A parameter: name=value, or 03.epochs=2; may be repeated.")
     ] = None,
-    profile: Annotated[
-        str, typer.Option(help="quick (default): limits the slow steps, and says so; full: no limits.")
-    ] = "",
+    profile: Annotated[str, typer.Option(help="quick (default): limits the slow steps; full: no limits.")] = "",
     timeout: Annotated[int, typer.Option(min=0, help="Time limit of a notebook cell in seconds; 0: no limit.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Rerun the chapters even if nothing has changed.")] = False,
 ) -> None:
@@ -122,9 +119,7 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
 @app.command()
 def check(
     paths: Annotated[list[str], typer.Argument(metavar="FILE", help=f"Files {FORMATS}")],
-    table: Annotated[
-        str, typer.Option("--as", help="Table: interactions, items, users or reviews. Default: guessed by the columns.")
-    ] = "",
+    table: Annotated[str, typer.Option("--as", help="interactions, items, users or reviews. Default: guessed.")] = "",
     columns: Columns = "",
     encoding: Encoding = "",
 ) -> None:
@@ -199,22 +194,13 @@ def in_folder(command: Sequence[str], out: str) -> list[str]:
 
 
 @app.command()
-def parameters(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
-) -> None:
-    """List the parameters of every chapter."""
+def parameters(markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False) -> None:
+    """List the parameters of every chapter: name, type, default, range and meaning."""
+    from recsys_kit.workbook.runner.parameters import describe, list_chapters, markdown_table
+
     if markdown:
-        from recsys_kit.workbook.runner.parameters import list_chapters, markdown_table
-
         print(markdown_table(list_chapters()))
-    else:
-        show_parameters()
-
-
-def show_parameters() -> None:
-    """Print a table of the parameters: name, type, default, range and meaning."""
-    from recsys_kit.workbook.runner.parameters import describe, list_chapters
-
+        return
     rows = [(f"{numbers}  {name}", *cells) for numbers, name, *cells in describe(list_chapters())]
     print_table(["--set", "type", "default", "meaning"], rows, title="Parameters of the chapters")
 
@@ -227,17 +213,12 @@ def show_results(folder: Path) -> None:
     found = summary(folder)
     if board := found["table"]:
         first, *others = board["columns"][:4]
-        columns = ["model", f"{first}, 95 % interval", *others]
-        rows = [
-            (
-                row["model"],
-                interval(row["cells"][0]),
-                *(short(cell.value) if cell else "-" for cell in row["cells"][1:4]),
-            )
-            for row in board["rows"]
-        ]
+        columns, rows = [f"{first}, 95 % interval", *others], []
+        for row in board["rows"]:
+            whole, *cells = row["cells"][:4]
+            rows.append((row["model"], interval(whole), *(short(cell.value) if cell else "-" for cell in cells)))
         title = f"{board['title']}, lists of {found['k']}"
-        print_table(columns, rows, title=title, right=columns[1:], no_wrap=columns[1:])
+        print_table(["model", *columns], rows, title=title, right=columns, no_wrap=columns)
     for chapter, section, reason in found["skipped"]:
         print(f"skipped in {chapter}: {section}: {reason}")
 
@@ -254,37 +235,27 @@ def datasets() -> None:
 @app.command()
 def report(
     folders: Annotated[list[str], typer.Argument(metavar="DIR...", help=f"Folders of runs {PROJECT}.")],
-    compare: Annotated[
-        str, typer.Option("--compare", metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")
-    ] = "",
+    compare: Annotated[str, typer.Option(metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")] = "",
 ) -> None:
     """Rebuild the report of a run (index.html); with --compare, also show how it differs from another run."""
+    from recsys_kit.workbook.report.compare import compare_runs
     from recsys_kit.workbook.report.page import write_report
     from recsys_kit.workbook.runner.places import run_folder
 
-    paths = [run_folder(folder) for folder in folders]
-    other = run_folder(compare) if compare else None
+    paths, other = [run_folder(folder) for folder in folders], run_folder(compare) if compare else None
     for path in paths:
-        if other:
-            show_comparison(path, other)
+        for title, frame in compare_runs(path, other).items() if other else ():
+            if len(frame):
+                print_table(list(frame), frame.itertuples(index=False), title=title)
+            else:
+                print(title)
         print(write_report(path, other))
-
-
-def show_comparison(run: Path, other: Path) -> None:
-    """Print the parameters that differ and both leaderboards."""
-    from recsys_kit.workbook.report.compare import compare_runs
-
-    for title, frame in compare_runs(run, other).items():
-        if len(frame):
-            print_table(list(frame), frame.itertuples(index=False), title=title)
-        else:
-            print(title)
 
 
 @app.command()
 def published(
     folders: Annotated[
-        list[str], typer.Argument(metavar="DIR", help=f"Folders of runs on data with published results {PROJECT}.")
+        list[str], typer.Argument(metavar="DIR", help=f"Runs on data with published results {PROJECT}.")
     ],
 ) -> None:
     """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""
@@ -314,16 +285,14 @@ def bundle(
     out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
     with_histories: Annotated[
         bool,
-        typer.Option(
-            "--with-histories",
-            help="Store the histories of the shoppers, under a salted hash of their ids. Such a bundle is personal "
-            "data: the salt lies in it, so anyone who holds it can test whether an id is in it.",
-        ),
+        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
     ] = False,
 ) -> None:
     """Write a bundle: the models, product cards and statistics that answer questions without the run.
 
     It holds no user ids and no histories; counts are aggregates, and some count a single user.
+
+    With histories it is personal data: the salt lies in it, so anyone who holds it can test whether an id is in it.
     """
     from recsys_kit.workbook.serving import take_bundle
 
@@ -336,9 +305,7 @@ def bundle(
 
 @app.command()
 def lab(
-    options: Annotated[
-        list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
-    ] = None,
+    options: Annotated[list[str] | None, typer.Argument(metavar="OPTION", help="For JupyterLab, after `--`.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks, with this Python as the kernel."""
     from recsys_kit.workbook.runner.places import INLINE, project_root

@@ -58,8 +58,7 @@ def declare_options(
     model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best one.")] = "",
     k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
     seen: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID,ID", help="Products to leave out. Default: the seen products, as in the evaluation."),
+        list[str] | None, typer.Option(metavar="ID,ID", help="Products to leave out. Default: as in the evaluation.")
     ] = None,
     candidates: Annotated[
         list[str] | None, typer.Option(metavar="ID,ID", help="Recommend only these products.")
@@ -68,8 +67,7 @@ def declare_options(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="When and where the shopper asks: device=phone, timestamp=2025-12-24T18:00; may be repeated. "
-            "Default: now.",
+            help="When and where: device=phone, timestamp=2025-12-24T18:00; may be repeated. Default: now.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
@@ -142,9 +140,7 @@ def text(
 def promotions(
     shop: "RunShop",
     user: Annotated[str | None, typer.Option(metavar="ID", help="A shopper of the run.")] = None,
-    history: Annotated[
-        list[str] | None, typer.Option(metavar="ID,ID", help="Product ids of a new shopper, oldest first.")
-    ] = None,
+    history: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Product ids, oldest first.")] = None,
     text: Annotated[str | None, typer.Option(help="What the shopper looks for.")] = None,
     **asked: Any,
 ) -> Shown:
@@ -176,13 +172,7 @@ def together(
 def popular(
     shop: "RunShop",
     category: Annotated[str, typer.Option(help="Only products of this category.")] = "",
-    days: Annotated[
-        float,
-        typer.Option(
-            help="Count only the last days of the training set: whole days, such as 7. Default: all.",
-            show_default=False,
-        ),
-    ] = 0,
+    days: Annotated[float, typer.Option(help="Only the last days: whole days. Default: all.", show_default=False)] = 0,
     **asked: Any,
 ) -> Shown:
     """Show the products with the most shoppers."""

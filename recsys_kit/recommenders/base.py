@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_kit.core.contexts import check_context
 from recsys_kit.core.encoded import EncodedSplit, encode_histories
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import as_ids
 from recsys_kit.core.ranges import Range, check_parameters
 from recsys_kit.core.ranking import blocks, check_k, top_k
 from recsys_kit.core.vectors import Vectors
@@ -335,17 +333,10 @@ class Recommender(ABC):
             NotFittedError: RK-369 before `fit`, RK-373 users of a loaded model, which has no histories.
         """
         check_k(k)
-        names, asked, texts = encode_query(self, users, histories, texts, seen)
-        if candidates is not None:
-            candidates = np.isin(self.item_ids, as_ids(candidates, "candidates").to_numpy(str))
-        if context is not None:
-            context = check_context(context)
-            if len(context) != len(names):
-                raise ParameterError(
-                    "RK-340", f"context has {len(context)} rows for {len(names)} queries.", "Pass one row per query."
-                )
-        ranked = self.rank(asked, k=k, texts=texts, candidates=candidates, context=context)
-        return ranked.to_frame(names, self.item_ids)
+        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": context}
+        query = encode_query(self, users, **asked)
+        options = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
+        return self.rank(query.histories, k=k, **options).to_frame(query.names, self.item_ids)
 
     def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """Return scores `(B, N)` as they are ranked: -inf where the model cannot score, popularity in `fallback` rows.

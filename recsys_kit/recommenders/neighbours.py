@@ -122,6 +122,10 @@ class UserKNN(HistoryDecay):
 
     def _fit(self, split: EncodedSplit) -> None:
         self.can_score = self.item_counts > 0
+        self.set_histories(split)
+
+    def set_histories(self, split: EncodedSplit) -> None:
+        """Take the training histories of a split: the state of this model is their weights, nothing is learned."""
         self.matrix = interaction_matrix(split, self.half_life)
 
     def _score(self, histories: Histories) -> np.ndarray:

@@ -46,61 +46,49 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
     >>> parse_context(["device=phone", "timestamp=2025-12-24T18:00"])
     {'device': 'phone', 'timestamp': '2025-12-24T18:00'}
     """
-    for pair in pairs:
-        if not all(part.strip() for part in pair.partition("=")[::2]):
-            raise ParameterError(
-                "RK-310", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
-            )
     named = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
-    _once([name for name, _ in named])
+    if wrong := [pair for pair, both in zip(pairs, named, strict=True) if not all(both)]:
+        raise ParameterError(
+            "RK-310", f"context is {wrong[0]!r}; expected name=value.", "Write --context device=phone."
+        )
+    _columns_of([name for name, _ in named])
     return dict(named)
 
 
-def _once(names: Sequence[str]) -> None:
-    """Refuse (RK-346) two names of the same column."""
+def _columns_of(names: Sequence[str]) -> list[str]:
+    """The columns of these names; RK-346 for two names of the same column."""
     columns = [column_of(name) for name in names]
     if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
-        raise ParameterError(
-            "RK-346",
-            f"context has {' and '.join(map(repr, twice[:2]))}; expected every name once, with or without {PREFIX}.",
-            f"Leave one of them out: {twice[0]!r} and {column_of(twice[0])!r} are the same.",
-        )
+        both = " and ".join(map(repr, twice[:2]))
+        problem = f"context has {both}; expected every name once, with or without {PREFIX}."
+        raise ParameterError("RK-346", problem, f"Leave one out: {twice[0]!r} is {column_of(twice[0])!r}.")
+    return columns
 
 
 def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
     """Return one row per query with the columns of the interactions; the values of a mapping hold for all queries.
 
     Raises:
-        ParameterError: RK-344 no context, RK-346 a name twice, RK-347 a time that cannot be read.
+        ParameterError: RK-340 a frame with another number of rows, RK-344 no context, RK-346 a name twice, RK-347 a
+            time that cannot be read.
 
     >>> frame_of({"device": "phone"}, 2)["ctx_device"].tolist()
     ['phone', 'phone']
     """
     if isinstance(context, Mapping):
-        if wrong := [name for name, value in context.items() if not isinstance(name, str) or not _is_scalar(value)]:
-            raise ParameterError(
-                "RK-344",
-                f"context has {context[wrong[0]]!r} for {wrong[0]!r}; expected one value by its name.",
-                "Pass context={'device': 'phone'}, or a frame with one row per query.",
-            )
-        frame = pd.DataFrame({name: [value] * n_queries for name, value in context.items()}, index=range(n_queries))
-    elif isinstance(context, pd.DataFrame):
-        frame = context.reset_index(drop=True)
-    else:
-        raise ParameterError(
-            "RK-344",
-            f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame.",
-            "Pass context={'device': 'phone'}.",
-        )
-    _once([str(name) for name in frame])
-    frame = frame.rename(columns=lambda name: column_of(str(name)))
-    if "timestamp" in frame:
-        frame["timestamp"] = in_utc(frame["timestamp"])
-    return frame
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or pd.api.types.is_scalar(value)
+        for name, value in context.items():
+            if not isinstance(name, str) or not (value is None or pd.api.types.is_scalar(value)):
+                problem = f"context has {value!r} for {name!r}; expected one value by its name."
+                raise ParameterError("RK-344", problem, "Pass {'device': 'phone'}, or a frame with one row per query.")
+        context = pd.DataFrame({name: [value] * n_queries for name, value in context.items()}, index=range(n_queries))
+    if not isinstance(context, pd.DataFrame):
+        problem = f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame."
+        raise ParameterError("RK-344", problem, "Pass context={'device': 'phone'}.")
+    if len(context) != n_queries:
+        problem = f"context has {len(context)} rows for {n_queries} queries; expected one per query."
+        raise ParameterError("RK-340", problem, "Pass one row per query.")
+    frame = context.reset_index(drop=True).set_axis(_columns_of([str(name) for name in context]), axis=1)
+    return frame.assign(timestamp=in_utc(frame["timestamp"])) if "timestamp" in frame else frame
 
 
 def known_context(model: Recommender) -> dict[str, list[str]]:
@@ -108,9 +96,8 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
 
     `timestamp` has no values. Most models use no context.
     """
-    own = getattr(model, "known_context", None)
-    if own is not None:
-        return own()
+    if hasattr(model, "known_context"):
+        return model.known_context()
     members = model.answering_members().values()
     return {column: values for member in members for column, values in known_context(member).items()}
 
@@ -121,13 +108,10 @@ def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
     A time is never refused: most programs know one, and a model without times ignores it.
     """
     if unknown := [str(column) for column in context if column not in (*names, "timestamp")]:
-        bare = [name.removeprefix(PREFIX) for name in names]
-        raise ParameterError(
-            "RK-343",
-            f"context names {unknown[0].removeprefix(PREFIX)!r}; expected "
-            + (f"one of {', '.join(bare)}." if bare else "no context: the models were fitted without one."),
-            "Leave it out.",
-        )
+        known = ", ".join(name.removeprefix(PREFIX) for name in names)
+        expected = f"one of {known}" if known else "no context: the models were fitted without one"
+        problem = f"context names {unknown[0].removeprefix(PREFIX)!r}; expected {expected}."
+        raise ParameterError("RK-343", problem, "Leave it out.")
 
 
 def context_notes(
@@ -145,14 +129,13 @@ def context_notes(
         if asked:
             yield f"{name} does not use the context: its list is the same without it."
         return
-    missing = [
-        column for column in known if context is None or column not in context or bool(context[column].isna().any())
-    ]
+    context = pd.DataFrame() if context is None else context
+    missing = [column for column in known if column not in context or bool(context[column].isna().any())]
     if missing:
         without = ", ".join(_with_values(column, known[column]) for column in missing)
         yield f"{name} uses the context, but this is missing: {without}. The list is made without it."
     for column, values in known.items():
-        if values and context is not None and column in context:
+        if values and column in context:
             given = context[column].dropna().astype("str").drop_duplicates().tolist()
             if strange := [value for value in given if value not in values and value.removesuffix(".0") not in values]:
                 yield (

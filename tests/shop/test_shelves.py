@@ -18,7 +18,6 @@ from recsys_kit.shop.statistics import PROMOTION_DAYS
 from recsys_kit.workbook.runner.runs import open_run
 from recsys_kit.workbook.serving import (
     bought_together,
-    on_promotion,
     open_shop,
     popular,
     promotions,
@@ -203,7 +202,7 @@ def test_promotions_are_the_shoppers_own_list_without_all_else(run):
 
 
 def test_what_is_on_promotion_the_latest_event_of_the_last_days_says(run):
-    found = on_promotion(run)
+    found = open_shop(run).bundle.promoted()
     recent = TRAIN[TRAIN["timestamp"] > TRAIN["timestamp"].max() - pd.Timedelta(days=PROMOTION_DAYS)]
     assert 5 < len(found) < 100
     for item in found:
