@@ -251,10 +251,8 @@ class Trainer:
         own = {"losses": losses, "counts": [*map(len, self._rows)]}
         ranks = self.processes.gather(own | {"epoch": self._epoch_random, "now": self._random_state()})
         if self.processes.is_main:
-            parameters, states = dict(self.module.named_parameters()), self.optimizer.state
-            moments = {
-                f"{n}/{key}": value for n, one in parameters.items() for key, value in states.get(one, {}).items()
-            }
+            names, states = {one: name for name, one in self.module.named_parameters()}, self.optimizer.state
+            moments = {f"{names[one]}/{key}": value for one, state in states.items() for key, value in state.items()}
             tensors = {"model": self._weights(), "best": self._best, "optimizer": moments}
             settings = {"epochs": self._epochs, "step": self.step, "ranks": ranks}
             self.checkpoints.save(len(self._epochs), len(losses), tensors, settings)
