@@ -80,7 +80,7 @@ class _Formula(HistoryDecay):
 
     @abstractmethod
     def _value(self, symbols: Symbols, x: "Tensor", x1: "Tensor", x3: "Tensor") -> "Tensor":
-        """The values of candidates (x1, x3) for x: a user (x2), or with `_score` of a pair an item (x_i).
+        """The values of candidates (x1, x3) for x: the user (x2), or for a pair an item of the history (x_i).
 
         `(E, 1, M)` from `(E, 1, D)`, `(E, D1, M)` and `(E, D, M)`; or `(B, N)` from `(B, D)`, `(D1, N)` and `(D, N)`.
         """

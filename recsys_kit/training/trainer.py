@@ -10,6 +10,8 @@ first of them writes the checkpoints.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -36,18 +38,9 @@ Objective = Callable[[nn.Module, Any], Tensor]
 """module, inputs of a batch -> the mean loss of its rows, a scalar on the device."""
 
 
+@dataclass(eq=False, repr=False)
 class Trainer:
     """Trains a module in place.
-
-    Args:
-        module: is moved to the device; parameters with `requires_grad` are trained.
-        objective: see `Objective`.
-        plan: see `TrainingPlan`.
-        processes: the device, and who shares the work; this process alone on the CPU unless given.
-        mixed_precision: compute in bfloat16 where the processor is faster in it; weights stay float32.
-        rng: the generator that `batches` and the objective draw from, if any; its state is saved in checkpoints.
-        checkpoints: saves the state of the training; a call with the same key goes on from it.
-        name: shown by the progress bar and in errors.
 
     >>> torch.manual_seed(0).initial_seed()
     0
@@ -61,28 +54,30 @@ class Trainer:
     (3.0, 200)
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        objective: Objective,
-        plan: TrainingPlan,
-        *,
-        processes: Processes | None = None,
-        mixed_precision: bool = False,
-        rng: np.random.Generator | None = None,
-        checkpoints: Checkpoints | None = None,
-        name: str = "training",
-    ) -> None:
-        self.processes = processes or Processes("cpu")
+    module: nn.Module
+    """Is moved to the device; parameters with `requires_grad` are trained."""
+    objective: Objective
+    plan: TrainingPlan
+    _: KW_ONLY
+    processes: Processes = field(default_factory=partial(Processes, "cpu"))
+    """The device, and who shares the work; this process alone on the CPU unless given."""
+    mixed_precision: bool = False
+    """Compute in bfloat16 where the processor is faster in it; weights stay float32."""
+    rng: np.random.Generator | None = None
+    """The generator that `batches` and the objective draw from, if any; its state is saved in checkpoints."""
+    checkpoints: Checkpoints | None = None
+    """Saves the state of the training; a call with the same key goes on from it."""
+    name: str = "training"
+    """Shown by the progress bar and in errors."""
+
+    def __post_init__(self) -> None:
         self.device = self.processes.device
-        self.module, self.objective, self.plan, self.name = module.to(self.device), objective, plan, name
-        self.rng, self.checkpoints = rng, checkpoints
-        self.half = mixed_precision and pick_dtype(str(self.device)) == "bfloat16"
-        self.wrapped = self.processes.wrap(module)
-        self.optimizer = torch.optim.AdamW(
-            decay_groups(module, plan.weight_decay), plan.learning_rate, plan.betas, fused=self.device.type == "cuda"
-        )
-        self._frozen = {name for name, tensor in module.named_parameters() if not tensor.requires_grad}
+        self.module.to(self.device)
+        self.half = self.mixed_precision and pick_dtype(str(self.device)) == "bfloat16"
+        self.wrapped = self.processes.wrap(self.module)
+        groups, fused = decay_groups(self.module, self.plan.weight_decay), self.device.type == "cuda"
+        self.optimizer = torch.optim.AdamW(groups, self.plan.learning_rate, self.plan.betas, fused=fused)
+        self._frozen = {name for name, tensor in self.module.named_parameters() if not tensor.requires_grad}
         self.n_steps = self.step = 0  # of all epochs; since the start
         self._epochs: list[dict[str, float]] = []  # results of the epochs so far
         self._best: dict[str, Tensor] = {}  # weights of the best epoch so far; without validation that is the last
@@ -256,10 +251,8 @@ class Trainer:
         own = {"losses": losses, "counts": [*map(len, self._rows)]}
         ranks = self.processes.gather(own | {"epoch": self._epoch_random, "now": self._random_state()})
         if self.processes.is_main:
-            parameters, states = dict(self.module.named_parameters()), self.optimizer.state
-            moments = {
-                f"{n}/{key}": value for n, one in parameters.items() for key, value in states.get(one, {}).items()
-            }
+            names, states = {one: name for name, one in self.module.named_parameters()}, self.optimizer.state
+            moments = {f"{names[one]}/{key}": value for one, state in states.items() for key, value in state.items()}
             tensors = {"model": self._weights(), "best": self._best, "optimizer": moments}
             settings = {"epochs": self._epochs, "step": self.step, "ranks": ranks}
             self.checkpoints.save(len(self._epochs), len(losses), tensors, settings)
