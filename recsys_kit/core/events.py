@@ -19,12 +19,11 @@ def check_times(events: pd.DataFrame, table: str) -> str:
     when = "timestamp" if "timestamp" in events else "position"
     if when not in events:
         raise missing_column(table, "timestamp or position", events)
-    values = events[when]
-    is_time = pd.api.types.is_datetime64_any_dtype if when == "timestamp" else pd.api.types.is_numeric_dtype
-    expected, fix = {
-        "timestamp": ("times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."),
-        "position": ("numbers", f"Number the events: {table}.groupby('user_id').cumcount()."),
-    }[when]
+    values, is_time = events[when], pd.api.types.is_datetime64_any_dtype
+    expected, fix = "times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."
+    if when == "position":
+        is_time = pd.api.types.is_numeric_dtype
+        expected, fix = "numbers", f"Number the events: {table}.groupby('user_id').cumcount()."
     problem = ""
     if len(events) and not is_time(values.dtype):
         problem = f"{values.dtype} such as {values.iloc[0]!r:.40}"

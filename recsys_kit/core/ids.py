@@ -47,9 +47,7 @@ def as_ids(values: Any, name: str) -> pd.Series:
             "from 0); expected an id in each.",
             "Leave these rows out or say who or what they are.",
         )
-    if isinstance(values.dtype, pd.StringDtype) or (
-        values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) == "string"
-    ):
+    if pd.api.types.infer_dtype(values, skipna=False) == "string":
         return values.astype("str")
     try:
         codes, different = pd.factorize(values)
@@ -57,8 +55,8 @@ def as_ids(values: Any, name: str) -> pd.Series:
         raise _no_ids(name, list(values)) from None
     different = np.asarray(different, values.dtype if isinstance(values.dtype, np.dtype) else None)  # also of 16 bits
     texts = [_id_text(value) for value in different]
-    if None in texts:
-        raise _no_ids(name, [value for value, text in zip(different.tolist(), texts, strict=True) if text is None])
+    if wrong := [value for value, text in zip(different.tolist(), texts, strict=True) if text is None]:
+        raise _no_ids(name, wrong)
     return pd.Series(pd.array(texts, dtype="str").take(codes), index=values.index, name=values.name)
 
 

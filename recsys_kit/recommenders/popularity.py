@@ -12,7 +12,7 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import event_ages, latest_of_pairs
+from recsys_kit.recommenders.interactions import weigh_latest
 
 
 @dataclass
@@ -51,8 +51,7 @@ class PopularLately(Recommender):
     personal = False
 
     def _fit(self, split: EncodedSplit) -> None:
-        latest = latest_of_pairs(split.train)
-        weights = np.power(0.5, event_ages(split.train)[latest] / self.half_life)
+        latest, weights = weigh_latest(split.train, self.half_life)
         counts = np.bincount(split.train.item[latest], weights=weights, minlength=len(self.items))
         self.trend = counts.astype(np.float32)
         self.can_score = self.item_counts > 0
