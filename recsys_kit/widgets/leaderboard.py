@@ -7,6 +7,7 @@ import pandas as pd
 
 from recsys_kit.evaluation import Evaluation, disagreements
 from recsys_kit.plots import plot_leaderboard, shorten
+from recsys_kit.shop.showcase import titles_of
 from recsys_kit.widgets.controls import explore
 
 
@@ -31,7 +32,7 @@ def view_disagreements(
     Returns:
         The columns of `disagreements`, history (number of interactions), latest and next (titles of items).
     """
-    titles = items.dropna(subset="title").set_index("item_id")["title"] if "title" in items else {}
+    titles = titles_of(items)
     rows = disagreements(evaluation, first, second, metric)
     following = evaluation.ground_truth.groupby("user_id")["item_id"].first()
     last = [histories.get(user, []) for user in rows["user_id"]]

@@ -54,9 +54,14 @@ def view_shopper(
 
 def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipywidgets.Widget:
     """Explore `view_shopper` by shopper, model, diversity, and the values of the context that models use."""
-    known = {}
-    for one in showcase.models.values():
-        known |= {column: values for column, values in known_context(one).items() if values}
+    contexts = {
+        column: ipywidgets.Dropdown(
+            options=[("any", ""), *zip(values, values, strict=True)], description=column.removeprefix(PREFIX)
+        )
+        for one in showcase.models.values()
+        for column, values in known_context(one).items()
+        if values
+    }
 
     def view(shopper: str, model: str, diversity: float, **context: str) -> HTML:
         given = {name: value for name, value in context.items() if value}
@@ -67,12 +72,7 @@ def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipyw
         shopper=ipywidgets.Dropdown(options=shoppers),
         model=ipywidgets.Dropdown(options=list(showcase.models), value=model),
         diversity=ipywidgets.FloatSlider(max=1.0, step=0.05),
-        **{
-            column: ipywidgets.Dropdown(
-                options=[("any", ""), *zip(values, values, strict=True)], description=column.removeprefix(PREFIX)
-            )
-            for column, values in known.items()
-        },
+        **contexts,
     )
 
 

@@ -205,6 +205,8 @@ def package(tmp_path_factory) -> Path:
         ("recommenders/__init__.py", ["04", "05"]),
         ("workbook/lineup.py", ["04"]),
         ("workbook/report/sentences.py", ["01"]),
+        ("workbook/report/sentences.toml", ["01"]),
+        ("workbook/report/cautions.toml", []),
         ("errors/__init__.py", ["01", "02", "03", "04", "05"]),
         ("core/threads.py", ["01", "02", "03", "04", "05"]),
     ],

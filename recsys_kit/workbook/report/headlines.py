@@ -80,8 +80,7 @@ def find_overlaps(best: str, known: Mapping[str, Interval]) -> Iterator[str]:
 
 def compare_ensembles(comparisons: pd.DataFrame | None, chosen: str = "") -> Iterator[str]:
     """Yield whether the ensembles are better than the best single model, by paired tests."""
-    rows = pd.DataFrame() if comparisons is None else comparisons[comparisons["against"] != BASELINE]
-    if len(rows):
+    if comparisons is not None and len(rows := comparisons[comparisons["against"] != BASELINE]):
         rows = list(rows.rename(columns={"difference": "value"}).itertuples())
         yield say(TEXTS["ensembles"], rows=rows, chosen=chosen)
 

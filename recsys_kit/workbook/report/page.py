@@ -20,14 +20,7 @@ from recsys_kit.workbook.report.pages import COLUMNS, read, read_dict
 from recsys_kit.workbook.report.wording import fill, read_texts, say
 
 HIGHER_IS_BETTER = ("ndcg", "recall", "map", "hit_rate")
-FILES = {
-    "run": "run.json",
-    "timings": "timings.json",
-    "data_report": "results/data_report.json",
-    "protocol": "results/protocol.json",
-    "classification": "results/review_classification.json",
-    "story": "results/shoppers.json",
-}
+RESULTS = ("data_report", "protocol", "review_classification", "shoppers")
 TITLES = read_texts(__file__)["titles"]
 
 
@@ -38,24 +31,25 @@ def write_report(folder: Path, other: Path | None = None) -> Path:
 
 def render(folder: Path, other: Path | None = None) -> str:
     """Return the page's HTML."""
-    found = {name: read_dict(folder, file) for name, file in FILES.items()}
+    found = {name: read_dict(folder, f"{name}.json") for name in ("run", "timings")}
+    found |= {name: read_dict(folder, f"results/{name}.json") for name in RESULTS}
     tables = {name: read(folder, f"results/{name}.parquet") for name in ("metrics", "differences", "comparisons")}
-    k, scores = pages.report_k(tables["metrics"]), list_classifiers(found["classification"])
+    k, scores = pages.report_k(tables["metrics"]), list_classifiers(found["review_classification"])
     chosen = str(found["protocol"].get("best_on_validation", ""))
     sections: dict[str, Any] = {
         "findings": [*headline(**tables, k=k, chosen=chosen), *review_headline(scores)],
         "warnings": find_cautions(folder, found["run"]),
-        "data": make_data_figures(found["data_report"], found["classification"]),
+        "data": make_data_figures(found["data_report"], found["review_classification"]),
         "leaderboard": build_leaderboards(tables["metrics"], k),
         "reviews": scores,
-        "shoppers": found["story"].get("shoppers"),
+        "shoppers": found["shoppers"] if found["shoppers"].get("shoppers") else {},
         "chapters": found["run"].get("chapters"),
         "making": found["run"].get("parameters"),
         "comparison": compare_runs(folder, other) if other else {},
     }
     words = {"n_figures": len(sections["data"]), "other": other and other.name}
     titles = {name: say(title, **words) for name, title in TITLES.items() if sections[name]}
-    return fill("report.html.j2", **found, **sections, sections=titles, folder=folder, k=k, glossary=COLUMNS)
+    return fill("report.html.j2", **(found | sections), sections=titles, folder=folder, k=k, glossary=COLUMNS)
 
 
 def build_leaderboards(metrics: pd.DataFrame | None, k: int) -> list[dict[str, Any]]:
@@ -69,7 +63,7 @@ def build_leaderboards(metrics: pd.DataFrame | None, k: int) -> list[dict[str, A
 
 
 def build_leaderboard(metrics: pd.DataFrame, order: pd.DataFrame) -> dict[str, Any]:
-    """Return the table of one slice: its columns, and for each model the cells and which of them are the clear best.
+    """Return the table of one slice: its columns with the clear best model of each, and the cells of each model.
 
     Args:
         metrics: of all slices, metrics and list lengths.
@@ -79,18 +73,14 @@ def build_leaderboard(metrics: pd.DataFrame, order: pd.DataFrame) -> dict[str, A
     chosen = metrics[(metrics["slice"] == slice_name) & (metrics["k"] == k)]
     cells = {(row.model, row.metric): row for row in chosen.itertuples()}
     columns = [name for name in COLUMNS if name in set(chosen["metric"])]
-    leaders = {column: find_clear_best(chosen[chosen["metric"] == column]) for column in columns}
-    rows = [
-        {
-            "model": model,
-            "cells": [cells.get((model, column)) for column in columns],
-            "best": [leaders[column] == model for column in columns],
-        }
-        for model in order["model"]
-    ]
-    title = pages.shoppers_in(slice_name, int(n_users)).capitalize()
-    names = [COLUMNS[name][0] for name in columns]
-    return {"title": title, "slice": slice_name, "n_users": int(n_users), "columns": names, "rows": rows}
+    return {
+        "title": pages.shoppers_in(slice_name, int(n_users)).capitalize(),
+        "slice": slice_name,
+        "n_users": int(n_users),
+        "columns": [COLUMNS[name][0] for name in columns],
+        "leaders": [find_clear_best(chosen[chosen["metric"] == column]) for column in columns],
+        "rows": [{"model": model, "cells": [cells.get((model, name)) for name in columns]} for model in order["model"]],
+    }
 
 
 def find_clear_best(rows: pd.DataFrame) -> str | None:

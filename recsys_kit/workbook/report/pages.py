@@ -15,7 +15,8 @@ from recsys_kit.workbook.runner.storage import READERS, read_json, sha256_of, wr
 
 METRIC = "ndcg"
 LONGEST_NAME = 24  # characters of a model's name beside a plot
-COLUMNS, SLICES = read_texts(__file__).values()
+TEXTS = read_texts(__file__)
+COLUMNS, SLICES = TEXTS["columns"], TEXTS["slices"]
 
 
 def write_page(path: Path, page: str) -> Path:
