@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.core.contexts import check_context
-from recsys_kit.core.encoded import encode_histories, lists_of_ids
+from recsys_kit.core.encoded import lists_of_ids
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.errors import ParameterError
@@ -72,7 +72,7 @@ def encode_query(
     else:
         encoded = model.encode([[] for _ in texts])
     if seen is not None:
-        encoded = replace(encoded, seen=encode_histories(seen, model.items, "seen"))
+        encoded = replace(encoded, seen=model.encode(seen))
     if candidates is not None:
         candidates = np.isin(model.item_ids, as_ids(candidates, "candidates").to_numpy(str))
     return Query(names, encoded, texts, candidates, context)

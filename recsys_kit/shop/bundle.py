@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save
 
 from recsys_kit.core.encoded import lists_of_ids
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import listed
+from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import Recommender
@@ -147,6 +147,8 @@ class Bundle(Shelves):
         texts = None if texts is None else check_texts("texts", texts)
         if histories is not None and not isinstance(histories, Histories):
             histories = [listed(ids) for ids in lists_of_ids(histories, "histories")]
+        if seen is not None:
+            seen = [as_ids(ids, "the item ids of seen") for ids in lists_of_ids(seen, "seen")]
         candidates = None if candidates is None else listed(candidates)
         names = self.models.choose(model, texts)
         if len(names) > 1:
@@ -170,7 +172,7 @@ class Bundle(Shelves):
         """Answer texts for different models, each as it would be answered alone."""
         found = []
         for place, text in enumerate(texts):
-            hidden = None if seen is None else listed(seen)[place : place + 1]
+            hidden = None if seen is None else seen[place : place + 1]
             where = context.iloc[place : place + 1] if isinstance(context, pd.DataFrame) else context
             found.append(self.recommend(texts=[text], seen=hidden, context=where, **asked))
         lists = pd.concat([one.lists.assign(query=place) for place, one in enumerate(found)], ignore_index=True)
