@@ -60,15 +60,10 @@ def declare_options(
     seen: Annotated[
         list[str] | None, typer.Option(metavar="ID,ID", help="Products to leave out. Default: as in the evaluation.")
     ] = None,
-    candidates: Annotated[
-        list[str] | None, typer.Option(metavar="ID,ID", help="Recommend only these products.")
-    ] = None,
+    candidates: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="The only products to list.")] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="When and where: device=phone, timestamp=2025-12-24T18:00; may be repeated. Default: now.",
-        ),
+        typer.Option(metavar="NAME=VALUE", help="Such as device=phone or timestamp=2025-12-24T18:00. Default: now."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     csv: Annotated[str, typer.Option(metavar="FILE", help=f"Also write the list to this CSV file {HERE}.")] = "",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,10 @@ from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.inputs import Query
-from recsys_kit.shop.circumstances import LAST_EVENT, NOW, check_names, context_notes, frame_of, now
+from recsys_kit.shop.circumstances import context_notes
 from recsys_kit.shop.models import ShopModels
 
 NAMED = 5  # unknown ids that a note names
-Context: TypeAlias = Mapping[str, Any] | pd.DataFrame | str | None
-"""Values by name, a frame with one row per query, "now", "last event" (of the shop), or None."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +52,6 @@ def read_ids(name: str, ids: Any) -> list[str]:
 def find_unknown(items: Vocabulary, ids: Iterable[Any]) -> list[str]:
     """Return the ids that the catalogue does not have, each once."""
     return [one for one in dict.fromkeys(as_ids(ids, "item ids")) if one not in items]
-
-
-def context_frame(
-    context: Context, n_queries: int, used: Mapping[str, Any], known: Sequence[str], last: Mapping[str, Any]
-) -> pd.DataFrame | None:
-    """Return one row per query; None for no context, or for a time alone that the model does not use.
-
-    Args:
-        context: when and where the users ask.
-        n_queries: rows of a context that is the same for all.
-        used: the columns that the model uses.
-        known: the columns that the models of the shop were fitted with.
-        last: the context at the time of the shop's last event.
-    """
-    if isinstance(context, str) and context in (NOW, LAST_EVENT):
-        return frame_of(now() if context == NOW else last, n_queries) if used else None
-    if context is None:
-        return None
-    frame = frame_of(context, n_queries)
-    check_names(frame, known)
-    if isinstance(context, Mapping) and "timestamp" not in frame:
-        frame = frame.assign(**frame_of(now(), n_queries))
-    return frame
 
 
 def note_unread(models: ShopModels, name: str, texts: Sequence[str], *, chosen: bool) -> Iterator[str]:

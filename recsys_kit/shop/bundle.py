@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -17,15 +17,15 @@ from safetensors.numpy import load_file, save
 
 from recsys_kit.core.encoded import lists_of_ids
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import listed
+from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.inputs import encode_query
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.store import INDEX, load_models, save_models
-from recsys_kit.shop.answers import Answer, Context, check_texts, context_frame, note_lists, read_ids
-from recsys_kit.shop.circumstances import NOW
+from recsys_kit.shop.answers import Answer, check_texts, note_lists, read_ids
+from recsys_kit.shop.circumstances import NOW, Context, context_frame
 from recsys_kit.shop.histories import StoredHistories
 from recsys_kit.shop.models import OPTIONS, ModelCard, ShopModels
 from recsys_kit.shop.shelves import Shelves
@@ -70,10 +70,8 @@ class Bundle(Shelves):
         items: pd.DataFrame,
         train: pd.DataFrame,
         tfidf: Vectors | None = None,
-        context: Sequence[str] = (),
-        seen_events: Sequence[str] = (),
-        unread_share: float = 0.0,
         last: Mapping[str, Any] | None = None,
+        **facts: Any,
     ) -> "Bundle":
         """Put together what answers questions.
 
@@ -82,23 +80,15 @@ class Bundle(Shelves):
             items: the items table.
             train: the training interactions with all their columns.
             tfidf: TF-IDF vectors of the items.
-            context: columns of a context that the models were evaluated with.
-            seen_events: kinds of event after which an item was left out of the evaluated lists; empty: all kinds.
-            unread_share: share of the tokens of the product texts that the language model does not know.
             last: the context at the time of the last event, as `last_event` returns it.
+            facts: `context`, `seen_events` and `unread_share` of `ShopModels`.
         """
         catalogue = next(iter(models.values())).items
         neighbours = next((model for model in models.values() if isinstance(model, ItemKNN)), None)
         if neighbours is None:
             neighbours = ItemKNN().fit(train, items=pd.DataFrame({"item_id": catalogue.ids}))
         return cls(
-            models=ShopModels(
-                models,
-                {name: ModelCard.of(name, model) for name, model in models.items()},
-                context=list(context),
-                seen_events=list(seen_events),
-                unread_share=unread_share,
-            ),
+            models=ShopModels(models, {name: ModelCard.of(name, model) for name, model in models.items()}, **facts),
             items=items[[column for column in CARD if column in items]],
             statistics=ItemStatistics.of(train, catalogue, neighbours),
             tfidf=tfidf,
@@ -157,6 +147,8 @@ class Bundle(Shelves):
         texts = None if texts is None else check_texts("texts", texts)
         if histories is not None and not isinstance(histories, Histories):
             histories = [listed(ids) for ids in lists_of_ids(histories, "histories")]
+        if seen is not None:
+            seen = [as_ids(ids, "the item ids of seen") for ids in lists_of_ids(seen, "seen")]
         candidates = None if candidates is None else listed(candidates)
         names = self.models.choose(model, texts)
         if len(names) > 1:
@@ -180,7 +172,7 @@ class Bundle(Shelves):
         """Answer texts for different models, each as it would be answered alone."""
         found = []
         for place, text in enumerate(texts):
-            hidden = None if seen is None else listed(seen)[place : place + 1]
+            hidden = None if seen is None else seen[place : place + 1]
             where = context.iloc[place : place + 1] if isinstance(context, pd.DataFrame) else context
             found.append(self.recommend(texts=[text], seen=hidden, context=where, **asked))
         lists = pd.concat([one.lists.assign(query=place) for place, one in enumerate(found)], ignore_index=True)

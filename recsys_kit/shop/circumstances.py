@@ -1,7 +1,7 @@
 """The context of a query, when and where it is asked: from what a person writes to one row per query."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -11,6 +11,8 @@ from recsys_kit.recommenders.base import Recommender
 from recsys_kit.schema import CONTEXT_PREFIX as PREFIX
 
 NOW, LAST_EVENT = "now", "last event"
+Context: TypeAlias = Mapping[str, Any] | pd.DataFrame | str | None
+"""Values by name, a frame with one row per query, "now", "last event" (of the shop), or None."""
 
 
 def last_event(*events: pd.DataFrame) -> dict[str, Any]:
@@ -69,8 +71,7 @@ def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
     """Return one row per query with the columns of the interactions; the values of a mapping hold for all queries.
 
     Raises:
-        ParameterError: RK-340 a frame with another number of rows, RK-344 no context, RK-346 a name twice, RK-347 a
-            time that cannot be read.
+        ParameterError: RK-344 no context, RK-346 a name twice, RK-347 a time that cannot be read.
 
     >>> frame_of({"device": "phone"}, 2)["ctx_device"].tolist()
     ['phone', 'phone']
@@ -84,9 +85,6 @@ def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
     if not isinstance(context, pd.DataFrame):
         problem = f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame."
         raise ParameterError("RK-344", problem, "Pass context={'device': 'phone'}.")
-    if len(context) != n_queries:
-        problem = f"context has {len(context)} rows for {n_queries} queries; expected one per query."
-        raise ParameterError("RK-340", problem, "Pass one row per query.")
     frame = context.reset_index(drop=True).set_axis(_columns_of([str(name) for name in context]), axis=1)
     return frame.assign(timestamp=in_utc(frame["timestamp"])) if "timestamp" in frame else frame
 
@@ -102,16 +100,35 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
     return {column: values for member in members for column, values in known_context(member).items()}
 
 
-def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse (RK-343) a column that no model was fitted with, and name the known ones.
+def context_frame(
+    context: Context, n_queries: int, used: Mapping[str, Any], known: Sequence[str], last: Mapping[str, Any]
+) -> pd.DataFrame | None:
+    """Return one row per query; None for no context, or for a time alone that the model does not use.
 
-    A time is never refused: most programs know one, and a model without times ignores it.
+    Args:
+        context: when and where the users ask.
+        n_queries: rows of a context that is the same for all.
+        used: the columns that the model uses.
+        known: the columns that the models of the shop were fitted with.
+        last: the context at the time of the shop's last event.
+
+    Raises:
+        ParameterError: RK-343 a column that no model was fitted with, but a time, which most programs know; others as
+            `frame_of`.
     """
-    if unknown := [str(column) for column in context if column not in (*names, "timestamp")]:
-        known = ", ".join(name.removeprefix(PREFIX) for name in names)
-        expected = f"one of {known}" if known else "no context: the models were fitted without one"
+    if isinstance(context, str) and context in (NOW, LAST_EVENT):
+        return frame_of(now() if context == NOW else last, n_queries) if used else None
+    if context is None:
+        return None
+    frame = frame_of(context, n_queries)
+    if unknown := [str(column) for column in frame if column not in (*known, "timestamp")]:
+        names = ", ".join(name.removeprefix(PREFIX) for name in known)
+        expected = f"one of {names}" if names else "no context: the models were fitted without one"
         problem = f"context names {unknown[0].removeprefix(PREFIX)!r}; expected {expected}."
         raise ParameterError("RK-343", problem, "Leave it out.")
+    if isinstance(context, Mapping) and "timestamp" not in frame:
+        frame = frame.assign(**frame_of(now(), n_queries))
+    return frame
 
 
 def context_notes(

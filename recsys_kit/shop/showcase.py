@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.inputs import Query, encode_query
 from recsys_kit.recommenders.neighbours import ItemKNN
@@ -145,31 +145,26 @@ class Showcase:
         check_k(k)
         if not len(query.histories):  # the columns of an empty answer
             return self.lists(model, histories=[[]], k=1).head(0)
+        recommender, starts = self.models[model], query.histories.starts
         asked = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
-        ranked = self.models[model].rank(query.histories, **asked, k=k)
+        ranked, is_popular = recommender.rank(query.histories, **asked, k=k), isinstance(recommender, Popularity)
         row, place = np.nonzero(ranked.items >= 0)
         columns, fallback = ranked.items[row, place], ranked.fallback[row]
-        listed = pd.DataFrame({"query": row, "rank": place + 1, "item_id": self.models[model].item_ids[columns]})
-        reason = pd.Series(self._general_reason(model), listed.index, dtype=object).mask(fallback, UNKNOWN)
-        if query.texts is None and not isinstance(self.models[model], Popularity):
+        listed = pd.DataFrame({"query": row, "rank": place + 1, "item_id": recommender.item_ids[columns]})
+        general = "popular in the shop" if is_popular else ANSWERS.get(reads(recommender), "answers what you wrote")
+        reason = pd.Series(general, listed.index, dtype=object).mask(fallback, UNKNOWN)
+        if query.texts is None and not is_popular:
+            known = {"neighbours": self.models.get(ItemKNN.name), "tfidf": self._words(recommender.items)}
             for one in np.unique(row[~fallback]):
-                reason[row == one] = self._explain(model, query.histories, one, columns[row == one], kinds)
+                history, rows = query.histories.take(np.array([one])), row == one
+                events = None if kinds is None else kinds[starts[one] : starts[one + 1]]
+                reason[rows] = reasons(history, columns[rows], recommender.items, self.titles, kinds=events, **known)
         return shelf(listed, self.items).assign(score=ranked.scores[row, place], reason=reason, fallback=fallback)
 
-    def _general_reason(self, model: str) -> str:
-        if isinstance(self.models[model], Popularity):
-            return "popular in the shop"
-        return ANSWERS.get(reads(self.models[model]), "answers what you wrote")
-
-    def _explain(
-        self, model: str, histories: Histories, row: int, columns: np.ndarray, kinds: np.ndarray | None
-    ) -> list[str]:
-        """A sentence for each item that is listed for the history in this row."""
-        items, tfidf, events = self.models[model].items, self.tfidf, slice(*histories.starts[row : row + 2])
-        if tfidf is not None and tfidf.ids != items.ids.tolist():
-            tfidf = tfidf.align(items.ids.tolist())
-        given = {"kinds": None if kinds is None else kinds[events], "neighbours": self.models.get(ItemKNN.name)}
-        return reasons(histories.take(np.array([row])), columns, items, self.titles, **given, tfidf=tfidf)
+    def _words(self, items: Vocabulary) -> Vectors | None:
+        """The TF-IDF vectors, one row per item of the catalogue."""
+        ids = items.ids.tolist()
+        return self.tfidf if self.tfidf is None or self.tfidf.ids == ids else self.tfidf.align(ids)
 
     def recommend(
         self,

@@ -18,9 +18,9 @@ from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
+from recsys_kit.shop.answers import Answer, note_unread, read_ids
 from recsys_kit.shop.bundle import Bundle
-from recsys_kit.shop.circumstances import NOW, last_event
+from recsys_kit.shop.circumstances import NOW, Context, last_event
 from recsys_kit.shop.events import VERBS, strongest_kinds
 from recsys_kit.shop.histories import StoredHistories
 from recsys_kit.shop.shelves import find_known
@@ -61,8 +61,8 @@ def make_bundle(
         items=run.read("data/items.parquet"),
         train=run.read("data/train.parquet"),
         tfidf=run.read("features/items_tfidf", Vectors.load, required=False),
-        context=protocol.get("context") or (),
-        seen_events=protocol.get("seen_events") or (),
+        context=list(protocol.get("context") or ()),
+        seen_events=list(protocol.get("seen_events") or ()),
         unread_share=float(texts.get("unreadable", {}).get("product", 0)),
         last=last_event(run.read("data/interactions.parquet", lambda path: read_columns(path, ["timestamp"]))),
     )

@@ -164,12 +164,17 @@ def test_the_run_serves_what_needs_histories_from_its_training_set(run, models, 
     pd.testing.assert_frame_equal(served[["item_id", "rank", "score"]], expected[["item_id", "rank", "score"]])
 
 
-def test_nothing_is_fitted_to_answer(run, monkeypatch):
-    """Not even `user_knn`, whose histories a bundle does not hold: they are loaded from the run."""
+def forbid_fits(monkeypatch):
+    """Let a fit of any model fail, and load the bundle again."""
     _load_bundle.cache_clear()
     for kind in (Recommender, *MODELS.values()):
         for fit in {"fit", "_fit"} & set(vars(kind)):
             monkeypatch.setattr(kind, fit, lambda *_, **__: pytest.fail("a model was fitted"))
+
+
+def test_nothing_is_fitted_to_answer(run, monkeypatch):
+    """Not even `user_knn`, whose histories a bundle does not hold: they are loaded from the run."""
+    forbid_fits(monkeypatch)
     shop = open_shop(run)
     assert {"user_knn", "hybrid"} < set(shop.bundle.models)
     ask(shop.bundle, [["0001", "0002"]])
