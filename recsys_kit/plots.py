@@ -22,11 +22,7 @@ PART_NAMES = {"set_aside": "replaced or set aside"}  # part of a split -> its na
 FAMILIES = {family: LOOKS["colours"][colour] for family, colour in LOOKS["families"].items()}
 COLOURS = {model: FAMILIES[family] for family, models in LOOKS["markers"].items() for model in models}
 COLOURS |= {name: LOOKS["colours"][colour] for name, colour in LOOKS["others"].items()}
-MARKERS = {
-    model: tuple(marker) if isinstance(marker, list) else marker
-    for models in LOOKS["markers"].values()
-    for model, marker in models.items()
-}
+MARKERS = {model: marker for models in LOOKS["markers"].values() for model, marker in models.items()}
 OTHER_COLOURS = (ORANGE, SKY, GREEN, BLUE, PURPLE, BLACK)
 OTHER_MARKERS = ((5, 1, 0), (5, 0, 45), (5, 2, 0), (9, 1, 0), (6, 2, 0), (3, 0, 30), (10, 0, 0))
 
@@ -57,7 +53,8 @@ def marker_of(name: str) -> str | tuple[int, int, int]:
     ('o', True)
     """
     other = OTHER_MARKERS[crc32(name.encode()[::-1]) % len(OTHER_MARKERS)]
-    return MARKERS.get(name, "o" if name in LOOKS["others"] else other)
+    marker = MARKERS.get(name, "o" if name in LOOKS["others"] else other)
+    return marker if isinstance(marker, str) else tuple(marker)
 
 
 def style_of(name: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_a_figure_of_a_single_thing_is_drawn_without_a_warning(name):
 
 
 def test_no_two_models_share_a_marker_and_none_is_a_digit():
-    markers = [str(marker) for marker in (*plots.MARKERS.values(), *plots.OTHER_MARKERS)]
+    markers = [str(marker) for marker in (*map(plots.marker_of, plots.MARKERS), *plots.OTHER_MARKERS)]
     assert len(set(markers)) == len(markers)
     assert not [marker for marker in markers if "$" in marker]
 

@@ -113,10 +113,9 @@ def kinder_cut(measured: pd.DataFrame) -> str:
     Args:
         measured: columns model, group, value, low, high; the groups are "at random" and one other.
     """
-    table, low, high = (
-        measured.pivot(index="model", columns="group", values=name) for name in ("value", "low", "high")
-    )
+    wide = measured.pivot(index="model", columns="group", values=["value", "low", "high"])
+    table, half_widths = wide["value"], (wide["high"] - wide["low"]) / 2
     (ours,) = table.columns.drop(AT_RANDOM)
-    margins = ((high - low) / 2).pow(2).sum(axis=1, skipna=False).pow(0.5)  # two groups: half widths add as squares
+    margins = half_widths.pow(2).sum(axis=1, skipna=False).pow(0.5)  # of two groups: half widths add as squares
     rows = zip(table.index, table[AT_RANDOM], table[ours], margins, strict=True)
     return say(TEXTS["kinder_cut"], rows=rows, random_name=AT_RANDOM, our_name=ours).replace("\n", LINES)
