@@ -43,7 +43,7 @@ def reasons_tested(
     """Test whether the item that explains a recommendation carries it; one row per user whose list has such a reason.
 
     Of the k items that `model` lists, the first with a reason is ranked again: once without the item of the history
-    that `because_of` names, once without another item, the oldest.
+    that `find_causes` names, once without another item, the oldest.
 
     Args:
         model: makes the lists that are tested.

@@ -13,7 +13,7 @@ import pandas as pd
 
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import as_ids
-from recsys_kit.core.ranking import check_k, top_k
+from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
@@ -133,13 +133,11 @@ class Shelves:
             ParameterError: RK-336 unknown category, RK-337 no such days, RK-312 a wrong k.
         """
         check_k(k)
-        counts = self.statistics.count_users(days).astype(np.float32)
-        counts[counts == 0] = -np.inf
+        counts = pd.Series(self.statistics.count_users(days), self.catalogue.ids)
         if category:
-            counts[~self.catalogue.index.isin(_items_of_category(self.items, category))] = -np.inf
-        (best,) = top_k(counts[None], k)
-        best = best[best >= 0]
-        listed = pd.DataFrame({"item_id": self.catalogue.ids[best], "score": counts[best].astype(int)})
+            counts = counts[counts.index.isin(_items_of_category(self.items, category))]
+        listed = counts[counts > 0].sort_values(ascending=False, kind="stable").head(k)  # ties: as in the catalogue
+        listed = listed.rename_axis("item_id").reset_index(name="score")
         when, verb = f" in the last {days:g} days" if days else "", self.statistics.verb(days)
         listed["reason"] = [f"{count} shopper{'s' * (count > 1)} {verb} it{when}" for count in listed["score"]]
         return Answer(self._show(listed))
