@@ -49,9 +49,10 @@ class Ranked:
 class Recommender(ABC):
     """Learns from the training interactions and ranks the whole catalogue for the history of a user.
 
-    Subclasses are dataclasses whose fields are their hyper-parameters. `_fit` sets `can_score` and the attributes named
-    in `state` and `learned`; `_score` returns scores. The columns of every score matrix are `items`, in the order of a
-    fixed hash of the id: ties are broken the same way whatever the order of rows or the alphabet.
+    Subclasses are dataclasses whose fields are their hyper-parameters. `_fit` sets the attributes named in `state` and
+    `learned`, and `can_score` where it is not every item with a training interaction; `_score` returns scores. The
+    columns of every score matrix are `items`, in the order of a fixed hash of the id: ties are broken the same way
+    whatever the order of rows or the alphabet.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]  # every recommender is a dataclass
@@ -116,7 +117,7 @@ class Recommender(ABC):
 
     @abstractmethod
     def _fit(self, split: EncodedSplit) -> None:
-        """Learn from the split; `items`, `users`, `train_histories` and `item_counts` are set."""
+        """Learn from the split; `items`, `users`, `train_histories`, `item_counts` and `can_score` are set."""
 
     @abstractmethod
     def _score(self, histories: Histories) -> np.ndarray:
@@ -198,13 +199,22 @@ class Recommender(ABC):
         return replace(self.unfitted(), **self._chosen()).fit(split)
 
     def unfitted(self) -> Self:
-        """Return the same model before it has been fitted."""
-        return replace(self)
+        """Return the same model, and those inside it, before they have been fitted."""
+        return self._change_nested(lambda inner: inner.unfitted())
+
+    def _change_nested(self, change: RefitMember) -> Self:
+        """Return an unfitted copy; `change` gives the models inside it."""
+        nested: dict[str, Any] = {name: getattr(self, name) for name in self.nested}
+        for name, inner in nested.items():
+            by_name = isinstance(inner, Mapping)
+            nested[name] = {key: change(model) for key, model in inner.items()} if by_name else change(inner)
+        return replace(self, **nested)
 
     def _adopt(self, split: EncodedSplit) -> None:
-        """Take the vocabularies and histories of the split, by reference."""
+        """Take the vocabularies and histories of the split, by reference; items with an interaction can be scored."""
         self.items, self.users = split.items, split.users
         self.train_histories, self.item_counts = split.train_histories, split.item_counts
+        self.can_score = self.item_counts > 0
 
     def fitted_like(self, other: "Recommender") -> bool:
         """Return whether both learned from the same events of the same catalogue, as far as both know them."""
@@ -230,16 +240,11 @@ class Recommender(ABC):
         name, known = self.features, list(split.item_features)
         if name == WITHOUT or (not name and not known):
             return None
-        if name and name not in known:
-            raise ParameterError(
-                "RK-372", f"there are no item features {name!r} for {self.name}; the split has {known}.", "Name these."
+        if name not in known and (name or len(known) > 1):
+            problem = (
+                f"there are no item features {name!r} for {self.name}" if name else f"{self.name} cannot choose its own"
             )
-        if not name and len(known) > 1:
-            raise ParameterError(
-                "RK-372",
-                f"{self.name} cannot choose among the item features {known}; expected the name of one.",
-                f"Pass {type(self).__name__}(features={known[0]!r}).",
-            )
+            raise ParameterError("RK-372", f"{problem}; expected one of {known}.", "Pass features= with one of these.")
         return split.item_features[name or known[0]]
 
     def encode(self, histories: Any) -> Histories:

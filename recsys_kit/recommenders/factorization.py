@@ -26,7 +26,6 @@ class _Factors(HistoryDecay):
         """Return the unfitted model of `implicit`."""
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
         with one_blas_thread():
             model = self._implicit()
             model.fit(sparse.csr_matrix(interaction_matrix(split)))

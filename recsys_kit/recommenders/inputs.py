@@ -87,14 +87,7 @@ class Query:
 
 
 def encode_query(
-    model: "Recommender",
-    users: Any,
-    *,
-    histories: Any,
-    texts: Any,
-    seen: Any,
-    candidates: Any,
-    context: pd.DataFrame | None,
+    model: "Recommender", users: Any, *, histories: Any, texts: Any, seen: Any, candidates: Any, context: Any
 ) -> Query:
     """Check the arguments of `Recommender.recommend` and encode them, unless the histories are `Histories`.
 

@@ -43,7 +43,6 @@ class EASE(HistoryDecay):
     state = ("members", "weights")  # (n,) item indices; (n, n) dense or CSR: row = item of the history, column = scored
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
         self.members = np.flatnonzero(self.can_score)
         matrix = interaction_matrix(split)[:, self.members]
         gram = sparse.csr_array(matrix.T @ matrix)

@@ -30,7 +30,6 @@ class _ItemNeighbours(HistoryDecay):
     def _fit(self, split: EncodedSplit) -> None:
         from implicit.nearest_neighbours import all_pairs_knn
 
-        self.can_score = self.item_counts > 0
         weighted = self._weighted(interaction_matrix(split, self.half_life))
         # one more: every item is found as its own neighbour
         weighted = sparse.csr_matrix(weighted, dtype=np.float64)
@@ -120,13 +119,11 @@ class UserKNN(HistoryDecay):
         **DECAYS, "n_neighbors": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
     }  # fmt: skip
 
-    def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
-        self.set_histories(split)
-
     def set_histories(self, split: EncodedSplit) -> None:
         """Take the training histories of a split: the state of this model is their weights, nothing is learned."""
         self.matrix = interaction_matrix(split, self.half_life)
+
+    _fit = set_histories
 
     def _score(self, histories: Histories) -> np.ndarray:
         """Return scores without the norm of the history, which does not change the order of a row."""

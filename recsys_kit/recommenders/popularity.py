@@ -28,7 +28,7 @@ class Popularity(Recommender):
     personal = False
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
+        """Learn nothing more: the counts are the scores."""
 
     def _score(self, histories: Histories) -> np.ndarray:
         return np.repeat(self.item_counts[None], len(histories), axis=0)
@@ -54,7 +54,6 @@ class PopularLately(Recommender):
         latest, weights = weigh_latest(split.train, self.half_life)
         counts = np.bincount(split.train.item[latest], weights=weights, minlength=len(self.items))
         self.trend = counts.astype(np.float32)
-        self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
         return np.repeat(self.trend[None], len(histories), axis=0)
@@ -81,7 +80,6 @@ class PopularInCategory(HistoryDecay):
         known = split.item_table.drop_duplicates("item_id").set_index("item_id")["category"]
         labels = known.astype("str").reindex(self.item_ids).fillna("")
         self.category = pd.factorize(labels, sort=True)[0].astype(np.int64)
-        self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
         counts = np.bincount(self.category, weights=self.item_counts)  # (C,)

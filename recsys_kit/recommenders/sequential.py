@@ -92,7 +92,7 @@ class SequenceModel(Recommender):
         from recsys_kit.training import Processes, Trainer, TrainingPlan
         from recsys_kit.training.batches import batches_of_tokens
 
-        self.can_score, vectors = self.item_counts > 0, self.choose_features(split)
+        vectors = self.choose_features(split)
         values = None if vectors is None else vectors.values[np.flatnonzero(self.can_score)]
         features = side_information(self.item_ids[self.can_score], split.item_table, values)
         histories = self._member_histories(self.train_histories)

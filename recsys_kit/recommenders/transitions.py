@@ -54,7 +54,6 @@ class ItemTransitions(HistoryDecay):
     state = ("weights",)  # (N, N) CSR: row = item of the history, column = item scored
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
         forward = transition_counts(split.train_histories, len(self.items), self.window, self.decay)
         both = forward + forward.T * np.float32(self.backward)
         rows = sparse.diags_array(_inverse_power(both.sum(axis=1), self.row_power))

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,8 +15,45 @@ from recsys_kit.recommenders.base import Recommender, RefitMember
 from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg
 
 
+class Judged(Recommender):
+    """A model over other models; validation says whether it answers, or one of them."""
+
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
+    validation: dict[str, float]
+    """By name, the mean NDCG@k on validation."""
+    kept: str
+    """The name of the one that answers."""
+
+    @property
+    def reached(self) -> float:
+        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN without validation."""
+        return max(self.validation.values(), default=float("nan"))
+
+    def required_inputs(self) -> list[str]:
+        """Return nothing: the models inside check their own, and a fitted one needs no input again."""
+        return []
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """Compute what depends on the training histories and the models inside alone."""
+
+    def _judge(self, ndcg: Mapping[str, float | np.ndarray]) -> None:
+        """Take in NDCG values (by user, or the mean), and keep the best; of equal ones this model."""
+        self.validation |= {name: float(np.nanmean(values)) for name, values in ndcg.items()}
+        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
+
+    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
+        """Refit the models inside; what validation chose stays."""
+        again = self._change_nested(refit_member)
+        again._adopt(split)
+        for name in self.learned:
+            setattr(again, name, getattr(self, name))
+        again._settle()
+        return again
+
+
 @dataclass
-class Ensemble(Recommender):
+class Ensemble(Judged):
     """An ensemble of recommenders. If it scores below its best member on the validation set, it uses that member alone.
 
     A blend with given weights is an exception: validation chooses nothing. After `fit`, `validation` holds the mean
@@ -33,7 +70,6 @@ class Ensemble(Recommender):
     """Random seed."""
 
     nested = ("members",)
-    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
 
     @abstractmethod
     def _select(self, targets: Targets | None) -> None:
@@ -59,38 +95,14 @@ class Ensemble(Recommender):
         }
         self.validation, self.kept = {}, self.name
         self._select(split.validation(self.max_validation_users, self.seed))
-        self._mark_scorable()
-
-    def required_inputs(self) -> list[str]:
-        """Return nothing: a member that is fitted needs no input again."""
-        return []
-
-    def unfitted(self) -> Self:
-        """Return the same ensemble with unfitted members."""
-        return replace(self, members={name: member.unfitted() for name, member in self.members.items()})
-
-    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
-        """Refit the members; the ensemble keeps what validation chose."""
-        again = replace(self, members={name: refit_member(member) for name, member in self.members.items()})
-        again._adopt(split)
-        for name in self.learned:
-            setattr(again, name, getattr(self, name))
-        again._mark_scorable()
-        return again
+        self._settle()
 
     # -- the choice ------------------------------------------------------------------------------------------------
 
     def _keep_the_best(self, targets: Targets, alone: Mapping[str, float | np.ndarray]) -> None:
         """Compare the ensemble with its members, whose NDCG (by user, or the mean) is `alone`, on the same users."""
-        self._mark_scorable()
-        ndcg = {**alone, self.name: measure_ndcg(self, targets, self.k)}
-        self.validation = {name: float(np.nanmean(values)) for name, values in ndcg.items()}
-        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
-
-    @property
-    def reached(self) -> float:
-        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN without validation."""
-        return max(self.validation.values(), default=float("nan"))
+        self._settle()
+        self._judge({**alone, self.name: measure_ndcg(self, targets, self.k)})
 
     def _active(self) -> list[str]:
         """Return the names of the members that answer, always in the same order."""
@@ -107,7 +119,7 @@ class Ensemble(Recommender):
         inputs = [item for member in members.values() for item in member.uses.items()]
         return {name: any(needed for other, needed in inputs if other == name) for name, _ in inputs}
 
-    def _mark_scorable(self) -> None:
+    def _settle(self) -> None:
         self.can_score = np.any([member.can_score for member in self.answering_members().values()], axis=0)
 
     # -- scores ----------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """What the re-rankers share: the candidates of a base model, and trees (LambdaMART) that order them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -36,10 +36,6 @@ class Reranker(Recommender):
     """Random seed."""
 
     nested = ("base",)
-
-    def unfitted(self) -> Self:
-        """Return the same re-ranker over an unfitted base."""
-        return replace(self, base=self.base.unfitted())
 
     def _knows(self, histories: Histories) -> np.ndarray:
         return self.base._knows(histories)

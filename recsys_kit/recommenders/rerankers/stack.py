@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,8 +12,8 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import Events
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
-from recsys_kit.recommenders.base import Recommender, RefitMember
-from recsys_kit.recommenders.ensembles.base import refit_all
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.ensembles.base import Judged, refit_all
 from recsys_kit.recommenders.ensembles.blend import Hybrid
 from recsys_kit.recommenders.holdout import measure_ndcg
 from recsys_kit.recommenders.rerankers.base import Examples, Reranker, booster_of, make_examples
@@ -26,7 +25,7 @@ SAMPLED_SHARE = 0.8  # of the rows and of the columns, for each tree
 
 
 @dataclass
-class Stack(Reranker):
+class Stack(Judged, Reranker):
     """A blend whose best candidates are ordered by gradient-boosted trees (LambdaMART).
 
     The trees are trained inside the training set: the members are refitted without each user's last event, which is the
@@ -47,7 +46,7 @@ class Stack(Reranker):
 
     name = "stack"
     state = ("followed", "item_facts")  # (N, N) CSR: column followed row directly; (N, 4): see `ITEM_FACTS`
-    learned = ("validation", "kept", "rankers")
+    learned = (*Judged.learned, "rankers")
 
     @property
     def understands_text(self) -> bool:  # type: ignore[override]
@@ -72,37 +71,18 @@ class Stack(Reranker):
         self.__dict__.pop("_spaces", None)
         self.rankers: list[str] = []
         self.validation, self.kept = dict(self.base.validation), self.base.name
-        self._set_facts()
+        self._settle()
         targets = split.validation(self.base.max_validation_users, self.base.seed)
         self.rankers = [] if targets is None else self._train_rankers(split)
         if self.rankers:
             asked = [self] if self.base.name in self.validation else [self.base, self]
-            self.validation |= {one.name: float(np.nanmean(measure_ndcg(one, targets, self.base.k))) for one in asked}
-            self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
+            self._judge({one.name: measure_ndcg(one, targets, self.base.k) for one in asked})
             self.rankers = self.rankers if self.kept == self.name else []
 
-    def required_inputs(self) -> list[str]:
-        """Return nothing: the blend checks its own."""
-        return []
-
-    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
-        """Refit the blend; the trees stay."""
-        again = replace(self, base=refit_member(self.base))
-        again._adopt(split)
-        again.validation, again.kept, again.rankers = self.validation, self.kept, self.rankers
-        again._set_facts()
-        return again
-
-    def _set_facts(self) -> None:
-        """Compute what depends on the training histories and the base alone."""
+    def _settle(self) -> None:
         self.can_score = self.base.can_score
         self.followed = transition_counts(self.train_histories, len(self.items), window=1, decay=0.0)
         self.item_facts = _item_facts(self.train_histories, len(self.items))
-
-    @property
-    def reached(self) -> float:
-        """The mean NDCG@k on validation of what answers; NaN without validation."""
-        return max(self.validation.values(), default=float("nan"))
 
     def answering_members(self) -> dict[str, Recommender]:
         """Return the blend; with trees also all its members, whose scores are features."""

@@ -118,7 +118,7 @@ def test_the_switch_knows_whom_the_part_chosen_for_them_knows():
     model = Switching({"popularity": Popularity(), "rules": AssociationRules()}, edges=(2,))
     model.fit(train, valid=train.iloc[:0])
     model.choices = ["popularity", "rules"]
-    model._mark_scorable()
+    model._settle()
     histories = [["c"], ["c", "d"], ["a", "d"], ["b"], []]
     encoded = model.encode(histories)
     assert model.members["popularity"]._knows(encoded).tolist() == [True, True, True, True, False]
@@ -367,7 +367,7 @@ def test_the_switch_gives_each_member_the_contexts_of_its_own_shoppers():
     model = Switching({"context": member, "popularity": Popularity()}, edges=(3,))
     model.fit(train, valid=SHOP.valid, items=SHOP.items)
     model.choices, model.kept = ["popularity", "context"], "switching"
-    model._mark_scorable()
+    model._settle()
     histories = [["i00"], ["i00", "i01", "i02", "i03"], ["i10"], ["i10", "i11", "i12", "i13"]]
     context = pd.DataFrame({"ctx_device": ["desk", "phone", "phone", "desk"]})
     listed = model.recommend(histories=histories, k=3, context=context)
