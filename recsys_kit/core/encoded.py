@@ -175,13 +175,9 @@ class EncodedSplit:
         """
         ordered = with_text_ids(relevant, part).sort_values(list(IDS), kind="stable").reset_index(drop=True)
         masked = None if seen is None else self._histories(self.users.ids, with_text_ids(seen, "seen"))
-        return self.with_events(part, _events(ordered, self.users, self.items), seen=masked)
-
-    def with_events(self, part: str, events: Events, *, seen: Histories | None = None) -> "EncodedSplit":
-        """Return the split with encoded interactions as the targets of `part`; `seen`: of each user of `users`."""
+        events, n_items = _events(ordered, self.users, self.items), len(self.items)
         users = np.unique(events.user[events.user >= 0])
-        histories = replace(self.train_histories, seen=seen).take(users)
-        n_items = len(self.items)
+        histories = replace(self.train_histories, seen=masked).take(users)
         known = (events.user >= 0) & (events.item >= 0)
         pairs = np.unique(np.searchsorted(users, events.user[known]) * n_items + events.item[known])
         rows, cells = histories.masked.cells

@@ -241,9 +241,8 @@ class Recommender(ABC):
         if name == WITHOUT or (not name and not known):
             return None
         if name not in known and (name or len(known) > 1):
-            problem = (
-                f"there are no item features {name!r} for {self.name}" if name else f"{self.name} cannot choose its own"
-            )
+            absent = f"there are no item features {name!r} for {self.name}"
+            problem = absent if name else f"{self.name} cannot choose item features"
             raise ParameterError("RK-372", f"{problem}; expected one of {known}.", "Pass features= with one of these.")
         return split.item_features[name or known[0]]
 

@@ -1,7 +1,6 @@
 """The networks of the recommenders: item tables, bodies that read a history in order, two towers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,28 +12,6 @@ from torch.nn import functional
 from recsys_kit.errors import ArtifactError
 
 INIT_STD = 0.02
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Sizes of a body that reads a history.
-
-    >>> ShallowBody(NetworkConfig(embedding_dim=8, max_length=5))(torch.zeros(2, 3, 8)).shape
-    torch.Size([2, 3, 8])
-    """
-
-    embedding_dim: int
-    """D: numbers in an embedding."""
-    max_length: int
-    """Events of a history that are read, the latest."""
-    dropout: float = 0.0
-    """Share of the numbers that is hidden in training."""
-    n_layers: int = 2
-    """Blocks of a transformer."""
-    n_heads: int = 2
-    """Attention heads of a block."""
-    attention_dropout: float = 0.0
-    """Share of the attention weights that is dropped in training."""
 
 
 # -- items -------------------------------------------------------------------------------------------------------------
@@ -79,17 +56,22 @@ class ItemTable(nn.Module):
 
 
 class ShallowBody(nn.Module):
-    """Two weighted sums over the history and a linear layer; see `ShallowSequence`."""
+    """Two weighted sums over the history and a linear layer; `model` is a `ShallowSequence`, which has the sizes.
 
-    def __init__(self, config: NetworkConfig) -> None:
+    >>> from recsys_kit.recommenders import ShallowSequence
+    >>> ShallowBody(ShallowSequence(embedding_dim=8, max_length=5))(torch.zeros(2, 3, 8)).shape
+    torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, model: Any) -> None:
         super().__init__()
         powers = torch.tensor([[1.0], [8.0]])  # of the distance from the end, at first
-        self.log_weights = nn.Parameter(-powers * torch.arange(config.max_length).log1p())  # (2, max_length)
+        self.log_weights = nn.Parameter(-powers * torch.arange(model.max_length).log1p())  # (2, max_length)
         self.shares = nn.Parameter(torch.ones(2))
-        self.linear = nn.Linear(2 * config.embedding_dim, config.embedding_dim)
-        self.norm = nn.LayerNorm(config.embedding_dim)
+        self.linear = nn.Linear(2 * model.embedding_dim, model.embedding_dim)
+        self.norm = nn.LayerNorm(model.embedding_dim)
         self.scale = nn.Parameter(torch.ones(()))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, L, D) embeddings of a history -> (B, L, D) user vectors; event t sees the events up to t."""
@@ -104,19 +86,19 @@ class ShallowBody(nn.Module):
 
 
 class TransformerBody(nn.Module):
-    """Causal self-attention over the history; see `TransformerSequence`."""
+    """Causal self-attention over the history; `model` is a `TransformerSequence`, which has the sizes."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        dim = config.embedding_dim
-        self.positions = nn.Parameter(torch.randn(config.max_length, dim) * INIT_STD)
+        dim = model.embedding_dim
+        self.positions = nn.Parameter(torch.randn(model.max_length, dim) * INIT_STD)
         layer = nn.TransformerEncoderLayer(
-            dim, config.n_heads, 4 * dim, config.dropout, activation="gelu", batch_first=True, norm_first=True
+            dim, model.n_heads, 4 * dim, model.dropout, activation="gelu", batch_first=True, norm_first=True
         )
-        layer.self_attn.dropout = config.attention_dropout
-        self.blocks = nn.TransformerEncoder(layer, config.n_layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
+        layer.self_attn.dropout = model.attention_dropout
+        self.blocks = nn.TransformerEncoder(layer, model.n_layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
         self.norm = nn.LayerNorm(dim)  # embeddings start small: without it the blocks drown the last event
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, L, D) embeddings of a history -> (B, L, D) user vectors; event t sees the events up to t."""

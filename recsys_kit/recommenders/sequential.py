@@ -20,7 +20,7 @@ from recsys_kit.recommenders.holdout import blocks, measure_ndcg
 if TYPE_CHECKING:  # torch takes a second to load: only when a network is fitted or asked
     from torch import Tensor, nn
 
-    from recsys_kit.recommenders.networks import NetworkConfig, SequenceNetwork
+    from recsys_kit.recommenders.networks import SequenceNetwork
 
 STEPS_PER_EPOCH = 64  # where the data are too few for this many batches, batches are smaller
 MIN_BATCH_SIZE = 64
@@ -76,11 +76,11 @@ class SequenceModel(Recommender):
     body_class: ClassVar[str]
     """The name of the body's class in `networks`, unless a model has a `make_body` of its own."""
 
-    def make_body(self, config: "NetworkConfig") -> "nn.Module":
+    def make_body(self) -> "nn.Module":
         """Return the module that turns `(B, L, D)` item rows into `(B, L, D)` user vectors; t sees the events to t."""
         from recsys_kit.recommenders import networks
 
-        return getattr(networks, self.body_class)(config)
+        return getattr(networks, self.body_class)(self)
 
     # -- training --------------------------------------------------------------------------------------------------
 
@@ -117,13 +117,13 @@ class SequenceModel(Recommender):
         def validate(network: "SequenceNetwork") -> float:
             self._set_network(network)
             for _ in blocks(targets.histories, len(self.items)):
-                self._new_body()  # its random weights are not used: the draws keep the published numbers as they are
+                self.make_body()  # its random weights are not used: the draws keep the published numbers as they are
             return float(np.nanmean(measure_ndcg(self, targets, VALIDATION_K)))
 
         with torch.random.fork_rng(devices=[processes.device] if processes.device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             table = ItemTable(int(self.can_score.sum()), self.embedding_dim, features)
-            network = SequenceNetwork(table, self._new_body())
+            network = SequenceNetwork(table, self.make_body())
             objective = partial(next_item_loss, dtype=getattr(torch, pick_dtype(str(processes.device))))
             trainer = Trainer(network, objective, plan, processes=processes, name=self.name)
             validation = None if targets is None else validate
@@ -187,14 +187,8 @@ class SequenceModel(Recommender):
         if "_network" not in self.__dict__:
             from recsys_kit.recommenders.networks import set_arrays
 
-            self._network = set_arrays(self._new_body(), self.body).to(pick_device(self.device))
+            self._network = set_arrays(self.make_body(), self.body).to(pick_device(self.device))
         return self._network
-
-    def _new_body(self) -> "nn.Module":
-        from recsys_kit.recommenders.networks import NetworkConfig
-
-        names = NetworkConfig.__dataclass_fields__
-        return self.make_body(NetworkConfig(**{name: getattr(self, name) for name in names if hasattr(self, name)}))
 
 
 @dataclass

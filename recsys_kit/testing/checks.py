@@ -69,15 +69,9 @@ def _require_equal(first: pd.DataFrame, second: pd.DataFrame, message: str, *, e
     try:
         pd.testing.assert_frame_equal(first, second, check_exact=exact)
     except AssertionError as difference:
-        raise AssertionError(f"{message}{_near_tie(first, second)}\n{difference}") from None
-
-
-def _near_tie(first: pd.DataFrame, second: pd.DataFrame) -> str:
-    """Say so where two lists differ and their scores hardly do."""
-    if "score" not in first or len(first) != len(second):
-        return ""
-    near = np.allclose(first["score"], second["score"], rtol=1e-5, atol=1e-6)
-    return "; the scores are equal up to rounding: compute in double, and round where true scores are 0" if near else ""
+        if "score" in first and len(first) == len(second) and np.allclose(first["score"], second["score"], atol=1e-6):
+            message += "; the scores are equal up to rounding: compute in double, and round where true scores are 0"
+        raise AssertionError(f"{message}\n{difference}") from None
 
 
 def _require_same_lists(subject: Subject, again: Recommender, message: str) -> None:
@@ -103,8 +97,8 @@ def _require_refused(kind: type[Exception], code: str, call: Callable[[], Any], 
         call()
     except kind as problem:
         _require(getattr(problem, "code", "") == code, f"{message}; expected {code}, got: {problem}")
-        return
-    raise AssertionError(f"{message}; expected a {kind.__name__} ({code}), got none")
+    else:
+        raise AssertionError(f"{message}; expected a {kind.__name__} ({code}), got none")
 
 
 def asks_to_be_fitted(subject: Subject) -> None:

@@ -104,30 +104,22 @@ def choose(
         problem = f"model is {unknown[0]!r}; expected one of {', '.join(LINEUP)}."
         raise ParameterError("RK-318", problem, "Name some of these.")
     available = available_inputs(split) | set(split.item_features)
-    reasons = {
-        name: _reason_against(name, entry, available, len(split.items), profile, names)
-        for name, entry in LINEUP.items()
-    }
-    left_out = {name: reason for name, reason in reasons.items() if reason}
-    return {name: entry for name, entry in LINEUP.items() if name not in left_out}, left_out
 
-
-def _reason_against(
-    name: str, entry: Entry, available: set[str], n_items: int, profile: str, names: Sequence[str]
-) -> str:
-    """Return why an entry is left out; "" where it is not."""
-    model = entry.make()
-    required = [item for item, is_required in model.uses.items() if is_required]
-    needed = [getattr(model, "features", ""), *required, entry.only_with]
-    missing = [item for item in needed if item not in ("", WITHOUT) and item not in available]
-    if missing:
-        return f"no {missing[0].replace('_', ' ')} here"
-    if name == "popularity" or name in names:
+    def reason_against(name: str, entry: Entry) -> str:
+        model = entry.make()
+        needed = [getattr(model, "features", ""), *model.required_inputs(), entry.only_with]
+        missing = [item for item in needed if item not in available | {"", WITHOUT}]
+        if missing:
+            return f"no {missing[0].replace('_', ' ')} here"
+        if name == "popularity" or name in names:
+            return ""
+        if names:
+            return "not asked for"
+        if profile == "quick" and not entry.quick:
+            return "in the profile full only"
+        if profile == "quick" and entry.small and len(split.items) > QUICK_ITEMS:
+            return f"in quick only up to {QUICK_ITEMS:,} products"
         return ""
-    if names:
-        return "not asked for"
-    if profile == "quick" and not entry.quick:
-        return "in the profile full only"
-    if profile == "quick" and entry.small and n_items > QUICK_ITEMS:
-        return f"in quick only up to {QUICK_ITEMS:,} products"
-    return ""
+
+    left_out = {name: reason for name, entry in LINEUP.items() if (reason := reason_against(name, entry))}
+    return {name: entry for name, entry in LINEUP.items() if name not in left_out}, left_out

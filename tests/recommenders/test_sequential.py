@@ -106,7 +106,7 @@ def test_batches_of_few_shapes_hold_each_row_once_within_their_budget():
 @both
 def test_a_shopper_vector_does_not_know_what_comes_later(kind):
     torch.manual_seed(0)
-    body = kind(**SMALL)._new_body().eval()
+    body = kind(**SMALL).make_body().eval()
     rows = torch.randn(2, 6, 8)
     changed = rows.clone()
     changed[:, 4:] = torch.randn(2, 2, 8)
@@ -116,7 +116,7 @@ def test_a_shopper_vector_does_not_know_what_comes_later(kind):
 
 def test_the_shallow_pooling_is_its_formula():
     torch.manual_seed(0)
-    body = ShallowSequence(embedding_dim=4)._new_body().eval()
+    body = ShallowSequence(embedding_dim=4).make_body().eval()
     rows = torch.randn(1, 3, 4)
     far, near = (sum(w * rows[0, 2 - d] for d, w in enumerate(ws)) / sum(ws) ** 0.5
                  for power in (1, 8) if (ws := [(1 + d) ** -float(power) for d in range(3)]))  # fmt: skip
@@ -259,14 +259,14 @@ def test_the_weights_are_saved_by_their_names_with_buffers_and_are_built_once(ki
     class WithBuffer(kind):
         name = f"{kind.name}_with_buffer"
 
-        def make_body(self, config):
-            body = super().make_body(config)
+        def make_body(self):
+            body = super().make_body()
             body.register_buffer("steps", torch.tensor([7.0]))
             return body
 
     model = WithBuffer(**SMALL).fit(SHOP.train, items=SHOP.items)
     arrays = saved(model, tmp_path / "model")
-    names = {f"body.{name}" for name in model._new_body().state_dict()}
+    names = {f"body.{name}" for name in model.make_body().state_dict()}
     assert names | {"item_matrix"} <= set(arrays)
     assert arrays["body.steps"].tolist() == [7.0]
     loaded = load(tmp_path / "model")

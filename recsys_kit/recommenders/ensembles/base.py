@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,9 @@ class Judged(Recommender):
             setattr(again, name, getattr(self, name))
         again._settle()
         return again
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        return self._score_in_context(histories, None)
 
 
 @dataclass
@@ -124,9 +127,6 @@ class Ensemble(Judged):
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
-    def _score(self, histories: Histories) -> np.ndarray:
-        return self._score_in_context(histories, None)
-
     def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         if self.kept in self.members:
             return self.members[self.kept]._score_in_context(histories, context)
@@ -137,7 +137,7 @@ class Ensemble(Judged):
 
 
 def refit_all(models: Mapping[str, Recommender], split: EncodedSplit) -> dict[str, Recommender]:
-    """Refit every model on a split; a member that is itself one of the models is refitted once and shared.
+    """Refit every model on a split; one that several hold, or that is itself one of the models, once: it is shared.
 
     Args:
         models: fitted models by name.
@@ -146,15 +146,11 @@ def refit_all(models: Mapping[str, Recommender], split: EncodedSplit) -> dict[st
     Returns:
         The refitted models by the same names.
     """
-    again: dict[str, Recommender] = {}
+    again: dict[int, Recommender] = {}
 
-    def refit(name: str) -> Recommender:
-        if name not in again:
-            again[name] = models[name]._refit(split, refit_member)
-        return again[name]
+    def refit(model: Recommender) -> Recommender:
+        if id(model) not in again:
+            again[id(model)] = model._refit(split, refit)
+        return again[id(model)]
 
-    def refit_member(member: Recommender) -> Recommender:
-        name: Any = next((name for name, model in models.items() if model is member), None)
-        return member._refit(split, refit_member) if name is None else refit(name)
-
-    return {name: refit(name) for name in models}
+    return {name: refit(model) for name, model in models.items()}

@@ -109,16 +109,10 @@ class Stack(Judged, Reranker):
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
-    def _score(self, histories: Histories) -> np.ndarray:
-        return self._rerank(histories, None)
-
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
-        return self._rerank(histories, context)
-
     def _score_texts(self, texts: list[str]) -> np.ndarray:
         return self.base._score_texts(texts)
 
-    def _rerank(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return the scores of the blend, from -1 downwards, and those of the trees for the candidates, from 0 up."""
         if not self.rankers:
             return self.base._score_in_context(histories, context)
