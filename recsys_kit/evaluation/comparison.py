@@ -77,9 +77,8 @@ def compare(
 def _check_models(evaluation: Evaluation, names: Sequence[str]) -> None:
     """Raise `ParameterError` (RK-363) for a model that was not evaluated."""
     if unknown := [name for name in names if name not in evaluation.lists]:
-        raise ParameterError(
-            "RK-363", f"there is no model {unknown[0]!r}; evaluated are {evaluation.models}.", "Pass one of these."
-        )
+        problem = f"there is no model {unknown[0]!r}; evaluated are {evaluation.models}."
+        raise ParameterError("RK-363", problem, "Pass one of these.")
 
 
 def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:

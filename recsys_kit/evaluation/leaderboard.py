@@ -169,10 +169,8 @@ def evaluate(
     if isinstance(split, Split):
         split = _encode(next(iter(models.values())), split, **options)
     elif options:
-        raise ParameterError(
-            "RK-371", f"evaluate() got an encoded split and {', '.join(options)}; expected the split alone.",
-            "Encode them with it.",
-        )  # fmt: skip
+        problem = f"evaluate() got an encoded split and {', '.join(options)}; expected the split alone."
+        raise ParameterError("RK-371", problem, "Encode them with it.")
     targets = _check_targets(models, split)
     measures = Measures(split, lengths, _vectors(split, item_vectors))
     lists = {}
@@ -226,24 +224,18 @@ def _check_targets(models: Mapping[str, Recommender], split: EncodedSplit) -> Ta
     """Return the targets of the test set, after checking that they can be evaluated with these models."""
     targets = split.targets.get("test")
     if targets is None or not len(targets.users):
-        raise DataError(
-            "RK-152",
-            "no user of the test set interacted with a new item; expected at least one.",
-            "Cut elsewhere or use more data.",
-        )
+        problem = "no user of the test set interacted with a new item; expected at least one."
+        raise DataError("RK-152", problem, "Cut elsewhere or use more data.")
     if any(not np.array_equal(model.item_ids, split.items.ids) for model in models.values()):
-        raise ParameterError(
-            "RK-316", "the models and the split have different catalogues.", "Fit all models on this split."
-        )
+        problem = "the models and the split have different catalogues."
+        raise ParameterError("RK-316", problem, "Fit all models on this split.")
     n_with_history = int((np.diff(targets.histories.starts) > 0).sum())
     n_known = int((targets.items < len(split.items)).sum())
     if not n_with_history or not n_known:
-        raise DataError(
-            "RK-155",
-            f"{n_with_history:,} of {len(targets.users):,} users have a history of known items, and {n_known:,} "
-            f"of {len(targets.rows):,} relevant items are in the catalogue of the models; expected some of both.",
-            "Check that all parts of the split, and the models, write users and items alike.",
-        )
+        users = f"{n_with_history:,} of {len(targets.users):,} users have a history of known items"
+        items = f"{n_known:,} of {len(targets.rows):,} relevant items are in the catalogue of the models"
+        fix = "Check that all parts of the split, and the models, write users and items alike."
+        raise DataError("RK-155", f"{users}, and {items}; expected some of both.", fix)
     return targets
 
 
@@ -254,9 +246,6 @@ def _vectors(split: EncodedSplit, item_vectors: str | Vectors | None) -> Vectors
     if not isinstance(item_vectors, str):
         split, item_vectors = split.with_features(item_vectors=item_vectors), "item_vectors"
     if item_vectors not in split.item_features:
-        raise ParameterError(
-            "RK-372",
-            f"there are no item features {item_vectors!r}; the split has {list(split.item_features)}.",
-            "Name these.",
-        )
+        problem = f"there are no item features {item_vectors!r}; the split has {list(split.item_features)}."
+        raise ParameterError("RK-372", problem, "Name these.")
     return split.item_features[item_vectors]

@@ -33,11 +33,8 @@ def attribute_incidence(items: pd.DataFrame | None) -> Vectors:
 
     if items is None or not has_attributes(items):
         found = None if items is None else list(items)
-        raise ParameterError(
-            "RK-350",
-            f"items have no attributes; found the columns {found}; expected lists of texts in 'attributes'.",
-            "Pass items with such a column, or leave out the model that needs it.",
-        )
+        problem = f"items have no attributes; found the columns {found}; expected lists of texts in 'attributes'."
+        raise ParameterError("RK-350", problem, "Pass items with such a column, or leave out the model that needs it.")
     lists = items.set_index("item_id")["attributes"].sort_index().map(_distinct)
     binarizer = MultiLabelBinarizer(sparse_output=True)
     values = csr_matrix(binarizer.fit_transform(lists), dtype=np.float32)

@@ -61,11 +61,10 @@ def _local_folder(language_model: str) -> Path:
     try:
         return Path(snapshot_download(language_model, local_files_only=True))
     except Exception as error:  # several kinds, all for a model that is not in the cache
+        where = "neither a folder nor in the local Hugging Face cache; nothing is downloaded automatically"
+        problem = f"language_model {language_model!r} is {where}."
         raise ArtifactError(
-            "RK-201",
-            f"language_model {language_model!r} is neither a folder nor in the local Hugging Face cache; nothing is "
-            "downloaded automatically.",
-            f"Run once, online: hf download {language_model} - or pass language_model='minilm'.",
+            "RK-201", problem, f"Run once, online: hf download {language_model} - or pass language_model='minilm'."
         ) from error
 
 
@@ -88,19 +87,15 @@ def load_pretrained(model_class: Any, language_model: str, **options: Any) -> An
     missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
     wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
     if wrong:
+        layers = f"{len(wrong)} layers, such as {wrong[:3]}"
+        problem = f"language_model {language_model!r} has no weights for {layers}; they would be random."
         raise ArtifactError(
-            "RK-203",
-            f"language_model {language_model!r} has no weights for {len(wrong)} layers, such as {wrong[:3]}; they "
-            "would be random.",
-            "The weights are incomplete or belong to another model: get the whole model again.",
+            "RK-203", problem, "The weights are incomplete or belong to another model: get the whole model again."
         )
     if getattr(model.config, "is_encoder_decoder", False):
-        raise ArtifactError(
-            "RK-212",
-            f"language_model {language_model!r} is an encoder-decoder ({model.config.model_type}); "
-            "expected an encoder.",
-            "Pass a model of the BERT family, or language_model='minilm'.",
-        )
+        kind = f"an encoder-decoder ({model.config.model_type})"
+        problem = f"language_model {language_model!r} is {kind}; expected an encoder."
+        raise ArtifactError("RK-212", problem, "Pass a model of the BERT family, or language_model='minilm'.")
     return model
 
 
@@ -119,11 +114,8 @@ def load_sentence_model(language_model: str, device: str) -> Any:
     with _loading(language_model) as folder:
         model = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
     if model.transformers_model is None:
-        raise ArtifactError(
-            "RK-202",
-            f"language_model {language_model!r} cannot be loaded: its folder has no transformer.",
-            "Pass a folder with a transformer, or language_model='minilm'.",
-        )
+        problem = f"language_model {language_model!r} cannot be loaded: its folder has no transformer."
+        raise ArtifactError("RK-202", problem, "Pass a folder with a transformer, or language_model='minilm'.")
     load_pretrained(type(model.transformers_model), language_model, device_map="meta")  # a check that reads no weights
     fit_tokenizer(model.tokenizer, model.transformers_model, language_model)
     return model
@@ -137,11 +129,8 @@ def _loading(language_model: str) -> Iterator[Path]:
         with quiet():
             yield folder
     except Exception as error:
-        raise ArtifactError(
-            "RK-202",
-            f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}.",
-            "Get the whole model again, or pass language_model='minilm'.",
-        ) from error
+        problem = f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}."
+        raise ArtifactError("RK-202", problem, "Get the whole model again, or pass language_model='minilm'.") from error
 
 
 @contextmanager
@@ -199,19 +188,14 @@ def fit_tokenizer(tokenizer: Any, model: Any, language_model: str) -> None:
     """
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
-        raise ArtifactError(
-            "RK-204",
-            f"language_model {language_model!r} has a tokenizer of {len(tokenizer)} tokens, but vectors for {rows}.",
-            "The tokenizer belongs to another model: get the whole model again.",
-        )
+        sizes = f"{len(tokenizer)} tokens, but vectors for {rows}"
+        problem = f"language_model {language_model!r} has a tokenizer of {sizes}."
+        raise ArtifactError("RK-204", problem, "The tokenizer belongs to another model: get the whole model again.")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if tokenizer.pad_token is None:
-        raise ArtifactError(
-            "RK-213",
-            f"language_model {language_model!r} has no padding token and no end-of-text token to pad with.",
-            "Set pad_token in its tokenizer_config.json.",
-        )
+        problem = f"language_model {language_model!r} has no padding token and no end-of-text token to pad with."
+        raise ArtifactError("RK-213", problem, "Set pad_token in its tokenizer_config.json.")
     tokenizer.model_max_length = min(tokenizer.model_max_length, usable_positions(model))
 
 

@@ -81,9 +81,8 @@ class TfidfEncoder(Encoder):
     @property
     def _vectorizer(self) -> TfidfVectorizer:
         if self._fitted is None:
-            raise NotFittedError(
-                "RK-369", "TfidfEncoder is not fitted; expected a fitted encoder.", "Call fit(texts) first."
-            )
+            problem = "TfidfEncoder is not fitted; expected a fitted encoder."
+            raise NotFittedError("RK-369", problem, "Call fit(texts) first.")
         return self._fitted
 
     @property
@@ -107,11 +106,8 @@ class TfidfEncoder(Encoder):
         """
         analyzer = how.get("analyzer", WORDS)
         if analyzer not in (WORDS, CHARACTERS):
-            raise ArtifactError(
-                "RK-211",
-                f"no TF-IDF encoder is known for analyzer {analyzer!r}; expected one of {[WORDS, CHARACTERS]}.",
-                "Make the vectors again.",
-            )
+            problem = f"no TF-IDF encoder is known for analyzer {analyzer!r}; expected one of {[WORDS, CHARACTERS]}."
+            raise ArtifactError("RK-211", problem, "Make the vectors again.")
         return cls(phrase_length=how["phrase_length"])._set_weights(analyzer, how["vocabulary"], how["idf"])
 
     def unweighted(self) -> Self:
@@ -253,12 +249,9 @@ class LanguageModel(Encoder):
         options = {name: how[name] for name in ("max_length", "batch_size", "dtype") if name in how}
         model = cls(how["language_model"], **options)
         if model.weights_hash != how["weights"]:
-            raise ArtifactError(
-                "RK-206",
-                f"language_model {how['language_model']!r} has weights {model.weights_hash[:12]}, the vectors were "
-                f"made with {how['weights'][:12]}.",
-                "Make the vectors again with this model.",
-            )
+            made = f"{model.weights_hash[:12]}, the vectors were made with {how['weights'][:12]}"
+            problem = f"language_model {how['language_model']!r} has weights {made}."
+            raise ArtifactError("RK-206", problem, "Make the vectors again with this model.")
         return model
 
     @property

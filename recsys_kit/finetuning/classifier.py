@@ -90,9 +90,8 @@ class ReviewClassifier:
         classes = classes_of(labels)
         if len(classes) < 2:
             problem = f"every one of the {len(labels)} training reviews has the label {classes}; expected two or more."
-            raise DataError(
-                "RK-193", problem, "There is nothing to learn: predict the majority label, or use other data."
-            )
+            fix = "There is nothing to learn: predict the majority label, or use other data."
+            raise DataError("RK-193", problem, fix)
         class_indices(valid_labels, classes)  # before anything is loaded
         processes = Processes(self.device, together=True)  # first: it gives each process a GPU of its own
         with torch.random.fork_rng():
@@ -239,9 +238,8 @@ class ReviewClassifier:
         classifier.classes, classifier.history = record["classes"], pd.DataFrame(record["history"])
         classifier.prompt, classifier.lower_case = record.get("prompt", ""), record.get("lower_case", False)
         head = load_file(Path(folder) / HEAD_FILE)
-        classifier.model = MeanPooledClassifier(
-            pretrained.load_pretrained(AutoModel, str(folder)), head.pop("costs")
-        ).eval()
+        encoder = pretrained.load_pretrained(AutoModel, str(folder))
+        classifier.model = MeanPooledClassifier(encoder, head.pop("costs")).eval()
         classifier.model.head.load_state_dict(head)
         classifier.tokenizer = pretrained.load_tokenizer(str(folder), classifier.model.encoder)
         return classifier

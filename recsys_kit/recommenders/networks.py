@@ -179,7 +179,6 @@ def set_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Module
         module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())
-        raise ArtifactError(
-            "RK-406", f"saved weights are of another version ({reason}).", "Save the model again."
-        ) from problem
+        found = f"saved weights are of another version ({reason})."
+        raise ArtifactError("RK-406", found, "Save the model again.") from problem
     return module.eval()
