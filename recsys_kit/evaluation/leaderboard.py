@@ -16,7 +16,7 @@ from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, count_train_events, slice_users, stack
+from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, slice_users, stack
 from recsys_kit.evaluation.summaries import BASELINE, compare_to_baseline, summarize
 from recsys_kit.recommenders.base import Ranked, Recommender
 from recsys_kit.recommenders.store import check_models
@@ -179,7 +179,8 @@ def evaluate(
         lists[name] = replace(ranked, items=ranked.items.astype(np.int32))  # half the memory
     baseline = lists[BASELINE].items if BASELINE in lists else None
     columns, values = stack(measures.measure_users(one.items, baseline) for one in lists.values())
-    train_events = count_train_events(split, targets.users)
+    counts = np.r_[np.bincount(split.train.user, minlength=len(split.users)), 0]
+    train_events = counts[split.users.encode(targets.users)]  # -1, without training event: the last, 0
     slices = slice_users(train_events)
     return Evaluation(
         items=split.items,

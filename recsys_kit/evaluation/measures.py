@@ -26,12 +26,6 @@ def assign_bins(counts: np.ndarray, bins: Mapping[str, int]) -> np.ndarray:
     return np.array(list(bins))[np.searchsorted(list(bins.values()), counts, side="right") - 1]
 
 
-def count_train_events(split: EncodedSplit, users: np.ndarray) -> np.ndarray:
-    """Return the number of training events of each user, (U,) int64."""
-    counts = np.r_[np.bincount(split.train.user, minlength=len(split.users)), 0]
-    return counts[split.users.encode(users)]  # -1, without training event: the last, 0
-
-
 def slice_users(train_events: np.ndarray) -> dict[str, np.ndarray]:
     """Return the members of each slice of users, (U,) bool, by their number of training events.
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from recsys_kit.core.hardware import STEP, padded_length
 
 
@@ -36,13 +38,10 @@ def fixed_shape_batches(
     >>> list(fixed_shape_batches([3, 12, 7, 5], batch_size=2, max_length=128))
     [([1], 16), ([0, 2], 8), ([3], 8)]
     """
-    by_length: dict[int, list[int]] = {}
-    for row, length in enumerate(lengths):
-        by_length.setdefault(rounded_length(length, max_length, doubling=doubling), []).append(row)
-    for length in sorted(by_length, reverse=True):
-        rows = by_length[length]
-        for start in range(0, len(rows), batch_size):
-            yield rows[start : start + batch_size], length
+    rounded = np.array([rounded_length(length, max_length, doubling=doubling) for length in lengths], int)
+    for length in np.unique(rounded)[::-1].tolist():
+        rows = np.flatnonzero(rounded == length).tolist()
+        yield from ((rows[start : start + batch_size], length) for start in range(0, len(rows), batch_size))
 
 
 def pad_to_shape(tokenizer: Any, token_ids: list[list[int]], shape: tuple[int, int]) -> Any:

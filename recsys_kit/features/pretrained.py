@@ -4,6 +4,7 @@ A model is named by one parameter, `language_model`: "minilm" (installed by the 
 or a Hugging Face name that is already in the local cache.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,15 @@ def find_model(language_model: str = DEFAULT_MODEL) -> Path:
 def files_of(folder: Path) -> list[Path]:
     """Return the files of a model's folder that its vectors depend on: weights, settings, tokens."""
     return sorted(file for file in folder.rglob("*") if file.suffix in READ_FILES)
+
+
+def weights_hash(language_model: str) -> str:
+    """Return a hash of the files of a model that its vectors depend on."""
+    digest = hashlib.sha256()
+    for path in files_of(find_model(language_model)):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def own_files(language_model: str) -> list[Path]:

@@ -23,7 +23,7 @@ from recsys_kit.errors import ArtifactError, DataError, NotFittedError
 from recsys_kit.features.base import Encoder
 from recsys_kit.features.batches import fixed_shape_batches
 from recsys_kit.features.cache import key_of, read_rows, write_rows
-from recsys_kit.features.pretrained import DEFAULT_MODEL, files_of, find_model, load_sentence_model
+from recsys_kit.features.pretrained import DEFAULT_MODEL, load_sentence_model, weights_hash
 from recsys_kit.features.words import CHARACTERS, WORDS, choose_analyzer, words_and_characters
 
 MANY_UNKNOWN = 0.2  # share of unknown tokens above which a language model cannot read a text
@@ -219,7 +219,7 @@ class LanguageModel(Encoder):
         self.max_length = min(max_length, self.tokenizer.model_max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
         self.prompt = self._model.prompts.get(self._model.default_prompt_name) or ""  # E5's "passage: " and the like
-        self.weights_hash = _hash_files(files_of(find_model(language_model)))
+        self.weights_hash = weights_hash(language_model)
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0, 0.0)
 
     @property
@@ -354,11 +354,3 @@ class LanguageModel(Encoder):
             pooled = self._model(batch_to_device(batch, self._model.device))["sentence_embedding"]
         values = pooled[: len(texts), : self.dim].float().cpu().numpy()
         return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-
-
-def _hash_files(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

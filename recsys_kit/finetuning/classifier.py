@@ -1,6 +1,5 @@
 """Review -> label: a pretrained language model with a classification head, fine-tuned on this shop's reviews."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -164,11 +163,10 @@ class ReviewClassifier:
         """The checkpoints whose key names plan, data, arithmetic, libraries, and the bytes of the language model."""
         if folder is None:
             return None
-        files = pretrained.files_of(pretrained.find_model(self.language_model))
-        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        weights = pretrained.weights_hash(self.language_model)
         device, versions = str(processes.device), [torch.__version__, transformers.__version__]
         arithmetic = [device.split(":")[0], pick_dtype(device), processes.count, *versions]
-        key = [asdict(self.plan), self.max_length, self.train_tokens, *data, arithmetic, digests]
+        key = [asdict(self.plan), self.max_length, self.train_tokens, *data, arithmetic, weights]
         return Checkpoints(folder, key)
 
     # -- computing -------------------------------------------------------------------------------------------------
