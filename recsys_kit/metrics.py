@@ -478,9 +478,8 @@ def experience_index(
     values = {"relevance": relevance, "completeness": completeness, "novelty": novelty}
     total = sum(weights.values())
     if set(weights) != set(values) or min(weights.values()) < 0 or not total > 0:
-        raise ParameterError(
-            "RK-361",
-            f"the weights are {dict(weights)}; expected one for each of {sorted(values)}, none negative, not all 0.",
-            f"Pass {EXPERIENCE_WEIGHTS}.",
+        problem = (
+            f"the weights are {dict(weights)}; expected one for each of {sorted(values)}, none negative, not all 0."
         )
+        raise ParameterError("RK-361", problem, f"Pass {EXPERIENCE_WEIGHTS}.")
     return np.asarray(sum(weights[name] / total * np.asarray(value, float) for name, value in values.items()))

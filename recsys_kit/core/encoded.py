@@ -256,11 +256,8 @@ def lists_of_ids(lists: Any, name: str) -> list[Sequence[Any]]:
     lists = listed(lists)
     for row, ids in enumerate(lists):
         if not pd.api.types.is_list_like(ids):
-            raise ParameterError(
-                "RK-313",
-                f"{name} holds {ids!r:.40} in place {row}; expected one list of ids per query.",
-                f"Pass {name}=[['i1', 'i2']].",
-            )
+            problem = f"{name} holds {ids!r:.40} in place {row}; expected one list of ids per query."
+            raise ParameterError("RK-313", problem, f"Pass {name}=[['i1', 'i2']].")
     return list(map(listed, lists))
 
 

@@ -41,12 +41,11 @@ def as_ids(values: Any, name: str) -> pd.Series:
         values = pd.Series(values, dtype=None if len(values) else "str")
     if values.hasnans:
         rows = np.flatnonzero(values.isna())
-        raise DataError(
-            "RK-153",
+        problem = (
             f"{name} is missing in {len(rows):,} of {len(values):,} rows (the first: {rows[:SHOWN].tolist()}, counted "
-            "from 0); expected an id in each.",
-            "Leave these rows out or say who or what they are.",
+            "from 0); expected an id in each."
         )
+        raise DataError("RK-153", problem, "Leave these rows out or say who or what they are.")
     if pd.api.types.infer_dtype(values, skipna=False) == "string":
         return values.astype("str")
     try:
@@ -107,11 +106,8 @@ def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS)
         DataError: RK-104 a column is missing; as `as_ids`.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(
-            "RK-107",
-            f"{table} is a {type(frame).__name__}; expected a table.",
-            "Pass a pandas DataFrame, such as dataset.interactions.",
-        )
+        problem = f"{table} is a {type(frame).__name__}; expected a table."
+        raise DataError("RK-107", problem, "Pass a pandas DataFrame, such as dataset.interactions.")
     fixed = {}
     for column in columns:
         if column not in frame:

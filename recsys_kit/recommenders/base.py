@@ -102,15 +102,11 @@ class Recommender(ABC):
     def __getattr__(self, name: str) -> Any:
         """Raise the error for an attribute that is missing; before `fit`, `NotFittedError`."""
         if not self.is_fitted and not name.startswith("__"):
-            raise NotFittedError(
-                "RK-369", f"{type(self).__name__} is not fitted and has no {name!r}.", "Call fit(train) first."
-            )
+            problem = f"{type(self).__name__} is not fitted and has no {name!r}."
+            raise NotFittedError("RK-369", problem, "Call fit(train) first.")
         if name in ("users", "train_histories"):
-            raise NotFittedError(
-                "RK-373",
-                f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history.",
-                "Pass histories=, or refit it.",
-            )
+            problem = f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history."
+            raise NotFittedError("RK-373", problem, "Pass histories=, or refit it.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- what a subclass writes ------------------------------------------------------------------------------------
@@ -129,9 +125,8 @@ class Recommender(ABC):
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return `(B, N)` float32 for what users say they want."""
-        raise ParameterError(
-            "RK-311", f"{self.name} does not understand text.", "Use a content model or a hybrid with one."
-        )
+        problem = f"{self.name} does not understand text."
+        raise ParameterError("RK-311", problem, "Use a content model or a hybrid with one.")
 
     def _knows(self, histories: Histories) -> np.ndarray:
         """Return `(B,)` bool: whether a history holds an item that this model can start from."""

@@ -102,11 +102,8 @@ def tune(
     options = model.options if options is None else options
     parameters = list(model.__dataclass_fields__)
     if unknown := [name for name in options if name not in parameters]:
-        raise ParameterError(
-            "RK-319",
-            f"{model.name} has no parameter {unknown[0]!r}; expected one of {', '.join(parameters)}.",
-            "Leave it out of the options.",
-        )
+        problem = f"{model.name} has no parameter {unknown[0]!r}; expected one of {', '.join(parameters)}."
+        raise ParameterError("RK-319", problem, "Leave it out of the options.")
     targets = split.validation(MAX_USERS, seed) if options else None
 
     def fit(chosen: Mapping[str, Any]) -> tuple[float, Recommender]:

@@ -63,13 +63,11 @@ def read_inputs(
         features = {} if item_vectors is None else {name: check_vectors(item_vectors)}
         split = EncodedSplit.of(train, item_features=features, **tables)
     elif given := [name for name, value in {**tables, "item_vectors": item_vectors}.items() if value is not None]:
-        raise ParameterError(
-            "RK-371", f"fit() got a split and {', '.join(given)}; expected the split alone.", "Encode them with it."
-        )
+        problem = f"fit() got a split and {', '.join(given)}; expected the split alone."
+        raise ParameterError("RK-371", problem, "Encode them with it.")
     if missing := [name for name in model.required_inputs() if name not in available_inputs(split)]:
-        raise ParameterError(
-            "RK-345", f"{model.name} needs {missing[0]}; the split has none.", HOW_TO_PASS.get(missing[0], "")
-        )
+        problem = f"{model.name} needs {missing[0]}; the split has none."
+        raise ParameterError("RK-345", problem, HOW_TO_PASS.get(missing[0], ""))
     return split
 
 
@@ -106,14 +104,12 @@ def encode_query(
     names = np.arange(len(histories if texts is None else texts)) if users is None else users.array
     for name, lists in (("histories", histories), ("seen", seen)):
         if lists is not None and len(lists) != len(names):
-            raise ParameterError(
-                "RK-313", f"{name} has {len(lists)} lists for {len(names)} queries.", "Pass one list per query."
-            )
+            problem = f"{name} has {len(lists)} lists for {len(names)} queries."
+            raise ParameterError("RK-313", problem, "Pass one list per query.")
     context = None if context is None else check_context(context)
     if context is not None and len(context) != len(names):
-        raise ParameterError(
-            "RK-340", f"context has {len(context)} rows for {len(names)} queries.", "Pass one row per query."
-        )
+        problem = f"context has {len(context)} rows for {len(names)} queries."
+        raise ParameterError("RK-340", problem, "Pass one row per query.")
     if histories is None:
         histories = model.histories_of(users) if texts is None else model.encode([[] for _ in texts])
     if seen is not None:

@@ -41,9 +41,8 @@ def check_models(models: Any) -> None:
     """Raise `ParameterError` (RK-157) unless these are models by name."""
     known = tuple(MODELS.values())
     if not isinstance(models, Mapping) or not models or not all(isinstance(m, known) for m in models.values()):
-        raise ParameterError(
-            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
-        )
+        problem = f"models is {models!r:.60}; expected one fitted model or more by name."
+        raise ParameterError("RK-157", problem, "Pass {'ease': model}.")
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -234,11 +233,8 @@ class StoredModels(_OnDemand):
             for module in walk_packages(package.__path__, f"{package.__name__}."):
                 import_module(module.name)
         if kind not in MODELS:
-            raise ArtifactError(
-                "RK-403",
-                f"{self.folder} holds a model named {kind!r}; known are {sorted(MODELS)}.",
-                "Update recsys_kit, or import the module that defines the model.",
-            )
+            problem = f"{self.folder} holds a model named {kind!r}; known are {sorted(MODELS)}."
+            raise ArtifactError("RK-403", problem, "Update recsys_kit, or import the module that defines the model.")
         return MODELS[kind]
 
     def _restore(self, name: str) -> "Recommender":

@@ -36,9 +36,8 @@ def check_texts(name: str, values: Any) -> list[str]:
     values = listed(values)
     for value in values:
         if not isinstance(value, str) or not value.strip() or value != value.encode(errors="replace").decode():
-            raise ParameterError(
-                "RK-331", f"{name} holds {value!r}; expected texts that are not empty.", "Pass text='a gift'."
-            )
+            problem = f"{name} holds {value!r}; expected texts that are not empty."
+            raise ParameterError("RK-331", problem, "Pass text='a gift'.")
     return list(values)
 
 

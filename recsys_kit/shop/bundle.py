@@ -205,10 +205,9 @@ class Bundle(Shelves):
         kept = {name: card for name, card in self.models.cards.items() if name not in gone}
         if not kept:
             names = ", ".join(gone)
+            problem = f"all models of the bundle need the histories of users: {names}; expected one without."
             raise ArtifactError(
-                "RK-423",
-                f"all models of the bundle need the histories of users: {names}; expected one without.",
-                "Write it with --with-histories, or run chapter 04 with another model as well.",
+                "RK-423", problem, "Write it with --with-histories, or run chapter 04 with another model as well."
             )
         best = self.left_out_best or (self.models.best() if self.models.best() in gone else "")
         models, left_out = replace(self.models, cards=kept), {**self.left_out, **gone}

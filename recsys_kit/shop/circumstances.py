@@ -50,9 +50,8 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
     """
     named = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
     if wrong := [pair for pair, both in zip(pairs, named, strict=True) if not all(both)]:
-        raise ParameterError(
-            "RK-310", f"context is {wrong[0]!r}; expected name=value.", "Write --context device=phone."
-        )
+        problem = f"context is {wrong[0]!r}; expected name=value."
+        raise ParameterError("RK-310", problem, "Write --context device=phone.")
     _columns_of([name for name, _ in named])
     return dict(named)
 

@@ -85,10 +85,9 @@ class Ensemble(Judged):
     def _fit(self, split: EncodedSplit) -> None:
         by_name = isinstance(self.members, Mapping) and all(isinstance(m, Recommender) for m in self.members.values())
         if not by_name or not self.members or "valid" not in split.targets:
+            problem = f"{self.name} needs members, which are models by name, and a validation set."
             raise ParameterError(
-                "RK-315",
-                f"{self.name} needs members, which are models by name, and a validation set.",
-                f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid).",
+                "RK-315", problem, f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid)."
             )
         for name, member in self.members.items():
             if member.is_fitted and not member.fitted_like(self):

@@ -62,12 +62,11 @@ class Hybrid(Ensemble):
         given = self.fixed if isinstance(self.fixed, Mapping) else {}
         numbers = all(isinstance(w, Real) and not isinstance(w, bool) and 0 <= w < np.inf for w in given.values())
         if not numbers or not any(given.values()) or not {n for n, w in given.items() if w} <= set(self.members):
-            raise ParameterError(
-                "RK-370",
+            problem = (
                 f"fixed is {self.fixed!r:.80}; expected weights from 0 upwards, one at least above 0, by the names of "
-                f"{sorted(self.members)}.",
-                f"Pass fixed={dict.fromkeys(sorted(self.members)[:2], 1.0)}.",
+                f"{sorted(self.members)}."
             )
+            raise ParameterError("RK-370", problem, f"Pass fixed={dict.fromkeys(sorted(self.members)[:2], 1.0)}.")
 
     def _select(self, targets: Targets | None) -> None:
         self.weights, self.share_power = dict(self.fixed or dict.fromkeys(self.members, 1.0)), self.fixed_power
