@@ -11,7 +11,7 @@ from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError
 from recsys_kit.features.attributes import attribute_vectors
-from recsys_kit.recommenders.decay import HistoryDecay
+from recsys_kit.recommenders.interactions import HistoryDecay
 
 
 @dataclass

@@ -12,8 +12,7 @@ from scipy.special import expit
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_blas_thread
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import interaction_matrix
+from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix
 
 
 class _Factors(HistoryDecay):

@@ -1,4 +1,6 @@
-"""The training interactions as a sparse matrix, and the age of each event."""
+"""How interactions are weighed: in training by their age, in a history by their place."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -6,6 +8,8 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import Events
+from recsys_kit.core.histories import Histories
+from recsys_kit.recommenders.base import Recommender
 
 
 def weigh_latest(events: Events, half_life: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -45,3 +49,15 @@ def keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
     rows, columns, values = entries.row[order], entries.col[order], entries.data[order]
     kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < n
     return sparse.csr_array((values[kept], (rows[kept], columns[kept])), shape=matrix.shape)
+
+
+@dataclass
+class HistoryDecay(Recommender):
+    """A recommender that weighs the items of a history by their age."""
+
+    history_decay: float = 0.3
+    """An item `back` events from the end of a history has the weight (1 + back)^-history_decay; 0: all the same."""
+
+    def weigh(self, histories: Histories) -> sparse.csr_array:
+        """Return the weight of each item in each history, `(B, N)`. The matrix is shared: do not change it."""
+        return histories.matrix(len(self.items), self.history_decay)

@@ -11,8 +11,7 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranges import POSITIVE
 from recsys_kit.core.threads import one_blas_thread
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
+from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix, keep_largest
 
 
 @dataclass

@@ -10,8 +10,7 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
+from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix, keep_largest
 
 DECAYS: Mapping[str, Sequence[Any]] = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
 

@@ -11,8 +11,7 @@ from scipy import sparse
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import weigh_latest
+from recsys_kit.recommenders.interactions import HistoryDecay, weigh_latest
 
 
 @dataclass

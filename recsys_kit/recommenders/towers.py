@@ -11,8 +11,8 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.recommenders.content import reduced
-from recsys_kit.recommenders.decay import HistoryDecay
 from recsys_kit.recommenders.examples import LeaveOneOut
+from recsys_kit.recommenders.interactions import HistoryDecay
 
 if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitted
     from torch import Tensor

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.decay import HistoryDecay
+from recsys_kit.recommenders.interactions import HistoryDecay
 
 
 def transition_counts(histories: Histories, n_items: int, window: int, decay: float) -> sparse.csr_array:
