@@ -226,31 +226,6 @@ def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
     return _normalised(hits[:, :k] @ discounts(hits[:, :k].shape[1]), best)
 
 
-def tie_averaged_ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
-    """Return the expected NDCG@k if items of equal score are put in random order.
-
-    `scores` and `gains` are `(U, N)` over the whole catalogue; an item with the score -inf is not recommended. The
-    leaderboard breaks ties by a fixed hash instead.
-    Source: McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of
-    tied scores, 2008.
-
-    >>> round(float(tie_averaged_ndcg(np.zeros((1, 20)), np.eye(1, 20), k=5)[0]), 15)  # 20 tied items, one relevant
-    0.14742295594397
-    """
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranked = np.take_along_axis(scores, order, axis=1)
-    group = np.ones(scores.shape, np.int64)  # a new one where the score changes, and with every user
-    group[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-    group = group.ravel().cumsum() - 1
-    discount = np.zeros(scores.shape)
-    discount[:, :k] = discounts(min(k, scores.shape[1]))
-    discount[np.isneginf(ranked)] = 0  # never shown
-    shared = (np.bincount(group, discount.ravel()) / np.bincount(group))[group].reshape(scores.shape)
-    got = (np.take_along_axis(np.asarray(gains, float), order, axis=1) * shared).sum(axis=1)
-    best = -np.sort(-np.asarray(gains, float), axis=1)[:, :k]
-    return _normalised(got, best @ discounts(best.shape[1]))
-
-
 def ranking_metrics(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> dict[str, np.ndarray]:
     """Return all of `RANKING_METRICS` at k by name, such as `ndcg@10`, each `(U,)`.
 
