@@ -17,7 +17,7 @@ RANGES: Mapping[str, Range] = {
     **dict.fromkeys(("embedding_dim", "max_length", "n_layers", "n_heads", "window"), COUNT),
     **dict.fromkeys(("epochs", "n_trees", "n_rankers", "batch_size", "patience", "max_validation_users"), COUNT),
     **dict.fromkeys(("n_neighbors", "n_negatives", "n_candidates", "depth", "min_count", "k"), COUNT),
-    **dict.fromkeys(("seed", "stop_after", "fold_steps", "dense_up_to", "full_softmax_up_to", "min_users"), AMOUNT),
+    **dict.fromkeys(("seed", "stop_after", "dense_up_to", "full_softmax_up_to", "min_users"), AMOUNT),
     **dict.fromkeys(("history_decay", "decay", "backward", "row_power", "column_power"), AMOUNT),
     **dict.fromkeys(("regularization", "shrink", "k1", "prior", "min_lift", "constant", "weight_decay"), AMOUNT),
     **dict.fromkeys(("learning_rate", "max_grad_norm", "confidence", "half_life"), POSITIVE),

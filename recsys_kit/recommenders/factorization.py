@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
@@ -90,8 +89,8 @@ class BPR(_Factors):
 
     Maximises the sum of ln sigmoid(x_u' (y_i - y_j)) - regularization (|x|^2 + |y|^2) by stochastic gradients; x_u and
     y_i `(D + 1,)`, the last place being the bias of the item. `implicit` fits it on one thread: several threads
-    overwrite one another, and the same seed gives different vectors. A history gets its vector by `fold_steps` gradient
-    steps on the same objective from the mean of its items, against `n_negatives` fixed items.
+    overwrite one another, and the same seed gives different vectors. The vector of a history is the mean of those of
+    its items.
     Source: Rendle et al., BPR: Bayesian personalized ranking from implicit feedback, UAI 2009, section 4.
     """
 
@@ -103,10 +102,6 @@ class BPR(_Factors):
     """Penalty on the squared lengths of the vectors."""
     epochs: int = 100
     """Passes over the interactions."""
-    fold_steps: int = 5
-    """Gradient steps for the vector of a history; 0: the mean of the vectors of its items."""
-    n_negatives: int = 100
-    """Items, drawn by `seed`, that a history is compared with."""
     seed: int = 0
     """Random seed."""
 
@@ -120,23 +115,6 @@ class BPR(_Factors):
 
     def _score(self, histories: Histories) -> np.ndarray:
         vectors, bias = self.item_factors[:, :-1], self.item_factors[:, -1]
-        return self._user_factors(self.weigh(histories), vectors, bias) @ vectors.T + bias
-
-    def _user_factors(self, weights: sparse.csr_array, vectors: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Return `(B, D)`; zeros for an empty history."""
-        totals = np.repeat(np.asarray(weights.sum(axis=1)).ravel(), np.diff(weights.indptr))
-        shares = sparse.csr_array((weights.data / totals, weights.indices, weights.indptr), shape=weights.shape)
-        users = shares @ vectors
-        drawn = np.random.default_rng(self.seed).integers(0, self.can_score.sum(), self.n_negatives)
-        others = np.flatnonzero(self.can_score)[drawn]
-        rows = np.repeat(np.arange(len(users)), np.diff(shares.indptr))
-        cells = np.ones(len(rows), np.float32), np.arange(len(rows)), shares.indptr
-        of_history = sparse.csr_array(cells, shape=(len(users), len(rows)))  # sums of the rows of a history
-        for _ in range(self.fold_steps):
-            positive = (users[rows] * vectors[shares.indices]).sum(axis=1) + bias[shares.indices]  # (E,)
-            negative = users @ vectors[others].T + bias[others]  # (B, M)
-            push = shares.data[:, None] * expit(negative[rows] - positive[:, None]) / self.n_negatives  # (E, M)
-            up = sparse.csr_array((push.sum(axis=1), shares.indices, shares.indptr), shape=shares.shape) @ vectors
-            down = of_history @ push @ vectors[others]
-            users = users + up - down - self.regularization * users
-        return users
+        weights = self.weigh(histories)
+        totals = np.asarray(weights.sum(axis=1)).reshape(-1, 1)  # 0 for an empty history
+        return (weights @ vectors / np.fmax(totals, np.float32(1e-9))) @ vectors.T + bias
