@@ -50,7 +50,9 @@ def test_the_recommender_passes_the_conformance_suite(tmp_path):
 
 def test_its_line_puts_it_on_the_leaderboard_beside_popularity(tmp_path):
     (tmp_path / "random_walk.py").write_text(FILE, encoding="utf-8")
-    export = "import random_walk\nfrom recsys_kit import recommenders\nrecommenders.RandomWalk = random_walk.RandomWalk\n"
+    export = (
+        "import random_walk\nfrom recsys_kit import recommenders\nrecommenders.RandomWalk = random_walk.RandomWalk\n"
+    )
     result = run(tmp_path, export + LEADERBOARD.replace("{ENTRY}", f"{{{LINE}}}"))
     assert result.returncode == 0, result.stdout + result.stderr
 
