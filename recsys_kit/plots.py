@@ -74,6 +74,7 @@ def metric_label(metric: str, k: int) -> str:
 
 def new_panels(columns: int, *, rows: int = 1, height: float = 3.2) -> list[Axes]:
     """Return the Axes of a figure for a notebook, row by row: 8 inches wide, `height` inches for each row."""
+    plt.draw_if_interactive()  # loads the backend: inside the context, its `interactive` would be reset with the style
     with plt.rc_context(LOOKS["style"]):
         _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
     return list(axes.flat)

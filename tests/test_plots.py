@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import matplotlib.pyplot as plt
+import nbclient
 import nbformat
 import numpy as np
 import pandas as pd
@@ -124,3 +125,10 @@ def test_words_that_speak_for_a_label_have_the_colour_that_prose_names():
     named = re.findall(r"\((\w+)\) or against it \((\w+)\)", prose)
     names = {colour: name.replace("_", " ") for name, colour in plots.LOOKS["colours"].items()}
     assert all(pair == (names[plots.FOR], names[plots.AGAINST]) for pair in named)
+
+
+def test_every_cell_of_a_notebook_shows_its_figure_not_only_the_first():
+    sources = ["from recsys_kit import plots", *["plots.new_axes().plot([1, 2]);"] * 2]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    assert ["image/png" in output.data for cell in notebook.cells for output in cell.outputs] == [True, True]
