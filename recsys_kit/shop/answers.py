@@ -48,9 +48,9 @@ def read_ids(name: str, ids: Any) -> list[str]:
     return as_ids(ids, name).tolist()
 
 
-def find_unknown(items: Vocabulary, ids: Iterable[Any]) -> list[str]:
+def find_unknown(items: Vocabulary, ids: Iterable[str]) -> list[str]:
     """Return the ids that the catalogue does not have, each once."""
-    return [one for one in dict.fromkeys(as_ids(ids, "item ids")) if one not in items]
+    return [one for one in dict.fromkeys(ids) if one not in items]
 
 
 def note_unread(models: ShopModels, name: str, texts: Sequence[str], *, chosen: bool) -> Iterator[str]:
@@ -90,8 +90,9 @@ def note_lists(
         chosen: whether the shop chose the model.
     """
     users, texts, histories, candidates = (asked[one] for one in ("users", "texts", "histories", "candidates"))
-    popular, is_empty = "what is popular is shown instead", np.diff(query.histories.starts) == 0
-    interacted = [] if isinstance(histories, Histories) else chain.from_iterable(histories or ())
+    popular, encoded = "what is popular is shown instead", isinstance(histories, Histories)
+    interacted = [] if encoded else chain.from_iterable(histories or ())
+    is_empty = np.equal(np.diff(histories.starts) if encoded else list(map(len, histories or texts or ())), 0)
     lists_of = {"history": interacted, "candidates": candidates or ()}
     unknown = {where: find_unknown(models[name].items, ids) for where, ids in lists_of.items()}
     if users is not None and is_empty.any():

@@ -17,7 +17,6 @@ from safetensors.numpy import load_file, save
 
 from recsys_kit.core.encoded import lists_of_ids
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import as_ids, listed
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import Recommender
@@ -38,6 +37,8 @@ STATISTICS, HISTORIES = "statistics.safetensors", "histories.safetensors"
 NEEDS_HISTORIES = "it needs the histories of users, which this bundle does not hold"
 CARD = ("item_id", "title", "category", "brand", "price", "image")
 """Columns of the items table that a list shows."""
+KINDS = {"left_out": dict, "context": list, "seen_events": list, "unread_share": int | float, "salt": str}
+"""What `SETTINGS` holds under names whose values are used as they are."""
 LIBRARIES = ("recsys_kit", "numpy", "scipy", "pandas", "torch", "lightgbm", "safetensors")
 """Libraries whose versions a bundle records."""
 
@@ -142,14 +143,17 @@ class Bundle(Shelves):
                 problem = "this bundle has no histories; expected the histories of these users."
                 raise ParameterError("RK-422", problem, "Pass histories=[[...]], or write it with --with-histories.")
             histories, kinds = self.histories.find(users)
-        if (texts is None) == (users is None and histories is None):
-            raise ParameterError("RK-330", "expected either histories or texts.", "Pass histories=[['7', '12']].")
+        queries = {"users": users, "histories": histories, "texts": texts}
+        given = [name for name, value in queries.items() if value is not None]
+        if not given or (texts is not None and len(given) > 1):
+            problem = f"the query is {' and '.join(given) or 'empty'}; expected users, histories or texts."
+            raise ParameterError("RK-330", problem, "Pass histories=[['7', '12']].")
         texts = None if texts is None else check_texts("texts", texts)
         if histories is not None and not isinstance(histories, Histories):
-            histories = [listed(ids) for ids in lists_of_ids(histories, "histories")]
+            histories = [read_ids("item ids of the histories", ids) for ids in lists_of_ids(histories, "histories")]
         if seen is not None:
-            seen = [as_ids(ids, "the item ids of seen") for ids in lists_of_ids(seen, "seen")]
-        candidates = None if candidates is None else listed(candidates)
+            seen = [read_ids("item ids of seen", ids) for ids in lists_of_ids(seen, "seen")]
+        candidates = None if candidates is None else read_ids("candidates", candidates)
         names = self.models.choose(model, texts)
         if len(names) > 1:
             return self._answer_one_by_one(texts, seen=seen, candidates=candidates, context=context, k=k)
@@ -273,7 +277,13 @@ class Bundle(Shelves):
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             if settings["format"] != FORMAT:
                 problem = f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}."
-                raise ArtifactError("RK-421", problem, "Write it again with this version of recsys_kit.")
+                raise ArtifactError(
+                    "RK-421",
+                    problem,
+                    "Write it again with this version of recsys_kit, or install the version that wrote it.",
+                )
+            if wrong := [name for name, kind in KINDS.items() if not isinstance(settings[name], kind)]:
+                raise TypeError(f"{wrong[0]} is {settings[wrong[0]]!r:.40}")
             found = _digests(folder)
             for name, digest in settings["sha256"].items():
                 if found.get(name) != digest:
@@ -293,7 +303,7 @@ class Bundle(Shelves):
                 histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as problem:  # JSON errors are ValueErrors
-            what = f"a file of {folder} is damaged or cannot be read ({type(problem).__name__}: {problem})."
+            what = f"{folder / SETTINGS} or another file of it cannot be read ({type(problem).__name__}: {problem})."
             raise IntegrityError("RK-374", what, remedy()) from problem
         return bundle if salt or complete else bundle.without_histories()
 

@@ -42,7 +42,7 @@ def shelf(listed: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     shown = listed.copy()
     for column in SHOWN:
         if column in known:
-            shown[column] = shown["item_id"].map(known[column])
+            shown[column] = known[column].reindex(shown["item_id"]).array  # of no item, too, with its type
     shown["title"] = shown["title"].fillna(shown["item_id"]) if "title" in shown else shown["item_id"]
     return shown
 
@@ -143,8 +143,6 @@ class Showcase:
             ParameterError: RK-312 a wrong k.
         """
         check_k(k)
-        if not len(query.histories):  # the columns of an empty answer
-            return self.lists(model, histories=[[]], k=1).head(0)
         recommender, starts = self.models[model], query.histories.starts
         asked = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
         ranked, is_popular = recommender.rank(query.histories, **asked, k=k), isinstance(recommender, Popularity)

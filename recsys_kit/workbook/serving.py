@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pandas.api.types import is_list_like
 
 from recsys_kit.core.encoded import EncodedSplit
-from recsys_kit.core.ids import as_ids, item_hash, listed
+from recsys_kit.core.ids import item_hash, listed
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
@@ -108,9 +108,9 @@ class RunShop:
 
     def promotions(self, *, items: Any = None, candidates: Any = None, **asked: Any) -> Answer:
         """Answer as `promotions`; `candidates` leaves these of the promoted items."""
-        promoted = self.bundle.promoted() if items is None else as_ids(items, "items").tolist()
+        promoted = self.bundle.promoted() if items is None else read_ids("items", items)
         if candidates is not None:
-            promoted = [item for item in as_ids(candidates, "candidates") if item in promoted]
+            promoted = [item for item in read_ids("candidates", candidates) if item in promoted]
         return self.recommend(candidates=promoted, **asked)
 
     def shoppers_for(self, *, text: str = "", item: str = "", k: int = 10) -> Answer:

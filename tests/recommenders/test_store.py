@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +53,19 @@ def test_every_model_answers_as_before(models, folder):
     for name, model in stored.items():
         pd.testing.assert_frame_equal(model.recommend(**ASKED), models[name].recommend(**ASKED))
         assert stored.kind_of(name) is type(models[name])
+
+
+def test_trees_answer_no_query_and_are_read_once(folder, monkeypatch):
+    stack, read = load_models(folder)["stack"], []
+    assert stack.rankers and stack.rank(stack.encode([]), k=2).items.shape == (0, 2)
+    assert stack.score([]).shape == (0, len(stack.items))
+    stack.rankers = [stack.rankers[0] + "\n" * place for place in range(20)]
+    monkeypatch.setattr(
+        "lightgbm.Booster", lambda model_str, kind=lightgbm.Booster: read.append(1) or kind(model_str=model_str)
+    )
+    for _ in range(2):
+        stack.recommend(**ASKED)
+    assert len(read) == 20
 
 
 def test_vocabulary_features_and_members_are_written_once(models, folder):

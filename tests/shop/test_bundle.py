@@ -279,8 +279,45 @@ def test_damaged_settings_and_another_format_are_told_apart(run, tmp_path, damag
     folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
     text = (folder / "bundle.json").read_text(encoding="utf-8")
     (folder / "bundle.json").write_text(damage(text), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=f"{code} .*{'Do this' if code == 'RK-374' else 'Write it again'}"):
+    with pytest.raises(
+        ArtifactError, match=f"{code} .*{'Write it again.*install' if code == 'RK-421' else 'Do this'}"
+    ) as found:
         Bundle.load(folder, remedy=lambda: "Do this.")
+    assert code == "RK-421" or "bundle.json" in str(found.value)
+
+
+WRONG = [
+    ("context", None),
+    ("context", 3),
+    ("left_out", []),
+    ("seen_events", "purchase"),
+    ("unread_share", "x"),
+    ("salt", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_setting_of_another_type_is_refused(run, tmp_path, name, value):
+    folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
+    settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    (folder / "bundle.json").write_text(json.dumps(settings | {name: value}), encoding="utf-8")
+    with pytest.raises(IntegrityError, match=f"RK-374 .*bundle.json.*{name} is"):
+        Bundle.load(folder)
+
+
+def test_a_shopper_whose_products_are_unknown_is_not_called_unknown(models):
+    bundle = Bundle.of(models, items=SHOP.items, train=TRAIN)
+    notes = bundle.recommend(["bob"], histories=[["zzz"]], context=CONTEXT).notes
+    assert not any("shopper" in note for note in notes) and "finds nothing to start from in the history" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [({}, "the query is empty"), ({"users": ["bob"], "texts": ["tea"]}, "the query is users and texts")],
+)
+def test_a_query_that_is_not_of_one_kind_is_refused_by_what_it_is(models, asked, problem):
+    with pytest.raises(ParameterError, match=f"RK-330 {problem}"):
+        Bundle.of(models, items=SHOP.items, train=TRAIN).recommend(**asked)
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "items.parquet", "statistics.safetensors", "models/models.json"])

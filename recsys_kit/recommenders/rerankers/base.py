@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,15 @@ class Reranker(Recommender):
         shown[histories.masked.cells] = -np.inf
         return top_k(shown, self.n_candidates), shown
 
+    def _trees_of(self, ranker: str) -> Any:
+        """Return a ranker that was saved as text; the text is read once."""
+        from lightgbm import Booster
+
+        read = self.__dict__.setdefault("_trees", {})
+        if ranker not in read:
+            read[ranker] = Booster(model_str=ranker)
+        return read[ranker]
+
     def _train(self, examples: Examples, n_rankers: int, **settings: Any) -> list[str]:
         """Return rankers as text, each with its own seed."""
         import lightgbm
@@ -76,11 +84,3 @@ def make_examples(describe: Describe, histories: Histories, targets: np.ndarray,
         found.append((features[kept], hit[kept], kept.sum(axis=1)[kept.any(axis=1)]))
     features, labels, sizes = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return features, labels, sizes
-
-
-@lru_cache(maxsize=16)
-def booster_of(ranker: str) -> Any:
-    """Return the trees that were saved as text."""
-    from lightgbm import Booster
-
-    return Booster(model_str=ranker)

@@ -12,7 +12,7 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import Events
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender, RefitMember
-from recsys_kit.recommenders.rerankers.base import Reranker, booster_of, make_examples
+from recsys_kit.recommenders.rerankers.base import Reranker, make_examples
 
 CLOCK = ("daypart", "weekday", "month")  # the context variables that a time gives
 PSEUDO_COUNT = 5.0  # additive smoothing of item counts per context value
@@ -142,8 +142,9 @@ class ContextAware(Reranker):
         if context is None or not self.ranker or not set(describe_contexts(context)) & set(self.context_values):
             return scores
         chosen, shown = self._candidates(self.base, scores, histories)
-        features = self._features(chosen, shown, context).reshape(chosen.size, -1)
-        order = booster_of(self.ranker).predict(features, num_threads=1).reshape(chosen.shape)
+        features = self._features(chosen, shown, context)
+        features = features.reshape(-1, features.shape[2])
+        order = self._trees_of(self.ranker).predict(features, num_threads=1).reshape(chosen.shape)
         row, place = np.nonzero(chosen >= 0)
         above = np.where(self.can_score, scores, -np.inf).max(axis=1) + 1 - np.where(chosen >= 0, order, 0).min(axis=1)
         scores[row, chosen[row, place]] = (order + above[:, None])[row, place]

@@ -16,7 +16,7 @@ from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.ensembles.base import Judged, refit_all
 from recsys_kit.recommenders.ensembles.blend import Hybrid
 from recsys_kit.recommenders.holdout import measure_ndcg
-from recsys_kit.recommenders.rerankers.base import Examples, Reranker, booster_of, make_examples
+from recsys_kit.recommenders.rerankers.base import Examples, Reranker, make_examples
 from recsys_kit.recommenders.transitions import transition_counts
 
 ITEM_FACTS = ("log_users", "log_last", "log_first", "mean_position")
@@ -93,7 +93,7 @@ class Stack(Judged, Reranker):
         last = last_events(split.train)
         if not last.any():
             return []
-        without = refit_all({"": self, **self.base.members}, split.keep(~last))[""]
+        without = refit_all({"": self}, split.keep(~last))[""]
         examples = _examples_of(without, split.train.keep(last))
         settings = {"num_leaves": self.n_leaves, "feature_fraction": SAMPLED_SHARE, "bagging_fraction": SAMPLED_SHARE}
         settings |= {"bagging_freq": 1, "num_threads": RANKER_THREADS}
@@ -114,14 +114,14 @@ class Stack(Judged, Reranker):
 
     def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return the scores of the blend, from -1 downwards, and those of the trees for the candidates, from 0 up."""
-        if not self.rankers:
+        if not self.rankers or not len(histories):
             return self.base._score_in_context(histories, context)
         items, features, blend = self.describe_candidates(histories, context)
         rows, places = np.nonzero(items >= 0)
         described = features[rows, places]
         order = np.zeros(len(rows))
         if len(rows):
-            order = sum(booster_of(ranker).predict(described) for ranker in self.rankers) / len(self.rankers)
+            order = sum(self._trees_of(ranker).predict(described) for ranker in self.rankers) / len(self.rankers)
         lowest = np.zeros(len(items))
         np.minimum.at(lowest, rows, order)
         blend -= blend.max(axis=1, keepdims=True) + 1
