@@ -106,7 +106,7 @@ def note_lists(
     shortest = lists["query"].value_counts().reindex(range(len(is_empty)), fill_value=0).min()
     k = k if query.candidates is None else min(k, query.candidates.sum())
     if len(is_empty) and (shortest < k or not (k or unknown["candidates"])):
-        yield f"the list has {shortest} of {k} products: there are no more to recommend."
+        yield f"the list has {shortest} products, fewer than the {k} asked for: there are no more to recommend."
     if len(is_empty):
         timed = asked["context"] is None or isinstance(asked["context"], str)
         known = models.cards[name].context if texts is None else {}

@@ -8,6 +8,7 @@ answer are those that the question is about, so that a check works on any data s
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import pandas as pd
 
 from recsys_kit.plots import shorten
 
-ROUNDED = 1e-3  # relative tolerance of fractions; whole numbers are compared exactly
+ROUNDED = 1e-3, 5e-4  # relative and absolute tolerance of fractions: three digits do; whole numbers are exact
+SEVERAL = list | tuple | set | frozenset | np.ndarray | pd.Index | pd.Series
 NOTHING = "Nothing to answer here: this data set lacks what the question is about."
 TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 Key = tuple[Any, dict[str, Any]]  # right answer (NaN if there is none); hint -> the wrong answer that it is for
@@ -187,7 +189,7 @@ def check(exercise: str, answer: Any, *given: Any) -> None:
 
 def _compare(exercise: str, answer: Any, key: Key, given: Sequence[Any] = ()) -> str:
     (right, slips), texts = key, TEXTS["any"] | TEXTS[exercise]
-    answer = answer.item() if isinstance(answer, np.ndarray) and not answer.ndim else answer
+    answer = answer.item() if isinstance(answer, np.ndarray | np.generic) and not answer.ndim else answer
     if isinstance(right, float) and np.isnan(right):
         return NOTHING
     if _is_same(answer, right):
@@ -201,7 +203,7 @@ def _compare(exercise: str, answer: Any, key: Key, given: Sequence[Any] = ()) ->
 def _find_slips(answer: Any, right: Any, is_share: bool) -> Iterable[tuple[str, Any]]:
     """Yield the hints for mistakes in any exercise, each with the wrong answer that it is for."""
     is_number = isinstance(right, int | float)
-    if isinstance(answer, list | tuple | set | frozenset | np.ndarray | pd.Index | pd.Series | pd.DataFrame):
+    if isinstance(answer, SEVERAL | pd.DataFrame):
         if len(answer) == 1 and _is_same(next(iter(answer)), right):
             yield "list_of_one", answer
         if is_number:
@@ -229,15 +231,16 @@ def _is_same(answer: Any, expected: Any) -> bool:
     if isinstance(expected, AnyOf):
         return any(_is_same(answer, one) for one in expected)
     if isinstance(expected, frozenset):
-        return isinstance(answer, set | frozenset | list | tuple) and set(map(str, answer)) == expected
+        return isinstance(answer, SEVERAL) and set(map(str, answer)) == expected
     if any(isinstance(answer, kind) != isinstance(expected, kind) for kind in (bool | np.bool_, str)):
         return False  # True is not 1, and "1" is not 1
-    try:
+    with suppress(TypeError, ValueError, OverflowError):  # not numbers: texts, lists of ids
         same_shape = np.shape(answer) == np.shape(expected)
-        rounded = 0 if np.all(np.asarray(expected, float) % 1 == 0) else ROUNDED
-        return bool(same_shape and np.allclose(answer, expected, rtol=rounded, atol=1e-9))
-    except (TypeError, ValueError):  # not numbers: texts, lists of ids
+        rtol, atol = (0, 1e-9) if np.all(np.asarray(expected, float) % 1 == 0) else ROUNDED
+        return bool(same_shape and np.allclose(answer, expected, rtol=rtol, atol=atol))
+    with suppress(TypeError):  # pd.NA is neither equal to a thing nor different
         return np.array_equal(np.asarray(answer, dtype=object), np.asarray(expected, dtype=object))
+    return False
 
 
 def _strip_zeros(item_id: Any) -> str:

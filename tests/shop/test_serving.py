@@ -203,7 +203,7 @@ def test_a_text_without_a_known_word_falls_back_and_says_so(run):
 
 def test_a_list_that_ends_early_says_so(run):
     found = answer(run, user="u000", k=10**9)
-    assert f"the list has {len(found.lists)} of 1000000000" in found.notes[-1]
+    assert f"the list has {len(found.lists)} products, fewer than the 1000000000" in found.notes[-1]
 
 
 def test_a_frame_of_contexts_has_one_row_per_query(run):

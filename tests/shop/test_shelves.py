@@ -219,7 +219,7 @@ def test_candidates_that_are_unknown_or_had_already_are_said(run):
     assert listed.empty
     assert [str(warning.message).split(":")[0] for warning in caught] == [
         "product 'x' is unknown to this shop and left out of the candidates.",
-        "the list has 0 of 1 products",
+        "the list has 0 products, fewer than the 1 asked for",
     ]
 
 

@@ -125,7 +125,7 @@ def test_quarantined_rows_are_told_with_share_and_rules_the_most_frequent_first(
     assert "t: rule 7 (7); t: rule 6 (6)" in caution.meaning
     assert "rule 2" not in caution.meaning
     assert caution.meaning.startswith("They could not be used: no model learns from them. Why:")
-    assert caution.meaning.endswith("; 2 rules more.")
+    assert caution.meaning.endswith("; 2 more rules.")
 
 
 def test_cut_and_empty_texts_are_two_things(tmp_path):

@@ -115,7 +115,7 @@ def _why_unfinished(folder: Path, state: Mapping[str, Any]) -> str:
         "failed": f"it failed ({state.get('cause', 'error')})",
         "interrupted": "it was interrupted",
     }
-    return why.get(status, "it has not run yet")
+    return why.get(status, "no earlier result")
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
