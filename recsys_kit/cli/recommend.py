@@ -24,6 +24,7 @@ COLUMNS_SHOWN = (  # those that fit into a terminal
     "rank", "item_id", "user_id", "title", "price", "score", "count", "support", "confidence", "lift", "reason",
 )  # fmt: skip
 LONGEST = 200  # characters of a cell
+CONTEXT_HELP = "When and where the shopper asks, such as device=phone, timestamp=2025-12-24T18:00; may be repeated. Default: now."
 PERSONAL = ("model", "k", "seen", "candidates", "context")
 """The options of a list for one shopper."""
 Shown: TypeAlias = tuple[dict[str, Any], "dict[str, Answer]"]
@@ -61,10 +62,7 @@ def declare_options(
         list[str] | None, typer.Option(metavar="ID,ID", help="Products to leave out. Default: as in the evaluation.")
     ] = None,
     candidates: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="The only products to list.")] = None,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Such as device=phone or timestamp=2025-12-24T18:00. Default: now."),
-    ] = None,
+    context: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help=CONTEXT_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     csv: Annotated[str, typer.Option(metavar="FILE", help=f"Also write the list to this CSV file {HERE}.")] = "",
 ) -> None:
@@ -135,7 +133,9 @@ def text(
 def promotions(
     shop: "RunShop",
     user: Annotated[str | None, typer.Option(metavar="ID", help="A shopper of the run.")] = None,
-    history: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Product ids, oldest first.")] = None,
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="ID,ID", help="Product ids of a new shopper, oldest first.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="What the shopper looks for.")] = None,
     **asked: Any,
 ) -> Shown:
@@ -167,7 +167,7 @@ def together(
 def popular(
     shop: "RunShop",
     category: Annotated[str, typer.Option(help="Only products of this category.")] = "",
-    days: Annotated[float, typer.Option(help="Only the last days: whole days. Default: all.", show_default=False)] = 0,
+    days: Annotated[float, typer.Option(help="Last whole days of the training set; 0: all.", show_default=False)] = 0,
     **asked: Any,
 ) -> Shown:
     """Show the products with the most shoppers."""
