@@ -222,7 +222,8 @@ def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
     >>> binary_ndcg(np.array([[False, True]]), np.array([1]), k=2)
     array([0.63092975])
     """
-    best = np.concatenate([[0.0], discounts(k).cumsum()])[np.minimum(n_relevant, k)]
+    ideal = np.minimum(n_relevant, k)
+    best = np.concatenate([[0.0], discounts(ideal.max(initial=0)).cumsum()])[ideal]
     return _normalised(hits[:, :k] @ discounts(hits[:, :k].shape[1]), best)
 
 

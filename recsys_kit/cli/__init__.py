@@ -55,7 +55,7 @@ def run(
     only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. Default: all.")] = "",
     first: Annotated[str, typer.Option("--from", help="First chapter to run, such as 03. Default: 01.")] = "",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter: name=value, or 03.epochs=2; may be repeated.")
+        list[str] | None, typer.Option("--set", help="Set name=value, or 03.epochs=2 for one chapter; may be repeated.")
     ] = None,
     profile: Annotated[str, typer.Option(help="quick (default): limits the slow steps; full: no limits.")] = "",
     timeout: Annotated[int, typer.Option(min=0, help="Time limit of a notebook cell in seconds; 0: no limit.")] = 0,
@@ -255,7 +255,7 @@ def report(
 @app.command()
 def published(
     folders: Annotated[
-        list[str], typer.Argument(metavar="DIR", help=f"Runs on data with published results {PROJECT}.")
+        list[str], typer.Argument(metavar="DIR", help=f"Folders of runs on data with published results {PROJECT}.")
     ],
 ) -> None:
     """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""

@@ -24,6 +24,8 @@ COLUMNS_SHOWN = (  # those that fit into a terminal
     "rank", "item_id", "user_id", "title", "price", "score", "count", "support", "confidence", "lift", "reason",
 )  # fmt: skip
 LONGEST = 200  # characters of a cell
+WHEN = "When and where the shopper asks, such as device=phone, timestamp=2025-12-24T18; may be repeated. Default: now."
+Ids: TypeAlias = list[str] | None
 PERSONAL = ("model", "k", "seen", "candidates", "context")
 """The options of a list for one shopper."""
 Shown: TypeAlias = tuple[dict[str, Any], "dict[str, Answer]"]
@@ -58,13 +60,10 @@ def declare_options(
     model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best one.")] = "",
     k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
     seen: Annotated[
-        list[str] | None, typer.Option(metavar="ID,ID", help="Products to leave out. Default: as in the evaluation.")
+        Ids, typer.Option(metavar="ID,ID", help="Products to leave out. Default: as in the evaluation.")
     ] = None,
-    candidates: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="The only products to list.")] = None,
-    context: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Such as device=phone or timestamp=2025-12-24T18:00. Default: now."),
-    ] = None,
+    candidates: Annotated[Ids, typer.Option(metavar="ID,ID", help="The only products to list.")] = None,
+    context: Annotated[Ids, typer.Option(metavar="NAME=VALUE", help=WHEN)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     csv: Annotated[str, typer.Option(metavar="FILE", help=f"Also write the list to this CSV file {HERE}.")] = "",
 ) -> None:
@@ -124,7 +123,7 @@ def text(
     shop: "RunShop",
     words: Annotated[str, typer.Argument(metavar="TEXT", help="What the shopper looks for.")],
     model: Annotated[str, typer.Option(help="A model that understands text. Default: one with a language model.")] = "",
-    seen: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Products to leave out.")] = None,
+    seen: Annotated[Ids, typer.Option(metavar="ID,ID", help="Products to leave out.")] = None,
     **asked: Any,
 ) -> Shown:
     """Recommend products that match a text."""
@@ -135,7 +134,7 @@ def text(
 def promotions(
     shop: "RunShop",
     user: Annotated[str | None, typer.Option(metavar="ID", help="A shopper of the run.")] = None,
-    history: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Product ids, oldest first.")] = None,
+    history: Annotated[Ids, typer.Option(metavar="ID,ID", help="Product ids of a new shopper, oldest first.")] = None,
     text: Annotated[str | None, typer.Option(help="What the shopper looks for.")] = None,
     **asked: Any,
 ) -> Shown:
@@ -167,7 +166,7 @@ def together(
 def popular(
     shop: "RunShop",
     category: Annotated[str, typer.Option(help="Only products of this category.")] = "",
-    days: Annotated[float, typer.Option(help="Only the last days: whole days. Default: all.", show_default=False)] = 0,
+    days: Annotated[float, typer.Option(help="Last whole days of the training set; 0: all.", show_default=False)] = 0,
     **asked: Any,
 ) -> Shown:
     """Show the products with the most shoppers."""

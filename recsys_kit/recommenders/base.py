@@ -102,9 +102,9 @@ class Recommender(ABC):
     def __getattr__(self, name: str) -> Any:
         """Raise the error for an attribute that is missing; before `fit`, `NotFittedError`."""
         if not self.is_fitted and not name.startswith("__"):
-            problem = f"{type(self).__name__} is not fitted and has no {name!r}."
+            problem = f"{type(self).__name__} is not fitted and has no {name!r}; expected a fitted model."
             raise NotFittedError("RK-369", problem, "Call fit(train) first.")
-        if name in ("users", "train_histories"):
+        if name in ("users", "user_ids", "train_histories"):
             problem = f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history."
             raise NotFittedError("RK-373", problem, "Pass histories=, or refit it.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -147,6 +147,11 @@ class Recommender(ABC):
     def item_ids(self) -> np.ndarray:
         """(N,) str: the ids of the items."""
         return self.items.ids
+
+    @property
+    def user_ids(self) -> np.ndarray:
+        """(U,) str: the ids of the users with a training event, sorted."""
+        return self.users.ids
 
     def fit(
         self,

@@ -59,7 +59,7 @@ def read_inputs(
     split = train
     if not isinstance(train, EncodedSplit):
         name = getattr(model, "features", "")
-        name = "content" if name in ("", WITHOUT) else name
+        name = name if isinstance(name, str) and name not in ("", WITHOUT) else "content"
         features = {} if item_vectors is None else {name: check_vectors(item_vectors)}
         split = EncodedSplit.of(train, item_features=features, **tables)
     elif given := [name for name, value in {**tables, "item_vectors": item_vectors}.items() if value is not None]:

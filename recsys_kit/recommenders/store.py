@@ -7,8 +7,7 @@ histories. Every file is checked against its SHA-256 when it is read.
 
 import hashlib
 import json
-from collections import UserDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
 from importlib import import_module
@@ -179,15 +178,23 @@ def _unpack(name: str, arrays: Mapping[str, np.ndarray], kind: Callable[..., Any
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-class _OnDemand(UserDict[str, Any]):
-    """Models by name, each read on first use; `data` holds the names by which they are saved."""
+class _OnDemand(Mapping[str, Any]):
+    """Models by name, each read on first use; `names` are those by which they are saved."""
 
     def __init__(self, names: Mapping[str, str], read: "Callable[[str], Recommender]") -> None:
-        super().__init__(names)
-        self._read = read
+        self.names, self._read = names, read
 
     def __getitem__(self, name: str) -> "Recommender":
-        return self._read(self.data[name])
+        return self._read(self.names[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 class StoredModels(_OnDemand):
@@ -221,7 +228,7 @@ class StoredModels(_OnDemand):
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what the index says of a model: model, parameters, learned, uses, understands_text ..."""
-        return self._index["models"][self.data[name]]
+        return self._index["models"][self.names[name]]
 
     def kind_of(self, name: str) -> "type[Recommender]":
         """Return the class of a model without reading its tensors; RK-403 for a class that is not registered."""

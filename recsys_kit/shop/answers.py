@@ -43,7 +43,7 @@ def check_texts(name: str, values: Any) -> list[str]:
 
 def read_ids(name: str, ids: Any) -> list[str]:
     """Return ids as text, whatever they come as; raises as `check_texts` and `as_ids`."""
-    ids = listed(ids)
+    ids = ids if isinstance(ids, pd.DataFrame) else listed(ids)  # `as_ids` refuses a table
     check_texts(name, [one for one in ids if isinstance(one, str)])
     return as_ids(ids, name).tolist()
 

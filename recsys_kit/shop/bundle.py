@@ -277,11 +277,8 @@ class Bundle(Shelves):
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             if settings["format"] != FORMAT:
                 problem = f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}."
-                raise ArtifactError(
-                    "RK-421",
-                    problem,
-                    "Write it again with this version of recsys_kit, or install the version that wrote it.",
-                )
+                fix = "Write it again with this version of recsys_kit, or install the version that wrote it."
+                raise ArtifactError("RK-421", problem, fix)
             if wrong := [name for name, kind in KINDS.items() if not isinstance(settings[name], kind)]:
                 raise TypeError(f"{wrong[0]} is {settings[wrong[0]]!r:.40}")
             found = _digests(folder)

@@ -62,7 +62,7 @@ def _columns_of(names: Sequence[str]) -> list[str]:
     if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
         both = " and ".join(map(repr, twice[:2]))
         problem = f"context has {both}; expected every name once, with or without {PREFIX}."
-        raise ParameterError("RK-346", problem, f"Leave one out: {twice[0]!r} is {column_of(twice[0])!r}.")
+        raise ParameterError("RK-346", problem, f"Leave one out: {both} are the same.")
     return columns
 
 

@@ -32,6 +32,7 @@ from recsys_kit.recommenders import (
     load,
     validation_ndcg,
 )
+from recsys_kit.testing.planted import planted_shop
 from tests.models import fitted_once, unfitted
 
 N_USERS, N_ITEMS = 60, 30
@@ -483,6 +484,27 @@ def test_members_that_are_no_models_by_name_are_refused(kind, members):
     model = Stack(Hybrid(members)) if kind is Stack else kind(members)
     with pytest.raises(ParameterError, match="RK-315"):
         model.fit(EVENTS, valid=EVENTS)
+
+
+@pytest.mark.parametrize("members", [3, {"a": 3}, [ItemKNN()]])
+def test_an_unfitted_ensemble_uses_what_its_members_say(members):
+    assert Hybrid(members).uses == {}
+
+
+@pytest.mark.parametrize("features", [3, math.nan, b"x", ["x"]])
+def test_a_name_of_item_features_that_is_no_text_is_refused(features):
+    shop = planted_shop()
+    with pytest.raises(ParameterError, match="RK-372 there are no item features"):
+        Content(features=features).fit(shop.train, item_vectors=shop.vectors)
+    assert Content(features=None).fit(shop.train, item_vectors=shop.vectors).is_fitted
+
+
+def test_lists_longer_than_the_catalogue_take_no_longer_to_measure(monkeypatch):
+    made = []
+    monkeypatch.setattr("recsys_kit.metrics.discounts", lambda k: made.append(k) or 1 / np.log2(np.arange(2, k + 2)))
+    split = split_interactions(EVENTS, method="leave_last_out")
+    found = evaluate({"item_knn": ItemKNN().fit(split.train)}, split, cutoffs=[10**6])
+    assert max(made) <= EVENTS["item_id"].nunique() and found.columns[0].endswith("@1000000")
 
 
 @pytest.mark.parametrize("base", [ItemKNN(), {"ease": EASE()}, None])

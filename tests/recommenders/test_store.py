@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
+from recsys_kit.errors import ArtifactError, IntegrityError, NotFittedError, ParameterError
 from recsys_kit.recommenders import (
     EASE,
     Content,
@@ -53,6 +53,17 @@ def test_every_model_answers_as_before(models, folder):
     for name, model in stored.items():
         pd.testing.assert_frame_equal(model.recommend(**ASKED), models[name].recommend(**ASKED))
         assert stored.kind_of(name) is type(models[name])
+
+
+def test_models_by_name_cannot_be_changed_and_loaded_ones_know_no_users(models, folder):
+    stored = load_models(folder)
+    for by_name in (stored, stored["hybrid"].members):
+        with pytest.raises(TypeError):
+            by_name["x"] = 1
+        assert "ease" in by_name and "x" not in by_name
+    assert models["ease"].user_ids is models["ease"].users.ids
+    with pytest.raises(NotFittedError, match=r"RK-373 .* has no user_ids"):
+        _ = stored["ease"].user_ids
 
 
 def test_trees_answer_no_query_and_are_read_once(folder, monkeypatch):

@@ -235,6 +235,7 @@ def test_a_frame_of_contexts_has_one_row_per_query(run):
         ({"user": "u000", "seen": [""]}, "RK-331 item ids of seen holds ''"),
         ({"user": "u000", "seen": ["\ud800"]}, "RK-331 item ids of seen holds"),
         ({"user": "u000", "candidates": ""}, "RK-331 candidates holds ''"),
+        ({"user": "u000", "candidates": pd.DataFrame({"i00": [1]})}, "RK-154 candidates holds"),
         ({"user": "u000", "candidates": ["\ud800"]}, "RK-331 candidates holds"),
         ({"history": [None]}, "RK-153 item ids of the histories is missing"),
         ({"user": "u000", "k": 0}, "RK-312 k is 0"),

@@ -118,7 +118,8 @@ class Ensemble(Judged):
     def uses(self) -> dict[str, bool]:  # type: ignore[override]
         """What the members use: of a fitted ensemble those that answer."""
         members = self.answering_members() if self.is_fitted else self.members
-        inputs = [item for member in members.values() for item in member.uses.items()]
+        named = members.values() if isinstance(members, Mapping) else ()
+        inputs = [item for member in named for item in getattr(member, "uses", {}).items()]
         return {name: any(needed for other, needed in inputs if other == name) for name, _ in inputs}
 
     def _settle(self) -> None:
