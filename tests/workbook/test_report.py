@@ -367,6 +367,18 @@ def test_the_best_review_classifier_is_named_with_those_that_come_near(folder):
     assert list(review_headline([])) == []
 
 
+@pytest.mark.parametrize(("low", "verdict"), [(-0.07, "not significant"), (0.01, "significant")])
+def test_the_paired_difference_of_the_review_classifiers_is_shown(folder, low, verdict):
+    paired = {"value": 0.02, "low": low, "high": 0.04}
+    scores = {"tfidf": {"macro_f1": {"value": 0.6, "low": 0.5, "high": 0.7}}}
+    write(folder, "results/review_classification.json", {"classifiers": scores, "fine_tuned_minus_tfidf": paired})
+    assert f"macro-F1: +0.020 [{low:+.3f}, +0.040]: {verdict}." in render(folder)
+
+
+def test_drawn_shoppers_are_said_to_be_drawn(small_run):
+    assert "200 shoppers at most, drawn at random" in (small_run.folder / "index.html").read_text(encoding="utf-8")
+
+
 def test_the_summary_for_the_terminal_has_the_table_and_what_was_skipped(folder):
     found = summary(folder)
     assert [row["model"] for row in found["table"]["rows"]][1] == "popularity"
