@@ -85,7 +85,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         for file in filter(Path.is_file, [new, *new.rglob("*")]):
             with file.open("r+b") as written:  # Windows flushes only what is open for writing
                 os.fsync(written.fileno())
-        if path.is_dir():
+        if path.is_dir() and new.is_dir():  # a file does not replace a folder
             path.rename(Path(folder, f"{path.name}.old"))
         new.replace(path)
     if os.name == "posix":  # Windows cannot open a folder
