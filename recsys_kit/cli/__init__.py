@@ -13,8 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from recsys_kit.cli import recommend
-from recsys_kit.cli.help import HERE, PROJECT, RUN_HELP
-from recsys_kit.cli.tables import plain, print_table, printable
+from recsys_kit.cli.terminal import HERE, PROJECT, RUN_HELP, plain, print_table, printable
 from recsys_kit.errors import RecsysKitError
 
 FORMATS = f"{HERE}: CSV, JSON lines or Parquet; also as gzip or zip."

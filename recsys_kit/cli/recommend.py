@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from recsys_kit.cli.help import HERE, RUN_HELP
 from recsys_kit.cli.spelling import renew
-from recsys_kit.cli.tables import plain, print_table
+from recsys_kit.cli.terminal import HERE, RUN_HELP, plain, print_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,9 +21,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError
 from recsys_kit.features.base import Encoder
-from recsys_kit.features.batches import fixed_shape_batches
-from recsys_kit.features.cache import key_of, read_rows, write_rows
 from recsys_kit.features.pretrained import DEFAULT_MODEL, load_sentence_model, weights_hash
+from recsys_kit.features.rows import fixed_shape_batches, key_of, read_rows, write_rows
 from recsys_kit.features.words import CHARACTERS, WORDS, choose_analyzer, words_and_characters
 
 MANY_UNKNOWN = 0.2  # share of unknown tokens above which a language model cannot read a text

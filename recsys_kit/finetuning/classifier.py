@@ -18,7 +18,7 @@ from transformers import AutoModel
 from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features import pretrained
-from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
+from recsys_kit.features.rows import fixed_shape_batches, pad_to_shape
 from recsys_kit.finetuning.dataset import ReviewDataset
 from recsys_kit.finetuning.labels import as_pairs, as_texts, class_indices, classes_of, most_probable
 from recsys_kit.finetuning.network import MeanPooledClassifier, class_weights, start_head

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from recsys_kit.features.batches import pad_to_shape
 from recsys_kit.features.pretrained import token_ids
+from recsys_kit.features.rows import pad_to_shape
 from recsys_kit.finetuning.labels import class_indices
 from recsys_kit.training.batches import cut, padded_length
 

@@ -204,22 +204,19 @@ class Showcase:
         asked = {"history": history, "seen": seen, "k": k}
         return pd.DataFrame({name: self.recommend(name, **asked).set_index("rank")["title"] for name in self.models})
 
-    def readings(
-        self, history: Sequence[str], popularity: Recommender, *, k: int = 10, seen: Sequence[str] | None = None
-    ) -> pd.DataFrame:
+    def readings(self, history: Sequence[str], popularity: Recommender, *, k: int = 10) -> pd.DataFrame:
         """Return counts over the k items of each model's list, one column per model.
 
         Rows: items of a category of the history (if it has any), items on the list of `popularity` (a fitted model),
-        and the training users of the least and of the most popular item. `seen` as in `recommend`.
+        and the training users of the least and of the most popular item.
         """
-        masked = None if seen is None else [list(seen)]
-        bestsellers = set(popularity.recommend(histories=[list(history)], seen=masked, k=k)["item_id"])
+        bestsellers = set(popularity.recommend(histories=[list(history)], k=k)["item_id"])
         known = pd.Series(popularity.item_counts, popularity.item_ids)
         kinds = self.items.set_index("item_id")["category"] if "category" in self.items else pd.Series(dtype=object)
         own = set(kinds.reindex(list(history)).dropna())
         columns = {}
         for name in self.models:
-            listed = self.recommend(name, history=history, seen=seen, k=k)["item_id"]
+            listed = self.recommend(name, history=history, k=k)["item_id"]
             counts = known[listed]
             columns[name] = {
                 "of your categories": listed.map(kinds).isin(own).sum(),

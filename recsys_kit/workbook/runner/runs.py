@@ -21,20 +21,11 @@ from recsys_kit import data
 from recsys_kit.core.hardware import usable_cores
 from recsys_kit.data.splitting import FRAMES, Split
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
-from recsys_kit.workbook.runner import lock
+from recsys_kit.workbook.runner import lock, storage
 from recsys_kit.workbook.runner.manifest import edit_manifest, find_damage, read_manifest, recorded
 from recsys_kit.workbook.runner.parameters import check_parameters
 from recsys_kit.workbook.runner.places import FILE_OPTIONS, PROFILES, maker_of, resolve, run_folder, shared_name
 from recsys_kit.workbook.runner.reuse import command_to_make, library_versions
-from recsys_kit.workbook.runner.storage import (
-    READERS,
-    WRITERS,
-    digest_of,
-    hashes_of,
-    sha256_of,
-    write_atomically,
-    writing,
-)
 
 PLAIN = (str, int, float, bool, list, type(None))  # types that a parameter may have
 MISSING = {  # why a chapter that has ended did not make an artifact that others require
@@ -95,8 +86,8 @@ class Run:
         """
         path = self.path(name)
         with nullcontext() if lock.is_inherited(self.folder) else lock.hold(self.folder):
-            write_atomically(path, partial(WRITERS[path.suffix], value) if path.suffix else value.save)
-            hashes = hashes_of(path, self.folder)
+            storage.write_atomically(path, partial(storage.WRITERS[path.suffix], value) if path.suffix else value.save)
+            hashes = storage.hashes_of(path, self.folder)
             with edit_manifest(self.folder) as manifest:
                 for old in recorded(manifest, name):
                     del manifest["artifacts"][old]
@@ -129,9 +120,9 @@ class Run:
         expected = recorded(manifest, name)
         if problem := find_damage(self.folder, expected, name):
             raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {make()}")
-        self.inputs[name] = digest_of(expected)
+        self.inputs[name] = storage.digest_of(expected)
         if expected:
-            return (load or READERS[path.suffix])(path)
+            return (load or storage.READERS[path.suffix])(path)
         if not required:
             return None
         if status in ("done", "skipped") or (status == "opened_by_hand" and made.get("outputs")):
@@ -151,16 +142,16 @@ class Run:
         """
         options |= {key: str(resolve(options[key])) for key in FILE_OPTIONS if options.get(key)}
         files = [path for path in data.source_files(name, **options) if path.is_file()]
-        before = {str(path): sha256_of(path) for path in files}
+        before = {str(path): storage.sha256_of(path) for path in files}
         dataset = data.load_dataset(name, seed=self.seed, **options)
-        if changed := [path for path in files if sha256_of(path) != before[str(path)]]:
+        if changed := [path for path in files if storage.sha256_of(path) != before[str(path)]]:
             raise DataError("RK-413", f"{changed[0]} changed while it was read.", "Run again when it is complete.")
         self.files.update(before)
         return dataset
 
     def uses(self, *files: Path) -> None:
         """Declare files outside of the run that the chapter depends on, such as the weights of a language model."""
-        self.files.update({str(path): sha256_of(path) for path in files})
+        self.files.update({str(path): storage.sha256_of(path) for path in files})
 
     def limit(self, setting: int, *, quick: int) -> int:
         """Return how many rows a chapter may use; 0 means all. A setting other than 0 holds in every profile.
@@ -269,7 +260,7 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         problem = f"profile is {profile!r}; expected one of {PROFILES}."
         raise ParameterError("RK-301", problem, "Pass profile='quick' or 'full'.")
     folder = resolve(run_dir)
-    with writing(folder):
+    with storage.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     versions, hardware = library_versions(), {"machine": platform.machine(), "cores": usable_cores()}
     inherited = lock.is_inherited(folder)

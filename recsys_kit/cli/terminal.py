@@ -1,7 +1,11 @@
-"""Tables in a terminal. What they show comes from files: it is never read as markup."""
+"""What the commands share: words of the helps, and tables, whose cells come from files and are never read as markup."""
 
 from collections.abc import Container, Iterable, Sequence
 from typing import Any, Literal
+
+HERE = "(relative to the current folder)"
+PROJECT = "(relative to the project)"  # a run's folder does not depend on where the command is called
+RUN_HELP = f"Folder of a run {PROJECT}."
 
 
 def plain(value: object) -> str:

@@ -1,9 +1,17 @@
-"""Batches of texts whose shape depends on the length of the text alone, so that a row does not depend on the others."""
+"""The rows of a language model: which texts share a batch, and the rows that are kept on disk.
 
-from collections.abc import Iterator, Sequence
+The shape of a batch depends on the length of its texts alone, so that a row does not depend on the others. On disk each
+text is computed once per encoder, and an interrupted job resumes: a shard is a safetensors file named by the hash of
+its bytes, so a damaged shard is recognized and deleted.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load, save
 
 from recsys_kit.core.hardware import STEP, padded_length
 
@@ -49,3 +57,32 @@ def pad_to_shape(tokenizer: Any, token_ids: list[list[int]], shape: tuple[int, i
     rows, length = shape
     filled = token_ids + [token_ids[0]] * (rows - len(token_ids))
     return tokenizer.pad({"input_ids": filled}, padding="max_length", max_length=length, return_tensors="pt")
+
+
+def key_of(text: str) -> bytes:
+    """Return the key of a text in the cache: the hash of its content."""
+    return hashlib.sha256(text.encode("utf-8")).digest()
+
+
+def read_rows(folder: Path) -> dict[bytes, np.ndarray]:
+    """Return the rows of all shards in a folder, by the `key_of` their text; a damaged shard is deleted."""
+    rows: dict[bytes, np.ndarray] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        shard = path.read_bytes()
+        if hashlib.sha256(shard).hexdigest() != path.stem:
+            path.unlink()  # its rows are computed again
+            continue
+        arrays = load(shard)
+        rows.update(zip(map(bytes, arrays["keys"]), arrays["values"], strict=True))
+    return rows
+
+
+def write_rows(folder: Path, rows: Mapping[str, np.ndarray]) -> None:
+    """Write the rows of some texts as one shard, completely or not at all."""
+    keys = np.stack([np.frombuffer(key_of(text), dtype=np.uint8) for text in rows])
+    shard = save({"keys": keys, "values": np.stack([*rows.values()])})
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(shard).hexdigest()}.safetensors"
+    temporary = path.with_suffix(".writing")
+    temporary.write_bytes(shard)
+    temporary.replace(path)
