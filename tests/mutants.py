@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 METRICS, INTERVALS = "metrics.py", "intervals.py"
-MEASURES, COMPARISON = "evaluation/measures.py", "evaluation/comparison.py"
+MEASURES, LEADERBOARD, COMPARISON = (f"evaluation/{name}.py" for name in ("measures", "leaderboard", "comparison"))
 BASE, SPLITTING = "recommenders/base.py", "data/splitting.py"
 SUMMARIES = "evaluation/summaries.py"
 RANKING, ENCODED = "core/ranking.py", "core/encoded.py"
@@ -166,8 +166,8 @@ MUTANTS = [
            "np.sort(np.bincount(top[top >= 0], minlength=n_items))",
            "np.sort(np.bincount(top[top >= 0], minlength=n_items).clip(1))",
            f"{T_METRICS}::test_gini_is_half_the_mean_absolute_difference_over_the_mean"),
-    Mutant("warmth by the test events", MEASURES,
-           "return counts[split.users.encode(users)]", 'return np.bincount(split.targets["test"].rows)', SLICES),
+    Mutant("warmth by the test events", LEADERBOARD,
+           "counts[split.users.encode(targets.users)]", "np.bincount(targets.rows)", SLICES),
     Mutant("slices by product keep the other products in the ideal", MEASURES,
            "metrics.ranking_metrics(*matched, k)",
            "metrics.ranking_metrics(matched[0], np.bincount(self.targets.rows), k)", SLICES),
