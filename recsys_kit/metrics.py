@@ -352,9 +352,9 @@ def popularity_lift(recommended: np.ndarray, histories: sparse.csr_array, item_c
     """
     lengths = histories.sum(axis=1)
     warm = lengths > 0
-    had = (histories @ np.asarray(item_counts, float))[warm] / lengths[warm]
+    before = (histories @ np.asarray(item_counts, float))[warm] / lengths[warm]
     shown = _mean_over_places(recommended, np.asarray(item_counts, float), k)[warm]
-    return float(shown.mean() / had.mean() - 1) if warm.any() and had.any() else np.nan
+    return float(shown.mean() / before.mean() - 1) if warm.any() and before.any() else np.nan
 
 
 def serendipity(
@@ -401,7 +401,7 @@ def category_shares(incidence: sparse.csr_array, categories: sparse.csr_array) -
     return sparse.csr_array(sparse.diags_array(1 / np.where(totals > 0, totals, 1)) @ counts)
 
 
-def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: sparse.csr_array, k: int) -> np.ndarray:
+def calibration(recommended: np.ndarray, history: sparse.csr_array, categories: sparse.csr_array, k: int) -> np.ndarray:
     """Return 1 - Jensen-Shannon divergence (bits) of the category shares of the list and of the history, in [0, 1].
 
     1 if the list mixes categories as the history does, 0 if they share none or the list is empty, NaN for a user
@@ -409,21 +409,21 @@ def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: spar
 
     Args:
         recommended: `(U, K)`.
-        had: `(U, C)`, the `category_shares` of the histories.
+        history: `(U, C)`, the `category_shares` of the histories.
         categories: `(N, C)`, the `category_vectors`.
         k: length of the list.
 
     Source: Steck, Calibrated recommendations, RecSys 2018; the Kullback-Leibler divergence there is not bounded.
 
     >>> kinds = category_vectors(np.array(["a", "a", "b"]))
-    >>> had = category_shares(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), kinds)
-    >>> calibration(np.array([[2], [0]]), had, kinds, k=1).round(4)  # no category in common; half of the history
+    >>> history = category_shares(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), kinds)
+    >>> calibration(np.array([[2], [0]]), history, kinds, k=1).round(4)  # no category in common; half of the history
     array([0.    , 0.6887])
     """
     shown = category_shares(_incidence(recommended[:, :k], categories.shape[0]), categories)
-    divergence = _entropy((shown + had) / 2) - (_entropy(shown) + _entropy(had)) / 2
+    divergence = _entropy((shown + history) / 2) - (_entropy(shown) + _entropy(history)) / 2
     answered = shown.sum(axis=1) > 0
-    return _answerable(np.where(answered, 1 - divergence.clip(0, 1), 0.0), had.sum(axis=1))
+    return _answerable(np.where(answered, 1 - divergence.clip(0, 1), 0.0), history.sum(axis=1))
 
 
 def _entropy(shares: sparse.csr_array) -> np.ndarray:

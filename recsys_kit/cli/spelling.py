@@ -1,4 +1,4 @@
-"""The spelling of `recsys-kit recommend` before it had sub-commands, accepted for one more release."""
+"""The spelling of `recsys-kit recommend` from before the sub-commands, accepted for one more release."""
 
 from argparse import ArgumentParser
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ from recsys_kit.intervals import LEVEL, bootstrap_means, holm, permutation_test
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS, experience_index
 
 COMPARISON_COLUMNS = ["model", "verdict", "against", "difference", "low", "high", "p", "p_holm", "n_users"]
-VERDICTS = {1: "better than", 0: "not told apart from", -1: "worse than"}
+VERDICTS = {1: "better than", 0: "not significantly different from", -1: "worse than"}
 
 
 def compare(
@@ -43,8 +43,8 @@ def compare(
     Returns:
         One row per comparison: model, verdict, against, difference (mean of model - against), low, high, p (paired
         permutation test), p_holm (p corrected for the number of rows), n_users. The verdict is "better than" or "worse
-        than" only where p_holm is below 1 - level and the interval excludes 0; else "not told apart from". The largest
-        difference comes first.
+        than" only where p_holm is below 1 - level and the interval excludes 0; else "not significantly different from".
+        The largest difference comes first.
 
     Raises:
         ParameterError: RK-363 for a model that was not evaluated, RK-364 for such a metric, RK-365 for an unknown

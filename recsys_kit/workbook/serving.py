@@ -167,7 +167,7 @@ def open_shop(run: Run | str | Path) -> RunShop:
         run: the run, or its folder (a relative one counts from the project).
 
     Raises:
-        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 it had nothing to evaluate.
+        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 there was nothing to evaluate.
         IntegrityError: RK-412 a file of the bundle is not the one that was written.
     """
     run = run if isinstance(run, Run) else open_for_reading(run)
@@ -260,7 +260,7 @@ def recommend(
 
     Raises:
         ParameterError: RK-330 not exactly one query; others as `Bundle.recommend`.
-        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 it had nothing to evaluate.
+        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 there was nothing to evaluate.
         IntegrityError: RK-412 a file of the run is not the one that was written.
 
     Unknown ids are left out, with a warning that names them. Another warning names the context that a model misses.

@@ -296,7 +296,7 @@ def test_the_headline_says_who_wins_and_who_loses():
 def test_the_paired_comparison_with_the_best_single_model_comes_second():
     rows = [
         ("stack", "better than", 0.024, 0.01, 0.04, 0.0121),
-        ("hybrid", "not told apart from", 0.01, -0.01, 0.03, 1.0),
+        ("hybrid", "not significantly different from", 0.01, -0.01, 0.03, 1.0),
     ]
     comparisons = pd.DataFrame(rows, columns=["model", "verdict", "difference", "low", "high", "p_holm"])
     comparisons = comparisons.assign(against="als", metric="ndcg@10")
@@ -304,7 +304,7 @@ def test_the_paired_comparison_with_the_best_single_model_comes_second():
     assert second == (
         "Validation chose stack before the test set was opened. Compared with als, the best single model on "
         "validation, shopper by shopper and by NDCG@10: stack +0.0240 [+0.0100, +0.0400], p = 0.012, better; "
-        "hybrid +0.0100 [-0.0100, +0.0300], p = 1, not told apart."
+        "hybrid +0.0100 [-0.0100, +0.0300], p = 1, not significantly different."
     )
     assert third.startswith("For the 36 warm shoppers")
 

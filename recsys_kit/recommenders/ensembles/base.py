@@ -137,7 +137,7 @@ class Ensemble(Judged):
 
 
 def refit_all(models: Mapping[str, Recommender], split: EncodedSplit) -> dict[str, Recommender]:
-    """Refit every model on a split; one that several hold, or that is itself one of the models, once: it is shared.
+    """Refit every model on a split; a member that is itself one of the models is refitted once and shared.
 
     Args:
         models: fitted models by name.
@@ -146,11 +146,15 @@ def refit_all(models: Mapping[str, Recommender], split: EncodedSplit) -> dict[st
     Returns:
         The refitted models by the same names.
     """
-    again: dict[int, Recommender] = {}
+    again: dict[str, Recommender] = {}
 
-    def refit(model: Recommender) -> Recommender:
-        if id(model) not in again:
-            again[id(model)] = model._refit(split, refit)
-        return again[id(model)]
+    def refit(name: str) -> Recommender:
+        if name not in again:
+            again[name] = models[name]._refit(split, refit_member)
+        return again[name]
 
-    return {name: refit(model) for name, model in models.items()}
+    def refit_member(member: Recommender) -> Recommender:
+        name = next((name for name, model in models.items() if model is member), None)
+        return member._refit(split, refit_member) if name is None else refit(name)
+
+    return {name: refit(name) for name in models}

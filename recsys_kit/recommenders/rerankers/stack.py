@@ -13,7 +13,7 @@ from recsys_kit.core.events import Events
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.ensembles.base import Judged, refit_all
+from recsys_kit.recommenders.ensembles.base import Judged
 from recsys_kit.recommenders.ensembles.blend import Hybrid
 from recsys_kit.recommenders.holdout import measure_ndcg
 from recsys_kit.recommenders.rerankers.base import Examples, Reranker, make_examples
@@ -93,7 +93,7 @@ class Stack(Judged, Reranker):
         last = last_events(split.train)
         if not last.any():
             return []
-        without = refit_all({"": self}, split.keep(~last))[""]
+        without = self.refit(split.keep(~last))
         examples = _examples_of(without, split.train.keep(last))
         settings = {"num_leaves": self.n_leaves, "feature_fraction": SAMPLED_SHARE, "bagging_fraction": SAMPLED_SHARE}
         settings |= {"bagging_freq": 1, "num_threads": RANKER_THREADS}

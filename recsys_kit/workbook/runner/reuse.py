@@ -60,7 +60,7 @@ def hash_code(source: str, package: Path) -> str:
 
 
 def command_to_make(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
-    """Return the command that rebuilds an artifact, with the parameters that its chapter had."""
+    """Return the command that rebuilds an artifact, with the parameters of its chapter."""
     maker = maker_of(name)
     given = manifest.get("parameters", {}).get(maker, {})
     known = next((chapter.parameters for chapter in list_chapters() if chapter.name == maker), {})
