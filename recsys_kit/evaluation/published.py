@@ -12,8 +12,6 @@ from recsys_kit.intervals import Interval
 
 K = 10  # length of the lists that every published row reports
 CSV = Path(__file__).with_suffix(".csv")
-
-
 _DESCRIBED = CSV.with_suffix(".toml").read_text(encoding="utf-8").replace("{stratified}", STRATIFIED_PROTOCOL)
 BENCHMARKS = {name: SimpleNamespace(**fields) for name, fields in tomllib.loads(_DESCRIBED).items()}
 """By name, the data sets on which several publications agree; `published.toml` explains their fields."""
@@ -35,7 +33,7 @@ def benchmark_of(split: Split) -> str:
 def read_published(name: str) -> pd.DataFrame:
     """Return the published rows of a benchmark, all values as text.
 
-    Columns: dataset, protocol, model, metric, k, reported (by the authors of the model), rerun (by somebody else),
+    Columns: dataset, protocol, model, metric, k, reported (by the authors of the model), rerun (by others),
     source, uses_attributes ("yes", "no" or "unknown": attributes or texts of items).
 
     >>> read_published("movielens-100k").query("model == 'SAR'")[["metric", "rerun"]].to_numpy().tolist()
