@@ -7,7 +7,7 @@ The public names load on first use, so that `import recsys_kit` stays light:
 Their list is the stub beside this file, which editors and type checkers read as well.
 """
 
-import ast
+import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,13 +17,9 @@ from recsys_kit.core.threads import limit_spinning
 
 limit_spinning()  # before PyTorch is loaded
 
-_STUB = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-PUBLIC = {  # name -> the module that defines it
-    alias.name: str(node.module)
-    for node in _STUB.body
-    if isinstance(node, ast.ImportFrom) and str(node.module).startswith("recsys_kit.")
-    for alias in node.names
-}
+_STUB = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+_IMPORTS = re.findall(r"^from (recsys_kit\.\S+) import (\w+) as", _STUB, re.MULTILINE)
+PUBLIC = {name: module for module, name in _IMPORTS}  # the module that defines each name
 __all__ = sorted(PUBLIC)
 
 try:

@@ -1,6 +1,5 @@
 """Bootstrap confidence intervals, paired permutation tests and the correction for several tests."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,22 +51,13 @@ def percentile_interval(value: float, draws: np.ndarray, *, level: float = LEVEL
     return Interval(float(value), float(low), float(high))
 
 
-def bootstrap(
-    *arrays: np.ndarray,
-    statistic: Callable[..., float] = np.mean,
-    n_resamples: int = N_RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
-) -> Interval:
-    """Return the percentile bootstrap interval of a statistic.
+def bootstrap(values: np.ndarray, *, seed: int = 0) -> Interval:
+    """Return the percentile bootstrap interval of a mean, at `LEVEL`.
 
-    With fewer than two rows, or for a statistic that is NaN, the ends are NaN.
+    With fewer than two values, or where one is NaN, the ends are NaN.
 
     Args:
-        arrays: with n rows each; rows are drawn together, so pairs stay pairs.
-        statistic: of the arrays, a number.
-        n_resamples: number of resampled copies.
-        level: the share inside the interval.
+        values: (n,).
         seed: random seed.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
@@ -75,14 +65,14 @@ def bootstrap(
     >>> bootstrap(np.array([1.0, 1.0, 1.0]))
     Interval(value=1.0, low=1.0, high=1.0)
     """
-    value = float(statistic(*arrays)) if len(arrays[0]) else np.nan
-    if len(arrays[0]) < 2 or np.isnan(value):
+    value = float(np.mean(values)) if len(values) else np.nan
+    if len(values) < 2 or np.isnan(value):
         return Interval(value, np.nan, np.nan)
     from scipy import stats  # takes two seconds
 
     result = stats.bootstrap(
-        arrays, statistic, paired=True, vectorized=False, n_resamples=n_resamples, confidence_level=level,
-        method="percentile", rng=np.random.default_rng(seed),
+        (values,), np.mean, vectorized=False, n_resamples=N_RESAMPLES, confidence_level=LEVEL, method="percentile",
+        rng=np.random.default_rng(seed),
     )  # fmt: skip
     low, high = result.confidence_interval
     return Interval(value, float(low), float(high))
@@ -109,12 +99,10 @@ def bootstrap_means(
     values = np.asarray(values, float)
     intervals = np.full((values.shape[1], 3), np.nan)
     silent = np.isnan(values)
-    alike: dict[bytes, list[int]] = {}
-    for column, bits in enumerate(np.packbits(silent, axis=0).T):
-        alike.setdefault(bits.tobytes(), []).append(column)
-    for columns in alike.values():  # usually one group: no value is missing
-        no_answer = silent[:, columns[0]]
-        answered = values[:, columns] if not no_answer.any() else values[np.ix_(~no_answer, columns)]
+    _, first, group = np.unique(np.packbits(silent, axis=0), axis=1, return_index=True, return_inverse=True)
+    for number, column in enumerate(first):  # usually one group of columns: no value is missing
+        columns, no_answer = np.flatnonzero(group == number), silent[:, column]
+        answered = values[np.ix_(~no_answer, columns)] if no_answer.any() else values[:, columns]
         if len(answered):
             intervals[columns, 0] = answered.mean(axis=0)
         if len(answered) > 1:

@@ -222,33 +222,9 @@ def binary_ndcg(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> np.ndarray:
     >>> binary_ndcg(np.array([[False, True]]), np.array([1]), k=2)
     array([0.63092975])
     """
-    best = np.concatenate([[0.0], discounts(k).cumsum()])[np.minimum(n_relevant, k)]
+    ideal = np.minimum(n_relevant, k)
+    best = np.concatenate([[0.0], discounts(ideal.max(initial=0)).cumsum()])[ideal]
     return _normalised(hits[:, :k] @ discounts(hits[:, :k].shape[1]), best)
-
-
-def tie_averaged_ndcg(scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
-    """Return the expected NDCG@k if items of equal score are put in random order.
-
-    `scores` and `gains` are `(U, N)` over the whole catalogue; an item with the score -inf is not recommended. The
-    leaderboard breaks ties by a fixed hash instead.
-    Source: McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of
-    tied scores, 2008.
-
-    >>> round(float(tie_averaged_ndcg(np.zeros((1, 20)), np.eye(1, 20), k=5)[0]), 15)  # 20 tied items, one relevant
-    0.14742295594397
-    """
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranked = np.take_along_axis(scores, order, axis=1)
-    group = np.ones(scores.shape, np.int64)  # a new one where the score changes, and with every user
-    group[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-    group = group.ravel().cumsum() - 1
-    discount = np.zeros(scores.shape)
-    discount[:, :k] = discounts(min(k, scores.shape[1]))
-    discount[np.isneginf(ranked)] = 0  # never shown
-    shared = (np.bincount(group, discount.ravel()) / np.bincount(group))[group].reshape(scores.shape)
-    got = (np.take_along_axis(np.asarray(gains, float), order, axis=1) * shared).sum(axis=1)
-    best = -np.sort(-np.asarray(gains, float), axis=1)[:, :k]
-    return _normalised(got, best @ discounts(best.shape[1]))
 
 
 def ranking_metrics(hits: np.ndarray, n_relevant: np.ndarray, k: int) -> dict[str, np.ndarray]:
@@ -376,9 +352,9 @@ def popularity_lift(recommended: np.ndarray, histories: sparse.csr_array, item_c
     """
     lengths = histories.sum(axis=1)
     warm = lengths > 0
-    had = (histories @ np.asarray(item_counts, float))[warm] / lengths[warm]
+    before = (histories @ np.asarray(item_counts, float))[warm] / lengths[warm]
     shown = _mean_over_places(recommended, np.asarray(item_counts, float), k)[warm]
-    return float(shown.mean() / had.mean() - 1) if warm.any() and had.any() else np.nan
+    return float(shown.mean() / before.mean() - 1) if warm.any() and before.any() else np.nan
 
 
 def serendipity(
@@ -425,7 +401,7 @@ def category_shares(incidence: sparse.csr_array, categories: sparse.csr_array) -
     return sparse.csr_array(sparse.diags_array(1 / np.where(totals > 0, totals, 1)) @ counts)
 
 
-def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: sparse.csr_array, k: int) -> np.ndarray:
+def calibration(recommended: np.ndarray, history: sparse.csr_array, categories: sparse.csr_array, k: int) -> np.ndarray:
     """Return 1 - Jensen-Shannon divergence (bits) of the category shares of the list and of the history, in [0, 1].
 
     1 if the list mixes categories as the history does, 0 if they share none or the list is empty, NaN for a user
@@ -433,21 +409,21 @@ def calibration(recommended: np.ndarray, had: sparse.csr_array, categories: spar
 
     Args:
         recommended: `(U, K)`.
-        had: `(U, C)`, the `category_shares` of the histories.
+        history: `(U, C)`, the `category_shares` of the histories.
         categories: `(N, C)`, the `category_vectors`.
         k: length of the list.
 
     Source: Steck, Calibrated recommendations, RecSys 2018; the Kullback-Leibler divergence there is not bounded.
 
     >>> kinds = category_vectors(np.array(["a", "a", "b"]))
-    >>> had = category_shares(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), kinds)
-    >>> calibration(np.array([[2], [0]]), had, kinds, k=1).round(4)  # no category in common; half of the history
+    >>> history = category_shares(sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1]])), kinds)
+    >>> calibration(np.array([[2], [0]]), history, kinds, k=1).round(4)  # no category in common; half of the history
     array([0.    , 0.6887])
     """
     shown = category_shares(_incidence(recommended[:, :k], categories.shape[0]), categories)
-    divergence = _entropy((shown + had) / 2) - (_entropy(shown) + _entropy(had)) / 2
+    divergence = _entropy((shown + history) / 2) - (_entropy(shown) + _entropy(history)) / 2
     answered = shown.sum(axis=1) > 0
-    return _answerable(np.where(answered, 1 - divergence.clip(0, 1), 0.0), had.sum(axis=1))
+    return _answerable(np.where(answered, 1 - divergence.clip(0, 1), 0.0), history.sum(axis=1))
 
 
 def _entropy(shares: sparse.csr_array) -> np.ndarray:
@@ -478,9 +454,8 @@ def experience_index(
     values = {"relevance": relevance, "completeness": completeness, "novelty": novelty}
     total = sum(weights.values())
     if set(weights) != set(values) or min(weights.values()) < 0 or not total > 0:
-        raise ParameterError(
-            "RK-361",
-            f"the weights are {dict(weights)}; expected one for each of {sorted(values)}, none negative, not all 0.",
-            f"Pass {EXPERIENCE_WEIGHTS}.",
+        problem = (
+            f"the weights are {dict(weights)}; expected one for each of {sorted(values)}, none negative, not all 0."
         )
+        raise ParameterError("RK-361", problem, f"Pass {EXPERIENCE_WEIGHTS}.")
     return np.asarray(sum(weights[name] / total * np.asarray(value, float) for name, value in values.items()))

@@ -1,49 +1,30 @@
 """Figures: functions take a frame and return matplotlib Axes. A model or split has one colour in every chapter.
 
-The colours are those of Okabe and Ito, which color-blind readers can tell apart; markers differ for print in grey. A
-figure without data is one sentence that says so.
+Colours and markers are in `plots.toml`. A figure without data is one sentence that says so.
 """
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
-GREY = "#8A8A8A"
-COLOUR_NAMES = {
-    BLACK: "black", ORANGE: "orange", SKY: "sky blue", GREEN: "green", BLUE: "blue", VERMILION: "vermilion",
-    PURPLE: "purple", GREY: "grey",
-}  # fmt: skip
+LOOKS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = LOOKS["colours"].values()
 FOR, AGAINST = BLUE, ORANGE  # of a word that speaks for a label, or against it
 PART_NAMES = {"set_aside": "replaced or set aside"}  # part of a split -> its name in a figure
-COLOURS = {  # of what is no recommender: parts of a split, fates of rows, features, classifiers
-    "train": BLUE, "valid": ORANGE, "test": VERMILION, "set_aside": GREY, "quarantined": GREY,
-    "majority": GREY, "tfidf": ORANGE, "minilm": SKY, "fine-tuned": GREEN,
-}  # fmt: skip
-FAMILIES: Mapping[str, tuple[str, Mapping[str, str | tuple[int, int, int]]]] = {  # colour, markers of known models
-    "popularity": (GREY, {"popularity": "s", "popular_lately": "1", "popular_in_category": "2"}),
-    "neighbours": (GREEN, {"item_knn": "^", "item_knn_bm25": "<", "user_knn": "v"}),
-    "order": (GREEN, {"transitions": ">"}),
-    "rules": (GREEN, {"association_rules": "x"}),
-    "context": (GREEN, {"context_aware": "+"}),
-    "factors": (BLUE, {"ease": "D", "als": "d", "bpr": "h"}),
-    "content": (ORANGE, {"content_tfidf": "p", "content_minilm": "P", "attributes": "3"}),
-    "networks": (PURPLE, {"two_towers": "H", "shallow": "*", "shallow_no_text": "4", "transformer": "X"}),
-    "formulas": (BLACK, {"formula_collaborative": (4, 1, 0), "formula_content": (6, 1, 0), "formula_deep": (3, 1, 0),
-                         "formula_similarity": (8, 2, 0), "formula_pair": (7, 0, 0)}),
-    "ensembles": (VERMILION, {"hybrid": "o", "stack": "8", "rank_fusion": "|", "switching": "_"}),
-}  # fmt: skip
-MARKERS = {model: marker for _, markers in FAMILIES.values() for model, marker in markers.items()}
-COLOURS |= {model: colour for colour, markers in FAMILIES.values() for model in markers} | {"content_minilm": SKY}
+FAMILIES = {family: LOOKS["colours"][colour] for family, colour in LOOKS["families"].items()}
+COLOURS = {model: FAMILIES[family] for family, models in LOOKS["markers"].items() for model in models}
+COLOURS |= {name: LOOKS["colours"][colour] for name, colour in LOOKS["others"].items()}
+MARKERS = {model: marker for models in LOOKS["markers"].values() for model, marker in models.items()}
 OTHER_COLOURS = (ORANGE, SKY, GREEN, BLUE, PURPLE, BLACK)
 OTHER_MARKERS = ((5, 1, 0), (5, 0, 45), (5, 2, 0), (9, 1, 0), (6, 2, 0), (3, 0, 30), (10, 0, 0))
-_family_colours: dict[str, str] = {}  # of the models that a line-up has registered
 
 
 def register_families(families: Mapping[str, str]) -> None:
@@ -52,7 +33,8 @@ def register_families(families: Mapping[str, str]) -> None:
     Args:
         families: name of a model -> name of its family, one of `FAMILIES`; an unknown family has no colour.
     """
-    _family_colours.update({model: FAMILIES[family][0] for model, family in families.items() if family in FAMILIES})
+    new = {model: FAMILIES[family] for model, family in families.items() if family in FAMILIES}
+    COLOURS.update(new | COLOURS)
 
 
 def colour_of(name: str) -> str:
@@ -61,8 +43,7 @@ def colour_of(name: str) -> str:
     >>> colour_of("train") == BLUE, colour_of("my_model") == colour_of("my_model")
     (True, True)
     """
-    other = OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)]
-    return COLOURS.get(name) or _family_colours.get(name, other)
+    return COLOURS.get(name, OTHER_COLOURS[crc32(name.encode()) % len(OTHER_COLOURS)])
 
 
 def marker_of(name: str) -> str | tuple[int, int, int]:
@@ -72,16 +53,13 @@ def marker_of(name: str) -> str | tuple[int, int, int]:
     ('o', True)
     """
     other = OTHER_MARKERS[crc32(name.encode()[::-1]) % len(OTHER_MARKERS)]
-    return MARKERS.get(name, "o" if name in COLOURS else other)
+    marker = MARKERS.get(name, "o" if name in LOOKS["others"] else other)
+    return marker if isinstance(marker, str) else tuple(marker)
 
 
-def colour_name(colour: str) -> str:
-    """Return the name of a colour for a sentence about a figure.
-
-    >>> colour_name(FOR), colour_name(AGAINST)
-    ('blue', 'orange')
-    """
-    return COLOUR_NAMES[colour]
+def style_of(name: str) -> dict[str, Any]:
+    """Return colour and marker of a model, as arguments of matplotlib."""
+    return {"color": colour_of(name), "marker": marker_of(name)}
 
 
 def metric_label(metric: str, k: int) -> str:
@@ -94,18 +72,17 @@ def metric_label(metric: str, k: int) -> str:
     return f"{name}@{k}" + (" (bits)" if metric == "novelty" else "")
 
 
-def new_axes(*, rows: int = 1, columns: int = 1, height: float = 3.2) -> Axes | Sequence[Axes]:
-    """Return Axes for a notebook: 8 inches wide, `height` inches for each row.
+def new_panels(columns: int, *, rows: int = 1, height: float = 3.2) -> list[Axes]:
+    """Return the Axes of a figure for a notebook, row by row: 8 inches wide, `height` inches for each row."""
+    plt.draw_if_interactive()  # loads the backend: inside the context, its `interactive` would be reset with the style
+    with plt.rc_context(LOOKS["style"]):
+        _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
+    return list(axes.flat)
 
-    Returns:
-        One Axes for one panel, otherwise a flat array `(rows * columns,)`.
-    """
-    _, axes = plt.subplots(rows, columns, figsize=(8, height * rows), layout="constrained", squeeze=False)
-    for ax in axes.flat:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(alpha=0.25)
-        ax.set_axisbelow(True)
-    return axes[0, 0] if axes.size == 1 else axes.ravel()
+
+def new_axes(*, height: float = 3.2) -> Axes:
+    """Return the Axes of a figure with one panel."""
+    return new_panels(1, height=height)[0]
 
 
 def nothing_to_show(reason: str) -> Axes:
@@ -116,10 +93,15 @@ def nothing_to_show(reason: str) -> Axes:
     return ax
 
 
-def _legend(ax: Axes, **options: object) -> None:
+def _legend(ax: Axes, **options: Any) -> None:
     """Add a legend if there is something to name."""
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, **options)
+
+
+def _legend_beside(ax: Axes, **options: Any) -> None:
+    """Add a legend to the right of the panel."""
+    _legend(ax, loc="upper left", bbox_to_anchor=(1, 1), **{"fontsize": "small"} | options)
 
 
 def shorten(text: str, width: int = 40) -> str:
@@ -135,7 +117,7 @@ def shorten(text: str, width: int = 40) -> str:
 # -- chapter 4 -------------------------------------------------------------------------------------------------------
 
 
-def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -> Sequence[Axes]:
+def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -> list[Axes]:
     """Plot the mean of each model with its interval: for all users, and for warm users if some are cold.
 
     Args:
@@ -143,22 +125,17 @@ def plot_leaderboard(metrics: pd.DataFrame, metric: str = "ndcg", k: int = 10) -
         metric: the metric to plot.
         k: the list length.
     """
-    chosen = metrics.query("metric == @metric and k == @k")
+    chosen, label = metrics.query("metric == @metric and k == @k"), metric_label(metric, k)
     if chosen.empty:
-        return np.atleast_1d(nothing_to_show(f"{metric_label(metric, k)} was not measured"))
+        return [nothing_to_show(f"{label} was not measured")]
     order = chosen.query("slice == 'all'").sort_values("value", kind="stable")["model"].tolist()
     sizes = chosen.groupby("slice")["n_users"].max()
     slices = ["all"] if sizes.get("warm") == sizes.get("all") else ["all", "warm"]
-    axes = np.atleast_1d(new_axes(columns=len(slices), height=0.8 + 0.4 * len(order)))
-    for ax, slice_name in zip(axes, slices, strict=True):
-        rows = chosen.query("slice == @slice_name").set_index("model").reindex(order)
-        plot_intervals(ax, rows)
-        n_users = int(rows["n_users"].fillna(0).max())
-        ax.set(
-            title=f"{slice_name} shoppers (n = {n_users:,})",
-            xlabel=f"{metric_label(metric, k)}, mean and 95 % interval",
-        )
-        ax.set_xlim(left=0)
+    axes = new_panels(len(slices), height=0.8 + 0.4 * len(order))
+    for ax, name in zip(axes, slices, strict=True):
+        plot_intervals(ax, chosen[chosen["slice"] == name].set_index("model").reindex(order))
+        title = f"{name} shoppers (n = {int(sizes.get(name, 0)):,})"
+        ax.set(title=title, xlabel=f"{label}, mean and 95 % interval", xlim=(0, None))
     for ax in axes[1:]:
         ax.set_yticklabels([])
     return axes
@@ -174,13 +151,13 @@ def plot_intervals(ax: Axes, rows: pd.DataFrame, labels: Sequence[str] | None = 
     """
     for place, (name, row) in enumerate(rows.iterrows()):
         ax.plot([row["low"], row["high"]], [place, place], color=colour_of(name), linewidth=2, alpha=0.6)
-        ax.plot(row["value"], place, marker=marker_of(name), color=colour_of(name), markersize=7)
+        ax.plot(row["value"], place, markersize=7, **style_of(name))
     ax.set_yticks(range(len(rows)), [str(label).replace("$", r"\$") for label in (labels or rows.index)])
 
 
 def plot_against(
     metrics: pd.DataFrame, metric: str, others: Sequence[str], k: int, *, named: Sequence[str]
-) -> Sequence[Axes]:
+) -> list[Axes]:
     """Plot one metric of each model against others, a panel for each, with intervals of both.
 
     Args:
@@ -191,24 +168,23 @@ def plot_against(
         named: the models to highlight; the others are pale.
     """
     chosen = metrics.query("slice == 'all' and k == @k").set_index("model")
-    means = chosen.pivot(columns="metric", values="value")
-    measured = [other for other in others if other in means]
-    if metric not in means or not measured:
+    measured = [other for other in others if {metric, other} <= set(chosen["metric"])]
+    if not measured:
         wanted = ", ".join(metric_label(other, k) for other in others)
-        return np.atleast_1d(nothing_to_show(f"{wanted} and {metric_label(metric, k)} were not both measured"))
-    axes = np.atleast_1d(new_axes(columns=len(measured), height=3.4))
-    height = chosen[chosen["metric"] == metric]
+        return [nothing_to_show(f"{wanted} and {metric_label(metric, k)} were not both measured")]
+    axes = new_panels(len(measured), height=3.4)
+    heights = chosen[chosen["metric"] == metric]
     for ax, other in zip(axes, measured, strict=True):
-        width = chosen[chosen["metric"] == other].reindex(height.index)
-        for name in [*height.index.difference(named), *named]:
-            shown = {"color": colour_of(name) if name in named else GREY, "alpha": 1 if name in named else 0.35}
-            ax.hlines(height.at[name, "value"], width.at[name, "low"], width.at[name, "high"], linewidth=1, **shown)
-            ax.vlines(width.at[name, "value"], height.at[name, "low"], height.at[name, "high"], linewidth=1, **shown)
-            shown |= {"marker": marker_of(name), "label": name if name in named else "_"}
-            ax.plot(width.at[name, "value"], height.at[name, "value"], **shown)
+        widths = chosen[chosen["metric"] == other]
+        for name in [*heights.index.difference(named), *named]:
+            y, x = heights.loc[name], widths.loc[name]
+            shown = {"color": colour_of(name), "alpha": 1} if name in named else {"color": GREY, "alpha": 0.35}
+            ax.hlines(y["value"], x["low"], x["high"], linewidth=1, **shown)
+            ax.vlines(x["value"], y["low"], y["high"], linewidth=1, **shown)
+            ax.plot(x["value"], y["value"], marker=marker_of(name), label=name if name in named else "_", **shown)
         ax.set(xlabel=metric_label(other, k), ylim=(0, None))
     axes[0].set_ylabel(metric_label(metric, k))
-    _legend(axes[-1], fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    _legend_beside(axes[-1])
     return axes
 
 
@@ -229,17 +205,15 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
         rows = grouped[grouped["model"] == model].set_index("group").reindex(groups)
         x = np.arange(len(groups)) + (place - (len(models) - 1) / 2) * 0.1
         ax.vlines(x, rows["low"], rows["high"], color=colour_of(model), linewidth=1.5)
-        style = {"marker": marker_of(model), "linestyle": "", "clip_on": False}
-        ax.plot(x, rows["value"], color=colour_of(model), label=model, **style)
+        ax.plot(x, rows["value"], label=model, linestyle="", clip_on=False, **style_of(model))
     sizes = grouped.groupby("group", observed=True)["n_users"].max()
     ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_ylim(bottom=0)
-    _legend(ax, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    _legend_beside(ax)
     return ax
 
 
-def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, float]) -> Sequence[Axes]:
+def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, float]) -> list[Axes]:
     """Plot the user-experience index of each model for weights of a component from 0 to 1.
 
     Where two lines cross, the better model changes.
@@ -249,16 +223,15 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
         defaults: component -> default weight of the index, a dashed line.
     """
     if by_weights["value"].dropna().empty:
-        return np.atleast_1d(nothing_to_show("the parts of the index were not measured"))
-    axes = new_axes(columns=len(defaults))
+        return [nothing_to_show("the parts of the index were not measured")]
+    axes = new_panels(len(defaults))
     for ax, (component, default) in zip(axes, defaults.items(), strict=True):
         for model, rows in by_weights[by_weights["component"] == component].groupby("model", sort=False):
-            ax.plot(rows["weight"], rows["value"], color=colour_of(model), label=model,
-                    marker=marker_of(model), markevery=5, markersize=4)  # fmt: skip
+            ax.plot(rows["weight"], rows["value"], label=model, markevery=5, markersize=4, **style_of(model))
         ax.axvline(default, color=BLACK, linestyle="--", linewidth=0.8)
         ax.set(title=f"More {component}?", xlabel=f"weight of {component}")
     axes[0].set_ylabel("user-experience index")
-    _legend(axes[-1], fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    _legend_beside(axes[-1])
     return axes
 
 
@@ -269,37 +242,31 @@ def plot_trade_off(curve: pd.DataFrame, *, x: str, y: str, label: str) -> Axes:
     """Plot one metric against another for settings of a parameter; `label` is the column that names each point."""
     if curve[[x, y]].dropna().empty:
         return nothing_to_show(f"{x} and {y} were not measured")
-    ax = new_axes()
-    ax.errorbar(
-        curve[x], curve[y], yerr=[curve[y] - curve["low"], curve["high"] - curve[y]],
-        color=VERMILION, marker="o", capsize=3,
-    )  # fmt: skip
-    for row in curve.itertuples():
-        ax.annotate(
-            f"{getattr(row, label):g}", (getattr(row, x), getattr(row, y)), xytext=(6, 6), textcoords="offset points"
-        )
-    ax.set(xlabel=x, ylabel=y)
-    ax.set_ylim(bottom=0)
+    ax, ends = new_axes(), [curve[y] - curve["low"], curve["high"] - curve[y]]
+    ax.errorbar(curve[x], curve[y], yerr=ends, color=VERMILION, marker="o", capsize=3)
+    for text, *point in curve[[label, x, y]].itertuples(index=False):
+        ax.annotate(f"{text:g}", point, xytext=(6, 6), textcoords="offset points")
+    ax.set(xlabel=x, ylabel=y, ylim=(0, None))
     return ax
 
 
 # -- chapter 1 -------------------------------------------------------------------------------------------------------
 
 
-def plot_uneven(interactions: pd.DataFrame) -> Sequence[Axes]:
+def plot_uneven(interactions: pd.DataFrame) -> list[Axes]:
     """Plot how unevenly interactions spread over items and users, and ratings and months if there are some."""
-    rated = "rating" in interactions and interactions["rating"].notna().any()
-    timed = "timestamp" in interactions
     if interactions.empty:
-        return np.atleast_1d(nothing_to_show("there are no interactions"))
-    axes = new_axes(rows=2 if rated or timed else 1, columns=2, height=2.6)
+        return [nothing_to_show("there are no interactions")]
+    ratings = interactions.get("rating", pd.Series(dtype=float)).dropna()
+    timed = "timestamp" in interactions
+    axes = new_panels(2, rows=2 if len(ratings) or timed else 1, height=2.6)
     others = iter(axes[2:])
     for ax, column, thing in ((axes[0], "item_id", "product"), (axes[1], "user_id", "shopper")):
         counts = interactions[column].value_counts().to_numpy()
         ax.loglog(range(1, len(counts) + 1), counts, ".", color=BLUE, markersize=4)
         ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}, the most active first", ylabel="events")
-    if rated:
-        ax, counts = next(others), interactions["rating"].value_counts().sort_index()
+    if len(ratings):
+        ax, counts = next(others), ratings.value_counts().sort_index()
         ax.bar([f"{value:g}" for value in counts.index], counts, color=BLUE, alpha=0.8)
         ax.set(title="How do shoppers rate?", xlabel="stars", ylabel="events")
     if timed:
@@ -319,18 +286,15 @@ def plot_waterfall(steps: pd.DataFrame) -> Axes:
     Args:
         steps: columns step, change, rows, as `data.waterfall` returns them.
     """
-    shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1].reset_index(drop=True)
+    shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1]
     ax = new_axes(height=0.38 * len(shown) + 0.9)
-    for place, row in shown.iterrows():
-        if row["step"] in ("read", "train"):
-            ax.barh(place, row["rows"], color=BLUE)
-            ax.annotate(f" {row['rows']:,}", (row["rows"], place), va="center")
-        else:
-            ax.barh(place, row["rows"], color=BLUE, alpha=0.25)
-            ax.barh(place, -row["change"], left=row["rows"], color=COLOURS.get(row["step"].split(":")[0], BLACK))
-            ax.annotate(
-                f" {row['change']:,}".replace("-", "\N{MINUS SIGN}"), (row["rows"] - row["change"], place), va="center"
-            )
+    for place, (step, change, rows) in enumerate(zip(shown["step"], shown["change"], shown["rows"], strict=True)):
+        whole = step in ("read", "train")
+        lost, text = (0, f" {rows:,}") if whole else (-change, f" {change:,}".replace("-", "\N{MINUS SIGN}"))
+        ax.barh(place, rows, color=BLUE, alpha=1 if whole else 0.25)
+        if not whole:
+            ax.barh(place, lost, left=rows, color=COLOURS.get(step.split(":")[0], BLACK))
+        ax.annotate(text, (rows + lost, place), va="center")
     ax.set_yticks(range(len(shown)), shown["step"])
     ax.grid(axis="y", visible=False)
     ax.margins(x=0.12)
@@ -340,22 +304,19 @@ def plot_waterfall(steps: pd.DataFrame) -> Axes:
 
 def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
     """Plot the events of each part of a split over time, or over positions."""
-    when = "timestamp" if "timestamp" in next(iter(parts.values())) else "position"
-    shown = {name: events[when] for name, events in parts.items() if len(events)}
+    timed = "timestamp" in next(iter(parts.values()))
+    shown = {name: events["timestamp" if timed else "position"] for name, events in parts.items() if len(events)}
     if not shown:
         return nothing_to_show("there are no interactions")
     ax = new_axes(height=2.8)
-    values = [times.dt.tz_localize(None) if when == "timestamp" else times for times in shown.values()]
+    places = [date2num(times.dt.tz_localize(None)) if timed else times.to_numpy() for times in shown.values()]
+    first, last = min(map(min, places)), max(map(max, places))
+    edges = np.linspace(first, max(last, first + (1 / 24 if timed else 1)), 61).tolist()  # an hour at least
     labels = [f"{PART_NAMES.get(name, name)} ({len(times):,})" for name, times in shown.items()]
-    places = np.concatenate([v.astype("int64") for v in values])
-    least = pd.Timedelta(hours=1) // pd.Timedelta(1, values[0].dt.unit) if when == "timestamp" else 1
-    edges = np.linspace(places.min(), max(places.max(), places.min() + least), 61)
-    edges = pd.to_datetime(edges, unit=values[0].dt.unit) if when == "timestamp" else edges
-    colours = [colour_of(name) for name in shown]
-    ax.hist(values, bins=edges, stacked=True, color=colours, label=labels)
-    ax.set(
-        title="Which events may a model learn from?", ylabel="events", xlabel="" if when == "timestamp" else "position"
-    )
+    ax.hist(places, bins=edges, stacked=True, color=[*map(colour_of, shown)], label=labels)
+    if timed:
+        ax.xaxis_date()
+    ax.set(title="Which events may a model learn from?", ylabel="events", xlabel="" if timed else "position")
     _legend(ax)
     return ax
 
@@ -363,15 +324,16 @@ def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
 # -- chapters 2 and 3 ------------------------------------------------------------------------------------------------
 
 
-def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *, words: int = 8) -> Sequence[Axes]:
+def plot_text_views(counts: pd.Series, weights: pd.Series, vector: np.ndarray, *, words: int = 8) -> list[Axes]:
     """Plot three views of a text: its most frequent words, its words of highest weight, its dense vector."""
-    axes = new_axes(columns=3, height=2.8)
-    for ax, values, title in ((axes[0], counts, "How often?"), (axes[1], weights, "How telling? (TF-IDF)")):
+    axes = new_panels(3, height=2.8)
+    views = ((counts, "How often?", "count"), (weights, "How telling? (TF-IDF)", "weight"))
+    for ax, (values, title, xlabel) in zip(axes, views, strict=False):
         top = values.head(words)[::-1]
         if top.empty:
             ax.text(0.5, 0.5, "no known word", ha="center", va="center", style="italic", transform=ax.transAxes)
         ax.barh([shorten(word, 16) for word in top.index], top.to_numpy(), color=COLOURS["tfidf"])
-        ax.set(title=title, xlabel="count" if ax is axes[0] else "weight")
+        ax.set(title=title, xlabel=xlabel)
     side = int(np.ceil(np.sqrt(max(len(vector), 1))))
     limit = float(np.abs(vector).max(initial=0)) or 1.0
     strip = np.pad(vector, (0, side * side - len(vector)), constant_values=np.nan).reshape(side, side)
@@ -389,13 +351,9 @@ def plot_lengths(counts: np.ndarray, max_length: int, *, unit: str) -> Axes:
     top = max(int(np.quantile(counts, 0.99)), max_length + 8)
     ax.hist(np.minimum(counts, top), bins=40, range=(0, top), color=COLOURS["minilm"])
     ax.axvline(max_length, color=BLACK, linestyle="--", label=f"cut at {max_length} tokens")
-    ax.set(
-        xlim=(0, None),
-        title=f"How long is a {unit}'s text?",
-        xlabel="tokens (longest 1 % at the right end)",
-        ylabel=f"{unit}s",
-    )
-    ax.legend(frameon=False)
+    ax.set(xlim=(0, None), title=f"How long is a {unit}'s text?", ylabel=f"{unit}s")
+    ax.set_xlabel("tokens (longest 1 % at the right end)")
+    _legend(ax)
     return ax
 
 
@@ -416,27 +374,26 @@ def plot_marks(marks: pd.DataFrame, *, xlabel: str, title: str) -> Axes:
     return ax
 
 
-def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: int = 7) -> Sequence[Axes]:
+def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: int = 7) -> list[Axes]:
     """Plot items as points, a panel for each feature, coloured by the most frequent labels; the others are grey."""
     if not any(len(points) for points in positions.values()):
-        return np.atleast_1d(nothing_to_show("there are no points for a map"))
-    axes = np.atleast_1d(new_axes(columns=len(positions), height=4))
+        return [nothing_to_show("there are no points for a map")]
+    axes = new_panels(len(positions), height=4)
     names = labels.value_counts().index[:shown]
-    colours = (ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, BLACK)
+    groups = {"other": ~labels.isin(names)} | {shorten(name, 20): labels == name for name in names}
+    colours = (GREY, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, BLACK)
     for ax, (feature, points) in zip(axes, positions.items(), strict=True):
-        for name, colour, marker in zip([None, *names], (GREY, *colours), ".os^vDPX", strict=False):
-            here = ~labels.isin(names).to_numpy() if name is None else (labels == name).to_numpy()
-            ax.scatter(
-                *points[here].T, s=12, c=colour, marker=marker, label="other" if name is None else shorten(name, 20)
-            )
+        for (label, here), colour, marker in zip(groups.items(), colours, ".os^vDPX", strict=False):
+            x, y = points[here.to_numpy()].T
+            ax.scatter(x, y, s=12, c=colour, marker=marker, label=label)
         ax.set(title=f"{feature}: who is near whom?", xticks=[], yticks=[])
-    _legend(axes[-1], fontsize=8, bbox_to_anchor=(1, 1), loc="upper left", markerscale=1.5)
+    _legend_beside(axes[-1], fontsize=8, markerscale=1.5)
     return axes
 
 
 def plot_padding(
-    lengths: Sequence[int], batches: Mapping[str, Sequence[Sequence[int]]], *, shown: int = 3
-) -> Sequence[Axes]:
+    lengths: Sequence[int], batches: Mapping[str, Sequence[Sequence[tuple[int, int]]]], *, shown: int = 3
+) -> list[Axes]:
     """Plot the first batches as pictures: a filled cell is a token, a pale one is padding.
 
     Args:
@@ -445,73 +402,69 @@ def plot_padding(
         shown: number of batches to draw of each method.
     """
     if not all(batches.values()) or not batches:
-        return np.atleast_1d(nothing_to_show("there is no batch"))
-    axes = np.atleast_1d(new_axes(columns=len(batches), height=3))
-    widest = max(width for ways in batches.values() for batch in ways[:shown] for _, width in batch)
-    for ax, (way, some) in zip(axes, batches.items(), strict=True):
-        rows = [(lengths[row], width) for batch in some[:shown] for row, width in batch]
-        picture = np.full((len(rows), widest), np.nan)
-        for place, (length, width) in enumerate(rows):
-            picture[place, :width] = 0.12
-            picture[place, :length] = 1.0
+        return [nothing_to_show("there is no batch")]
+    axes = new_panels(len(batches), height=3)
+    column = np.arange(max(width for every in batches.values() for batch in every[:shown] for _, width in batch))
+    for ax, (way, every) in zip(axes, batches.items(), strict=True):
+        n_first = sum(map(len, every[:shown]))
+        sizes = np.array([(lengths[row], width) for batch in every for row, width in batch])
+        n_tokens, widths = np.hsplit(sizes, 2)
+        picture = np.select([column < n_tokens[:n_first], column < widths[:n_first]], [1.0, 0.12], np.nan)
         ax.imshow(picture, aspect="auto", cmap="Blues", vmin=0, vmax=1.3, interpolation="nearest")
-        empty = 1 - sum(lengths[row] for batch in some for row, _ in batch) / sum(w for batch in some for _, w in batch)
+        empty = 1 - n_tokens.sum() / widths.sum()
         ax.set(title=f"{way}\n{empty:.0%} empty", xlabel="token", ylabel="review")
         ax.grid(False)
     return axes
 
 
-def plot_history(history: pd.DataFrame) -> Sequence[Axes]:
+def plot_history(history: pd.DataFrame) -> list[Axes]:
     """Plot loss and validation macro-F1 by epoch; a ring marks the epoch that is kept."""
     if history.empty:
-        return np.atleast_1d(nothing_to_show("no epoch was trained"))
-    axes = new_axes(columns=2, height=2.8)
-    axes[0].plot(history["epoch"], history["train_loss"], "o-", color=COLOURS["train"], label="train")
-    axes[0].plot(history["epoch"], history["valid_loss"], "s--", color=COLOURS["valid"], label="valid")
-    axes[0].set(title="Does the loss still fall?", xlabel="epoch", ylabel="loss", xticks=history["epoch"])
-    axes[0].legend(frameon=False)
-    best = history[history["best"]]
-    axes[1].plot(history["epoch"], history["valid_score"], "s--", color=COLOURS["valid"])
+        return [nothing_to_show("no epoch was trained")]
+    axes, epochs, best = new_panels(2, height=2.8), history["epoch"], history[history["best"]]
+    axes[0].plot(epochs, history["train_loss"], "o-", color=COLOURS["train"], label="train")
+    axes[0].plot(epochs, history["valid_loss"], "s--", color=COLOURS["valid"], label="valid")
+    axes[1].plot(epochs, history["valid_score"], "s--", color=COLOURS["valid"])
     axes[1].scatter(best["epoch"], best["valid_score"], s=160, facecolors="none", edgecolors=BLACK, label="kept")
-    axes[1].set(title="Which epoch is kept?", xlabel="epoch", ylabel="macro-F1 on valid", xticks=history["epoch"])
-    _legend(axes[1])
+    axes[0].set(title="Does the loss still fall?", xlabel="epoch", ylabel="loss", xticks=epochs)
+    axes[1].set(title="Which epoch is kept?", xlabel="epoch", ylabel="macro-F1 on valid", xticks=epochs)
+    for ax in axes:
+        _legend(ax)
     return axes
 
 
-def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]) -> Sequence[Axes]:
+def plot_confusions(confusions: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Axes]:
     """Plot the confusion matrix of each classifier, rows (true labels) normalized to shares."""
     if not confusions:
-        return np.atleast_1d(nothing_to_show("no review was classified"))
-    axes = np.atleast_1d(new_axes(columns=len(confusions), height=3.2))
+        return [nothing_to_show("no review was classified")]
+    axes = new_panels(len(confusions), height=3.2)
+    few, names = len(classes) <= 12, [shorten(name, 12) for name in classes]
+    ticks: dict[str, Any] = {"ticks": range(len(classes)), "labels": names, "fontsize": None if few else 4}
     for ax, (name, counts) in zip(axes, confusions.items(), strict=True):
         counts = np.asarray(counts)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        few = len(classes) <= 12
-        for row, column in np.ndindex(*counts.shape) if few else ():
+        for (row, column), count in np.ndenumerate(counts) if few else ():
             colour = "white" if shares[row, column] > 0.6 else "black"
-            ax.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=8, color=colour)
-        ax.set(title=name, xlabel="predicted", ylabel="true", xticks=range(len(classes)), yticks=range(len(classes)))
-        wordy = not few or max(map(len, classes)) > 3
-        names = [shorten(name, 12) for name in classes]
-        ax.set_xticklabels(names, rotation=90 if wordy else 0, fontsize=None if few else 4)
-        ax.set_yticklabels(names, fontsize=None if few else 4)
+            ax.text(column, row, f"{count}", ha="center", va="center", fontsize=8, color=colour)
+        ax.set(title=name, xlabel="predicted", ylabel="true")
+        ax.set_xticks(**ticks, rotation=90 if not few or max(map(len, classes)) > 3 else 0)
+        ax.set_yticks(**ticks)
         ax.grid(False)
     return axes
 
 
-def plot_review(probabilities: pd.Series, shares: pd.Series, *, words: int = 12) -> Sequence[Axes]:
+def plot_review(probabilities: pd.Series, shares: pd.Series, *, words: int = 12) -> list[Axes]:
     """Plot the probability of each label, and the words for (right) and against (left) the most probable one."""
-    axes = new_axes(columns=2, height=max(2.6, 0.24 * min(words, len(shares)) + 1))
+    axes = new_panels(2, height=max(2.6, 0.24 * min(words, len(shares)) + 1))
     axes[0].bar(probabilities.index, probabilities.to_numpy(), color=COLOURS["fine-tuned"])
     axes[0].set(title="Which label?", xlabel="label", ylabel="probability", ylim=(0, 1))
     axes[0].tick_params(axis="x", rotation=90 if max(map(len, probabilities.index)) > 3 else 0)
-    chosen = shares.iloc[np.argsort(-shares.abs().to_numpy(), kind="stable")[:words]][::-1]
-    colours = [FOR if share > 0 else AGAINST for share in chosen]
-    axes[1].barh(range(len(chosen)), chosen.to_numpy(), color=colours)
-    axes[1].set(
-        title=f"Which words speak for {probabilities.idxmax()!r}?", xlabel="probability that goes with the word",
-        yticks=range(len(chosen)), yticklabels=[shorten(word, 18) for word in chosen.index],
-    )  # fmt: skip
+    chosen = shares.sort_values(key=lambda share: -share.abs(), kind="stable").head(words)[::-1]
+    places = range(len(chosen))
+    axes[1].barh(places, chosen.to_numpy(), color=[FOR if share > 0 else AGAINST for share in chosen])
+    axes[1].set_yticks(places, [shorten(word, 18) for word in chosen.index])
+    axes[1].set_xlabel("probability that goes with the word")
+    axes[1].set_title(f"Which words speak for {probabilities.idxmax()!r}?")
     axes[1].axvline(0, color=BLACK, linewidth=0.8)
     return axes

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import recsys_kit
 from recsys_kit import cli
-from recsys_kit.cli.help import HERE, PROJECT
+from recsys_kit.cli.terminal import HERE, PROJECT
 from recsys_kit.workbook.runner import execute, parameters, places
 from tests.conftest import ROOT
 from tests.workbook.test_execute import BROKEN

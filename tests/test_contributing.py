@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MAX_LINES = 25
-FILE, LINE, CHECK = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+FILE, CHECK, LINE = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
 LEADERBOARD = """
 from recsys_kit.data import Split
 from recsys_kit.evaluation import evaluate
@@ -50,7 +50,10 @@ def test_the_recommender_passes_the_conformance_suite(tmp_path):
 
 def test_its_line_puts_it_on_the_leaderboard_beside_popularity(tmp_path):
     (tmp_path / "random_walk.py").write_text(FILE, encoding="utf-8")
-    result = run(tmp_path, "from random_walk import RandomWalk\n" + LEADERBOARD.replace("{ENTRY}", f"{{{LINE}}}"))
+    export = (
+        "import random_walk\nfrom recsys_kit import recommenders\nrecommenders.RandomWalk = random_walk.RandomWalk\n"
+    )
+    result = run(tmp_path, export + LEADERBOARD.replace("{ENTRY}", f"{{{LINE}}}"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 

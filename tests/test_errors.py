@@ -6,15 +6,15 @@ import re
 import pytest
 
 from recsys_kit import errors
-from recsys_kit.errors.__main__ import CODE, PACKAGE, find_codes, find_sites, write_index
-from recsys_kit.errors.meanings import MEANINGS
+from recsys_kit.errors.__main__ import CODE, MEANINGS, PACKAGE, find_sites, write_index
 from tests.conftest import ROOT
 
 SITES = find_sites()
 
 
 def test_every_code_of_the_source_has_a_meaning_and_no_meaning_is_left_over():
-    assert sorted(find_codes()) == list(MEANINGS), "one line in recsys_kit/errors/meanings.py for each code, in order"
+    mentioned = {code for path in PACKAGE.rglob("*.py") for code in CODE.findall(path.read_text(encoding="utf-8"))}
+    assert sorted(mentioned) == list(MEANINGS), "one line in recsys_kit/errors/meanings.toml for each code, in order"
     assert {site.code for site in SITES} == set(MEANINGS), "a code that is only mentioned is never raised"
 
 

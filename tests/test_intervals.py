@@ -5,7 +5,6 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import f1_score
 
 from recsys_kit.intervals import Interval, bootstrap, bootstrap_means, holm, percentile_interval, permutation_test
 
@@ -29,12 +28,6 @@ def test_columns_share_their_draws_so_that_a_constant_difference_has_no_width():
     first, second = bootstrap_means(np.column_stack([values, values + 0.5]))
     np.testing.assert_allclose(second - first, 0.5, atol=1e-12)
     assert first[2] > first[1]
-
-
-def test_rows_of_several_arrays_are_drawn_together():
-    labels = np.random.default_rng(3).integers(0, 3, 200)
-    interval = bootstrap(labels, labels, statistic=lambda t, p: f1_score(t, p, average="macro"), n_resamples=50)
-    assert tuple(interval) == (1.0, 1.0, 1.0)
 
 
 def test_the_same_seed_draws_the_same_users():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import matplotlib.pyplot as plt
+import nbclient
 import nbformat
 import numpy as np
 import pandas as pd
@@ -89,13 +90,13 @@ def test_a_figure_of_a_single_thing_is_drawn_without_a_warning(name):
 
 
 def test_no_two_models_share_a_marker_and_none_is_a_digit():
-    markers = [str(marker) for marker in (*plots.MARKERS.values(), *plots.OTHER_MARKERS)]
+    markers = [str(marker) for marker in (*map(plots.marker_of, plots.MARKERS), *plots.OTHER_MARKERS)]
     assert len(set(markers)) == len(markers)
     assert not [marker for marker in markers if "$" in marker]
 
 
 def test_every_model_of_the_line_up_has_the_colour_of_its_family():
-    colours = {name: plots.FAMILIES[entry.family][0] for name, entry in LINEUP.items()}
+    colours = {name: plots.FAMILIES[entry.family] for name, entry in LINEUP.items()}
     assert {name: plots.colour_of(name) for name in colours} == colours | {"content_minilm": plots.SKY}
 
 
@@ -108,16 +109,11 @@ def test_a_new_model_needs_no_line_here_and_looks_the_same_in_every_process():
 
 
 def test_a_new_model_of_the_line_up_has_the_colour_of_its_family(monkeypatch):
-    monkeypatch.setattr(plots, "_family_colours", {})
+    monkeypatch.setattr(plots, "COLOURS", dict(plots.COLOURS))
     plots.register_families({"random_walk": "neighbours", "stranger": "of no family", "ease": "neighbours"})
     assert plots.colour_of("random_walk") == plots.GREEN
     assert plots.colour_of("stranger") in plots.OTHER_COLOURS
     assert plots.colour_of("ease") == plots.BLUE
-
-
-def test_every_colour_has_a_name():
-    used = {*plots.COLOURS.values(), plots.FOR, plots.AGAINST, *plots.OTHER_COLOURS}
-    assert used <= set(plots.COLOUR_NAMES)
 
 
 def test_words_that_speak_for_a_label_have_the_colour_that_prose_names():
@@ -127,4 +123,12 @@ def test_words_that_speak_for_a_label_have_the_colour_that_prose_names():
     (chapter,) = [chapter for chapter in list_chapters() if chapter.number == "03"]
     prose = " ".join(cell.source for cell in nbformat.read(chapter.path, 4).cells if cell.cell_type == "markdown")
     named = re.findall(r"\((\w+)\) or against it \((\w+)\)", prose)
-    assert all(pair == (plots.colour_name(plots.FOR), plots.colour_name(plots.AGAINST)) for pair in named)
+    names = {colour: name.replace("_", " ") for name, colour in plots.LOOKS["colours"].items()}
+    assert all(pair == (names[plots.FOR], names[plots.AGAINST]) for pair in named)
+
+
+def test_every_cell_of_a_notebook_shows_its_figure_not_only_the_first():
+    sources = ["from recsys_kit import plots", *["plots.new_axes().plot([1, 2]);"] * 2]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    assert ["image/png" in output.data for cell in notebook.cells for output in cell.outputs] == [True, True]

@@ -12,8 +12,9 @@ from recsys_kit.evaluation import Evaluation
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, ContextAware
 from recsys_kit.shop import Showcase
-from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.testing.planted import planted_shop
 from recsys_kit.widgets.controls import explore
+from tests.models import fitted
 
 SHOP = planted_shop()
 

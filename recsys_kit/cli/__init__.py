@@ -13,12 +13,15 @@ import typer
 from typer.core import TyperCommand
 
 from recsys_kit.cli import recommend
-from recsys_kit.cli.help import HERE, PROJECT, RUN_HELP
+from recsys_kit.cli.terminal import HERE, PROJECT, RUN_HELP, plain, print_table, printable
 from recsys_kit.errors import RecsysKitError
 
-COLUMNS_HELP = 'Your names of the columns: "user_id=CustomerID,text=Review Text".'
-
-HEADER_HELP = "Names of the columns of files without a header: user_id,item_id,timestamp."
+FORMATS = f"{HERE}: CSV, JSON lines or Parquet; also as gzip or zip."
+Columns = Annotated[str, typer.Option(help='Your names of the columns: "user_id=CustomerID,text=Review Text".')]
+Encoding = Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")]
+Header = Annotated[
+    str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")
+]
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
@@ -35,34 +38,29 @@ class RunHelp(TyperCommand):
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:
         """Write the usual help, then the table of parameters."""
         super().format_help(ctx, formatter)
-        show_parameters()
+        parameters()
 
 
 @app.command(cls=RunHelp)
 def run(
     dataset: Annotated[str, typer.Option(help="Name of a data set: see `recsys-kit datasets`. Default: toyshop.")] = "",
     source: Annotated[str, typer.Option(help=f"Folder or file of the data set {HERE}.")] = "",
-    interactions: Annotated[
-        str, typer.Option(help=f"Your file of interactions {HERE}: CSV, JSON lines or Parquet; also as gzip or zip.")
-    ] = "",
+    interactions: Annotated[str, typer.Option(help=f"Your file of interactions {FORMATS}")] = "",
     items: Annotated[str, typer.Option(help=f"Your file of items {HERE}.")] = "",
     users: Annotated[str, typer.Option(help=f"Your file of users {HERE}.")] = "",
     reviews: Annotated[str, typer.Option(help=f"Your file of reviews {HERE}.")] = "",
-    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Encoding of your text files, such as gb18030. Default: utf-8.")] = "",
-    header: Annotated[str, typer.Option(help=HEADER_HELP)] = "",
+    columns: Columns = "",
+    encoding: Encoding = "",
+    header: Header = "",
     out: Annotated[
-        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data set or file.")
+        str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data.")
     ] = "",
     only: Annotated[str, typer.Option(help="Chapters to run, such as 01,04. Default: all.")] = "",
     first: Annotated[str, typer.Option("--from", help="First chapter to run, such as 03. Default: 01.")] = "",
     settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Set a parameter: name=value, or 03.epochs=2 for one chapter; may be repeated."),
+        list[str] | None, typer.Option("--set", help="Set name=value, or 03.epochs=2 for one chapter; may be repeated.")
     ] = None,
-    profile: Annotated[
-        str, typer.Option(help="quick (default): limits the slow steps, and says so; full: no limits.")
-    ] = "",
+    profile: Annotated[str, typer.Option(help="quick (default): limits the slow steps; full: no limits.")] = "",
     timeout: Annotated[int, typer.Option(min=0, help="Time limit of a notebook cell in seconds; 0: no limit.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Rerun the chapters even if nothing has changed.")] = False,
 ) -> None:
@@ -81,27 +79,20 @@ def run(
     files = {name: str(Path(path).expanduser().resolve()) if path else "" for name, path in files.items()}
     if any(files.values()):
         dataset = name_of(dataset or "toyshop", **files)
-    chosen = {
-        "dataset": dataset if any("dataset" in chapter.parameters for chapter in chapters) else "",
-        **files,
-        "columns": columns,
-        "encoding": encoding,
-        "header": header,
-        "profile": profile,
-    }
+    loads = any("dataset" in chapter.parameters for chapter in chapters)
+    options = {"columns": columns, "encoding": encoding, "header": header, "profile": profile}
+    chosen = {"dataset": dataset if loads else "", **files, **options}
     given = [f"{name}={value}" for name, value in chosen.items() if value]
     parameters = plan_parameters(chapters, [*given, *(settings or [])])
 
     from recsys_kit.workbook.report.page import write_report
-    from recsys_kit.workbook.runner.execute import (
-        execute,  # papermill and nbconvert: after the parameters have been refused
-    )
+    from recsys_kit.workbook.runner.execute import execute  # papermill: after the parameters have been refused
     from recsys_kit.workbook.runner.places import resolve, shared_name
     from recsys_kit.workbook.runner.runs import check_folder
 
     name = next((values["dataset"] for values in parameters.values() if "dataset" in values), dataset or "toyshop")
     folder = resolve(out or f"runs/{stem_of(files) if name == 'files' else name}")
-    check_folder(folder, name, chosen=bool(dataset) or not any("dataset" in c.parameters for c in chapters))
+    check_folder(folder, name, chosen=bool(dataset) or not loads)
     outcomes = execute(
         chapters,
         folder,
@@ -130,17 +121,11 @@ def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
 
 @app.command()
 def check(
-    paths: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help=f"Files {HERE}: CSV, JSON lines or Parquet; also as gzip or zip."),
-    ],
-    table: Annotated[
-        str,
-        typer.Option("--as", help="Table: interactions, items, users or reviews. Default: guessed from the columns."),
-    ] = "",
-    columns: Annotated[str, typer.Option(help=COLUMNS_HELP)] = "",
-    encoding: Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")] = "",
-    header: Annotated[str, typer.Option(help=HEADER_HELP)] = "",
+    paths: Annotated[list[str], typer.Argument(metavar="FILE", help=f"Files {FORMATS}")],
+    table: Annotated[str, typer.Option("--as", help="interactions, items, users or reviews. Default: guessed.")] = "",
+    columns: Columns = "",
+    encoding: Encoding = "",
+    header: Header = "",
 ) -> None:
     """List every problem in your files, and what a run would do about it.
 
@@ -155,39 +140,27 @@ def check(
         raise typer.Exit(2)
 
 
-def printable(text: str) -> str:
-    """Escape control characters and rich markup."""
-    from rich.markup import escape
-
-    return escape("".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text))
-
-
 def show_check(found: Any, *, guessed: bool) -> None:
     """Print the table that a file was read as, a line for each rule, and whether the file can be used."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
     read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
     console.print(f"[bold]{printable(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
-    if len(found.problems):
-        if found.refusals:
-            console.print("The problems of its rows, if the guesses below are right:")
-        for name, rows in found.problems.groupby("table", sort=False):
-            title = name if name == found.table else f"{name}, made from it"
-            table = Table("rows", "what happens", "rule", title=title, title_justify="left")
-            table.columns[0].justify = "right"
-            for row in rows.itertuples():
-                line = f"line{'s' * (',' in row.lines)} {row.lines}"
-                where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
-                rule = printable(row.rule) + "".join(f"\n[dim]{printable(part)}[/]" for part in where)
-                table.add_row(f"{row.rows:,}", row.action, rule)
-            console.print(table)
+    if len(found.problems) and found.refusals:
+        console.print("The problems of its rows, if the guesses below are right:")
+    for name, problems in found.problems.groupby("table", sort=False):
+        rows = []
+        for row in problems.itertuples():
+            line = f"line{'s' * (',' in row.lines)} {row.lines}"
+            where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
+            rows.append((f"{row.rows:,}", row.action, "\n".join([row.rule, *where])))
+        title = name if name == found.table else f"{name}, made from it"
+        print_table(["rows", "what happens", "rule"], rows, title=title, right=["rows"])
     for refusal in found.refusals:
-        console.print("[bold red]refused[/]: ", end="")
-        console.print(printable(str(refusal)), soft_wrap=True)
+        console.print(f"[bold red]refused[/]: {printable(refusal)}", soft_wrap=True)
     if found.hint:
-        console.print(printable(found.hint), soft_wrap=True)
+        print(plain(found.hint))
     if not found.refusals:
         console.print("[bold green]usable[/]")
 
@@ -195,10 +168,6 @@ def show_check(found: Any, *, guessed: bool) -> None:
 @app.command()
 def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)]) -> None:
     """Show how each chapter of a run ended, whether it is out of date, and why."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from recsys_kit.workbook.runner.manifest import read_manifest
     from recsys_kit.workbook.runner.parameters import list_chapters
     from recsys_kit.workbook.runner.places import run_folder, shared_name
@@ -206,24 +175,15 @@ def status(folder: Annotated[str, typer.Argument(metavar="DIR", help=RUN_HELP)])
 
     path = run_folder(folder)
     manifest, chapters = read_manifest(path), list_chapters()
-    made = manifest.get("parameters", {})
-    settings = {
-        chapter.name: {name: parameter.default for name, parameter in chapter.parameters.items()}
-        | made.get(chapter.name, {})
-        for chapter in chapters
-    }
+    defaults = {one.name: {name: parameter.default for name, parameter in one.parameters.items()} for one in chapters}
+    settings = {name: values | manifest.get("parameters", {}).get(name, {}) for name, values in defaults.items()}
     reasons = forecast(path, manifest, chapters, settings)
-    selected = manifest.get("selected", list(reasons))
-    table = Table("chapter", "status", "next time", "why")
-    for chapter in chapters:
-        state, why = last_end(manifest["chapters"].get(chapter.name, {})), reasons[chapter.name]
-        table.add_row(
-            chapter.name,
-            state.get("status", "not_requested").replace("_", " "),
-            "not asked for" if chapter.name not in selected else "runs" if why else "reused",
-            escape("\n".join(why)),
-        )
-    Console(highlight=False, soft_wrap=False).print(table)
+    selected, rows = manifest.get("selected", list(reasons)), []
+    for name, why in reasons.items():
+        state = last_end(manifest["chapters"].get(name, {})).get("status", "not_requested")
+        following = "not asked for" if name not in selected else "runs" if why else "reused"
+        rows.append((name, state.replace("_", " "), following, "\n".join(why)))
+    print_table(["chapter", "status", "next time", "why"], rows)
     print(shlex.join(["recsys-kit", "run", *in_folder(manifest.get("command", []), shared_name(path))]))
 
 
@@ -238,59 +198,33 @@ def in_folder(command: Sequence[str], out: str) -> list[str]:
 
 
 @app.command()
-def parameters(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
-) -> None:
-    """List the parameters of every chapter."""
+def parameters(markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False) -> None:
+    """List the parameters of every chapter: name, type, default, range and meaning."""
+    from recsys_kit.workbook.runner.parameters import describe, list_chapters, markdown_table
+
     if markdown:
-        from recsys_kit.workbook.runner.parameters import list_chapters, markdown_table
-
         print(markdown_table(list_chapters()))
-    else:
-        show_parameters()
-
-
-def show_parameters() -> None:
-    """Print a table of the parameters: name, type, default, range and meaning."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from recsys_kit.workbook.runner.parameters import describe, list_chapters
-
-    table = Table("--set", "type", "default", "meaning", title="Parameters of the chapters", title_justify="left")
-    for row in describe(list_chapters()):
-        cells = (f"{', '.join(row.chapters)}  {row.name}", row.kind, row.default, row.help)
-        table.add_row(*map(escape, cells))
-    Console(highlight=False).print(table)
+        return
+    rows = [(f"{numbers}  {name}", *cells) for numbers, name, *cells in describe(list_chapters())]
+    print_table(["--set", "type", "default", "meaning"], rows, title="Parameters of the chapters")
 
 
 def show_results(folder: Path) -> None:
     """Print the leaderboard and the skipped sections."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from recsys_kit.workbook.report.page import summary
-    from recsys_kit.workbook.report.pages import interval, short
+    from recsys_kit.workbook.report.wording import interval, short
 
     found = summary(folder)
-    console = Console(highlight=False, soft_wrap=True)
     if board := found["table"]:
-        table = Table("model", title=f"{board['title']}, lists of {found['k']}", title_justify="left")
-        for column in board["columns"][:4]:
-            table.add_column(column, justify="right", no_wrap=True)
-        table.columns[1].header += ", 95 % interval"
+        first, *others = board["columns"][:4]
+        columns, rows = [f"{first}, 95 % interval", *others], []
         for row in board["rows"]:
-            first, *others = row["cells"][:4]
-            table.add_row(
-                escape(row["model"]),
-                escape(str(interval(first))),
-                *[short(cell.value) if cell else "-" for cell in others],
-            )
-        console.print(table)
+            whole, *cells = row["cells"][:4]
+            rows.append((row["model"], interval(whole), *(short(cell.value) if cell else "-" for cell in cells)))
+        title = f"{board['title']}, lists of {found['k']}"
+        print_table(["model", *columns], rows, title=title, right=columns, no_wrap=columns)
     for chapter, section, reason in found["skipped"]:
-        console.print(f"skipped in {chapter}: {escape(section)}: {escape(reason)}")
+        print(f"skipped in {chapter}: {section}: {reason}")
 
 
 @app.command()
@@ -305,43 +239,27 @@ def datasets() -> None:
 @app.command()
 def report(
     folders: Annotated[list[str], typer.Argument(metavar="DIR...", help=f"Folders of runs {PROJECT}.")],
-    compare: Annotated[
-        str, typer.Option("--compare", metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")
-    ] = "",
+    compare: Annotated[str, typer.Option(metavar="DIR", help=f"Folder of another run to compare with {PROJECT}.")] = "",
 ) -> None:
     """Rebuild the report of a run (index.html); with --compare, also show how it differs from another run."""
+    from recsys_kit.workbook.report.compare import compare_runs
     from recsys_kit.workbook.report.page import write_report
     from recsys_kit.workbook.runner.places import run_folder
 
-    paths = [run_folder(folder) for folder in folders]
-    other = run_folder(compare) if compare else None
+    paths, other = [run_folder(folder) for folder in folders], run_folder(compare) if compare else None
     for path in paths:
-        if other:
-            show_comparison(path, other)
+        for title, frame in compare_runs(path, other).items() if other else ():
+            if len(frame):
+                print_table(list(frame), frame.itertuples(index=False), title=title)
+            else:
+                print(title)
         print(write_report(path, other))
-
-
-def show_comparison(run: Path, other: Path) -> None:
-    """Print the parameters that differ and both leaderboards."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from recsys_kit.workbook.report.compare import compare_runs
-
-    console = Console(highlight=False, soft_wrap=True)
-    for title, frame in compare_runs(run, other).items():
-        table = Table(*map(escape, frame.columns), title=escape(title), title_justify="left")
-        for row in frame.itertuples(index=False):
-            table.add_row(*map(escape, row))
-        console.print(table if len(frame) else escape(title))
 
 
 @app.command()
 def published(
     folders: Annotated[
-        list[str],
-        typer.Argument(metavar="DIR", help=f"Folders of runs on data sets with published results {PROJECT}."),
+        list[str], typer.Argument(metavar="DIR", help=f"Folders of runs on data with published results {PROJECT}.")
     ],
 ) -> None:
     """Compare the leaderboards of runs with published results of the same protocol, as Markdown."""
@@ -371,16 +289,14 @@ def bundle(
     out: Annotated[str, typer.Argument(metavar="OUT", help=f"The new folder {HERE}.")],
     with_histories: Annotated[
         bool,
-        typer.Option(
-            "--with-histories",
-            help="Store the histories of the shoppers, under a salted hash of their ids. Such a bundle is personal "
-            "data: the salt lies in it, so anyone who holds it can test whether an id is in it.",
-        ),
+        typer.Option("--with-histories", help="Store the histories of the shoppers, under a salted hash of their ids."),
     ] = False,
 ) -> None:
     """Write a bundle: the models, product cards and statistics that answer questions without the run.
 
     It holds no user ids and no histories; counts are aggregates, and some count a single user.
+
+    With histories it is personal data: the salt lies in it, so anyone who holds it can test whether an id is in it.
     """
     from recsys_kit.workbook.serving import take_bundle
 
@@ -393,9 +309,7 @@ def bundle(
 
 @app.command()
 def lab(
-    options: Annotated[
-        list[str] | None, typer.Argument(metavar="OPTION", help="Options of JupyterLab, after `--`.")
-    ] = None,
+    options: Annotated[list[str] | None, typer.Argument(metavar="OPTION", help="For JupyterLab, after `--`.")] = None,
 ) -> None:
     """Open JupyterLab on the notebooks, with this Python as the kernel."""
     from recsys_kit.workbook.runner.places import INLINE, project_root

@@ -3,13 +3,15 @@
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 from typer.core import TyperGroup
 
-from recsys_kit.cli.help import HERE, RUN_HELP
 from recsys_kit.cli.spelling import renew
+from recsys_kit.cli.terminal import HERE, RUN_HELP, plain, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 COLUMNS_SHOWN = (  # those that fit into a terminal
     "rank", "item_id", "user_id", "title", "price", "score", "count", "support", "confidence", "lift", "reason",
 )  # fmt: skip
+LONGEST = 200  # characters of a cell
+WHEN = "When and where the shopper asks, such as device=phone, timestamp=2025-12-24T18; may be repeated. Default: now."
+Ids: TypeAlias = list[str] | None
+PERSONAL = ("model", "k", "seen", "candidates", "context")
+"""The options of a list for one shopper."""
+Shown: TypeAlias = tuple[dict[str, Any], "dict[str, Answer]"]
+"""What was asked by its kind, and the answers by "items" or "shoppers"."""
 
 
 class Lists(TyperGroup):
@@ -42,290 +51,228 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Run = Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)]
-Length = Annotated[int, typer.Option("-k", help="Length of the list.")]
-Model = Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best one.")]
-Seen = Annotated[
-    list[str] | None,
-    typer.Option(metavar="ID,ID", help="Products to leave out. Default: the seen products, as in the evaluation."),
-]
-Candidates = Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Recommend only these products.")]
-Context = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE",
-        help="When and where the shopper asks: device=phone, timestamp=2025-12-24T18:00; may be repeated. "
-        "Default: now.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-Csv = Annotated[str, typer.Option(metavar="FILE", help=f"Also write the list to this CSV file {HERE}.")]
+# -- the options that several lists share, and what all of them do -----------------------------------------------------
 
 
-def example(words: str) -> str:
-    """Return the last line of a help."""
-    return f"Example: recsys-kit recommend {words} --run runs/toyshop"
-
-
-@app.command(epilog=example("user s1011"))
-def user(
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Shoppers of the run.")],
-    run: Run,
-    model: Model = "",
-    k: Length = 10,
-    seen: Seen = None,
-    candidates: Candidates = None,
-    context: Context = None,
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
-    """Recommend products to shoppers of the run, from all of their interactions."""
-    asked = ids[0] if len(ids) == 1 else ids
-    personal(run, {"user": asked}, seen, candidates, context, model=model, k=k, as_json=as_json, csv=csv)
-
-
-@app.command(epilog=example("history 0001,0002"))
-def history(
-    ids: Annotated[list[str], typer.Argument(metavar="ID,ID", help="Product ids, oldest first.")],
-    run: Run,
-    model: Model = "",
-    k: Length = 10,
-    seen: Seen = None,
-    candidates: Candidates = None,
-    context: Context = None,
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
-    """Recommend products to a new shopper with this history."""
-    personal(run, {"history": ids}, seen, candidates, context, model=model, k=k, as_json=as_json, csv=csv)
-
-
-@app.command(epilog=example('text "a gift for a gardener"'))
-def text(
-    words: Annotated[str, typer.Argument(metavar="TEXT", help="What the shopper looks for.")],
-    run: Run,
-    model: Annotated[str, typer.Option(help="A model that understands text. Default: one with a language model.")] = "",
-    k: Length = 10,
-    seen: Annotated[list[str] | None, typer.Option(metavar="ID,ID", help="Products to leave out.")] = None,
-    candidates: Candidates = None,
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
-    """Recommend products that match a text."""
-    personal(run, {"text": words}, seen, candidates, None, model=model, k=k, as_json=as_json, csv=csv)
-
-
-@app.command(epilog=example("promotions --user s1011"))
-def promotions(
-    run: Run,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="A shopper of the run.")] = None,
-    history: Annotated[
-        list[str] | None, typer.Option(metavar="ID,ID", help="Product ids of a new shopper, oldest first.")
+def declare_options(
+    run: Annotated[str, typer.Option("--run", metavar="DIR", help=RUN_HELP)],
+    model: Annotated[str, typer.Option(help="A model of the leaderboard. Default: the best one.")] = "",
+    k: Annotated[int, typer.Option("-k", help="Length of the list.")] = 10,
+    seen: Annotated[
+        Ids, typer.Option(metavar="ID,ID", help="Products to leave out. Default: as in the evaluation.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="What the shopper looks for.")] = None,
-    model: Model = "",
-    k: Length = 10,
-    seen: Seen = None,
-    candidates: Candidates = None,
-    context: Context = None,
-    as_json: AsJson = False,
-    csv: Csv = "",
+    candidates: Annotated[Ids, typer.Option(metavar="ID,ID", help="The only products to list.")] = None,
+    context: Annotated[Ids, typer.Option(metavar="NAME=VALUE", help=WHEN)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    csv: Annotated[str, typer.Option(metavar="FILE", help=f"Also write the list to this CSV file {HERE}.")] = "",
 ) -> None:
+    """Declare the shared options; a sub-command takes some of them by name."""
+
+
+def command(example: str, *options: str, name: str | None = None) -> Callable[[Callable[..., Shown]], None]:
+    """Make a sub-command of a function that answers from a `RunShop`: open the run, answer, print.
+
+    Args:
+        example: what follows `recsys-kit recommend` in the last line of the help.
+        options: shared options that the function receives as keywords; its own parameters come first.
+        name: of the sub-command; that of the function unless given.
+    """
+
+    def register(answer: Callable[..., Shown]) -> None:
+        def call(run: str, as_json: bool, csv: str, **asked: Any) -> None:
+            from recsys_kit.workbook.serving import open_shop  # late, so that --help answers at once
+
+            show(*answer(open_shop(run), **asked), as_json=as_json, csv=csv)
+
+        shared, (_, *own) = signature(declare_options).parameters, signature(answer).parameters.values()
+        declared = [shared["run"], *(one for one in own if one.kind != Parameter.VAR_KEYWORD)]
+        declared += [shared[option] for option in (*options, "as_json", "csv")]
+        call.__signature__ = Signature([one.replace(kind=Parameter.KEYWORD_ONLY) for one in declared])  # type: ignore[attr-defined]
+        call.__doc__ = answer.__doc__
+        app.command(name or answer.__name__, epilog=f"Example: recsys-kit recommend {example} --run runs/toyshop")(call)
+
+    return register
+
+
+# -- the lists ---------------------------------------------------------------------------------------------------------
+
+Item = Annotated[str, typer.Argument(metavar="ID", help="A product of the run.")]
+
+
+@command("user s1011", *PERSONAL)
+def user(
+    shop: "RunShop", ids: Annotated[list[str], typer.Argument(metavar="ID", help="Shoppers of the run.")], **asked: Any
+) -> Shown:
+    """Recommend products to shoppers of the run, from all of their interactions."""
+    return personal(shop, {"user": ids[0] if len(ids) == 1 else ids}, **asked)
+
+
+@command("history 0001,0002", *PERSONAL)
+def history(
+    shop: "RunShop",
+    ids: Annotated[list[str], typer.Argument(metavar="ID,ID", help="Product ids, oldest first.")],
+    **asked: Any,
+) -> Shown:
+    """Recommend products to a new shopper with this history."""
+    return personal(shop, {"history": ids}, **asked)
+
+
+@command('text "a gift for a gardener"', "k", "candidates")
+def text(
+    shop: "RunShop",
+    words: Annotated[str, typer.Argument(metavar="TEXT", help="What the shopper looks for.")],
+    model: Annotated[str, typer.Option(help="A model that understands text. Default: one with a language model.")] = "",
+    seen: Annotated[Ids, typer.Option(metavar="ID,ID", help="Products to leave out.")] = None,
+    **asked: Any,
+) -> Shown:
+    """Recommend products that match a text."""
+    return personal(shop, {"text": words}, model=model, seen=seen, **asked)
+
+
+@command("promotions --user s1011", *PERSONAL)
+def promotions(
+    shop: "RunShop",
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A shopper of the run.")] = None,
+    history: Annotated[Ids, typer.Option(metavar="ID,ID", help="Product ids of a new shopper, oldest first.")] = None,
+    text: Annotated[str | None, typer.Option(help="What the shopper looks for.")] = None,
+    **asked: Any,
+) -> Shown:
     """Rank the products on promotion for one shopper: pass --user, --history or --text."""
     given = {"user": user, "history": history or None, "text": text}
     query = {name: value for name, value in given.items() if value is not None}
-    personal(run, query, seen, candidates, context, promoted=True, model=model, k=k, as_json=as_json, csv=csv)
+    return personal(shop, query, promoted=True, **asked)
 
 
-@app.command(epilog=example("related 0201"))
-def related(
-    item: Annotated[str, typer.Argument(metavar="ID", help="A product of the run.")],
-    run: Run,
-    k: Length = 10,
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
+@command("related 0201", "k")
+def related(shop: "RunShop", item: Item, **asked: Any) -> Shown:
     """Show products like this one."""
-    show({"related": item}, {"items": open_shop(run).bundle.related(item, k=k)}, as_json=as_json, csv=csv)
+    return {"related": item}, {"items": shop.bundle.related(item, **asked)}
 
 
-@app.command(epilog=example("together 0201,0678"))
+@command("together 0201,0678", "k")
 def together(
+    shop: "RunShop",
     ids: Annotated[list[str], typer.Argument(metavar="ID,ID", help="A product of the run, or a basket of them.")],
-    run: Run,
-    k: Length = 10,
     by: Annotated[str, typer.Option(help="Order of the list: confidence, lift or support.")] = "confidence",
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
+    **asked: Any,
+) -> Shown:
     """Show products that are bought together with a product or a basket."""
-    shop = open_shop(run)
     basket = shop.split_ids(ids)
-    show({"together": basket}, {"items": shop.bundle.together(basket, k=k, by=by)}, as_json=as_json, csv=csv)
+    return {"together": basket}, {"items": shop.bundle.together(basket, by=by, **asked)}
 
 
-@app.command(epilog=example("popular --category Garden --days 30"))
+@command("popular --category Garden --days 30", "k")
 def popular(
-    run: Run,
+    shop: "RunShop",
     category: Annotated[str, typer.Option(help="Only products of this category.")] = "",
-    days: Annotated[
-        float,
-        typer.Option(
-            help="Count only the last days of the training set: whole days, such as 7. Default: all.",
-            show_default=False,
-        ),
-    ] = 0,
-    k: Length = 10,
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
+    days: Annotated[float, typer.Option(help="Last whole days of the training set; 0: all.", show_default=False)] = 0,
+    **asked: Any,
+) -> Shown:
     """Show the products with the most shoppers."""
-    asked = {"category": category, "days": days}
-    show({"popular": asked}, {"items": open_shop(run).bundle.popular(**asked, k=k)}, as_json=as_json, csv=csv)
+    chosen = {"category": category, "days": days}
+    return {"popular": chosen}, {"items": shop.bundle.popular(**chosen, **asked)}
 
 
-@app.command("new-item", epilog=example('new-item "a funny teapot"'))
+@command('new-item "a funny teapot"', "k", name="new-item")
 def new_item(
+    shop: "RunShop",
     words: Annotated[str, typer.Argument(metavar="TEXT", help="The title or description of the product.")],
-    run: Run,
-    k: Length = 10,
-    as_json: AsJson = False,
-    csv: Annotated[
-        str, typer.Option(metavar="FILE", help=f"Also write the list of shoppers to this CSV file {HERE}.")
-    ] = "",
-) -> None:
-    """Show products like a new one, and the shoppers it may suit."""
-    shop = open_shop(run)
-    found = {"items": shop.recommend(text=words, k=k), "shoppers": shop.shoppers_for(text=words, k=k)}
-    show({"new_item": words}, found, as_json=as_json, csv=csv)
+    **asked: Any,
+) -> Shown:
+    """Show products like a new one, and the shoppers it may suit.
+
+    --csv writes the list of shoppers.
+    """
+    found = {"items": shop.recommend(text=words, **asked), "shoppers": shop.shoppers_for(text=words, **asked)}
+    return {"new_item": words}, found
 
 
-@app.command("shoppers-for", epilog=example("shoppers-for 0201"))
-def shoppers_for(
-    item: Annotated[str, typer.Argument(metavar="ID", help="A product of the run.")],
-    run: Run,
-    k: Annotated[int, typer.Option("-k", help="Number of shoppers.")] = 10,
-    as_json: AsJson = False,
-    csv: Csv = "",
-) -> None:
+@command("shoppers-for 0201", "k", name="shoppers-for")
+def shoppers_for(shop: "RunShop", item: Item, **asked: Any) -> Shown:
     """Show the shoppers whom a product of the run may suit."""
-    found = {"shoppers": open_shop(run).shoppers_for(item=item, k=k)}
-    show({"shoppers_for": item}, found, as_json=as_json, csv=csv)
-
-
-def open_shop(folder: str) -> "RunShop":
-    """Open a run to answer questions; imported late, so that --help answers at once."""
-    from recsys_kit.workbook import serving
-
-    return serving.open_shop(folder)
+    return {"shoppers_for": item}, {"shoppers": shop.shoppers_for(item=item, **asked)}
 
 
 def personal(
-    run: str,
+    shop: "RunShop",
     query: dict[str, Any],
-    seen: list[str] | None,
-    candidates: list[str] | None,
-    context: list[str] | None,
     *,
     promoted: bool = False,
-    as_json: bool,
-    csv: str,
+    seen: list[str] | None = None,
+    candidates: list[str] | None = None,
+    context: list[str] | None = None,
     **options: Any,
-) -> None:
-    """Answer a query of a shopper and show the list; `options` are `model` and `k`."""
-    from recsys_kit.shop.circumstances import in_words, parse_context
+) -> Shown:
+    """Answer a query of a shopper; `options` are `model` and `k`."""
+    from recsys_kit.shop.circumstances import parse_context
 
-    shop = open_shop(run)
     query = {name: shop.split_ids(value) if name == "history" else value for name, value in query.items()}
     options |= {"context": parse_context(context) if context else "now"}
     options |= {name: shop.split_ids(ids) for name, ids in (("seen", seen), ("candidates", candidates)) if ids}
     if "seen" in options and isinstance(query.get("user"), list):
         options["seen"] = [options["seen"]] * len(query["user"])
-    found = (shop.promotions if promoted else shop.recommend)(**query, **options)
-    about = {"model": found.model, "asked_at": in_words(found.context)}
-    about["fallback"] = bool(found.lists["fallback"].any())
-    show(query, {"items": found}, about, as_json=as_json, csv=csv)
+    return query, {"items": (shop.promotions if promoted else shop.recommend)(**query, **options)}
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 
-def show(
-    query: dict[str, Any],
-    answers: dict[str, "Answer"],
-    about: dict[str, Any] | None = None,
-    *,
-    as_json: bool,
-    csv: str,
-) -> None:
+def show(query: dict[str, Any], answers: "dict[str, Answer]", *, as_json: bool, csv: str) -> None:
     """Print the lists as tables or as one JSON object; write the last of them as CSV.
 
     Args:
         query: what was asked, by its kind.
         answers: by "items" or "shoppers".
-        about: of a shopper's list: the model, when it was asked ("" if no context counts), whether it is the fallback.
         as_json: print JSON.
         csv: the CSV file; "" writes none.
     """
+    from recsys_kit.shop.circumstances import in_words
+    from recsys_kit.shop.showcase import records
+
+    ((kind, asked),) = query.items()
     lists = {name: found.lists for name, found in answers.items()}
     notes = [note for found in answers.values() for note in found.notes]
+    about = {}
+    if kind in ("user", "history", "text"):
+        found = answers["items"]
+        about = {"model": found.model, "asked_at": in_words(found.context)}
+        about["fallback"] = bool(found.lists["fallback"].any())
     if csv:
         from recsys_kit.workbook.export import write_csv
 
         write_csv(list(lists.values())[-1], csv)
     if as_json:
-        from recsys_kit.shop.showcase import records
-
         rows = {name: records(listed.drop(columns="fallback", errors="ignore")) for name, listed in lists.items()}
         only_ascii = not (sys.stdout.encoding or "").lower().startswith("utf")
-        shown = {"query": query} | (about or {}) | {"notes": notes} | rows
+        shown = {"query": query, **about, "notes": notes, **rows}
         print(json.dumps(shown, indent=2, ensure_ascii=only_ascii, allow_nan=False))
         return
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.width = console.width if console.is_terminal else 160
-    ((kind, asked),) = query.items()
     for listed in lists.values():
         for one, rows in listed.groupby("query", sort=False) if "query" in listed else [(asked, listed)]:
             if about:
                 when = f", asked at {about['asked_at']}" if about["asked_at"] else ""
-                who = "shopper" if kind == "user" else kind
-                console.print(printable(f"{about['model']}, for the {who} {one}{when}"))
-            console.print(make_table(rows))
+                print(plain(f"{about['model']}, for the {'shopper' if kind == 'user' else kind} {one}{when}"))
+            print_list(rows)
     for note in notes:
-        console.print(printable(f"note: {note}"))
+        print(plain(f"note: {note}"))
 
 
-def make_table(listed: "pd.DataFrame") -> Any:
-    """Make the table of one list; without titles of products where these are only their ids."""
-    import pandas as pd
-    from rich.table import Table
+def print_list(listed: "pd.DataFrame") -> None:
+    """Print one list as a table; without titles of products where these are only their ids."""
+    from pandas.api.types import is_numeric_dtype
 
     bare = "title" in listed and listed["title"].equals(listed["item_id"])
     shown = listed[[name for name in COLUMNS_SHOWN if name in listed and not (bare and name == "title")]]
-    table = Table()
-    for name in shown:
-        number = pd.api.types.is_numeric_dtype(shown[name])
-        table.add_column(name, justify="right" if number else "left", no_wrap=name != "reason")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(printable("" if pd.isna(value) else short(value)) for value in row))
-    return table
+    rows, right = shown.map(short).itertuples(index=False), {name for name in shown if is_numeric_dtype(shown[name])}
+    print_table(list(shown), rows, right=right, no_wrap={*shown} - {"reason"}, width=160)
 
 
 def short(value: Any) -> str:
-    """Format a float with two decimals, a small one with two digits; anything else as text.
+    """Format a float with two decimals, a small one with two digits; anything else as text, a missing value as none.
 
-    >>> short(31.114), short(0.00214), short(0.0), short("tea")
-    ('31.11', '0.0021', '0.00', 'tea')
+    >>> short(31.114), short(0.00214), short(0.0), short("tea"), short(None)
+    ('31.11', '0.0021', '0.00', 'tea', '')
     """
-    if not isinstance(value, float):
-        return str(value)
-    return format(value, ".2g" if 0 < abs(value) < 0.1 else ".2f")
-
-
-def printable(text: str) -> Any:
-    """Make a rich text without markup and without control characters, which would reach the terminal."""
-    from rich.text import Text
-
-    return Text("".join(sign if sign.isprintable() else " " for sign in text[:200]))
+    if isinstance(value, float) and value == value:
+        return format(value, ".2g" if 0 < abs(value) < 0.1 else ".2f")
+    return "" if value is None or value != value else str(value)[:LONGEST].replace("\n", " ")

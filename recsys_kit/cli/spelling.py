@@ -1,8 +1,9 @@
-"""The spelling of `recsys-kit recommend` before it had sub-commands, accepted for one more release."""
+"""The spelling of `recsys-kit recommend` from before the sub-commands, accepted for one more release."""
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 
-QUERIES = ("user", "history", "text", "related", "together", "popular", "new-item", "shoppers-for")
+QUERIES = ("user", "history", "text", "related", "together", "new-item", "shoppers-for")
 
 
 def renew(words: Sequence[str]) -> list[str]:
@@ -11,37 +12,31 @@ def renew(words: Sequence[str]) -> list[str]:
     >>> renew(["--run", "runs/toyshop", "--user", "s1011", "-k", "5"])
     ['user', 's1011', '--run', 'runs/toyshop', '-k', '5']
     >>> renew(["--run=runs/toyshop", "--category", "Garden", "--json"])
-    ['popular', '--run', 'runs/toyshop', '--category', 'Garden', '--json']
+    ['popular', '--run=runs/toyshop', '--category', 'Garden', '--json']
     >>> renew(["--run", "runs/toyshop", "--user", "s1011", "--text", "tea"])
     []
     """
-    asked: dict[str, list[str]] = {}
-    options: list[tuple[str, ...]] = []
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        if name in ("--popular", "--category", "--days"):
-            asked.setdefault("popular", [])
-        if name in ("--json", "--promotions") or (name.startswith("-k") and name != "-k"):
-            options.append((name,))
-        elif name != "--popular":
-            value = value if equals else next(rest, "")
-            if name[2:] in QUERIES:
-                asked.setdefault(name[2:], []).append(value)
-            else:
-                options.append((name, value))
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in (*QUERIES, "context"):
+        parser.add_argument(f"--{name}", action="append", dest=name)
+    for name in ("popular", "promotions"):
+        parser.add_argument(f"--{name}", action="store_const", const=[], dest=name)
+    found, options = parser.parse_known_args(words)
+    asked = {name: values for name, values in vars(found).items() if values is not None}
+    context, promoted = asked.pop("context", []), "promotions" in asked
+    asked.pop("promotions", None)
+    if any(word.partition("=")[0] in ("--category", "--days") for word in options):
+        asked["popular"] = []
     if len(asked) != 1:
         return []
     ((query, values),) = asked.items()
+    if query != "text":  # there a context changed nothing
+        options += [word for pair in context for word in ("--context", pair)]
     if query not in ("history", "together"):
         values = values[-1:]  # the last one counted
-    if query == "text":  # a context changed nothing
-        options = [option for option in options if option[0] != "--context"]
-    if ("--promotions",) in options and query in ("user", "history", "text"):
-        options = [option for option in options if option != ("--promotions",)]
-        options += [(f"--{query}", value) for value in values]
-        query, values = "promotions", []
-    plain = [word for option in options for word in option]
-    return (
-        [query, *plain, "--", *values] if any(value.startswith("-") for value in values) else [query, *values, *plain]
-    )
+    if promoted and query in ("user", "history", "text"):
+        return ["promotions", *options, *(word for value in values for word in (f"--{query}", value))]
+    options += ["--promotions"] * promoted
+    if any(value.startswith("-") for value in values):
+        return [query, *options, "--", *values]
+    return [query, *values, *options]

@@ -35,24 +35,18 @@ def check_context(context: Any) -> pd.DataFrame:
     [Timestamp('2025-12-24 17:00:00+0000', tz='UTC')]
     """
     if not isinstance(context, pd.DataFrame):
-        raise ParameterError(
-            "RK-344",
-            f"context is {context!r:.60}; expected a table of timestamp and ctx_* columns.",
-            "Pass pd.DataFrame({'ctx_device': ['phone']}).",
-        )
+        problem = f"context is {context!r:.60}; expected a table of timestamp and ctx_* columns."
+        raise ParameterError("RK-344", problem, "Pass pd.DataFrame({'ctx_device': ['phone']}).")
     if wrong := [column for column in context if not is_context(column)]:
         tip = f"Rename it to 'ctx_{wrong[0]}', or drop it."
+        problem = f"context has a column {wrong[0]!r}; expected timestamp, or names that begin with ctx_."
         raise ParameterError(
-            "RK-343",
-            f"context has a column {wrong[0]!r}; expected timestamp, or names that begin with ctx_.",
-            "Make it the index: context.set_index('user_id')." if wrong[0] == "user_id" else tip,
+            "RK-343", problem, "Make it the index: context.set_index('user_id')." if wrong[0] == "user_id" else tip
         )
     if not context.columns.is_unique:
         twice = context.columns[context.columns.duplicated()][0]
         raise ParameterError("RK-346", f"context has {twice!r} twice; expected each column once.", "Drop one of them.")
-    if "timestamp" not in context:
-        return context
-    return context.assign(timestamp=in_utc(context["timestamp"]))
+    return context.assign(timestamp=in_utc(context["timestamp"])) if "timestamp" in context else context
 
 
 def context_of(context: Any, users: Any) -> pd.DataFrame:
@@ -66,16 +60,14 @@ def context_of(context: Any, users: Any) -> pd.DataFrame:
     context = context.set_axis(as_ids(context.index, "user_id of context"))
     if not context.index.is_unique:
         twice = context.index[context.index.duplicated()][0]
-        raise ParameterError(
-            "RK-340", f"context has several rows of user {twice!r}; expected one.", "Keep one row per user_id."
-        )
+        problem = f"context has several rows of user {twice!r}; expected one."
+        raise ParameterError("RK-340", problem, "Keep one row per user_id.")
     if not context.index.isin(users).any():
-        raise ParameterError(
-            "RK-340",
+        problem = (
             f"context has {len(context):,} rows (the first: {context.index[:3].tolist()}), and none is of the users "
-            f"asked (such as {list(users[:3])}).",
-            "Give it their user_id as index, as Split.request_context does.",
+            f"asked (such as {list(users[:3])})."
         )
+        raise ParameterError("RK-340", problem, "Give it their user_id as index, as Split.request_context does.")
     return context.reindex(users)
 
 
@@ -92,9 +84,6 @@ def in_utc(values: pd.Series) -> pd.Series:
         read = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
     wrong = values[values.notna() & read.isna()]
     if len(wrong):
-        raise ParameterError(
-            "RK-347",
-            f"the timestamp of the context is {wrong.iloc[0]!r}; expected a time.",
-            "Write it as 2025-12-24T18:00, in UTC.",
-        )
+        problem = f"the timestamp of the context is {wrong.iloc[0]!r}; expected a time."
+        raise ParameterError("RK-347", problem, "Write it as 2025-12-24T18:00, in UTC.")
     return read

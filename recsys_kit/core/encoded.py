@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,13 @@ import pandas as pd
 from recsys_kit.core.contexts import in_utc
 from recsys_kit.core.events import Events, order_events
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import as_ids, listed, with_text_ids
+from recsys_kit.core.ids import IDS, listed, with_text_ids
 from recsys_kit.core.vectors import Vectors, check_vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.metrics import discounts
 
 PAIRS_AT_ONCE = 256  # relevant items whose rank is counted at once, each in a row of N scores
-IDS = ("user_id", "item_id")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,23 +40,6 @@ class Targets:
     n_without: int = 0
     """Number of users of the part without a relevant item."""
 
-    def draw(self, max_users: int, seed: int) -> "Targets":
-        """Return at most `max_users` of the users, drawn by `seed`."""
-        if len(self.users) <= max_users:
-            return self
-        chosen = np.sort(np.random.default_rng(seed).choice(len(self.users), max_users, replace=False))
-        place = np.full(len(self.users), -1)
-        place[chosen] = np.arange(len(chosen))
-        kept = place[self.rows] >= 0
-        return replace(
-            self,
-            users=self.users[chosen],
-            histories=self.histories.take(chosen),
-            rows=place[self.rows[kept]].astype(np.int64),
-            items=self.items[kept],
-            grades=None if self.grades is None else self.grades[kept],
-        )
-
     @property
     def n_relevant(self) -> np.ndarray:
         """(B,) int64: the number of relevant items of each user."""
@@ -76,7 +59,7 @@ class Targets:
         """
         here = slice(*np.searchsorted(self.rows, [place.start, place.stop]))
         rows, items = self.rows[here] - place.start, self.items[here]
-        scores[self.histories.block(place.start, place.stop).masked.cells] = -np.inf
+        scores[self.histories.take(np.arange(place.start, place.stop)).masked.cells] = -np.inf
         relevant = scores[rows, items]
         ranks = np.empty(len(rows), np.int64)
         for start in range(0, len(rows), PAIRS_AT_ONCE):
@@ -140,7 +123,6 @@ class EncodedSplit:
         items: pd.DataFrame | None = None,
         valid: pd.DataFrame | None = None,
         item_features: Mapping[str, Vectors] | None = None,
-        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> "EncodedSplit":
         """Encode tables. Ids may be numbers or categories; they become text.
 
@@ -149,32 +131,23 @@ class EncodedSplit:
             items: the items table; its items and those of `train` are the catalogue.
             valid: interactions after `train`, or `user_id, item_id` of the relevant ones (`Split.ground_truth`).
             item_features: vectors of items by name; they may have other items, or miss some.
-            seen: by user_id, the items that are masked in validation lists (`Split.seen_items`); the training
-                histories unless given.
 
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
-            ParameterError: RK-313 `seen` holds no lists by user_id, RK-314 features that are not `Vectors`.
+            ParameterError: RK-314 features that are not `Vectors`.
         """
         items = None if items is None else with_text_ids(items, "items", ["item_id"])
         train = order_events(train, "train")
         if train.empty:
-            raise DataError(
-                "RK-108", "train has no event; expected at least one.", "Fit on the interactions of a shop."
-            )
+            raise DataError("RK-108", "train has no event; expected at least one.", "Fit on interactions of a shop.")
         if "timestamp" in train:
             train["timestamp"] = in_utc(train["timestamp"])
         named = train["item_id"] if items is None else pd.concat([items["item_id"], train["item_id"]])
         vocabulary, users = Vocabulary.of_items(named), Vocabulary.of_users(train["user_id"])
-        split = cls(
-            items=vocabulary,
-            users=users,
-            interactions={"train": _events(train, users, vocabulary)},
-            item_table=items,
-            item_features={name: _aligned(name, one, vocabulary) for name, one in (item_features or {}).items()},
-        )
-        return split if valid is None else split.with_targets("valid", valid, seen=seen)
+        split = cls(vocabulary, users, {"train": _events(train, users, vocabulary)}, item_table=items)
+        split = split.with_features(**(item_features or {}))
+        return split if valid is None else split.with_targets("valid", valid)
 
     @property
     def train(self) -> Events:
@@ -192,46 +165,28 @@ class EncodedSplit:
         pairs = pd.DataFrame({"user": self.train.user, "item": self.train.item}).drop_duplicates()
         return np.bincount(pairs["item"], minlength=len(self.items)).astype(np.float32)
 
-    def with_targets(
-        self, part: str, relevant: pd.DataFrame, *, seen: Mapping[str, Sequence[str]] | pd.Series | None = None
-    ) -> "EncodedSplit":
+    def with_targets(self, part: str, relevant: pd.DataFrame, *, seen: pd.DataFrame | None = None) -> "EncodedSplit":
         """Return the split with the targets of `part`, for validation; users without a training event are left out.
 
         Args:
             part: "valid".
             relevant: user_id and item_id of the interactions of the part.
-            seen: as for `of`.
+            seen: the interactions whose items are masked in the lists; the training histories unless given.
         """
-        relevant = with_text_ids(relevant, part)
-        ordered = relevant.sort_values(list(IDS), kind="stable").reset_index(drop=True)
-        return self.with_events(part, _events(ordered, self.users, self.items), seen=seen)
-
-    def with_events(
-        self, part: str, events: Events, *, seen: Mapping[str, Sequence[str]] | pd.Series | None = None
-    ) -> "EncodedSplit":
-        """Return the split with encoded interactions as the targets of `part`; as `with_targets`."""
+        ordered = with_text_ids(relevant, part).sort_values(list(IDS), kind="stable").reset_index(drop=True)
+        masked = None if seen is None else self._histories(self.users.ids, with_text_ids(seen, "seen"))
+        events, n_items = _events(ordered, self.users, self.items), len(self.items)
         users = np.unique(events.user[events.user >= 0])
-        histories = self.train_histories.take(users)
-        if seen is not None:
-            check_by_user(seen)
-            ids = as_ids([user for user, _ in seen.items()], "user_id of seen")
-            lists = dict(zip(ids, (some for _, some in seen.items()), strict=True))
-            histories = replace(histories, seen=self.encode([lists.get(user, []) for user in self.users.ids[users]]))
-        n_items = len(self.items)
+        histories = replace(self.train_histories, seen=masked).take(users)
         known = (events.user >= 0) & (events.item >= 0)
         pairs = np.unique(np.searchsorted(users, events.user[known]) * n_items + events.item[known])
         rows, cells = histories.masked.cells
-        pairs = np.setdiff1d(pairs, rows * n_items + cells, assume_unique=False)
+        pairs = np.setdiff1d(pairs, rows * n_items + cells)
         targets = Targets(self.users.ids[users], histories, pairs // n_items, pairs % n_items)
         return replace(self, interactions={**self.interactions, part: events}, targets={**self.targets, part: targets})
 
     def with_test(
-        self,
-        relevant: pd.DataFrame,
-        before: pd.DataFrame,
-        *,
-        seen: pd.DataFrame | None = None,
-        n_without: int = 0,
+        self, relevant: pd.DataFrame, before: pd.DataFrame, *, seen: pd.DataFrame | None = None, n_without: int = 0
     ) -> "EncodedSplit":
         """Return the split with the targets of "test": every user with a relevant item, with a training event or not.
 
@@ -249,15 +204,8 @@ class EncodedSplit:
         histories = self._histories(users, before)
         if seen is not None:
             histories = replace(histories, seen=self._histories(users, seen))
-        targets = Targets(
-            users=users,
-            histories=histories,
-            rows=rows,
-            items=items,
-            outside=np.asarray(outside, dtype=str),
-            grades=relevant["grade"].to_numpy(float) if "grade" in relevant else None,
-            n_without=n_without,
-        )
+        grades = relevant["grade"].to_numpy(float) if "grade" in relevant else None
+        targets = Targets(users, histories, rows, items, np.asarray(outside, dtype=str), grades, n_without)
         return replace(self, targets={**self.targets, "test": targets})
 
     def _histories(self, users: np.ndarray, interactions: pd.DataFrame) -> Histories:
@@ -266,8 +214,13 @@ class EncodedSplit:
         return events.keep(events.item >= 0).histories(len(users))
 
     def validation(self, max_users: int, seed: int) -> Targets | None:
-        """Return the targets of at most `max_users` validation users; None where nothing is relevant to any of them."""
-        targets = self.targets["valid"].draw(max_users, seed) if "valid" in self.targets else None
+        """Return the targets of at most `max_users` validation users, drawn by `seed`; None if nothing is relevant."""
+        targets = self.targets.get("valid")
+        if targets is not None and len(targets.users) > max_users:
+            chosen = np.sort(np.random.default_rng(seed).choice(len(targets.users), max_users, replace=False))
+            kept = np.isin(targets.rows, chosen)
+            rows = np.searchsorted(chosen, targets.rows[kept])
+            targets = Targets(targets.users[chosen], targets.histories.take(chosen), rows, targets.items[kept])
         return targets if targets is not None and len(targets.rows) else None
 
     def keep(self, rows: np.ndarray) -> "EncodedSplit":
@@ -279,12 +232,9 @@ class EncodedSplit:
 
     def with_features(self, **item_features: Vectors) -> "EncodedSplit":
         """Return the split with more item features, aligned to its items."""
-        aligned = {name: _aligned(name, one, self.items) for name, one in item_features.items()}
+        checked = {name: check_vectors(one, f"item features {name!r}") for name, one in item_features.items()}
+        aligned = {name: one.align(self.items.ids.tolist()) for name, one in checked.items()}
         return replace(self, item_features={**self.item_features, **aligned})
-
-    def encode(self, histories: Any) -> Histories:
-        """Return histories of item ids as indices; unknown items are left out."""
-        return encode_histories(histories, self.items)
 
 
 def encode_histories(histories: Any, items: Vocabulary, name: str = "histories") -> Histories:
@@ -294,42 +244,23 @@ def encode_histories(histories: Any, items: Vocabulary, name: str = "histories")
         ParameterError: RK-313 there is not one list of ids per query.
         DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
     """
-    histories = [listed(history) for history in lists_of_ids(histories, name)]
-    flat = [item for history in histories for item in history]
-    index = items.encode(flat, f"item ids of the {name}")
+    histories = lists_of_ids(histories, name)
+    index = items.encode(list(chain.from_iterable(histories)), f"item ids of the {name}")
     rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
     lengths = np.bincount(rows[index >= 0], minlength=len(histories))
     return Histories(index[index >= 0], np.r_[0, lengths.cumsum()])
 
 
-def lists_of_ids(lists: Any, name: str) -> list[Any]:
+def lists_of_ids(lists: Any, name: str) -> list[Sequence[Any]]:
     """Return one list per query; raise `ParameterError` (RK-313) where one is an id or missing."""
-    lists = list(listed(lists))
+    lists = listed(lists)
     for row, ids in enumerate(lists):
-        if isinstance(ids, (str, bytes)) or not np.iterable(ids):
-            raise ParameterError(
-                "RK-313",
-                f"{name} holds {ids!r:.40} in place {row}; expected one list of ids per query.",
-                f"Pass {name}=[['i1', 'i2']].",
-            )
-    return lists
-
-
-def check_by_user(seen: Any) -> None:
-    """Raise `ParameterError` (RK-313) unless `seen` holds lists by user_id."""
-    if not isinstance(seen, Mapping | pd.Series):
-        raise ParameterError(
-            "RK-313",
-            f"seen is {seen!r:.60}; expected a list of item ids by user_id.",
-            "Pass Split.seen_items('valid', ...).",
-        )
+        if not pd.api.types.is_list_like(ids):
+            problem = f"{name} holds {ids!r:.40} in place {row}; expected one list of ids per query."
+            raise ParameterError("RK-313", problem, f"Pass {name}=[['i1', 'i2']].")
+    return list(map(listed, lists))
 
 
 def _events(frame: pd.DataFrame, users: Vocabulary, items: Vocabulary) -> Events:
     rest = frame.drop(columns=list(IDS)).reset_index(drop=True)
     return Events(users.encode(frame["user_id"]), items.encode(frame["item_id"]), rest)
-
-
-def _aligned(name: str, vectors: Any, items: Vocabulary) -> Vectors:
-    """Return the vectors with one row per item of the vocabulary."""
-    return check_vectors(vectors, f"item features {name!r}").align(items.ids.tolist())

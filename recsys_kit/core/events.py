@@ -19,21 +19,18 @@ def check_times(events: pd.DataFrame, table: str) -> str:
     when = "timestamp" if "timestamp" in events else "position"
     if when not in events:
         raise missing_column(table, "timestamp or position", events)
-    values = events[when]
-    is_time = pd.api.types.is_datetime64_any_dtype if when == "timestamp" else pd.api.types.is_numeric_dtype
-    expected, fix = {
-        "timestamp": ("times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."),
-        "position": ("numbers", f"Number the events: {table}.groupby('user_id').cumcount()."),
-    }[when]
+    values, is_time = events[when], pd.api.types.is_datetime64_any_dtype
+    expected, fix = "times", f"Convert: pd.to_datetime({table}['timestamp'], utc=True), with unit='s' for numbers."
+    if when == "position":
+        is_time = pd.api.types.is_numeric_dtype
+        expected, fix = "numbers", f"Number the events: {table}.groupby('user_id').cumcount()."
+    problem = ""
     if len(events) and not is_time(values.dtype):
-        example = repr(values.iloc[0])[:40]
-        raise DataError("RK-156", f"{when} of {table} is {values.dtype} such as {example}; expected {expected}.", fix)
-    if values.hasnans:
-        raise DataError(
-            "RK-156",
-            f"{when} of {table} is missing in {values.isna().sum():,} of {len(values):,} rows; expected {expected}.",
-            "Leave these rows out.",
-        )
+        problem = f"{values.dtype} such as {values.iloc[0]!r:.40}"
+    elif values.hasnans:
+        problem, fix = f"missing in {values.isna().sum():,} of {len(values):,} rows", "Leave these rows out."
+    if problem:
+        raise DataError("RK-156", f"{when} of {table} is {problem}; expected {expected}.", fix)
     return when
 
 

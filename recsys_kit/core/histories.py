@@ -30,11 +30,6 @@ class Histories:
         """The items that are masked in the lists of these users."""
         return self if self.seen is None else self.seen
 
-    def block(self, start: int, stop: int) -> "Histories":
-        """Return the histories `start` to `stop`."""
-        starts, seen = self.starts[start : stop + 1], None if self.seen is None else self.seen.block(start, stop)
-        return Histories(self.items[starts[0] : starts[-1]], starts - starts[0], seen)
-
     def take(self, rows: np.ndarray) -> "Histories":
         """Return the histories of these rows, in this order; an empty one for -1."""
         lengths = np.where(rows >= 0, np.diff(self.starts)[rows] if len(self) else 0, 0)

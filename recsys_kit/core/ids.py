@@ -1,8 +1,9 @@
 """Ids of users and items as text, and the fixed hash that breaks ties between items."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from hashlib import blake2b
-from numbers import Integral, Number
+from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
@@ -32,38 +33,30 @@ def as_ids(values: Any, name: str) -> pd.Series:
     >>> [as_ids(ids, "ids").tolist() for ids in ([7, 8], [7.0], "s1", {"b", "a"}, [b"x"], pd.Categorical(["y"]))]
     [['7', '8'], ['7'], ['s1'], ['a', 'b'], ['x'], ['y']]
     """
+    if isinstance(values, pd.DataFrame):
+        raise _no_ids(name, [type(values)])
     if not isinstance(values, pd.Series):
-        values = _series_of(values, name)
+        is_array = isinstance(values, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray)) and np.ndim(values) == 1
+        values = values if is_array else listed(values)
+        values = pd.Series(values, dtype=None if len(values) else "str")
     if values.hasnans:
         rows = np.flatnonzero(values.isna())
-        raise DataError(
-            "RK-153",
+        problem = (
             f"{name} is missing in {len(rows):,} of {len(values):,} rows (the first: {rows[:SHOWN].tolist()}, counted "
-            "from 0); expected an id in each.",
-            "Leave these rows out or say who or what they are.",
+            "from 0); expected an id in each."
         )
-    if isinstance(values.dtype, pd.StringDtype) or (
-        values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) == "string"
-    ):
+        raise DataError("RK-153", problem, "Leave these rows out or say who or what they are.")
+    if pd.api.types.infer_dtype(values, skipna=False) == "string":
         return values.astype("str")
     try:
         codes, different = pd.factorize(values)
     except TypeError:  # lists and the like
-        raise _no_ids(name, values.tolist()) from None
-    kind = values.dtype if isinstance(values.dtype, np.dtype) else np.asarray(different).dtype  # of 16 bits first
-    exact = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else EXACT
-    texts = [_id_text(value, exact) for value in different.tolist()]
-    if None in texts:
-        raise _no_ids(name, [value for value, text in zip(different.tolist(), texts, strict=True) if text is None])
+        raise _no_ids(name, list(values)) from None
+    different = np.asarray(different, values.dtype if isinstance(values.dtype, np.dtype) else None)  # also of 16 bits
+    texts = [_id_text(value) for value in different]
+    if wrong := [value for value, text in zip(different.tolist(), texts, strict=True) if text is None]:
+        raise _no_ids(name, wrong)
     return pd.Series(pd.array(texts, dtype="str").take(codes), index=values.index, name=values.name)
-
-
-def _series_of(values: Any, name: str) -> pd.Series:
-    if isinstance(values, pd.DataFrame):
-        raise _no_ids(name, [values], "a table")
-    array = isinstance(values, (np.ndarray, pd.Index, pd.api.extensions.ExtensionArray))
-    values = values if array and np.ndim(values) == 1 else listed(values)
-    return pd.Series(values, dtype=None if len(values) else "str")
 
 
 def listed(values: Any) -> Sequence[Any]:
@@ -72,38 +65,35 @@ def listed(values: Any) -> Sequence[Any]:
     >>> listed("s1"), listed({3, 1}), listed(iter("ab"))
     (['s1'], [1, 3], ['a', 'b'])
     """
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        return [values]
-    if isinstance(values, np.ndarray) and not values.ndim:
-        return [values.item()]
     if isinstance(values, (set, frozenset)):
         return sorted(values, key=str)
+    if not pd.api.types.is_list_like(values):
+        return [values.item() if isinstance(values, np.ndarray) else values]
     return values if isinstance(values, (list, tuple)) else list(values)
 
 
-def _id_text(value: Any, exact: int) -> str | None:
-    """Return one id as text; None where it cannot be one, such as a float from `exact` on, which may be another id."""
-    if isinstance(value, (str, UUID)):
-        return str(value)
+def _id_text(value: Any) -> str | None:
+    """Return one id as text; None where it cannot be one, such as a float that may have lost digits of another id."""
     if isinstance(value, bytes):
         try:
-            return value.decode("utf-8")
+            return value.decode()
         except UnicodeDecodeError:
             return None
-    if isinstance(value, bool) or not isinstance(value, Number) or isinstance(value, complex):
+    if isinstance(value, (str, UUID)):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
         return None
     if isinstance(value, Integral):
         return str(int(value))
-    if isinstance(value, np.floating):
-        exact = min(exact, 2 ** (np.finfo(type(value)).nmant + 1))
+    exact = 2 ** (np.finfo(type(value)).nmant + 1) if isinstance(value, np.floating) else EXACT
     return str(int(value)) if abs(value) < exact and value == int(value) else None
 
 
-def _no_ids(name: str, values: Sequence[Any], kind: str = "") -> DataError:
+def _no_ids(name: str, values: Sequence[Any]) -> DataError:
     shown = ", ".join(repr(value)[:40] for value in values[:SHOWN])
     return DataError(
         "RK-154",
-        f"{name} holds {kind or shown}, which cannot be an id; expected text, whole numbers (in a float only those "
+        f"{name} holds {shown}, which cannot be an id; expected text, whole numbers (in a float only those "
         "that it holds exactly, of 64 bits below 2^53) or UTF-8 bytes.",
         "Pass the ids as text.",
     )
@@ -116,11 +106,8 @@ def with_text_ids(frame: pd.DataFrame, table: str, columns: Sequence[str] = IDS)
         DataError: RK-104 a column is missing; as `as_ids`.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(
-            "RK-107",
-            f"{table} is a {type(frame).__name__}; expected a table.",
-            "Pass a pandas DataFrame, such as dataset.interactions.",
-        )
+        problem = f"{table} is a {type(frame).__name__}; expected a table."
+        raise DataError("RK-107", problem, "Pass a pandas DataFrame, such as dataset.interactions.")
     fixed = {}
     for column in columns:
         if column not in frame:

@@ -1,14 +1,24 @@
 """The k best columns of each row, with ties broken the same way on every machine."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.errors import ParameterError
 
 BLOCK_CELLS = 2**24  # scores in memory at once: 64 MB of float32 for any number of users
 TOP_K_CELLS = 2**21  # scores that NumPy ranks; for more PyTorch is faster
+
+
+def blocks(histories: Histories, n_items: int) -> Iterator[tuple[slice, Histories]]:
+    """Yield the histories in blocks whose scores `(B, n_items)` fit in memory, each with its place; one at least."""
+    size = max(1, BLOCK_CELLS // n_items)
+    for start in range(0, max(len(histories), 1), size):
+        stop = min(start + size, len(histories))
+        yield slice(start, stop), histories.take(np.arange(start, stop))
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
@@ -31,7 +41,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     size = max(1, TOP_K_CELLS // max(1, scores.shape[1]))
     for start in range(0, len(unsure) if k else 0, size):
         rows = unsure[start : start + size]
-        best[rows] = _best_of(scores[rows], k, many)
+        best[rows] = _best_of(scores[rows], k)
     return best
 
 
@@ -49,18 +59,12 @@ def _fill_untied(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.flatnonzero(tied & (values.shape[1] > k))
 
 
-def _best_of(scores: np.ndarray, k: int, many: bool) -> np.ndarray:
+def _best_of(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the same as `top_k`, by integers that are unique in a row: the bits of a score, then the column."""
     bits = (scores + np.float32(0)).view(np.int32)  # + 0: -0.0 becomes 0.0
     rising = bits.astype(np.int64) ^ ((bits >> 31) & 0x7FFFFFFF)  # in the order of the scores, negative ones as well
     keys = (~rising << 32) | np.arange(scores.shape[1])
-    if many:
-        import torch
-
-        with one_torch_thread():
-            first = torch.topk(torch.from_numpy(keys), k, largest=False).values.numpy()
-    else:
-        first = np.sort(np.partition(keys, k - 1)[:, :k])
+    first = np.sort(np.partition(keys, k - 1)[:, :k])
     columns = first & 0xFFFFFFFF
     return np.where(np.take_along_axis(scores, columns, axis=1) > -np.inf, columns, -1)
 

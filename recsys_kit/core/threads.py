@@ -23,17 +23,8 @@ def limit_spinning() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
-class _Inside:
-    """Counts the threads of this process that are inside `one_torch_thread`, and lets one at a time limit BLAS."""
-
-    def __init__(self) -> None:
-        self.lock, self.blas = threading.Lock(), threading.RLock()
-        self.torch = 0
-        self.torch_before = 1
-        self.own = threading.local()  # `depth`: one_torch_thread() inside one_torch_thread() changes nothing
-
-
-_inside = _Inside()
+_torch, _blas = threading.Lock(), threading.RLock()
+_before: dict[int, int] = {}  # by thread that is inside `one_torch_thread`: the number of PyTorch's threads before
 
 
 @contextmanager
@@ -45,23 +36,19 @@ def one_torch_thread() -> Iterator[None]:
     """
     import torch
 
-    now = _inside
-    depth = now.own.depth = getattr(now.own, "depth", 0) + 1
-    if depth == 1:
-        with now.lock:
-            before = torch.get_num_threads()
-            if now.torch:  # a new thread starts with the number that the last one set: 1
-                before = max(before, now.torch_before)
-            now.torch, now.torch_before = now.torch + 1, before
-            torch.set_num_threads(1)
+    caller = threading.get_ident()
+    if caller in _before:
+        yield
+        return
+    with _torch:  # a new thread starts with the number that the last one set, which may be 1
+        before = _before[caller] = max([torch.get_num_threads(), *_before.values()])
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        now.own.depth -= 1
-        if depth == 1:
-            with now.lock:
-                now.torch -= 1
-                torch.set_num_threads(before)
+        with _torch:
+            _before.pop(caller, None)
+            torch.set_num_threads(before)
 
 
 @contextmanager
@@ -73,14 +60,15 @@ def one_blas_thread() -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
-    with _inside.blas, threadpool_limits(limits=1, user_api="blas"):
+    with _blas, threadpool_limits(limits=1, user_api="blas"):
         yield
 
 
 def _after_fork() -> None:
     """In a forked process only the thread that forked exists: no other thread is inside, and no pool would answer."""
-    global _inside
-    _inside = _Inside()
+    global _torch, _blas
+    _torch, _blas = threading.Lock(), threading.RLock()
+    _before.clear()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 

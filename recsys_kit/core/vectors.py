@@ -19,11 +19,8 @@ from recsys_kit.errors import ParameterError
 def check_vectors(vectors: Any, name: str = "item_vectors") -> "Vectors":
     """Return the vectors; raise `ParameterError` (RK-314) where they are not `Vectors`."""
     if not isinstance(vectors, Vectors):
-        raise ParameterError(
-            "RK-314",
-            f"{name} is a {type(vectors).__name__}; expected Vectors, which know their items.",
-            "Pass Vectors(ids, values, {}).",
-        )
+        problem = f"{name} is a {type(vectors).__name__}; expected Vectors, which know their items."
+        raise ParameterError("RK-314", problem, "Pass Vectors(ids, values, {}).")
     return vectors
 
 

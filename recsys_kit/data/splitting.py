@@ -109,7 +109,7 @@ class Split:
         encoded = EncodedSplit.of(
             self.train.drop(columns=hidden, errors="ignore"), items=items, item_features=item_features
         )
-        seen = self.seen_items("valid", seen_events) if seen_events else None
+        seen = self._select_kinds(self._before("valid"), "seen_events", seen_events) if seen_events else None
         encoded = encoded.with_targets("valid", self.ground_truth("valid", **asked), seen=seen)
         relevant, before = self.ground_truth("test", **asked), self._before("test")
         encoded = encoded.with_test(

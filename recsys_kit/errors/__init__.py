@@ -2,7 +2,7 @@
 
 Every error reads `<code> <thing> <what is wrong, with the value>; expected <rule>. <What to do.>`
 Codes: RK-1xx input data, RK-2xx language models and devices, RK-3xx parameters and queries, RK-4xx files of a run,
-RK-5xx the run itself. `docs/errors.md` lists them all; `recsys_kit.errors.meanings` holds the meaning of each code.
+RK-5xx the run itself. `docs/errors.md` lists them all; `meanings.toml` holds the meaning of each code.
 """
 
 

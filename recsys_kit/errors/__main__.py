@@ -1,38 +1,25 @@
 """Print the index of error codes: `python -m recsys_kit.errors > docs/errors.md`.
 
-Class, module and advice are read from the calls that make the errors, the meaning from `MEANINGS`.
+Class, module and advice are read from the calls that make the errors, the meaning from `meanings.toml`.
 """
 
 import ast
+import html
 import re
+import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-
-from recsys_kit.errors.meanings import MEANINGS
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 CODE = re.compile(r"RK-\d{3}")
-SECTIONS = {
-    "1": "Input data",
-    "2": "Language models and devices",
-    "3": "Parameters and queries",
-    "4": "Files of a run",
-    "5": "The run itself",
-}
-INTRODUCTION = """\
-# Error codes
-
-Every error of the package reads `<code> <thing> <what is wrong, with the value>; expected <rule>. <What to do.>`
-
-The command `recsys-kit` ends with exit code 2 after a wrong input, 4 after a damaged file of a run, and 3 after any
-other error. "…" stands for a value that the message shows.
-
-This page is made by `python -m recsys_kit.errors > docs/errors.md`; a test keeps it complete."""
+SECTIONS = tomllib.loads(Path(__file__).with_name("meanings.toml").read_text(encoding="utf-8"))
+INTRODUCTION = SECTIONS.pop("introduction")
+MEANINGS = {code: meaning for section in SECTIONS.values() for code, meaning in section.items()}
+HEADER = ("| Code | Meaning | What to do | Error, raised in |", "|---|---|---|---|")
 
 
-@dataclass(frozen=True, order=True)
-class Site:
+class Site(NamedTuple):
     """A call that makes an error."""
 
     code: str
@@ -43,32 +30,28 @@ class Site:
     """What to do, as far as the source says it."""
 
 
-def find_sites(package: Path = PACKAGE) -> list[Site]:
+def find_sites() -> list[Site]:
     """Find all calls of the package that make an error."""
-    return sorted({site for path in package.rglob("*.py") for site in _sites_of(path, package)})
+    return sorted({site for path in PACKAGE.rglob("*.py") for site in _sites_of(path)})
 
 
-def _sites_of(path: Path, package: Path) -> Iterator[Site]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    module = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
+def _sites_of(path: Path) -> Iterator[Site]:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
     texts: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             texts.setdefault(node.targets[0].id, []).append(node.value)
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and len(call.args) == 3 and CODE.fullmatch(str(_constant(call.args[0]))):
-            owner = next((one.name for one in classes if call in ast.walk(one)), "")
-            kind = ast.unparse(call.func).rpartition(".")[2]
-            advice = tuple(sorted(set(_render(call.args[2], texts))))
-            yield Site(str(_constant(call.args[0])), module, owner if kind == "__init__" else kind, advice)
+    for call in nodes:
+        match call:
+            case ast.Call(func=func, args=[ast.Constant(value=str(code)), _, advice]) if CODE.fullmatch(code):
+                kind = ast.unparse(func).rpartition(".")[2]
+                if kind == "__init__":  # an error that fills in its own code
+                    kind = next(one.name for one in nodes if isinstance(one, ast.ClassDef) and call in ast.walk(one))
+                yield Site(code, module, kind, tuple(sorted(set(_render(advice, texts)))))
 
 
-def _constant(node: ast.expr) -> object:
-    return node.value if isinstance(node, ast.Constant) else None
-
-
-def _render(node: ast.expr | None, texts: dict[str, list[ast.expr]]) -> Iterator[str]:
+def _render(node: ast.expr, texts: dict[str, list[ast.expr]]) -> Iterator[str]:
     """Yield the texts that an expression may give, with "…" for what is known only when it runs.
 
     >>> list(_render(ast.parse("f'Pass {name}=7.' if name else 'Leave it out.'", mode="eval").body, {}))
@@ -82,32 +65,21 @@ def _render(node: ast.expr | None, texts: dict[str, list[ast.expr]]) -> Iterator
         case ast.IfExp(body=body, orelse=other):
             yield from _render(body, texts)
             yield from _render(other, texts)
-        case ast.Name(id=name) if name in texts:
-            for value in texts[name]:
+        case ast.Name(id=name):
+            for value in texts.get(name, []):
                 yield from _render(value, {})
         case ast.Call(func=ast.Name(), args=parts):
             for part in parts:
                 yield from _render(part, {})
 
 
-def find_codes(package: Path = PACKAGE) -> set[str]:
-    """Find all codes that the source mentions, also in docstrings."""
-    return {code for path in package.rglob("*.py") if path.parent != package / "errors" or path.stem == "__init__"
-            for code in CODE.findall(path.read_text(encoding="utf-8"))}  # fmt: skip
-
-
 def write_index() -> str:
     """Return the page: a table of codes for each section, as Markdown."""
-    sites = find_sites()
-    lines = [INTRODUCTION]
-    for digit, title in SECTIONS.items():
-        lines += [
-            f"\n## RK-{digit}xx: {title}\n",
-            "| Code | Meaning | What to do | Error, raised in |",
-            "|---|---|---|---|",
-        ]
-        lines += [_row(code, [site for site in sites if site.code == code]) for code in MEANINGS if code[3] == digit]
-    return "\n".join(lines) + "\n"
+    sites, parts = find_sites(), [INTRODUCTION]
+    for title, codes in SECTIONS.items():
+        rows = [_row(code, [site for site in sites if site.code == code]) for code in codes]
+        parts.append("\n".join([f"## {title}\n", *HEADER, *rows, ""]))
+    return "\n".join(parts)
 
 
 def _row(code: str, sites: list[Site]) -> str:
@@ -123,9 +95,7 @@ def escape(text: str) -> str:
     >>> escape("Rename <it>:\\ncolumns={'a': 'b|c'}")
     "Rename &lt;it&gt;: columns={'a': 'b\\\\|c'}"
     """
-    for sign, shown in {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": r"\|", "*": r"\*"}.items():
-        text = text.replace(sign, shown)
-    return " ".join(text.split())
+    return " ".join(re.sub(r"[|*]", r"\\\g<0>", html.escape(text, quote=False)).split())
 
 
 if __name__ == "__main__":

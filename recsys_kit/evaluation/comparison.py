@@ -15,7 +15,7 @@ from recsys_kit.intervals import LEVEL, bootstrap_means, holm, permutation_test
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS, experience_index
 
 COMPARISON_COLUMNS = ["model", "verdict", "against", "difference", "low", "high", "p", "p_holm", "n_users"]
-VERDICTS = {1: "better than", 0: "not told apart from", -1: "worse than"}
+VERDICTS = {1: "better than", 0: "not significantly different from", -1: "worse than"}
 
 
 def compare(
@@ -43,8 +43,8 @@ def compare(
     Returns:
         One row per comparison: model, verdict, against, difference (mean of model - against), low, high, p (paired
         permutation test), p_holm (p corrected for the number of rows), n_users. The verdict is "better than" or "worse
-        than" only where p_holm is below 1 - level and the interval excludes 0; else "not told apart from". The largest
-        difference comes first.
+        than" only where p_holm is below 1 - level and the interval excludes 0; else "not significantly different from".
+        The largest difference comes first.
 
     Raises:
         ParameterError: RK-363 for a model that was not evaluated, RK-364 for such a metric, RK-365 for an unknown
@@ -52,7 +52,10 @@ def compare(
     """
     chosen = evaluation.models if models is None else list(listed(models))
     _check_models(evaluation, ([] if against is None else [against]) + chosen)
-    values = _values(evaluation, metric, slice_name)
+    slices = slice_users(evaluation.train_events)
+    if slice_name not in slices:
+        raise ParameterError("RK-365", f"{slice_name!r} is no slice of users.", f"Pass one of {list(slices)}.")
+    values = evaluation.values_of(metric)[slices[slice_name]]
     if against is None:
         best_first = values.mean().sort_values(ascending=False, kind="stable").index
         pairs = list(combinations([model for model in best_first if model in chosen], 2))
@@ -71,20 +74,11 @@ def compare(
     return rows.sort_values("difference", ascending=False, kind="stable", ignore_index=True)[COMPARISON_COLUMNS]
 
 
-def _values(evaluation: Evaluation, metric: str, slice_name: str) -> pd.DataFrame:
-    """Return one row per user of the slice, one column per model."""
-    slices = slice_users(evaluation.train_events)
-    if slice_name not in slices:
-        raise ParameterError("RK-365", f"{slice_name!r} is no slice of users.", f"Pass one of {list(slices)}.")
-    return evaluation.values_of(metric)[slices[slice_name]]
-
-
 def _check_models(evaluation: Evaluation, names: Sequence[str]) -> None:
     """Raise `ParameterError` (RK-363) for a model that was not evaluated."""
     if unknown := [name for name in names if name not in evaluation.lists]:
-        raise ParameterError(
-            "RK-363", f"there is no model {unknown[0]!r}; evaluated are {evaluation.models}.", "Pass one of these."
-        )
+        problem = f"there is no model {unknown[0]!r}; evaluated are {evaluation.models}."
+        raise ParameterError("RK-363", problem, "Pass one of these.")
 
 
 def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: int = 0) -> pd.DataFrame:
@@ -107,12 +101,11 @@ def by_product(evaluation: Evaluation, groups: pd.Series, k: int = 10, *, seed: 
     }
     labels = evaluation.ground_truth["item_id"].map(groups)
     recall = pd.DataFrame(found).groupby([labels, rows], observed=True).mean()
-    summary = []
-    for model in found:
-        for label, values in recall[model].groupby(level=0, observed=True):
-            value, low, high = bootstrap_means(values.to_numpy(float)[:, None], seed=seed)[0]
-            row = {"model": model, "group": label, "value": value, "low": low, "high": high, "n_users": len(values)}
-            summary.append(row)
+    summary = [
+        (model, label, *bootstrap_means(values.to_numpy(float)[:, None], seed=seed)[0], len(values))
+        for model in found
+        for label, values in recall[model].groupby(level=0, observed=True)
+    ]
     return pd.DataFrame(summary, columns=["model", "group", "value", "low", "high", "n_users"])
 
 
@@ -139,13 +132,11 @@ def experience_by_weights(evaluation: Evaluation, k: int = 10, *, n_steps: int =
     means = pd.DataFrame({column: evaluation.values_of(column).mean() for column in columns})
     means[columns[2]] /= max_novelty(evaluation.protocol["n_train_users"])
     relevance, completeness, novelty = means.to_numpy().T
-    frames = []
+    rows = []
     for component, default in EXPERIENCE_WEIGHTS.items():
         for weight in np.linspace(0, 1, n_steps):
             rest = (1 - weight) / (1 - default)
             weights = {name: rest * other for name, other in EXPERIENCE_WEIGHTS.items()} | {component: weight}
-            value = experience_index(relevance, completeness, novelty, weights=weights)
-            frames.append(
-                pd.DataFrame({"model": means.index, "component": component, "weight": weight, "value": value})
-            )
-    return pd.concat(frames, ignore_index=True)
+            values = experience_index(relevance, completeness, novelty, weights=weights)
+            rows += [(model, component, weight, value) for model, value in zip(means.index, values, strict=True)]
+    return pd.DataFrame(rows, columns=["model", "component", "weight", "value"])

@@ -3,23 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recsys_kit.core.contexts import context_of
 from recsys_kit.core.encoded import EncodedSplit, Targets
-from recsys_kit.core.histories import Histories
 from recsys_kit.core.ids import listed, with_text_ids
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.data.splitting import Split
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, count_train_events, slice_users
+from recsys_kit.evaluation.measures import OF_ALL_LISTS, Measures, slice_users, stack
 from recsys_kit.evaluation.summaries import BASELINE, compare_to_baseline, summarize
-from recsys_kit.recommenders.base import Ranked, Recommender, check_models
+from recsys_kit.recommenders.base import Ranked, Recommender
+from recsys_kit.recommenders.store import check_models
 
 CUTOFFS = (5, 10, 20)
 
@@ -35,7 +35,8 @@ class Evaluation:
     train_events: np.ndarray
     """(U,) int64: the number of training events of each user."""
     lists: Mapping[str, Ranked]
-    """By model, the evaluated lists: (U, K) int32 items, -1 after the end of a list, (U, K) scores, (U,) fallback."""
+    """By model, the evaluated lists: (U, K) int32 items, -1 after the end of a list, (U, K) scores, (U,) fallback; K is
+    the largest cutoff, or N in a smaller catalogue."""
     columns: Sequence[str]
     """The Q metrics that have a value per user, `ndcg@10` and so on."""
     values: np.ndarray
@@ -63,8 +64,14 @@ class Evaluation:
 
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""
-        for name, lists in self.lists.items():
-            yield _to_frame(name, lists, self.targets.users, self.items)
+        return map(self._table, self.lists)
+
+    def _table(self, name: str, users: Any = slice(None)) -> pd.DataFrame:
+        lists = self.lists[name]
+        own = Ranked(lists.items[users], lists.scores[users], lists.fallback[users])
+        table = own.to_frame(self.targets.users[users], self.items.ids).rename(columns={"query": "user_id"})
+        table.insert(0, "model", pd.Series(name, table.index, dtype="str"))
+        return table
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -73,12 +80,8 @@ class Evaluation:
 
     def recommendations_for(self, user_id: str) -> pd.DataFrame:
         """Return the lists of one user: model, item_id, score, rank, fallback."""
-        at = np.flatnonzero(self.targets.users == user_id)
-        frames = []
-        for name, lists in self.lists.items():
-            own = Ranked(lists.items[at], lists.scores[at], lists.fallback[at])
-            frames.append(_to_frame(name, own, self.targets.users[at], self.items))
-        return pd.concat(frames, ignore_index=True).drop(columns="user_id")
+        tables = [self._table(name, self.targets.users == user_id) for name in self.lists]
+        return pd.concat(tables, ignore_index=True).drop(columns="user_id")
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -96,11 +99,10 @@ class Evaluation:
         Raises:
             ParameterError: RK-364 it has no value per user.
         """
-        if metric not in self.columns:
-            raise ParameterError(
-                "RK-364", f"{metric!r} was not measured by user.", f"Pass one of {list(self.columns)}."
-            )
-        values = self.values[:, :, list(self.columns).index(metric)]
+        known = list(self.columns)
+        if metric not in known:
+            raise ParameterError("RK-364", f"{metric!r} was not measured by user.", f"Pass one of {known}.")
+        values = self.values[:, :, known.index(metric)]
         return pd.DataFrame(values, pd.Index(self.targets.users, name="user_id"), self.models)
 
     def leaderboard(self, k: int = 10, slice_name: str = "all") -> pd.DataFrame:
@@ -119,20 +121,6 @@ class Evaluation:
         return pd.DataFrame(rows).sort_values(f"ndcg@{k}", ascending=False, kind="stable", ignore_index=True)
 
 
-class SplitOptions(TypedDict, total=False):
-    """Options of `evaluate` for a `Split`, which it encodes by the catalogue of the models."""
-
-    items: pd.DataFrame | None
-    """The items table with `category`, for the diversity and calibration of categories."""
-    context: pd.DataFrame | None
-    """By user_id, the context in which each user asks (`Split.request_context`); None asks without."""
-    min_rating: float | None
-    """This one and the following as for `Split.encode`."""
-    target_events: Sequence[str]
-    seen_events: Sequence[str]
-    grades: str
-
-
 def evaluate(
     models: Mapping[str, Recommender],
     split: EncodedSplit | Split,
@@ -140,7 +128,7 @@ def evaluate(
     cutoffs: Sequence[int] = CUTOFFS,
     item_vectors: str | Vectors | None = None,
     seed: int = 0,
-    **options: Unpack[SplitOptions],
+    **options: Any,
 ) -> Evaluation:
     """Evaluate fitted models on the test set.
 
@@ -156,7 +144,9 @@ def evaluate(
         item_vectors: how alike items are, for intra-list diversity: the name of an item feature of the split, or
             vectors; without them there is no such metric.
         seed: seed of the bootstrap.
-        options: for a `Split` only: `SplitOptions`.
+        options: for a `Split` only: `items`, the items table with `category`, for the diversity and calibration of
+            categories; `context`, by user_id the context in which each user asks (`Split.request_context`);
+            `min_rating`, `target_events`, `seen_events` and `grades` as for `Split.encode`.
 
     Raises:
         DataError: RK-152 nothing is relevant, RK-155 no user has a history or no relevant item is in the catalogue.
@@ -173,20 +163,24 @@ def evaluate(
     [['a', 'z', 1]]
     """
     check_models(models)
-    cutoffs = check_cutoffs(cutoffs)
+    lengths: list[Any] = list(listed(cutoffs))
+    for k in lengths or [None]:
+        check_k(k)
     if isinstance(split, Split):
         split = _encode(next(iter(models.values())), split, **options)
     elif options:
-        raise ParameterError(
-            "RK-371", f"evaluate() got an encoded split and {', '.join(options)}; expected the split alone.",
-            "Encode them with it.",
-        )  # fmt: skip
+        problem = f"evaluate() got an encoded split and {', '.join(options)}; expected the split alone."
+        raise ParameterError("RK-371", problem, "Encode them with it.")
     targets = _check_targets(models, split)
-    measures = Measures(split, cutoffs, vectors=_vectors(split, item_vectors), categories=_categories(split.item_table))
-    context = split.contexts.get("test")
-    lists = {name: _rank(model, targets.histories, max(cutoffs), context) for name, model in models.items()}
-    columns, values = _measure(measures, lists)
-    train_events = count_train_events(split, targets.users)
+    measures = Measures(split, lengths, _vectors(split, item_vectors))
+    lists = {}
+    for name, model in models.items():
+        ranked = model.rank(targets.histories, k=max(lengths), context=split.contexts.get("test"), progress=True)
+        lists[name] = replace(ranked, items=ranked.items.astype(np.int32))  # half the memory
+    baseline = lists[BASELINE].items if BASELINE in lists else None
+    columns, values = stack(measures.measure_users(one.items, baseline) for one in lists.values())
+    counts = np.r_[np.bincount(split.train.user, minlength=len(split.users)), 0]
+    train_events = counts[split.users.encode(targets.users)]  # -1, without training event: the last, 0
     slices = slice_users(train_events)
     return Evaluation(
         items=split.items,
@@ -206,14 +200,6 @@ def evaluate(
             "n_train_users": len(split.users),
         },
     )
-
-
-def check_cutoffs(cutoffs: Sequence[int] | int) -> list[int]:
-    """Return the list lengths, one or more; RK-312 for a value that is no length of a list."""
-    lengths: list[Any] = list(listed(cutoffs))
-    for k in lengths or [None]:
-        check_k(k)
-    return lengths
 
 
 def _encode(
@@ -239,24 +225,18 @@ def _check_targets(models: Mapping[str, Recommender], split: EncodedSplit) -> Ta
     """Return the targets of the test set, after checking that they can be evaluated with these models."""
     targets = split.targets.get("test")
     if targets is None or not len(targets.users):
-        raise DataError(
-            "RK-152",
-            "no user of the test set interacted with a new item; expected at least one.",
-            "Cut elsewhere or use more data.",
-        )
+        problem = "no user of the test set interacted with a new item; expected at least one."
+        raise DataError("RK-152", problem, "Cut elsewhere or use more data.")
     if any(not np.array_equal(model.item_ids, split.items.ids) for model in models.values()):
-        raise ParameterError(
-            "RK-316", "the models and the split have different catalogues.", "Fit all models on this split."
-        )
+        problem = "the models and the split have different catalogues."
+        raise ParameterError("RK-316", problem, "Fit all models on this split.")
     n_with_history = int((np.diff(targets.histories.starts) > 0).sum())
     n_known = int((targets.items < len(split.items)).sum())
     if not n_with_history or not n_known:
-        raise DataError(
-            "RK-155",
-            f"{n_with_history:,} of {len(targets.users):,} users have a history of known items, and {n_known:,} "
-            f"of {len(targets.rows):,} relevant items are in the catalogue of the models; expected some of both.",
-            "Check that all parts of the split, and the models, write users and items alike.",
-        )
+        users = f"{n_with_history:,} of {len(targets.users):,} users have a history of known items"
+        items = f"{n_known:,} of {len(targets.rows):,} relevant items are in the catalogue of the models"
+        fix = "Check that all parts of the split, and the models, write users and items alike."
+        raise DataError("RK-155", f"{users}, and {items}; expected some of both.", fix)
     return targets
 
 
@@ -267,48 +247,6 @@ def _vectors(split: EncodedSplit, item_vectors: str | Vectors | None) -> Vectors
     if not isinstance(item_vectors, str):
         split, item_vectors = split.with_features(item_vectors=item_vectors), "item_vectors"
     if item_vectors not in split.item_features:
-        raise ParameterError(
-            "RK-372",
-            f"there are no item features {item_vectors!r}; the split has {list(split.item_features)}.",
-            "Name these.",
-        )
+        problem = f"there are no item features {item_vectors!r}; the split has {list(split.item_features)}."
+        raise ParameterError("RK-372", problem, "Name these.")
     return split.item_features[item_vectors]
-
-
-def _categories(items: pd.DataFrame | None) -> pd.Series | None:
-    """Return item_id -> category; of an item that is listed several times the first."""
-    if items is None or "category" not in items:
-        return None
-    return items.drop_duplicates("item_id").set_index("item_id")["category"]
-
-
-def _rank(model: Recommender, histories: Histories, k: int, context: pd.DataFrame | None) -> Ranked:
-    """Return the lists of a model, k places wide also in a smaller catalogue."""
-    ranked = model.rank(histories, k=k, context=context, progress=True)
-    missing = [(0, 0), (0, k - ranked.items.shape[1])]
-    items = np.pad(ranked.items.astype(np.int32), missing, constant_values=-1)
-    return Ranked(items, np.pad(ranked.scores, missing, constant_values=-np.inf), ranked.fallback)
-
-
-def _to_frame(model: str, lists: Ranked, users: np.ndarray, items: Vocabulary) -> pd.DataFrame:
-    """Return one row per place of the lists: model, user_id, item_id, score, rank, fallback."""
-    row, place = np.nonzero(lists.items >= 0)
-    return pd.DataFrame({
-        "model": pd.Series(model, range(len(row)), dtype="str"),
-        "user_id": users[row],
-        "item_id": items.ids[lists.items[row, place]],
-        "score": lists.scores[row, place],
-        "rank": place + 1,
-        "fallback": lists.fallback[row],
-    })  # fmt: skip
-
-
-def _measure(measures: Measures, lists: Mapping[str, Ranked]) -> tuple[list[str], np.ndarray]:
-    """Return the names of the Q metrics and the values (U, M, Q)."""
-    baseline, columns, values = lists.get(BASELINE), [], np.empty((0, 0, 0))
-    for at, one in enumerate(lists.values()):
-        measured = measures.measure_users(one.items, None if baseline is None else baseline.items)
-        if not at:
-            columns, values = list(measured), np.empty((len(one.items), len(lists), len(measured)))
-        values[:, at] = np.column_stack([*measured.values()])
-    return columns, values

@@ -1,6 +1,6 @@
 """Measure ranked lists: one value per user and metric, the same way for every model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,12 +26,6 @@ def assign_bins(counts: np.ndarray, bins: Mapping[str, int]) -> np.ndarray:
     return np.array(list(bins))[np.searchsorted(list(bins.values()), counts, side="right") - 1]
 
 
-def count_train_events(split: EncodedSplit, users: np.ndarray) -> np.ndarray:
-    """Return the number of training events of each user, (U,) int64."""
-    counts = np.r_[np.bincount(split.train.user, minlength=len(split.users)), 0]
-    return counts[split.users.encode(users)]  # -1, without training event: the last, 0
-
-
 def slice_users(train_events: np.ndarray) -> dict[str, np.ndarray]:
     """Return the members of each slice of users, (U,) bool, by their number of training events.
 
@@ -55,29 +49,23 @@ def max_novelty(n_users: int) -> float:
 class Measures:
     """All metrics of lists of item indices; what does not depend on the model is computed once."""
 
-    def __init__(
-        self,
-        split: EncodedSplit,
-        cutoffs: Sequence[int],
-        *,
-        vectors: Vectors | None = None,
-        categories: pd.Series | None = None,
-    ) -> None:
+    def __init__(self, split: EncodedSplit, cutoffs: Sequence[int], vectors: Vectors | None) -> None:
         """Prepare the measures of the test set.
 
         Args:
-            split: an encoded split with the targets of "test".
+            split: an encoded split with the targets of "test"; its item table may have a column `category`.
             cutoffs: the list lengths.
             vectors: one row per item of the catalogue, for intra-list diversity.
-            categories: item_id -> category.
         """
         self.targets, self.cutoffs, self.n_items = split.targets["test"], cutoffs, len(split.items)
         self.histories = self.targets.histories.matrix(self.n_items)  # (U, N)
         self.item_counts = split.item_counts.astype(np.int64)
         self.n_train_users = len(split.users)
         self.vectors = None if vectors is None else vectors.values
+        items = pd.DataFrame(columns=["item_id"]) if split.item_table is None else split.item_table
+        categories = items.drop_duplicates("item_id").set_index("item_id").get("category", pd.Series(dtype=object))
         self.categories = None
-        if categories is not None and categories.notna().any():
+        if categories.notna().any():
             self.categories = metrics.category_vectors(categories.reindex(split.items.ids).to_numpy(object))
             self.history_shares = metrics.category_shares(self.histories, self.categories)
         counts = np.r_[self.item_counts, np.zeros(len(self.targets.outside), int)]
@@ -101,7 +89,13 @@ class Measures:
                 values |= {f"ndcg_{gain}@{k}": metrics.ndcg(*graded, k, gain=gain) for gain in metrics.GAINS}
             if baseline is not None:
                 values[f"serendipity@{k}"] = metrics.serendipity(hits, lists, baseline, n_relevant, k)
-            values |= self._measure_beyond_accuracy(lists, k)
+            if self.vectors is not None:
+                values[f"diversity@{k}"] = metrics.intra_list_diversity(lists, self.vectors, k)
+            if self.categories is not None:
+                values[f"category_diversity@{k}"] = metrics.intra_list_diversity(lists, self.categories, k)
+                values[f"calibration@{k}"] = metrics.calibration(lists, self.history_shares, self.categories, k)
+            values[f"novelty@{k}"] = metrics.novelty(lists, self.item_counts, self.n_train_users, k)
+            values[f"popularity@{k}"] = metrics.average_popularity(lists, self.item_counts, self.n_train_users, k)
             novelty = values[f"novelty@{k}"] / max_novelty(self.n_train_users)
             values[f"experience@{k}"] = metrics.experience_index(values[f"ndcg@{k}"], values[f"recall@{k}"], novelty)
         return values
@@ -118,17 +112,16 @@ class Measures:
     def measure_popularity(self, lists: np.ndarray, name: str) -> dict[str, np.ndarray]:
         """Return the ranking metrics where only the items of one slice of `POPULARITY` are relevant, (U,) each."""
         chosen = self.popularity == name
-        hits, n_relevant = metrics.match(lists, self.targets.rows[chosen], self.targets.items[chosen])
-        values = [metrics.ranking_metrics(hits, n_relevant, k) for k in self.cutoffs]
-        return {metric: value for at_k in values for metric, value in at_k.items()}
-
-    def _measure_beyond_accuracy(self, lists: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        values = {}
-        if self.vectors is not None:
-            values[f"diversity@{k}"] = metrics.intra_list_diversity(lists, self.vectors, k)
-        if self.categories is not None:
-            values[f"category_diversity@{k}"] = metrics.intra_list_diversity(lists, self.categories, k)
-            values[f"calibration@{k}"] = metrics.calibration(lists, self.history_shares, self.categories, k)
-        values[f"novelty@{k}"] = metrics.novelty(lists, self.item_counts, self.n_train_users, k)
-        values[f"popularity@{k}"] = metrics.average_popularity(lists, self.item_counts, self.n_train_users, k)
+        matched, values = metrics.match(lists, self.targets.rows[chosen], self.targets.items[chosen]), {}
+        for k in self.cutoffs:
+            values |= metrics.ranking_metrics(*matched, k)
         return values
+
+
+def stack(measured: Iterable[Mapping[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
+    """Return the names of the Q metrics and the values (U, M, Q) from the measures of M models."""
+    names, tables = [], []
+    for one in measured:
+        names = list(one)
+        tables.append(np.column_stack([*one.values()]))
+    return names, np.stack(tables, axis=1)

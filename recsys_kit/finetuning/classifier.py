@@ -1,9 +1,9 @@
 """Review -> label: a pretrained language model with a classification head, fine-tuned on this shop's reviews."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,26 +17,14 @@ from transformers import AutoModel
 
 from recsys_kit.core.hardware import pick_device, pick_dtype
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.features.batches import fixed_shape_batches, pad_to_shape
-from recsys_kit.features.pretrained import (
-    DEFAULT_MODEL,
-    files_of,
-    find_model,
-    how_texts_are_read,
-    load_pretrained,
-    load_tokenizer,
-    quiet,
-    token_ids,
-)
+from recsys_kit.features import pretrained
+from recsys_kit.features.rows import fixed_shape_batches, pad_to_shape
 from recsys_kit.finetuning.dataset import ReviewDataset
 from recsys_kit.finetuning.labels import as_pairs, as_texts, class_indices, classes_of, most_probable
 from recsys_kit.finetuning.network import MeanPooledClassifier, class_weights, start_head
 from recsys_kit.finetuning.scores import confusion_counts, macro_f1
+from recsys_kit.training import Checkpoints, Processes, Trainer, TrainingPlan
 from recsys_kit.training.batches import batches_of_few_shapes, cut, group_by_length
-from recsys_kit.training.checkpoints import Checkpoints
-from recsys_kit.training.plan import TrainingPlan
-from recsys_kit.training.processes import Processes
-from recsys_kit.training.trainer import Trainer
 
 HEAD_FILE = "head.safetensors"
 SETTINGS_FILE = "review_classifier.json"
@@ -57,7 +45,7 @@ class ReviewClassifier:
 
     def __init__(
         self,
-        language_model: str = DEFAULT_MODEL,
+        language_model: str = pretrained.DEFAULT_MODEL,
         *,
         plan: TrainingPlan | None = None,
         max_length: int = 128,
@@ -100,11 +88,9 @@ class ReviewClassifier:
         valid_texts, valid_labels = as_pairs(valid_texts, valid_labels, "validation")
         classes = classes_of(labels)
         if len(classes) < 2:
-            raise DataError(
-                "RK-193",
-                f"every one of the {len(labels)} training reviews has the label {classes}; expected two or more.",
-                "There is nothing to learn: predict the majority label, or use other data.",
-            )
+            problem = f"every one of the {len(labels)} training reviews has the label {classes}; expected two or more."
+            fix = "There is nothing to learn: predict the majority label, or use other data."
+            raise DataError("RK-193", problem, fix)
         class_indices(valid_labels, classes)  # before anything is loaded
         processes = Processes(self.device, together=True)  # first: it gives each process a GPU of its own
         with torch.random.fork_rng():
@@ -113,25 +99,17 @@ class ReviewClassifier:
             device, width = str(processes.device), self.model.head.in_features
             pooled = self._compute(train.token_ids, self.model.pool, width, device)
             start_head(self.model.head, pooled, train.labels, device)
-            trainer = Trainer(
-                self.model,
-                lambda module, inputs: module(**inputs).loss,
-                self.plan,
-                processes=processes,
-                mixed_precision=True,
-                checkpoints=self._checkpoints(checkpoint, processes, texts, labels, valid_texts, valid_labels),
-            )
-            self.history = trainer.fit(
-                lambda epoch: self._batches(train, epoch, processes),
-                n_batches=len(self._rows(train, epoch=0)),
-                validate=lambda module: self._validate(module, valid, processes),
-            )
+            states = self._checkpoints(checkpoint, processes, texts, labels, valid_texts, valid_labels)
+            options = {"processes": processes, "mixed_precision": True, "checkpoints": states}
+            trainer = Trainer(self.model, lambda module, inputs: module(**inputs).loss, self.plan, **options)
+            batches, validate = partial(self._batches, train, processes), partial(self._validate, valid, processes)
+            self.history = trainer.fit(batches, n_batches=len(self._rows(train, epoch=0)), validate=validate)
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """Return (N, classes) float32, rows sum to one; a text has the same row alone and in company."""
         self._check_fitted()
-        rows = token_ids(self.tokenizer, self._as_read(as_texts(texts)), self.max_length)
+        rows = pretrained.token_ids(self.tokenizer, self._as_read(as_texts(texts)), self.max_length)
         compute, device = lambda *batch: self.model(*batch).logits, pick_device(self.device)
         logits = self._compute(rows, compute, len(self.classes), device)
         return torch.tensor(logits).softmax(dim=-1).numpy()
@@ -144,13 +122,13 @@ class ReviewClassifier:
 
     def _build(self, labels: Sequence[str], classes: list[str]) -> None:
         torch.manual_seed(self.plan.seed)  # of the new head
-        encoder = load_pretrained(AutoModel, self.language_model)
+        encoder = pretrained.load_pretrained(AutoModel, self.language_model)
         encoder.get_input_embeddings().weight.requires_grad_(self.train_tokens)
         costs = class_weights(class_indices(labels, classes), len(classes))
         self.classes, self.model = classes, MeanPooledClassifier(encoder, torch.tensor(costs, dtype=torch.float32))
-        self.tokenizer = load_tokenizer(self.language_model, encoder)
+        self.tokenizer = pretrained.load_tokenizer(self.language_model, encoder)
         self.max_length = min(self.max_length, self.tokenizer.model_max_length)
-        self.prompt, self.lower_case = how_texts_are_read(self.language_model)
+        self.prompt, self.lower_case = pretrained.how_texts_are_read(self.language_model)
 
     def _dataset(self, texts: list[str], labels: list[str]) -> ReviewDataset:
         options = {"max_length": self.max_length, "few_widths": pick_device(self.device).startswith("cuda")}
@@ -164,39 +142,32 @@ class ReviewClassifier:
         n_tokens, rng = size * train.max_length, np.random.default_rng(seed)
         return batches_of_few_shapes(train.lengths, n_tokens, WIDEST_BATCH * size, train.max_length, rng)
 
-    def _batches(self, train: ReviewDataset, epoch: int, processes: Processes) -> Any:
+    def _batches(self, train: ReviewDataset, processes: Processes, epoch: int) -> Any:
         torch.manual_seed(self.plan.seed + epoch)  # of the dropout
         return train.batches(map(processes.share, self._rows(train, epoch)), processes.device)
 
-    def _validate(self, module: nn.Module, valid: ReviewDataset, processes: Processes) -> Mapping[str, float]:
+    def _validate(self, valid: ReviewDataset, processes: Processes, module: nn.Module) -> Mapping[str, float]:
         """Mean loss of a row and macro-F1; each process reads some of the batches."""
         batches = cut(range(len(valid)), self.plan.batch_size)[processes.rank :: processes.count]
         half = pick_dtype(str(processes.device)) == "bfloat16"
-        losses, predictions, labels = [], [], []
+        found = [torch.empty(3, 0, device=processes.device)]  # of each row: loss, label, prediction
         with torch.inference_mode(), torch.autocast(processes.device.type, torch.bfloat16, enabled=half):
-            for rows, inputs in valid.batches(batches, processes.device):
-                output = module(**inputs)
-                losses.append(output.loss.repeat(len(rows)))
-                predictions.append(output.logits.argmax(dim=-1))
-                labels.append(inputs["labels"])
-        mine = [torch.cat(values).cpu().numpy() for values in (losses, labels, predictions) if values]
-        gathered = zip(*filter(None, processes.gather(mine)), strict=True)
-        loss, label, predicted = (np.concatenate(arrays) for arrays in gathered)
-        score = macro_f1(confusion_counts(label, predicted, len(self.classes)))
+            for _, inputs in valid.batches(batches, processes.device):
+                output, labels = module(**inputs), inputs["labels"]
+                found.append(torch.stack([output.loss.expand_as(labels), labels, output.logits.argmax(dim=-1)]))
+        loss, label, predicted = torch.cat(processes.gather(torch.cat(found, dim=1).cpu()), dim=1).numpy()
+        score = macro_f1(confusion_counts(label.astype(int), predicted.astype(int), len(self.classes)))
         return {"valid_loss": float(loss.mean()), "valid_score": float(score)}
 
     def _checkpoints(self, folder: str | Path | None, processes: Processes, *data: Sequence[str]) -> Checkpoints | None:
         """The checkpoints whose key names plan, data, arithmetic, libraries, and the bytes of the language model."""
         if folder is None:
             return None
-        digest = hashlib.sha256(json.dumps([self.max_length, self.train_tokens, *data]).encode())
-        for path in files_of(find_model(self.language_model)):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        device = str(processes.device)
-        arithmetic = [device.split(":")[0], pick_dtype(device), processes.count]
-        libraries = [torch.__version__, transformers.__version__]
-        return Checkpoints(folder, [asdict(self.plan), digest.hexdigest(), arithmetic, libraries])
+        weights = pretrained.weights_hash(self.language_model)
+        device, versions = str(processes.device), [torch.__version__, transformers.__version__]
+        arithmetic = [device.split(":")[0], pick_dtype(device), processes.count, *versions]
+        key = [asdict(self.plan), self.max_length, self.train_tokens, *data, arithmetic, weights]
+        return Checkpoints(folder, key)
 
     # -- computing -------------------------------------------------------------------------------------------------
 
@@ -245,7 +216,7 @@ class ReviewClassifier:
 
     def _write(self, folder: Path) -> None:
         self.model.encoder.config._name_or_path = self.language_model  # never a path of this machine
-        with quiet():
+        with pretrained.quiet():
             self.model.encoder.save_pretrained(folder)
         head = {"weight": self.model.head.weight, "bias": self.model.head.bias, "costs": self.model.class_weights}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD_FILE)
@@ -265,7 +236,8 @@ class ReviewClassifier:
         classifier.classes, classifier.history = record["classes"], pd.DataFrame(record["history"])
         classifier.prompt, classifier.lower_case = record.get("prompt", ""), record.get("lower_case", False)
         head = load_file(Path(folder) / HEAD_FILE)
-        classifier.model = MeanPooledClassifier(load_pretrained(AutoModel, str(folder)), head.pop("costs")).eval()
+        encoder = pretrained.load_pretrained(AutoModel, str(folder))
+        classifier.model = MeanPooledClassifier(encoder, head.pop("costs")).eval()
         classifier.model.head.load_state_dict(head)
-        classifier.tokenizer = load_tokenizer(str(folder), classifier.model.encoder)
+        classifier.tokenizer = pretrained.load_tokenizer(str(folder), classifier.model.encoder)
         return classifier

@@ -127,12 +127,9 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     places = pd.Index(classes, dtype=object).get_indexer(labels).astype(np.int64)
     if (places < 0).any():
         unknown = [label for label, place in zip(labels, places, strict=True) if place < 0]
-        raise DataError(
-            "RK-192",
-            f"{len(unknown)} labels were not seen in training: {sorted(set(unknown))[:5]}; "
-            f"expected one of {list(classes)}.",
-            "Leave these reviews out (labels.isin(classes)) or train on reviews that have them.",
-        )
+        shown = f"{len(unknown)} labels were not seen in training: {sorted(set(unknown))[:5]}"
+        fix = "Leave these reviews out (labels.isin(classes)) or train on reviews that have them."
+        raise DataError("RK-192", f"{shown}; expected one of {list(classes)}.", fix)
     return places
 
 

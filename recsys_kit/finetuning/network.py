@@ -65,9 +65,8 @@ def start_head(head: nn.Linear, pooled: np.ndarray, labels: np.ndarray, device: 
         device: "cpu" computes by scikit-learn, a GPU by `fit_logistic_regression`.
     """
     if device.startswith("cuda"):
-        weight, bias = fit_logistic_regression(
-            torch.from_numpy(pooled).to(device), torch.from_numpy(labels).to(device), head.out_features
-        )
+        rows, targets = (torch.from_numpy(array).to(device) for array in (pooled, labels))
+        weight, bias = fit_logistic_regression(rows, targets, head.out_features)
     else:
         found = LogisticRegression(class_weight="balanced", max_iter=1000).fit(pooled, labels)
         weight, bias = found.coef_, found.intercept_

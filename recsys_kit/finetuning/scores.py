@@ -73,20 +73,18 @@ def report(labels: np.ndarray, predictions: np.ndarray, classes: list[str], *, s
     confusion = confusion_counts(labels, predictions, len(classes))
     draws = resample(confusion, seed=seed)
     scores, spread = per_class(confusion), per_class(draws)
-    return {
-        "accuracy": percentile_interval(accuracy(confusion), accuracy(draws))._asdict(),
-        "macro_f1": percentile_interval(macro_f1(confusion), macro_f1(draws))._asdict(),
-        "confusion": confusion.tolist(),
-        "per_class": [
-            {"label": name, "support": int(confusion[index].sum())}
-            | {
-                metric: percentile_interval(scores[metric][index], spread[metric][:, index])._asdict()
-                for metric in scores
-                if np.isfinite(scores[metric][index])
-            }
-            for index, name in enumerate(classes)
-        ],
-    }
+    rows = []
+    for index, name in enumerate(classes):
+        known = {metric: values[index] for metric, values in scores.items() if np.isfinite(values[index])}
+        found = {metric: _interval(value, spread[metric][:, index]) for metric, value in known.items()}
+        rows.append({"label": name, "support": int(confusion[index].sum())} | found)
+    overall = {"accuracy": accuracy, "macro_f1": macro_f1}
+    summary = {metric: _interval(score(confusion), score(draws)) for metric, score in overall.items()}
+    return summary | {"confusion": confusion.tolist(), "per_class": rows}
+
+
+def _interval(value: np.ndarray | float, draws: np.ndarray) -> dict[str, float]:
+    return percentile_interval(value, draws)._asdict()
 
 
 def macro_f1_difference(
@@ -101,9 +99,8 @@ def macro_f1_difference(
     draws = resample(counts, seed=seed)  # how often each (label, prediction, baseline) that there is: few, of C^3
 
     def of(found: np.ndarray, counts: np.ndarray) -> np.ndarray | float:
-        place = sparse.csr_array(
-            (np.ones(len(found)), (np.arange(len(found)), cells[0] * n_classes + found)), (len(found), n_classes**2)
-        )
+        entries = np.ones(len(found)), (np.arange(len(found)), cells[0] * n_classes + found)
+        place = sparse.csr_array(entries, shape=(len(found), n_classes**2))
         return macro_f1((counts @ place).reshape(*counts.shape[:-1], n_classes, n_classes))
 
     return percentile_interval(of(cells[1], counts) - of(cells[2], counts), of(cells[1], draws) - of(cells[2], draws))
@@ -111,22 +108,15 @@ def macro_f1_difference(
 
 def report_table(one: dict[str, Any]) -> pd.DataFrame:
     """One row per class: label, reviews, then precision, recall and F1 as `0.52 [0.47, 0.57]`."""
-    rows = [
-        {"label": row["label"], "reviews": row["support"]}
-        | {metric: _shown(row.get(metric)) for metric in ("precision", "recall", "f1")}
-        for row in one["per_class"]
-    ]
-    return pd.DataFrame(rows)
+    shown = [{name: _shown(row.get(name)) for name in ("precision", "recall", "f1")} for row in one["per_class"]]
+    named = [{"label": row["label"], "reviews": row["support"]} for row in one["per_class"]]
+    return pd.DataFrame(named).join(pd.DataFrame(shown))
 
 
 def summary_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """One row per classifier: accuracy and macro-F1 as `0.52 [0.47, 0.57]`."""
-    return pd.DataFrame(
-        [
-            {"classifier": name} | {key: _shown(one[key]) for key in ("accuracy", "macro_f1")}
-            for name, one in reports.items()
-        ]
-    )
+    rows = [{name: _shown(one[name]) for name in ("accuracy", "macro_f1")} for one in reports.values()]
+    return pd.DataFrame({"classifier": [*reports]}).join(pd.DataFrame(rows))
 
 
 def _shown(entry: dict[str, float] | None) -> str:

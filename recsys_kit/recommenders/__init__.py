@@ -1,6 +1,7 @@
 """The recommenders, with one contract; `MODELS` has them by name."""
+# ruff: noqa: F401
 
-from recsys_kit.recommenders.base import MODELS, Recommender
+from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import Attributes, Content
 from recsys_kit.recommenders.ensembles.base import refit_all
 from recsys_kit.recommenders.ensembles.blend import Hybrid
@@ -14,7 +15,7 @@ from recsys_kit.recommenders.formulas import (
     FormulaPair,
     FormulaSimilarity,
 )
-from recsys_kit.recommenders.holdout import validation_ndcg
+from recsys_kit.recommenders.holdout import tune, validation_ndcg
 from recsys_kit.recommenders.linear import EASE
 from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
 from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
@@ -22,45 +23,7 @@ from recsys_kit.recommenders.rerankers.context import ContextAware
 from recsys_kit.recommenders.rerankers.stack import Stack
 from recsys_kit.recommenders.rules import AssociationRules
 from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSequence
+from recsys_kit.recommenders.store import MODELS, load_models, save_models
 from recsys_kit.recommenders.store import load_model as load
-from recsys_kit.recommenders.store import load_models, save_models
 from recsys_kit.recommenders.towers import TwoTowers
 from recsys_kit.recommenders.transitions import ItemTransitions
-from recsys_kit.recommenders.tuning import tune
-
-__all__ = [
-    "ALS",
-    "BPR",
-    "EASE",
-    "MODELS",
-    "AssociationRules",
-    "Attributes",
-    "Content",
-    "ContextAware",
-    "FormulaCollaborative",
-    "FormulaContent",
-    "FormulaDeep",
-    "FormulaPair",
-    "FormulaSimilarity",
-    "Hybrid",
-    "ItemKNN",
-    "ItemKNNBM25",
-    "ItemTransitions",
-    "PopularInCategory",
-    "PopularLately",
-    "Popularity",
-    "ReciprocalRankFusion",
-    "Recommender",
-    "ShallowSequence",
-    "Stack",
-    "Switching",
-    "TransformerSequence",
-    "TwoTowers",
-    "UserKNN",
-    "load",
-    "load_models",
-    "refit_all",
-    "save_models",
-    "tune",
-    "validation_ndcg",
-]

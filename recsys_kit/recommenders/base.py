@@ -10,29 +10,17 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from recsys_kit.core import ranking
 from recsys_kit.core.encoded import EncodedSplit, encode_histories
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranges import Range, check_parameters
-from recsys_kit.core.ranking import check_k, top_k
+from recsys_kit.core.ranking import blocks, check_k, top_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import NotFittedError, ParameterError
-from recsys_kit.recommenders.inputs import check_inputs, choose_features, encode_tables
-from recsys_kit.recommenders.queries import encode_query
-from recsys_kit.recommenders.saving import write_models
+from recsys_kit.recommenders.inputs import WITHOUT, encode_query, read_inputs
+from recsys_kit.recommenders.store import MODELS, save_models
 
 RefitMember = Callable[["Recommender"], "Recommender"]
-MODELS: dict[str, type["Recommender"]] = {}
-"""Every model class, registered by its `name`."""
-
-
-def check_models(models: Any) -> None:
-    """Raise `ParameterError` (RK-157) unless these are models by name."""
-    if not isinstance(models, Mapping) or not models or not all(isinstance(m, Recommender) for m in models.values()):
-        raise ParameterError(
-            "RK-157", f"models is {models!r:.60}; expected one fitted model or more by name.", "Pass {'ease': model}."
-        )
 
 
 @dataclass(frozen=True)
@@ -46,13 +34,25 @@ class Ranked:
     fallback: np.ndarray
     """(B,) bool: the list is the most popular items, since the model knows nothing of the user."""
 
+    def to_frame(self, queries: np.ndarray, item_ids: np.ndarray) -> pd.DataFrame:
+        """Return one row per place of the lists: query, item_id, score, rank, fallback."""
+        row, place = np.nonzero(self.items >= 0)
+        return pd.DataFrame({
+            "query": queries[row],
+            "item_id": item_ids[self.items[row, place]],
+            "score": self.scores[row, place],
+            "rank": place + 1,
+            "fallback": self.fallback[row],
+        })  # fmt: skip
+
 
 class Recommender(ABC):
     """Learns from the training interactions and ranks the whole catalogue for the history of a user.
 
-    Subclasses are dataclasses whose fields are their hyper-parameters. `_fit` sets `can_score` and the attributes named
-    in `state` and `learned`; `_score` returns scores. The columns of every score matrix are `items`, in the order of a
-    fixed hash of the id: ties are broken the same way whatever the order of rows or the alphabet.
+    Subclasses are dataclasses whose fields are their hyper-parameters. `_fit` sets the attributes named in `state` and
+    `learned`, and `can_score` where it is not every item with a training interaction; `_score` returns scores. The
+    columns of every score matrix are `items`, in the order of a fixed hash of the id: ties are broken the same way
+    whatever the order of rows or the alphabet.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]  # every recommender is a dataclass
@@ -101,38 +101,32 @@ class Recommender(ABC):
 
     def __getattr__(self, name: str) -> Any:
         """Raise the error for an attribute that is missing; before `fit`, `NotFittedError`."""
-        if name.startswith("__") or self.is_fitted:
-            if name in ("users", "user_ids", "train_histories") and self.is_fitted:
-                raise NotFittedError(
-                    "RK-373",
-                    f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history.",
-                    "Pass histories=, or refit it.",
-                )
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        raise NotFittedError(
-            "RK-369", f"{type(self).__name__} is not fitted and has no {name!r}; expected a fitted model.",
-            "Call fit(train) first.",
-        )  # fmt: skip
+        if not self.is_fitted and not name.startswith("__"):
+            problem = f"{type(self).__name__} is not fitted and has no {name!r}; expected a fitted model."
+            raise NotFittedError("RK-369", problem, "Call fit(train) first.")
+        if name in ("users", "user_ids", "train_histories"):
+            problem = f"this {self.name} was loaded and has no {name}; a saved model holds no user and no history."
+            raise NotFittedError("RK-373", problem, "Pass histories=, or refit it.")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- what a subclass writes ------------------------------------------------------------------------------------
 
     @abstractmethod
     def _fit(self, split: EncodedSplit) -> None:
-        """Learn from the split; `items`, `users`, `train_histories` and `item_counts` are set."""
+        """Learn from the split; `items`, `users`, `train_histories`, `item_counts` and `can_score` are set."""
 
     @abstractmethod
     def _score(self, histories: Histories) -> np.ndarray:
         """Return `(B, N)` float32, finite where `can_score`."""
 
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return scores that depend on the context, one row per history; most models ignore it."""
         return self._score(histories)
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return `(B, N)` float32 for what users say they want."""
-        raise ParameterError(
-            "RK-311", f"{self.name} does not understand text.", "Use a content model or a hybrid with one."
-        )
+        problem = f"{self.name} does not understand text."
+        raise ParameterError("RK-311", problem, "Use a content model or a hybrid with one.")
 
     def _knows(self, histories: Histories) -> np.ndarray:
         """Return `(B,)` bool: whether a history holds an item that this model can start from."""
@@ -166,7 +160,6 @@ class Recommender(ABC):
         items: pd.DataFrame | None = None,
         valid: pd.DataFrame | None = None,
         item_vectors: Vectors | None = None,
-        seen: Mapping[str, Sequence[str]] | pd.Series | None = None,
     ) -> Self:
         """Learn from the training interactions of an encoded split. A table is encoded first.
 
@@ -175,7 +168,6 @@ class Recommender(ABC):
             items: the items table; without it the items of `train` are the catalogue.
             valid: interactions after `train`, for models that choose something by validation.
             item_vectors: vectors of the items, for models that use item features.
-            seen: by user_id, the items that are masked in validation lists; the training histories unless given.
 
         Returns:
             The model itself.
@@ -183,12 +175,10 @@ class Recommender(ABC):
         Raises:
             DataError: RK-104 a column is missing, RK-108 there is no event, RK-153 and RK-154 ids that are missing or
                 cannot be ids, RK-156 times that are missing or cannot be times.
-            ParameterError: RK-313 `seen` holds no lists by user_id, RK-345 an input that the model needs is missing,
-                RK-314 it has the wrong type, RK-371 keywords beside a split, RK-372 item features that are unknown
-                or ambiguous.
+            ParameterError: RK-345 an input that the model needs is missing, RK-314 it has the wrong type, RK-371
+                keywords beside a split, RK-372 item features that are unknown or ambiguous.
         """
-        split = encode_tables(self, train, items=items, valid=valid, item_vectors=item_vectors, seen=seen)
-        check_inputs(self, split)
+        split = read_inputs(self, train, items=items, valid=valid, item_vectors=item_vectors)
         self._adopt(split)
         self._fit(split)
         return self
@@ -209,20 +199,29 @@ class Recommender(ABC):
         return replace(self.unfitted(), **self._chosen()).fit(split)
 
     def unfitted(self) -> Self:
-        """Return the same model before it has been fitted."""
-        return replace(self)
+        """Return the same model, and those inside it, before they have been fitted."""
+        return self._change_nested(lambda inner: inner.unfitted())
+
+    def _change_nested(self, change: RefitMember) -> Self:
+        """Return an unfitted copy; `change` gives the models inside it."""
+        nested: dict[str, Any] = {name: getattr(self, name) for name in self.nested}
+        for name, inner in nested.items():
+            by_name = isinstance(inner, Mapping)
+            nested[name] = {key: change(model) for key, model in inner.items()} if by_name else change(inner)
+        return replace(self, **nested)
 
     def _adopt(self, split: EncodedSplit) -> None:
-        """Take the vocabularies and histories of the split, by reference."""
+        """Take the vocabularies and histories of the split, by reference; items with an interaction can be scored."""
         self.items, self.users = split.items, split.users
         self.train_histories, self.item_counts = split.train_histories, split.item_counts
+        self.can_score = self.item_counts > 0
 
     def fitted_like(self, other: "Recommender") -> bool:
         """Return whether both learned from the same events of the same catalogue, as far as both know them."""
         pairs = [(self.item_ids, other.item_ids), (self.item_counts, other.item_counts)]
         if "users" in self.__dict__ and "users" in other.__dict__:
             mine, others = self.train_histories, other.train_histories
-            pairs += [(self.user_ids, other.user_ids), (mine.items, others.items), (mine.starts, others.starts)]
+            pairs += [(self.users.ids, other.users.ids), (mine.items, others.items), (mine.starts, others.starts)]
         return all(first is second or np.array_equal(first, second) for first, second in pairs)
 
     def answering_members(self) -> "dict[str, Recommender]":
@@ -230,8 +229,22 @@ class Recommender(ABC):
         return {}
 
     def choose_features(self, split: EncodedSplit) -> Vectors | None:
-        """Return the item features that the field `features` names, one row per item; None for a model without."""
-        return choose_features(self, split)
+        """Return the item features that the field `features` names, one row per item; "" for the only ones.
+
+        Returns:
+            None for "none", or where "" finds none.
+
+        Raises:
+            ParameterError: RK-372 the name is unknown, or "" and there are several.
+        """
+        name, known = self.features, list(split.item_features)
+        if name == WITHOUT or (not name and not known):
+            return None
+        if name not in known and (name or len(known) > 1):
+            absent = f"there are no item features {name!r} for {self.name}"
+            problem = absent if name else f"{self.name} cannot choose item features"
+            raise ParameterError("RK-372", f"{problem}; expected one of {known}.", "Pass features= with one of these.")
+        return split.item_features[name or known[0]]
 
     def encode(self, histories: Any) -> Histories:
         """Return histories of item ids, oldest first, as indices; unknown items are left out, a set is sorted."""
@@ -272,20 +285,22 @@ class Recommender(ABC):
             context: B rows, as `check_context` returns them.
             progress: show a progress bar.
         """
-        n_queries, size = len(histories), max(1, ranking.BLOCK_CELLS // len(self.items))
-        k, blocks = min(k, len(self.items)), []
-        starts = range(0, max(n_queries, 1), size)
-        for start in tqdm(starts, desc=self.name, disable=not progress or size >= n_queries):
-            stop = min(start + size, n_queries)
-            block, asked = histories.block(start, stop), None if context is None else context.iloc[start:stop]
-            scores, fallback = self._scores_or_fallback(block, texts if texts is None else texts[start:stop], asked)
+        k, ranked, parts = min(k, len(self.items)), [], list(blocks(histories, len(self.items)))
+        for place, block in tqdm(parts, desc=self.name, disable=not progress or len(parts) == 1):
+            if texts is None:
+                raw = self._score_in_context(block, None if context is None else context.iloc[place])
+                fallback = ~self._knows(block)
+            else:
+                raw = self._score_texts(texts[place])  # all 0 where no word of the text is known
+                fallback = ~(self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)
+            scores = self.visible(raw, fallback)
             if candidates is not None:
                 scores[:, ~candidates] = -np.inf
             scores[block.masked.cells] = -np.inf
             best = top_k(scores, k)
             listed = np.take_along_axis(scores, best.clip(0), axis=1)
-            blocks.append((best, np.where(best >= 0, listed, np.float32(-np.inf)), fallback))
-        return Ranked(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
+            ranked.append((best, np.where(best >= 0, listed, np.float32(-np.inf)), fallback))
+        return Ranked(*(np.concatenate(arrays) for arrays in zip(*ranked, strict=True)))
 
     def recommend(
         self,
@@ -297,7 +312,6 @@ class Recommender(ABC):
         seen: Any = None,
         candidates: Any = None,
         context: pd.DataFrame | None = None,
-        progress: bool = False,
     ) -> pd.DataFrame:
         """Return the k best items that each user has not seen.
 
@@ -310,7 +324,6 @@ class Recommender(ABC):
             seen: items to leave out, one list per query; the history unless given.
             candidates: the only items that may be listed, such as those on promotion; all unless given.
             context: one row per query, in their order: `timestamp` and `ctx_*` columns, as in the interactions.
-            progress: show a progress bar.
 
         Returns:
             Columns `query` (the user id as text, or the position in the list given), `item_id`, `score`, `rank` (from
@@ -327,28 +340,7 @@ class Recommender(ABC):
         asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": candidates, "context": context}
         query = encode_query(self, users, **asked)
         options = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
-        ranked = self.rank(query.histories, k=k, **options, progress=progress)
-        row, place = np.nonzero(ranked.items >= 0)
-        return pd.DataFrame({
-            "query": query.names[row],
-            "item_id": self.item_ids[ranked.items[row, place]],
-            "score": ranked.scores[row, place],
-            "rank": place + 1,
-            "fallback": ranked.fallback[row],
-        })  # fmt: skip
-
-    def _scores_or_fallback(
-        self, histories: Histories, texts: Sequence[str] | None, context: pd.DataFrame | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores as they are ranked, and which rows hold the popularity list instead."""
-        if texts is None:
-            raw = self._score(histories) if context is None else self._score_in_context(histories, context)
-            fallback = ~self._knows(histories)
-        else:  # no word of the text is known: all scores are 0
-            empty = np.empty((0, len(self.items)), np.float32)
-            raw = self._score_texts(texts) if len(texts) or not self.understands_text else empty
-            fallback = ~(self.can_score & np.isfinite(raw) & (raw != 0)).any(axis=1)
-        return self.visible(raw, fallback), fallback
+        return self.rank(query.histories, k=k, **options).to_frame(query.names, self.item_ids)
 
     def visible(self, scores: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """Return scores `(B, N)` as they are ranked: -inf where the model cannot score, popularity in `fallback` rows.
@@ -362,4 +354,4 @@ class Recommender(ABC):
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model into a new folder; `load` reads it. See `store.save_models`."""
-        write_models(folder, {self.name: self})
+        save_models(folder, {self.name: self})

@@ -1,8 +1,7 @@
 """Content models: items that resemble the history, also items without any interaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -12,7 +11,7 @@ from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import DataError
 from recsys_kit.features.attributes import attribute_vectors
-from recsys_kit.recommenders.decay import HistoryDecay
+from recsys_kit.recommenders.interactions import HistoryDecay
 
 
 @dataclass
@@ -27,13 +26,11 @@ class ItemCosine(HistoryDecay):
         Raises:
             DataError: RK-151 a row is not finite.
         """
-        self.vectors, values = vectors, vectors.values
-        lengths = sparse.linalg.norm(values, axis=1) if sparse.issparse(values) else np.linalg.norm(values, axis=1)
+        self.vectors, lengths = vectors, _row_lengths(vectors.values)
         if not np.isfinite(lengths).all():
             bad = self.item_ids[~np.isfinite(lengths)]
-            raise DataError(
-                "RK-151", f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}.", "Remove them."
-            )
+            problem = f"item_vectors has {len(bad)} rows that are not finite: {bad[:5].tolist()}."
+            raise DataError("RK-151", problem, "Remove them.")
         self.can_score = lengths > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
@@ -41,11 +38,8 @@ class ItemCosine(HistoryDecay):
 
     def _similarity(self, profiles: np.ndarray | sparse.csr_array) -> np.ndarray:
         """Return the cosine of `(B, D)` profiles with all items, `(B, N)` float32; 0 for an empty profile."""
-        product = profiles @ self.vectors.values.T
-        if sparse.issparse(product):
-            product, lengths = product.toarray(), sparse.linalg.norm(profiles, axis=1)
-        else:
-            lengths = np.linalg.norm(profiles, axis=1)
+        product, lengths = profiles @ self.vectors.values.T, _row_lengths(profiles)
+        product = product.toarray() if sparse.issparse(product) else product
         return (product / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
 
     def item_space(self) -> np.ndarray | sparse.csr_matrix:
@@ -66,7 +60,7 @@ class Content(ItemCosine):
     """Name of the item features; "" takes the only ones."""
 
     name = "content"
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": True}
+    uses = {"item_features": True}
     understands_text = True
 
     def _fit(self, split: EncodedSplit) -> None:
@@ -86,10 +80,14 @@ class Attributes(ItemCosine):
     """
 
     name = "attributes"
-    uses: ClassVar[Mapping[str, bool]] = {"attributes": True}
+    uses = {"attributes": True}
 
     def _fit(self, split: EncodedSplit) -> None:
         self.set_vectors(attribute_vectors(split.item_table).align(self.item_ids.tolist()))
+
+
+def _row_lengths(values: np.ndarray | sparse.csr_array) -> np.ndarray:
+    return (sparse.linalg if sparse.issparse(values) else np.linalg).norm(values, axis=1)
 
 
 def unit_rows(values: np.ndarray) -> np.ndarray:

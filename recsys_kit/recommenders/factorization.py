@@ -1,23 +1,37 @@
 """Matrix factorization: users and items as vectors; a new history gets its vector without retraining."""
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_blas_thread
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import interaction_matrix
+from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix
+
+
+class _Factors(HistoryDecay):
+    """Vectors of the items, fitted by `implicit`."""
+
+    state = ("item_factors",)  # (N, D) float32; with biases they are the last column
+
+    @abstractmethod
+    def _implicit(self) -> Any:
+        """Return the unfitted model of `implicit`."""
+
+    def _fit(self, split: EncodedSplit) -> None:
+        with one_blas_thread():
+            model = self._implicit()
+            model.fit(sparse.csr_matrix(interaction_matrix(split)))
+        self.item_factors = model.item_factors
 
 
 @dataclass
-class ALS(HistoryDecay):
+class ALS(_Factors):
     """Weighted least squares: interactions have the weight `confidence`, all other pairs the weight 1 and the value 0.
 
     Minimises sum_ui c_ui (p_ui - x_u' y_i)^2 + regularization (|x|^2 + |y|^2), x_u and y_i `(D,)`; `implicit` fits it.
@@ -39,32 +53,21 @@ class ALS(HistoryDecay):
     """Random seed."""
 
     name = "als"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         "history_decay": (0.0, 0.1, 0.3), "embedding_dim": (32, 64, 96, 128),
         "regularization": (5.0, 10.0, 20.0, 40.0, 80.0),
         "confidence": (2.0, 3.0, 5.0, 10.0, 30.0),
     }  # fmt: skip
-    state = ("item_factors",)  # (N, D) float32
 
-    def _fit(self, split: EncodedSplit) -> None:
+    def _implicit(self) -> Any:
         from implicit.cpu.als import AlternatingLeastSquares
 
-        self.can_score = self.item_counts > 0
-        with one_blas_thread():
-            model = AlternatingLeastSquares(
-                factors=self.embedding_dim,
-                regularization=self.regularization,
-                alpha=self.confidence,
-                iterations=self.epochs,
-                random_state=self.seed,
-            )
-            model.fit(sparse.csr_matrix(interaction_matrix(split)))
-        self.item_factors = model.item_factors
+        sizes = self.embedding_dim, self.regularization, self.confidence
+        return AlternatingLeastSquares(*sizes, iterations=self.epochs, random_state=self.seed)
 
     def _score(self, histories: Histories) -> np.ndarray:
-        weights = self.weigh(histories)
         with one_blas_thread():
-            users = self._user_factors(weights)
+            users = self._user_factors(self.weigh(histories))
         # double precision: in a larger batch BLAS sums in another order, which would decide near ties
         return (users.astype(np.float64) @ self.item_factors.T).astype(np.float32)
 
@@ -81,13 +84,13 @@ class ALS(HistoryDecay):
 
 
 @dataclass
-class BPR(HistoryDecay):
+class BPR(_Factors):
     """Pairwise ranking: an item of the user scores higher than another item.
 
     Maximises the sum of ln sigmoid(x_u' (y_i - y_j)) - regularization (|x|^2 + |y|^2) by stochastic gradients; x_u and
     y_i `(D + 1,)`, the last place being the bias of the item. `implicit` fits it on one thread: several threads
-    overwrite one another, and the same seed gives different vectors. A history gets its vector by `fold_steps` gradient
-    steps on the same objective from the mean of its items, against `n_negatives` fixed items.
+    overwrite one another, and the same seed gives different vectors. The vector of a history is the mean of those of
+    its items.
     Source: Rendle et al., BPR: Bayesian personalized ranking from implicit feedback, UAI 2009, section 4.
     """
 
@@ -99,55 +102,19 @@ class BPR(HistoryDecay):
     """Penalty on the squared lengths of the vectors."""
     epochs: int = 100
     """Passes over the interactions."""
-    fold_steps: int = 5
-    """Gradient steps for the vector of a history; 0: the mean of the vectors of its items."""
-    n_negatives: int = 100
-    """Items, drawn by `seed`, that a history is compared with."""
     seed: int = 0
     """Random seed."""
 
     name = "bpr"
-    state = ("item_factors",)  # (N, D + 1) float32, the last column the bias
 
-    def _fit(self, split: EncodedSplit) -> None:
+    def _implicit(self) -> Any:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-        self.can_score = self.item_counts > 0
-        with one_blas_thread():
-            model = BayesianPersonalizedRanking(
-                factors=self.embedding_dim,
-                learning_rate=self.learning_rate,
-                regularization=self.regularization,
-                iterations=self.epochs,
-                num_threads=1,
-                random_state=self.seed,
-            )
-            model.fit(sparse.csr_matrix(interaction_matrix(split)))
-        self.item_factors = model.item_factors
+        options = {"iterations": self.epochs, "num_threads": 1, "random_state": self.seed}
+        return BayesianPersonalizedRanking(self.embedding_dim, self.learning_rate, self.regularization, **options)
 
     def _score(self, histories: Histories) -> np.ndarray:
         vectors, bias = self.item_factors[:, :-1], self.item_factors[:, -1]
-        return self._user_factors(self.weigh(histories), vectors, bias) @ vectors.T + bias
-
-    def _user_factors(self, weights: sparse.csr_array, vectors: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Return `(B, D)`; zeros for an empty history."""
-        totals = np.repeat(np.asarray(weights.sum(axis=1)).ravel(), np.diff(weights.indptr))
-        shares = sparse.csr_array((weights.data / totals, weights.indices, weights.indptr), shape=weights.shape)
-        users = shares @ vectors
-        drawn = np.random.default_rng(self.seed).integers(0, self.can_score.sum(), self.n_negatives)
-        others = np.flatnonzero(self.can_score)[drawn]
-        rows = np.repeat(np.arange(len(users)), np.diff(shares.indptr))
-        for _ in range(self.fold_steps):
-            positive = (users[rows] * vectors[shares.indices]).sum(axis=1) + bias[shares.indices]  # (E,)
-            negative = users @ vectors[others].T + bias[others]  # (B, M)
-            push = shares.data[:, None] * expit(negative[rows] - positive[:, None]) / self.n_negatives  # (E, M)
-            up = sparse.csr_array((push.sum(axis=1), shares.indices, shares.indptr), shape=shares.shape) @ vectors
-            down = _sums(push, shares.indptr) @ vectors[others]
-            users = users + up - down - self.regularization * users
-        return users
-
-
-def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return `(B, M)` sums of the rows `starts[b]:starts[b + 1]` of `(E, M)`."""
-    ones = np.ones(len(values), np.float32)
-    return sparse.csr_array((ones, np.arange(len(values)), starts), shape=(len(starts) - 1, len(values))) @ values
+        weights = self.weigh(histories)
+        totals = np.asarray(weights.sum(axis=1)).reshape(-1, 1)  # 0 for an empty history
+        return (weights @ vectors / np.fmax(totals, np.float32(1e-9))) @ vectors.T + bias

@@ -1,4 +1,6 @@
-"""The training interactions as a sparse matrix, and the age of each event."""
+"""How interactions are weighed: in training by their age, in a history by their place."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -6,34 +8,33 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import Events
+from recsys_kit.core.histories import Histories
+from recsys_kit.recommenders.base import Recommender
 
 
-def event_ages(events: Events) -> np.ndarray:
-    """Return `(E,)` the age of each event, from 0 (the newest) to 1 (the oldest); 0 where events have no time.
+def weigh_latest(events: Events, half_life: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Find the latest event of each user with each item, and weigh it by its age.
 
-    Ages are measured in training periods, so that data of months and of decades are treated alike.
+    The age is 0 for the newest event of all and 1 for the oldest: measured in training periods, data of months and of
+    decades are treated alike.
+
+    Returns:
+        (E,) bool, the latest events; their weights, float64: 0.5^(age / half_life), or 1 without a time or half-life.
     """
-    if "timestamp" not in events.columns:
-        return np.zeros(len(events))
+    latest = ~pd.DataFrame({"user": events.user, "item": events.item}).duplicated(keep="last").to_numpy()
+    if half_life is None or "timestamp" not in events.columns:
+        return latest, np.ones(latest.sum())
     times = events.columns["timestamp"]
     period = max(times.max() - times.min(), pd.Timedelta(1, "s"))
-    return ((times.max() - times) / period).to_numpy(float)
-
-
-def latest_of_pairs(events: Events) -> np.ndarray:
-    """Return `(E,)` bool: the latest event of each user with each item."""
-    return ~pd.DataFrame({"user": events.user, "item": events.item}).duplicated(keep="last").to_numpy()
+    ages = ((times.max() - times) / period).to_numpy(float)
+    return latest, np.power(0.5, ages[latest] / half_life)
 
 
 def interaction_matrix(split: EncodedSplit, half_life: float | None = None) -> sparse.csr_array:
     """Return `(U, N)` training interactions: 1, or 0.5^(age / half_life) by the age of the latest event of a pair."""
-    events = split.train
-    latest = latest_of_pairs(events)
-    weights = np.ones(latest.sum(), np.float32)
-    if half_life is not None:
-        weights = np.power(0.5, event_ages(events)[latest] / half_life).astype(np.float32)
+    events, (latest, weights) = split.train, weigh_latest(split.train, half_life)
     cells = tuple(index[latest].astype(np.int32) for index in (events.user, events.item))  # as `implicit` wants them
-    return sparse.csr_array((weights, cells), shape=(len(split.users), len(split.items)))
+    return sparse.csr_array((weights.astype(np.float32), cells), shape=(len(split.users), len(split.items)))
 
 
 def keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
@@ -48,3 +49,15 @@ def keep_largest(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
     rows, columns, values = entries.row[order], entries.col[order], entries.data[order]
     kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < n
     return sparse.csr_array((values[kept], (rows[kept], columns[kept])), shape=matrix.shape)
+
+
+@dataclass
+class HistoryDecay(Recommender):
+    """A recommender that weighs the items of a history by their age."""
+
+    history_decay: float = 0.3
+    """An item `back` events from the end of a history has the weight (1 + back)^-history_decay; 0: all the same."""
+
+    def weigh(self, histories: Histories) -> sparse.csr_array:
+        """Return the weight of each item in each history, `(B, N)`. The matrix is shared: do not change it."""
+        return histories.matrix(len(self.items), self.history_decay)

@@ -1,9 +1,7 @@
 """Linear item-to-item models, solved in closed form."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -11,10 +9,9 @@ from scipy.linalg import lapack
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ranges import POSITIVE, Range
+from recsys_kit.core.ranges import POSITIVE
 from recsys_kit.core.threads import one_blas_thread
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
+from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix, keep_largest
 
 
 @dataclass
@@ -38,14 +35,13 @@ class EASE(HistoryDecay):
     """Items in the regression of one item in the sparse form."""
 
     name = "ease"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         "history_decay": (0.0, 0.1, 0.3), "regularization": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
     }  # fmt: skip
-    ranges: ClassVar[Mapping[str, Range]] = {"regularization": POSITIVE}  # 0 may have no solution
+    ranges = {"regularization": POSITIVE}  # 0 may have no solution
     state = ("members", "weights")  # (n,) item indices; (n, n) dense or CSR: row = item of the history, column = scored
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
         self.members = np.flatnonzero(self.can_score)
         matrix = interaction_matrix(split)[:, self.members]
         gram = sparse.csr_array(matrix.T @ matrix)
@@ -90,20 +86,11 @@ def _each_on_its_neighbours(gram: sparse.csr_array, regularization: float, n: in
     """Return `(n, n)` CSR weights: column j predicts item j from its most similar items."""
     near = _nearest(gram, n)
     values = np.empty(near.nnz, np.float32)
-    place = np.full(gram.shape[0], -1)  # of each item among the neighbours of the one that is solved
     for item, (start, stop) in enumerate(pairwise(near.indptr)):
         members = near.indices[start:stop]
-        place[members] = np.arange(len(members))
-        rows = gram[np.r_[members, item]]
-        columns = place[rows.indices]
-        inside = columns >= 0
-        row = np.repeat(np.arange(len(members) + 1), np.diff(rows.indptr))[inside]
-        system = np.zeros((len(members) + 1, len(members)), np.float32)
-        system[row, columns[inside]] = rows.data[inside]
-        target = system[-1].copy()
+        system = gram[np.r_[members, item]][:, members].toarray()  # G_NN, and G_Nj below it
         system[np.diag_indices(len(members))] += np.float32(regularization)
-        values[start:stop] = np.linalg.solve(system[:-1], target)
-        place[members] = -1
+        values[start:stop] = np.linalg.solve(system[:-1], system[-1])
     return sparse.csr_array((values, near.indices, near.indptr), shape=gram.shape).T.tocsr()
 
 
@@ -113,6 +100,5 @@ def _nearest(gram: sparse.csr_array, n: int) -> sparse.csr_array:
     entries = gram.tocoo()
     cosine = entries.data / np.sqrt(counts[entries.row] * counts[entries.col])
     other = entries.row != entries.col
-    return keep_largest(
-        sparse.csr_array((cosine[other], (entries.row[other], entries.col[other])), shape=gram.shape), n
-    )
+    cells = entries.row[other], entries.col[other]
+    return keep_largest(sparse.csr_array((cosine[other], cells), shape=gram.shape), n)

@@ -3,15 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import interaction_matrix, keep_largest
+from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix, keep_largest
 
 DECAYS: Mapping[str, Sequence[Any]] = {"history_decay": (0.0, 0.1, 0.3), "half_life": (None, 1.0)}
 
@@ -30,7 +29,6 @@ class _ItemNeighbours(HistoryDecay):
     def _fit(self, split: EncodedSplit) -> None:
         from implicit.nearest_neighbours import all_pairs_knn
 
-        self.can_score = self.item_counts > 0
         weighted = self._weighted(interaction_matrix(split, self.half_life))
         # one more: every item is found as its own neighbour
         weighted = sparse.csr_matrix(weighted, dtype=np.float64)
@@ -61,7 +59,7 @@ class ItemKNN(_ItemNeighbours):
     """Added to both squared norms: shrinks the similarities of items with few users."""
 
     name = "item_knn"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         **DECAYS, "n_neighbors": (50, 200, 500), "shrink": (0.0, 10.0, 50.0),
     }  # fmt: skip
 
@@ -85,7 +83,7 @@ class ItemKNNBM25(_ItemNeighbours):
     """How much popular items are damped, from 0 to 1."""
 
     name = "item_knn_bm25"
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         **DECAYS, "n_neighbors": (50, 200, 500), "b": (0.25, 0.5, 0.75),
     }  # fmt: skip
 
@@ -114,15 +112,17 @@ class UserKNN(HistoryDecay):
     """As in `ItemKNN`: older events of the neighbours weigh less."""
 
     name = "user_knn"
-    uses: ClassVar[Mapping[str, bool]] = {"histories": True}
+    uses = {"histories": True}
     state = ("matrix",)  # (U, N) CSR: the weights of the training interactions
-    options: ClassVar[Mapping[str, Sequence[Any]]] = {
+    options = {
         **DECAYS, "n_neighbors": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
     }  # fmt: skip
 
-    def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
+    def set_histories(self, split: EncodedSplit) -> None:
+        """Take the training histories of a split: the state of this model is their weights, nothing is learned."""
         self.matrix = interaction_matrix(split, self.half_life)
+
+    _fit = set_histories
 
     def _score(self, histories: Histories) -> np.ndarray:
         """Return scores without the norm of the history, which does not change the order of a row."""

@@ -1,7 +1,7 @@
 """The networks of the recommenders: item tables, bodies that read a history in order, two towers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,59 +14,29 @@ from recsys_kit.errors import ArtifactError
 INIT_STD = 0.02
 
 
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Sizes of a body that reads a history.
-
-    >>> ShallowBody(NetworkConfig(embedding_dim=8, max_length=5))(torch.zeros(2, 3, 8)).shape
-    torch.Size([2, 3, 8])
-    """
-
-    embedding_dim: int
-    """D: numbers in an embedding."""
-    max_length: int
-    """Events of a history that are read, the latest."""
-    dropout: float = 0.0
-    """Share of the numbers that is hidden in training."""
-    n_layers: int = 2
-    """Blocks of a transformer."""
-    n_heads: int = 2
-    """Attention heads of a block."""
-    attention_dropout: float = 0.0
-    """Share of the attention weights that is dropped in training."""
-
-
 # -- items -------------------------------------------------------------------------------------------------------------
 
 
-class SparseRows(nn.Module):
-    """A constant sparse matrix `(n, A)` times learned rows `(A, D)`."""
+class FeatureRows(nn.Module):
+    """A constant matrix `(n, A)`, sparse or dense, times learned rows `(A, D)`."""
 
-    def __init__(self, values: sparse.csr_matrix, embedding_dim: int) -> None:
+    def __init__(self, values: Any, embedding_dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(values.shape[1], embedding_dim) * INIT_STD)
-        for name, array in (("columns", values.indices), ("starts", values.indptr[:-1])):
-            self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
-        self.register_buffer("values", torch.from_numpy(values.data.astype(np.float32)), persistent=False)
+        self.is_sparse, constants = sparse.issparse(values), {"values": values}
+        if self.is_sparse:
+            constants = {"values": values.data, "columns": values.indices, "starts": values.indptr[:-1]}
+        for name, array in constants.items():
+            kind = np.float32 if name == "values" else np.int64
+            self.register_buffer(name, torch.from_numpy(np.array(array, kind)), persistent=False)
 
     def forward(self) -> Tensor:
         """Return (n, D)."""
+        if not self.is_sparse:
+            return self.values @ self.weight
         return functional.embedding_bag(
             self.columns, self.weight, self.starts, mode="sum", per_sample_weights=self.values
         )
-
-
-class DenseRows(nn.Module):
-    """A constant matrix `(n, A)` times learned rows `(A, D)`."""
-
-    def __init__(self, values: np.ndarray, embedding_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(values.shape[1], embedding_dim) * INIT_STD)
-        self.register_buffer("values", torch.from_numpy(np.array(values, np.float32)), persistent=False)
-
-    def forward(self) -> Tensor:
-        """Return (n, D)."""
-        return self.values @ self.weight
 
 
 class ItemTable(nn.Module):
@@ -75,9 +45,7 @@ class ItemTable(nn.Module):
     def __init__(self, n_items: int, embedding_dim: int, features: Sequence[np.ndarray | sparse.csr_matrix]) -> None:
         super().__init__()
         self.own = nn.Parameter(torch.randn(n_items, embedding_dim) * INIT_STD)
-        self.shared = nn.ModuleList(
-            (SparseRows if sparse.issparse(rows) else DenseRows)(rows, embedding_dim) for rows in features
-        )
+        self.shared = nn.ModuleList(FeatureRows(values, embedding_dim) for values in features)
 
     def forward(self) -> Tensor:
         """Return (n, D)."""
@@ -88,17 +56,22 @@ class ItemTable(nn.Module):
 
 
 class ShallowBody(nn.Module):
-    """Two weighted sums over the history and a linear layer; see `ShallowSequence`."""
+    """Two weighted sums over the history and a linear layer; `model` is a `ShallowSequence`, which has the sizes.
 
-    def __init__(self, config: NetworkConfig) -> None:
+    >>> from recsys_kit.recommenders import ShallowSequence
+    >>> ShallowBody(ShallowSequence(embedding_dim=8, max_length=5))(torch.zeros(2, 3, 8)).shape
+    torch.Size([2, 3, 8])
+    """
+
+    def __init__(self, model: Any) -> None:
         super().__init__()
         powers = torch.tensor([[1.0], [8.0]])  # of the distance from the end, at first
-        self.log_weights = nn.Parameter(-powers * torch.arange(config.max_length).log1p())  # (2, max_length)
+        self.log_weights = nn.Parameter(-powers * torch.arange(model.max_length).log1p())  # (2, max_length)
         self.shares = nn.Parameter(torch.ones(2))
-        self.linear = nn.Linear(2 * config.embedding_dim, config.embedding_dim)
-        self.norm = nn.LayerNorm(config.embedding_dim)
+        self.linear = nn.Linear(2 * model.embedding_dim, model.embedding_dim)
+        self.norm = nn.LayerNorm(model.embedding_dim)
         self.scale = nn.Parameter(torch.ones(()))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, L, D) embeddings of a history -> (B, L, D) user vectors; event t sees the events up to t."""
@@ -113,19 +86,19 @@ class ShallowBody(nn.Module):
 
 
 class TransformerBody(nn.Module):
-    """Causal self-attention over the history; see `TransformerSequence`."""
+    """Causal self-attention over the history; `model` is a `TransformerSequence`, which has the sizes."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        dim = config.embedding_dim
-        self.positions = nn.Parameter(torch.randn(config.max_length, dim) * INIT_STD)
+        dim = model.embedding_dim
+        self.positions = nn.Parameter(torch.randn(model.max_length, dim) * INIT_STD)
         layer = nn.TransformerEncoderLayer(
-            dim, config.n_heads, 4 * dim, config.dropout, activation="gelu", batch_first=True, norm_first=True
+            dim, model.n_heads, 4 * dim, model.dropout, activation="gelu", batch_first=True, norm_first=True
         )
-        layer.self_attn.dropout = config.attention_dropout
-        self.blocks = nn.TransformerEncoder(layer, config.n_layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
+        layer.self_attn.dropout = model.attention_dropout
+        self.blocks = nn.TransformerEncoder(layer, model.n_layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
         self.norm = nn.LayerNorm(dim)  # embeddings start small: without it the blocks drown the last event
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, L, D) embeddings of a history -> (B, L, D) user vectors; event t sees the events up to t."""
@@ -206,7 +179,6 @@ def set_arrays(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Module
         module.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())
-        raise ArtifactError(
-            "RK-406", f"saved weights are of another version ({reason}).", "Save the model again."
-        ) from problem
+        found = f"saved weights are of another version ({reason})."
+        raise ArtifactError("RK-406", found, "Save the model again.") from problem
     return module.eval()

@@ -11,8 +11,7 @@ from scipy import sparse
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.decay import HistoryDecay
-from recsys_kit.recommenders.interactions import event_ages, latest_of_pairs
+from recsys_kit.recommenders.interactions import HistoryDecay, weigh_latest
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Popularity(Recommender):
     personal = False
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
+        """Learn nothing more: the counts are the scores."""
 
     def _score(self, histories: Histories) -> np.ndarray:
         return np.repeat(self.item_counts[None], len(histories), axis=0)
@@ -51,11 +50,9 @@ class PopularLately(Recommender):
     personal = False
 
     def _fit(self, split: EncodedSplit) -> None:
-        latest = latest_of_pairs(split.train)
-        weights = np.power(0.5, event_ages(split.train)[latest] / self.half_life)
+        latest, weights = weigh_latest(split.train, self.half_life)
         counts = np.bincount(split.train.item[latest], weights=weights, minlength=len(self.items))
         self.trend = counts.astype(np.float32)
-        self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
         return np.repeat(self.trend[None], len(histories), axis=0)
@@ -82,7 +79,6 @@ class PopularInCategory(HistoryDecay):
         known = split.item_table.drop_duplicates("item_id").set_index("item_id")["category"]
         labels = known.astype("str").reindex(self.item_ids).fillna("")
         self.category = pd.factorize(labels, sort=True)[0].astype(np.int64)
-        self.can_score = self.item_counts > 0
 
     def _score(self, histories: Histories) -> np.ndarray:
         counts = np.bincount(self.category, weights=self.item_counts)  # (C,)

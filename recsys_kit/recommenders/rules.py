@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ids import as_ids
-from recsys_kit.core.ranking import check_k
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.interactions import interaction_matrix
@@ -26,6 +23,12 @@ class AssociationRules(Recommender):
     are never recommended; a history without a rule gets the popularity list.
     Source: Agrawal and Srikant, Fast algorithms for mining association rules, VLDB 1994, section 1; rules of one item
     on each side, counted by X'X.
+
+    >>> import pandas as pd
+    >>> train = pd.DataFrame({"user_id": list("112233445"), "item_id": list("abababcca"), "position": range(9)})
+    >>> rules = AssociationRules(min_count=2).fit(train)
+    >>> rules.item_ids[rules.consequents].tolist(), rules.confidence.tolist(), rules.lift.tolist()
+    (['b', 'a'], [0.75, 1.0], [1.25, 1.25])
     """
 
     min_count: int = 2
@@ -41,9 +44,8 @@ class AssociationRules(Recommender):
 
     def _fit(self, split: EncodedSplit) -> None:
         if self.measure not in MEASURES:
-            raise ParameterError(
-                "RK-341", f"measure is {self.measure!r}; expected one of {MEASURES}.", "Pass measure='confidence'."
-            )
+            problem = f"measure is {self.measure!r}; expected one of {MEASURES}."
+            raise ParameterError("RK-341", problem, "Pass measure='confidence'.")
         matrix = interaction_matrix(split)
         self.n_users = matrix.shape[0]
         both = (matrix.T @ matrix).tocoo()
@@ -69,36 +71,3 @@ class AssociationRules(Recommender):
     def _knows(self, histories: Histories) -> np.ndarray:
         """Return whether any rule starts in the history, even one to an item that the user has seen."""
         return histories.has_any(np.isin(np.arange(len(self.items)), self.antecedents))
-
-    def bought_together(self, item_id: str, *, k: int = 10, by: str = "lift") -> pd.DataFrame:
-        """Return the rules of one item.
-
-        Args:
-            item_id: the antecedent.
-            k: rules, at most.
-            by: the measure whose best rules come first: confidence, lift or support.
-
-        Returns:
-            Columns item_id (the consequent), count (common users), support, confidence, lift.
-
-        Raises:
-            ParameterError: RK-341 another `by`, RK-342 an unknown item, RK-312 a wrong k.
-
-        >>> train = pd.DataFrame({"user_id": list("112233445"), "item_id": list("abababcca"), "position": range(9)})
-        >>> AssociationRules(min_count=2).fit(train).bought_together("a").to_dict("records")
-        [{'item_id': 'b', 'count': 3, 'support': 0.6, 'confidence': 0.75, 'lift': 1.25}]
-        """
-        if by not in MEASURES:
-            raise ParameterError("RK-341", f"by is {by!r}; expected one of {MEASURES}.", "Pass by='lift'.")
-        check_k(k)
-        item_id = as_ids(item_id, "item_id")[0]
-        if item_id not in self.items:
-            raise ParameterError("RK-342", f"item {item_id!r} is not in the catalogue.", "Pass an id of item_ids.")
-        chosen = np.flatnonzero(self.antecedents == self.items.encode(item_id)[0])
-        table = pd.DataFrame({
-            "item_id": self.item_ids[self.consequents[chosen]],
-            "count": np.rint(self.support[chosen] * np.float64(self.n_users)).astype(int),
-            **{name: getattr(self, name)[chosen].astype(float).round(6) for name in MEASURES},
-        })  # fmt: skip
-        order = ["count" if by == "support" else by, "count"]
-        return table.sort_values(order, ascending=False, kind="stable", ignore_index=True).head(k)

@@ -1,6 +1,6 @@
 """Models that read a history in order, trained to predict the next item among the whole catalogue."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,7 +20,7 @@ from recsys_kit.recommenders.holdout import blocks, measure_ndcg
 if TYPE_CHECKING:  # torch takes a second to load: only when a network is fitted or asked
     from torch import Tensor, nn
 
-    from recsys_kit.recommenders.networks import NetworkConfig, SequenceNetwork
+    from recsys_kit.recommenders.networks import SequenceNetwork
 
 STEPS_PER_EPOCH = 64  # where the data are too few for this many batches, batches are smaller
 MIN_BATCH_SIZE = 64
@@ -67,15 +67,20 @@ class SequenceModel(Recommender):
     features: str = ""
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": False, "attributes": False}
+    uses = {"item_features": False, "attributes": False}
     state = ("item_matrix", "body")
     """(n, D) E, of the items with a training event; the weights of the body by name."""
     learned = ("validation",)
     """NDCG by epoch; empty without a validation set."""
 
-    def make_body(self, config: "NetworkConfig") -> "nn.Module":
+    body_class: ClassVar[str]
+    """The name of the body's class in `networks`, unless a model has a `make_body` of its own."""
+
+    def make_body(self) -> "nn.Module":
         """Return the module that turns `(B, L, D)` item rows into `(B, L, D)` user vectors; t sees the events to t."""
-        raise NotImplementedError
+        from recsys_kit.recommenders import networks
+
+        return getattr(networks, self.body_class)(self)
 
     # -- training --------------------------------------------------------------------------------------------------
 
@@ -84,12 +89,9 @@ class SequenceModel(Recommender):
         import torch
 
         from recsys_kit.recommenders.networks import ItemTable, SequenceNetwork, get_arrays
+        from recsys_kit.training import Processes, Trainer, TrainingPlan
         from recsys_kit.training.batches import batches_of_tokens
-        from recsys_kit.training.plan import TrainingPlan
-        from recsys_kit.training.processes import Processes
-        from recsys_kit.training.trainer import Trainer
 
-        self.can_score = self.item_counts > 0
         vectors = self.choose_features(split)
         values = None if vectors is None else vectors.values[np.flatnonzero(self.can_score)]
         features = side_information(self.item_ids[self.can_score], split.item_table, values)
@@ -101,26 +103,27 @@ class SequenceModel(Recommender):
         targets = split.validation(self.max_validation_users, self.seed)
         processes = Processes(self.device)
         plan = TrainingPlan(
-            epochs=self.epochs, stop_after=self.stop_after, patience=self.patience, prefer_later=True, seed=self.seed,
-            learning_rate=self.learning_rate, schedule="linear_to_floor", warmup_share=WARMUP_SHARE, betas=BETAS,
+            epochs=self.epochs, stop_after=self.stop_after, patience=self.patience, prefer_later=True, betas=BETAS,
+            learning_rate=self.learning_rate, schedule="linear_to_floor", warmup_share=WARMUP_SHARE,
             weight_decay=0.0, max_grad_norm=None,
         )  # fmt: skip
 
         def batches(epoch: int) -> Iterator[tuple[np.ndarray, Sequence["Tensor"]]]:
             for rows in drawn[-1 - epoch]:
-                arrays = pad_windows(histories.items, starts[rows], lengths[rows])
+                places, real = pad_windows(starts[rows], lengths[rows])
+                arrays = histories.items[places], histories.items[places[real] + 1], np.flatnonzero(real)
                 yield rows, [torch.from_numpy(array).to(processes.device) for array in arrays]
 
         def validate(network: "SequenceNetwork") -> float:
             self._set_network(network)
             for _ in blocks(targets.histories, len(self.items)):
-                self._new_body()  # its random weights are not used: the draws keep the published numbers as they are
+                self.make_body()  # its random weights are not used: the draws keep the published numbers as they are
             return float(np.nanmean(measure_ndcg(self, targets, VALIDATION_K)))
 
         with torch.random.fork_rng(devices=[processes.device] if processes.device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             table = ItemTable(int(self.can_score.sum()), self.embedding_dim, features)
-            network = SequenceNetwork(table, self._new_body())
+            network = SequenceNetwork(table, self.make_body())
             objective = partial(next_item_loss, dtype=getattr(torch, pick_dtype(str(processes.device))))
             trainer = Trainer(network, objective, plan, processes=processes, name=self.name)
             validation = None if targets is None else validate
@@ -167,9 +170,9 @@ class SequenceModel(Recommender):
         vectors = np.zeros((len(lengths), self.embedding_dim), np.float32)
         for start in range(0, len(order), HISTORIES_AT_ONCE):
             part = order[start : start + HISTORIES_AT_ONCE]
-            items, _, _ = pad_windows(histories.items, histories.starts[part + 1] - lengths[part], lengths[part])
+            places, _ = pad_windows(histories.starts[part + 1] - lengths[part], lengths[part])
             with torch.inference_mode():
-                states = body(embedding(torch.from_numpy(items).to(device), rows))  # (B, L, D)
+                states = body(embedding(torch.from_numpy(histories.items[places]).to(device), rows))  # (B, L, D)
                 vectors[part] = states[torch.arange(len(part)), torch.from_numpy(lengths[part] - 1)].cpu().numpy()
         return vectors
 
@@ -184,14 +187,8 @@ class SequenceModel(Recommender):
         if "_network" not in self.__dict__:
             from recsys_kit.recommenders.networks import set_arrays
 
-            self._network = set_arrays(self._new_body(), self.body).to(pick_device(self.device))
+            self._network = set_arrays(self.make_body(), self.body).to(pick_device(self.device))
         return self._network
-
-    def _new_body(self) -> "nn.Module":
-        from recsys_kit.recommenders.networks import NetworkConfig
-
-        names = NetworkConfig.__dataclass_fields__
-        return self.make_body(NetworkConfig(**{name: getattr(self, name) for name in names if hasattr(self, name)}))
 
 
 @dataclass
@@ -203,13 +200,7 @@ class ShallowSequence(SequenceModel):
     Source: own.
     """
 
-    name = "shallow"
-
-    def make_body(self, config: "NetworkConfig") -> "nn.Module":
-        """Return two poolings and a linear layer."""
-        from recsys_kit.recommenders.networks import ShallowBody
-
-        return ShallowBody(config)
+    name, body_class = "shallow", "ShallowBody"
 
 
 @dataclass
@@ -226,13 +217,7 @@ class TransformerSequence(SequenceModel):
     attention_dropout: float = 0.2
     """Share of the attention weights that is dropped in training."""
 
-    name = "transformer"
-
-    def make_body(self, config: "NetworkConfig") -> "nn.Module":
-        """Return positions, blocks and a layer norm."""
-        from recsys_kit.recommenders.networks import TransformerBody
-
-        return TransformerBody(config)
+    name, body_class = "transformer", "TransformerBody"
 
 
 def next_item_loss(network: "SequenceNetwork", inputs: Sequence["Tensor"], dtype: Any) -> "Tensor":
@@ -240,14 +225,14 @@ def next_item_loss(network: "SequenceNetwork", inputs: Sequence["Tensor"], dtype
 
     Args:
         network: see `SequenceNetwork`.
-        inputs: items (B, L), targets (B, L), and (B, L) where they are real.
+        inputs: items (B, L); the M next items that are real; their places in the flat B x L.
         dtype: of the products with the catalogue.
     """
     from recsys_kit.training.objectives import CatalogueCrossEntropy
 
-    items, targets, real = inputs
+    items, targets, places = inputs
     states, rows = network(items)  # (B, L, D), (n, D)
-    return CatalogueCrossEntropy.apply(states[real], rows, targets[real], dtype)
+    return CatalogueCrossEntropy.apply(states.flatten(0, 1)[places], rows, targets, dtype)  # does not wait for a GPU
 
 
 def side_information(
@@ -290,16 +275,13 @@ def cut_windows(histories: Histories, max_length: int) -> tuple[np.ndarray, np.n
     return np.array(starts, np.int64), np.array(lengths, np.int64)
 
 
-def pad_windows(
-    items: np.ndarray, starts: np.ndarray, lengths: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return items (B, L) of windows, the next items (B, L), and (B, L) bool where they are real; padding is any item.
+def pad_windows(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places (B, L) of the events of windows, and (B, L) bool where they are real; padding is place 0.
 
-    >>> read, following, real = pad_windows(np.array([7, 8, 9]), np.array([0, 1]), np.array([2, 1]))
-    >>> read[real].tolist(), following[real].tolist(), real.tolist()
-    ([7, 8, 8], [8, 9, 9], [[True, True], [True, False]])
+    >>> places, real = pad_windows(np.array([0, 1]), np.array([2, 1]))
+    >>> places.tolist(), real.tolist()
+    ([[0, 1], [1, 0]], [[True, True], [True, False]])
     """
     place = np.arange(lengths.max(initial=1))
     real = place < lengths[:, None]
-    places = np.where(real, starts[:, None] + place, 0)
-    return items[places], items[np.minimum(places + real, len(items) - 1)], real
+    return np.where(real, starts[:, None] + place, 0), real

@@ -1,21 +1,27 @@
 """Two networks, one for the user and one for the item; the score is their product."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from operator import mul
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
-from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.content import reduced
+from recsys_kit.recommenders.examples import LeaveOneOut
+from recsys_kit.recommenders.interactions import HistoryDecay
 
 if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitted
     from torch import Tensor
 
     from recsys_kit.recommenders.networks import TowersNetwork
+
+    Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+    """E predictions from H events of histories: item (H,), prediction (H,) and weight (H,) of each event, target (E,).
+    """
 
 EVENTS_PER_BATCH = 512
 MAX_VALIDATION_EVENTS = 8192
@@ -23,7 +29,7 @@ MAX_HISTORY = 50  # events of a history that a step reads, on average; drawn aga
 
 
 @dataclass
-class TwoTowers(Recommender):
+class TwoTowers(HistoryDecay):
     """score(h, i) = u(h)' v_i: an item tower v_i = e_i + P c_i, a user tower u = p + MLP(p) over the history h.
 
     e_i `(D,)` is the item's own embedding, 0 without a training event; P `(C, D)` maps its content c_i `(C,)`, where
@@ -47,15 +53,13 @@ class TwoTowers(Recommender):
     """Items with a training event; larger catalogues draw negatives."""
     n_negatives: int = 4096
     """Negatives of a batch, drawn uniformly from the items with a training event."""
-    history_decay: float = 0.3
-    """An item `back` events from the end of a history weighs (1 + back)^-history_decay."""
     seed: int = 0
     """Random seed."""
     features: str = ""
     """Name of the item features; "" takes the only ones, "none" takes none."""
 
     name = "two_towers"
-    uses: ClassVar[Mapping[str, bool]] = {"item_features": False}
+    uses = {"item_features": False}
     learned = ("best_epoch",)
     state = ("item_matrix", "hidden", "hidden_bias", "out")
     """(N, D) all v_i; (D, H), (H,) and (H, D) of the MLP."""
@@ -65,8 +69,7 @@ class TwoTowers(Recommender):
         import torch
 
         from recsys_kit.recommenders.networks import TowersNetwork, get_arrays
-        from recsys_kit.training.plan import TrainingPlan
-        from recsys_kit.training.trainer import Trainer
+        from recsys_kit.training import Trainer, TrainingPlan
 
         content, vectors = np.zeros((len(self.items), 1), np.float32), self.choose_features(split)
         if vectors is not None:
@@ -75,26 +78,22 @@ class TwoTowers(Recommender):
         self.can_score = known | content.any(axis=1)
         rng = np.random.default_rng(self.seed)
         size, hidden = self.embedding_dim, 2 * self.embedding_dim
-        network = TowersNetwork(
-            {
-                "own": rng.normal(0, 0.1, (len(known), size)) * known[:, None],
-                "projection": rng.normal(0, 0.1, (content.shape[1], size)),
-                "hidden": rng.normal(0, size**-0.5, (size, hidden)),
-                "hidden_bias": np.zeros(hidden),
-                "out": np.zeros((hidden, size)),  # at first a user is the sum of their items
-            },
-            content,
-        )
-        plan = TrainingPlan(
-            epochs=self.epochs, patience=self.patience, learning_rate=self.learning_rate, schedule="constant",
-            weight_decay=0.0, max_grad_norm=None, seed=self.seed,
-        )  # fmt: skip
-        examples, validation = _Examples(self, rng), self._validation_batch(split)
+        weights = {
+            "own": rng.normal(0, 0.1, (len(known), size)) * known[:, None],
+            "projection": rng.normal(0, 0.1, (content.shape[1], size)),
+            "hidden": rng.normal(0, size**-0.5, (size, hidden)),
+            "hidden_bias": np.zeros(hidden),
+            "out": np.zeros((hidden, size)),  # at first a user is the sum of their items
+        }
+        network = TowersNetwork(weights, content)
+        options = {"schedule": "constant", "weight_decay": 0.0, "max_grad_norm": None}
+        plan = TrainingPlan(epochs=self.epochs, patience=self.patience, learning_rate=self.learning_rate, **options)
+        examples, validation = self._examples(rng), self._validation_batches(split)
         trainer = Trainer(network, lambda towers, batch: self._loss(towers, batch, rng), plan, rng=rng, name=self.name)
         history = trainer.fit(
-            examples.batches,
+            lambda epoch: self._batches(examples),
             n_batches=examples.n_batches,
-            validate=None if validation is None else lambda towers: -self._mean_loss(towers, validation),
+            validate=(lambda towers: -self._mean_loss(towers, validation)) if validation else None,
         )
         self.best_epoch = int(history["epoch"][history["best"]].iloc[0])
         with torch.no_grad():
@@ -105,7 +104,23 @@ class TwoTowers(Recommender):
     def _chosen(self) -> dict[str, Any]:
         return {"epochs": self.best_epoch}
 
-    def _loss(self, towers: "TowersNetwork", batch: "_Batch", rng: np.random.Generator | None) -> "Tensor":
+    def _examples(self, rng: np.random.Generator) -> LeaveOneOut:
+        return LeaveOneOut(self.weigh(self.train_histories), EVENTS_PER_BATCH, rng)
+
+    def _batches(self, examples: LeaveOneOut) -> "Iterator[tuple[np.ndarray, Batch]]":
+        """Yield the batches of an epoch: events, each predicted from the others, of which some are hidden."""
+        weights = examples.weights
+        for events in examples.draw():
+            rows = examples.rows[events]
+            length = examples.lengths[rows]
+            owner = np.repeat(np.arange(len(events)), length)
+            place = np.arange(len(owner)) + np.repeat(weights.indptr[rows] - length.cumsum() + length, length)
+            shown = np.minimum(1 - self.dropout, MAX_HISTORY / length)[owner]
+            kept = (place != events[owner]) & (examples.rng.random(len(place)) < shown)
+            place, owner = place[kept], owner[kept]
+            yield events, _batch(weights.indices[place], owner, weights.data[place], weights.indices[events])
+
+    def _loss(self, towers: "TowersNetwork", batch: "Batch", rng: np.random.Generator | None) -> "Tensor":
         """Cross-entropy of the targets among all items with a training event, or among negatives drawn by `rng`."""
         import torch
         from torch.nn.functional import cross_entropy
@@ -113,97 +128,54 @@ class TwoTowers(Recommender):
         from recsys_kit.training.objectives import sampled_cross_entropy
 
         known = np.flatnonzero(self.item_counts > 0)
+        item, owner, weight, target = batch
         items = towers.item_vectors()
-        users = towers.user_vectors(items, *batch.tensors(), len(batch.target))
+        users = towers.user_vectors(items, item, owner, weight, len(target))
         if rng is None or len(known) <= self.full_softmax_up_to:
-            place = torch.from_numpy(np.searchsorted(known, batch.target))
-            return cross_entropy(users @ items[known].T, place)
-        drawn = torch.from_numpy(rng.choice(known, self.n_negatives))
-        return sampled_cross_entropy(users, items, torch.from_numpy(batch.target), drawn)
+            return cross_entropy(users @ items[known].T, torch.from_numpy(np.searchsorted(known, target.numpy())))
+        return sampled_cross_entropy(users, items, target, torch.from_numpy(rng.choice(known, self.n_negatives)))
 
-    def _mean_loss(self, towers: "TowersNetwork", validation: "_Batch") -> float:
-        """The mean log loss of the validation events; in parts, since each event has a row as long as the catalogue."""
+    def _mean_loss(self, towers: "TowersNetwork", validation: "Sequence[Batch]") -> float:
+        """The mean log loss of the validation events."""
         import torch
 
-        total = 0.0
+        sizes = [len(target) for *_, target in validation]
         with torch.no_grad():
-            for batch in validation.parts(EVENTS_PER_BATCH):
-                total += self._loss(towers, batch, None).item() * len(batch.target)
-        return total / len(validation.target)
+            losses = [self._loss(towers, batch, None).item() for batch in validation]
+        return sum(map(mul, losses, sizes)) / sum(sizes)
 
-    def _validation_batch(self, split: EncodedSplit) -> "_Batch | None":
-        """The validation events of warm users with warm items, each beside the training history; some, if many."""
+    def _validation_batches(self, split: EncodedSplit) -> "list[Batch]":
+        """The validation events of warm users with warm items, each beside the training history; some, if many.
+
+        In parts, since each event has a row as long as the catalogue.
+        """
         if "valid" not in split.interactions:
-            return None
+            return []
         events = split.interactions["valid"]
-        known = (events.user >= 0) & (events.item >= 0)
-        known[known] = self.item_counts[events.item[known]] > 0
-        if not known.any():
-            return None
-        known = np.flatnonzero(known)
+        known = np.flatnonzero((events.user >= 0) & (events.item >= 0))
+        known = known[self.item_counts[events.item[known]] > 0]
         if len(known) > MAX_VALIDATION_EVENTS:
             known = np.sort(np.random.default_rng(self.seed).choice(known, MAX_VALIDATION_EVENTS, replace=False))
-        matrix = split.train_histories.take(events.user[known]).matrix(len(self.items), self.history_decay)
-        owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        return _Batch(matrix.indices, owner, matrix.data, events.item[known])
+        batches = []
+        for start in range(0, len(known), EVENTS_PER_BATCH):
+            some = known[start : start + EVENTS_PER_BATCH]
+            matrix = self.weigh(split.train_histories.take(events.user[some]))
+            owner = np.repeat(np.arange(len(some)), np.diff(matrix.indptr))
+            batches.append(_batch(matrix.indices, owner, matrix.data, events.item[some]))
+        return batches
 
     def _score(self, histories: Histories) -> np.ndarray:
-        weights = histories.matrix(len(self.items), self.history_decay)
+        weights = self.weigh(histories)
         lengths = np.sqrt(np.asarray(weights.multiply(weights).sum(axis=1))).reshape(-1, 1)
         pooled = (weights @ self.item_matrix) / np.where(lengths > 0, lengths, 1)
         users = pooled + np.maximum(pooled @ self.hidden + self.hidden_bias, 0) @ self.out
         return users @ self.item_matrix.T
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """E predictions from H events of histories."""
+def _batch(item: np.ndarray, owner: np.ndarray, weight: np.ndarray, target: np.ndarray) -> "Batch":
+    """Return tensors; the weights of a history are divided by the root of their sum of squares."""
+    import torch
 
-    item: np.ndarray
-    """(H,) item of each event."""
-    owner: np.ndarray
-    """(H,) prediction of each event, ascending."""
-    weight: np.ndarray
-    """(H,) weight of each event in its history."""
-    target: np.ndarray
-    """(E,) the item to predict."""
-
-    def parts(self, size: int) -> "Iterator[_Batch]":
-        """Yield the predictions in order, `size` at a time."""
-        for start in range(0, len(self.target), size):
-            events = slice(*np.searchsorted(self.owner, [start, start + size]))
-            owner = self.owner[events] - start
-            yield _Batch(self.item[events], owner, self.weight[events], self.target[start : start + size])
-
-    def tensors(self) -> tuple["Tensor", "Tensor", "Tensor"]:
-        """Return items, owners and weights, the weights of a history divided by the root of their sum of squares."""
-        import torch
-
-        lengths = np.sqrt(np.bincount(self.owner, weights=self.weight**2, minlength=len(self.target)))
-        weight = (self.weight / lengths[self.owner]).astype(np.float32)
-        return torch.from_numpy(self.item), torch.from_numpy(self.owner), torch.from_numpy(weight)
-
-
-class _Examples:
-    """Every event of a user with two items or more, predicted from the others, of which some are hidden."""
-
-    def __init__(self, model: TwoTowers, rng: np.random.Generator) -> None:
-        self.weights = model.train_histories.matrix(len(model.items), model.history_decay)
-        self.shown, self.rng = 1 - model.dropout, rng
-        self.lengths = np.diff(self.weights.indptr)
-        self.rows = np.repeat(np.arange(len(self.lengths)), self.lengths)
-        self.events = np.flatnonzero(self.lengths[self.rows] > 1)
-        self.n_batches = max(1, len(self.events) // EVENTS_PER_BATCH) if len(self.events) else 0
-
-    def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, _Batch]]:
-        """Yield the batches of an epoch, in a new order each."""
-        order, weights = self.rng.permutation(self.events), self.weights
-        for events in np.array_split(order, self.n_batches) if self.n_batches else []:
-            length = self.lengths[self.rows[events]]
-            owner = np.repeat(np.arange(len(events)), length)
-            first = weights.indptr[self.rows[events]]
-            place = np.arange(len(owner)) + np.repeat(first - length.cumsum() + length, length)
-            shown = np.minimum(self.shown, MAX_HISTORY / length)[owner]
-            kept = (place != events[owner]) & (self.rng.random(len(place)) < shown)
-            target = weights.indices[events]
-            yield events, _Batch(weights.indices[place[kept]], owner[kept], weights.data[place[kept]], target)
+    lengths = np.sqrt(np.bincount(owner, weights=weight**2, minlength=len(target)))
+    weight = (weight / lengths[owner]).astype(np.float32)
+    return torch.from_numpy(item), torch.from_numpy(owner), torch.from_numpy(weight), torch.from_numpy(target)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.decay import HistoryDecay
+from recsys_kit.recommenders.interactions import HistoryDecay
 
 
 def transition_counts(histories: Histories, n_items: int, window: int, decay: float) -> sparse.csr_array:
@@ -54,7 +54,6 @@ class ItemTransitions(HistoryDecay):
     state = ("weights",)  # (N, N) CSR: row = item of the history, column = item scored
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.can_score = self.item_counts > 0
         forward = transition_counts(split.train_histories, len(self.items), self.window, self.decay)
         both = forward + forward.T * np.float32(self.backward)
         rows = sparse.diags_array(_inverse_power(both.sum(axis=1), self.row_power))

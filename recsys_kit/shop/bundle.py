@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -15,19 +15,21 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save
 
+from recsys_kit.core.encoded import lists_of_ids
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.inputs import encode_query
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.store import INDEX, load_models, save_models
-from recsys_kit.shop import shelves
-from recsys_kit.shop.answers import Answer, Context, Question, answer
-from recsys_kit.shop.circumstances import NOW
+from recsys_kit.shop.answers import Answer, check_texts, note_lists, read_ids
+from recsys_kit.shop.circumstances import NOW, Context, context_frame
 from recsys_kit.shop.histories import StoredHistories
-from recsys_kit.shop.models import ModelCard, ShopModels
+from recsys_kit.shop.models import OPTIONS, ModelCard, ShopModels
+from recsys_kit.shop.shelves import Shelves
 from recsys_kit.shop.showcase import Showcase
-from recsys_kit.shop.statistics import PLAIN, ItemStatistics
+from recsys_kit.shop.statistics import ItemStatistics
 
 FORMAT = 1
 SETTINGS, MODELS, ITEMS, TFIDF = "bundle.json", "models", "items.parquet", "tfidf"
@@ -35,17 +37,14 @@ STATISTICS, HISTORIES = "statistics.safetensors", "histories.safetensors"
 NEEDS_HISTORIES = "it needs the histories of users, which this bundle does not hold"
 CARD = ("item_id", "title", "category", "brand", "price", "image")
 """Columns of the items table that a list shows."""
+KINDS = {"left_out": dict, "context": list, "seen_events": list, "unread_share": int | float, "salt": str}
+"""What `SETTINGS` holds under names whose values are used as they are."""
 LIBRARIES = ("recsys_kit", "numpy", "scipy", "pandas", "torch", "lightgbm", "safetensors")
 """Libraries whose versions a bundle records."""
-KINDS = {
-    "models": list, "left_out": dict, "context": list, "seen_events": list, "unread_share": int | float,
-    "statistics": dict, "salt": str, "sha256": dict,
-}  # fmt: skip
-"""What bundle.json holds under each name that is read."""
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class Bundle(Shelves):
     """Models, item cards, item features and item statistics of a shop, with no user ids and no histories.
 
     It answers questions by histories, texts and items, and knows no run: a folder written by `save` may be moved.
@@ -56,12 +55,6 @@ class Bundle:
     hashed ids lies in the bundle, so anyone who holds it can test whether an id is in it.
     """
 
-    models: ShopModels
-    items: pd.DataFrame
-    """The item cards: item_id, and title, category, brand, price and image as far as known."""
-    statistics: ItemStatistics
-    tfidf: Vectors | None = None
-    """TF-IDF vectors of the items, for reasons made of shared words."""
     last: Mapping[str, Any] = field(default_factory=dict)
     """The context at the time of the shop's last event; empty if the events have no times."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -78,10 +71,8 @@ class Bundle:
         items: pd.DataFrame,
         train: pd.DataFrame,
         tfidf: Vectors | None = None,
-        context: Sequence[str] = (),
-        seen_events: Sequence[str] = (),
-        unread_share: float = 0.0,
         last: Mapping[str, Any] | None = None,
+        **facts: Any,
     ) -> "Bundle":
         """Put together what answers questions.
 
@@ -90,33 +81,20 @@ class Bundle:
             items: the items table.
             train: the training interactions with all their columns.
             tfidf: TF-IDF vectors of the items.
-            context: columns of a context that the models were evaluated with.
-            seen_events: kinds of event after which an item was left out of the evaluated lists; empty: all kinds.
-            unread_share: share of the tokens of the product texts that the language model does not know.
             last: the context at the time of the last event, as `last_event` returns it.
+            facts: `context`, `seen_events` and `unread_share` of `ShopModels`.
         """
         catalogue = next(iter(models.values())).items
         neighbours = next((model for model in models.values() if isinstance(model, ItemKNN)), None)
         if neighbours is None:
             neighbours = ItemKNN().fit(train, items=pd.DataFrame({"item_id": catalogue.ids}))
         return cls(
-            models=ShopModels(
-                models,
-                [ModelCard.of(name, model) for name, model in models.items()],
-                context=list(context),
-                seen_events=list(seen_events),
-                unread_share=unread_share,
-            ),
+            models=ShopModels(models, {name: ModelCard.of(name, model) for name, model in models.items()}, **facts),
             items=items[[column for column in CARD if column in items]],
             statistics=ItemStatistics.of(train, catalogue, neighbours),
             tfidf=tfidf,
             last=last or {},
         )
-
-    @property
-    def catalogue(self) -> Vocabulary:
-        """The items that are ranked."""
-        return self.statistics.items
 
     # -- questions -------------------------------------------------------------------------------------------------
 
@@ -128,7 +106,6 @@ class Bundle:
         texts: Any = None,
         seen: Any = None,
         candidates: Any = None,
-        kinds: Sequence[Mapping[str, str]] | None = None,
         context: Context = NOW,
         model: str = "",
         k: int = 10,
@@ -142,7 +119,6 @@ class Bundle:
             seen: item ids to leave out, one list per query. Unless given, as in the evaluation: for `users` of the
                 bundle the items of their `seen_events`, otherwise the whole history.
             candidates: ids of the only items that may be listed; all unless given.
-            kinds: for each history, item_id -> kind of event, for the words of the reasons.
             context: when and where the users ask: values by name, with or without `ctx_`, such as {"device": "phone",
                 "timestamp": "2025-12-24T18:00"}; without a timestamp the time is now. A frame has one row per query and
                 is used as it is. "now" and "last event" (of the shop) are a time alone, None is no context.
@@ -161,108 +137,55 @@ class Bundle:
                 number of rows, RK-422 `users` without histories.
             DataError: RK-153 and RK-154 ids that are missing or cannot be ids.
         """
-        question = Question.of(users, histories, texts, seen, candidates)
-        if question.users is not None and question.histories is None:
-            question = self._find_histories(question, question.users)
-        if kinds is not None:
-            question = replace(question, kinds=kinds)
-        found = answer(question, self._showcase, self.models, context=context, last=self.last, model=model, k=k)
-        if self.left_out_best and not model and question.texts is None:
-            why = self.left_out[self.left_out_best]
-            note = f"{self.left_out_best}, the best model, is left out of this bundle ({why}): {found.model} answers."
-            found = replace(found, notes=[note, *found.notes])
-        return found
+        users, kinds = None if users is None else read_ids("users", users), None
+        if users is not None and histories is None and texts is None:
+            if self.histories is None:
+                problem = "this bundle has no histories; expected the histories of these users."
+                raise ParameterError("RK-422", problem, "Pass histories=[[...]], or write it with --with-histories.")
+            histories, kinds = self.histories.find(users)
+        queries = {"users": users, "histories": histories, "texts": texts}
+        given = [name for name, value in queries.items() if value is not None]
+        if not given or (texts is not None and len(given) > 1):
+            problem = f"the query is {' and '.join(given) or 'empty'}; expected users, histories or texts."
+            raise ParameterError("RK-330", problem, "Pass histories=[['7', '12']].")
+        texts = None if texts is None else check_texts("texts", texts)
+        if histories is not None and not isinstance(histories, Histories):
+            histories = [read_ids("item ids of the histories", ids) for ids in lists_of_ids(histories, "histories")]
+        if seen is not None:
+            seen = [read_ids("item ids of seen", ids) for ids in lists_of_ids(seen, "seen")]
+        candidates = None if candidates is None else read_ids("candidates", candidates)
+        names = self.models.choose(model, texts)
+        if len(names) > 1:
+            return self._answer_one_by_one(texts, seen=seen, candidates=candidates, context=context, k=k)
+        (name,), n_queries = names, len(histories if texts is None else texts)
+        used = self.models.cards[name].context if texts is None else {}
+        where = context_frame(context, n_queries, used, self.models.context, self.last)
+        asked = {"histories": histories, "texts": texts, "candidates": candidates}
+        query = encode_query(self.models[name], users, **asked, seen=seen, context=where)
+        lists = self._showcase.answer(name, query, kinds=kinds, k=k)
+        asked |= {"users": users, "context": context}
+        notes = list(note_lists(self.models, name, query, lists, asked, k=k, chosen=not model))
+        if self.left_out_best and not model and texts is None:
+            gone, why = self.left_out_best, self.left_out[self.left_out_best]
+            notes.insert(0, f"{gone}, the best model, is left out of this bundle ({why}): {name} answers.")
+        lists["query"] = query.names[lists["query"]]
+        shown = None if where is None or not used else where[[column for column in where if column in used]]
+        return Answer(lists, notes, name, shown)
 
-    def related(self, item: str, *, k: int = 10) -> Answer:
-        """Return items like one item: of the same users first, then with similar content.
-
-        Args:
-            item: id of an item.
-            k: length of the list; shorter if nothing more resembles the item.
-
-        Returns:
-            An answer with rank, item_id, title (and category, brand, price as far as known), score (a cosine, to be
-            compared among rows with the same kind of reason), reason (the number of common users, or common words).
-
-        Raises:
-            ParameterError: RK-335 unknown item, RK-312 a wrong k.
-        """
-        return shelves.related(
-            item, items=self.items, statistics=self.statistics, models=self.models, tfidf=self.words, k=k
-        )
-
-    def together(self, items: Any, *, k: int = 10, by: str = "confidence") -> Answer:
-        """Return what goes with an item, or with any item of a basket, by the association rules of the training set.
-
-        A basket of the rules is a session if the events have a `session_id`, otherwise all items of a user. An item to
-        which several items of the basket lead is listed once, by its best rule.
-
-        Args:
-            items: one item id or several.
-            k: length of the list; shorter if nothing more goes with them.
-            by: "confidence", "lift" (rare items first) or "support".
-
-        Returns:
-            An answer with rank, item_id, title ..., count (of baskets with both), support, confidence, lift, reason.
-
-        Raises:
-            ParameterError: RK-335 no item is known, RK-341 unknown `by`, RK-312 a wrong k.
-        """
-        return shelves.together(items, items=self.items, statistics=self.statistics, by=by, k=k)
-
-    def popular(self, *, days: float = 0, category: str = "", k: int = 10) -> Answer:
-        """Return the items with the most users.
-
-        Args:
-            days: count the last whole days of the training set alone; 0 counts all of it.
-            category: list the items of this category alone.
-            k: length of the list; shorter if fewer items have users.
-
-        Returns:
-            An answer with rank, item_id, title ..., score (the number of users), reason.
-
-        Raises:
-            ParameterError: RK-336 unknown category, RK-337 no such days, RK-312 a wrong k.
-        """
-        return shelves.popular(items=self.items, statistics=self.statistics, category=category, days=days, k=k)
-
-    def promoted(self) -> list[str]:
-        """Return the ids of the items on promotion: by their latest event in the last days of the training set.
-
-        Raises:
-            ParameterError: RK-338 the events do not tell.
-        """
-        if self.statistics.promoted is None:
-            raise ParameterError(
-                "RK-338",
-                "the events of this shop do not tell what is on promotion; expected columns ctx_promotion and "
-                "timestamp.",
-                "Name the products: candidates=['0001', '0002'], on the command line --candidates 0001,0002.",
-            )
-        return self.statistics.promoted
-
-    @property
-    def words(self) -> Vectors | None:
-        """TF-IDF vectors of the items: those of the first model that has some, otherwise `tfidf`."""
-        name = next((card.name for card in self.models.cards if card.reads == "words"), "")
-        return self.models[name].vectors if name else self.tfidf
+    def _answer_one_by_one(self, texts: list[str], *, seen: Any, context: Context, **asked: Any) -> Answer:
+        """Answer texts for different models, each as it would be answered alone."""
+        found = []
+        for place, text in enumerate(texts):
+            hidden = None if seen is None else seen[place : place + 1]
+            where = context.iloc[place : place + 1] if isinstance(context, pd.DataFrame) else context
+            found.append(self.recommend(texts=[text], seen=hidden, context=where, **asked))
+        lists = pd.concat([one.lists.assign(query=place) for place, one in enumerate(found)], ignore_index=True)
+        notes = list(dict.fromkeys(note for one in found for note in one.notes))
+        return Answer(lists, notes, ", ".join(dict.fromkeys(one.model for one in found)))
 
     @cached_property
     def _showcase(self) -> Showcase:
         return Showcase(self.models, self.items, pd.Series(dtype=object), tfidf=self.words)
-
-    def _find_histories(self, question: Question, users: list[str]) -> Question:
-        if self.histories is None:
-            raise ParameterError(
-                "RK-422",
-                "this bundle has no histories; expected the histories of these users.",
-                "Pass histories=[[...]], or make the bundle with --with-histories.",
-            )
-        seen = question.seen
-        if seen is None and self.models.seen_events:
-            seen = self.histories.find(users, masked=True)
-        found, kinds = self.histories.find(users), self.histories.find_kinds(users)
-        return replace(question, seen=seen, histories=found, kinds=kinds)
 
     # -- on disk ---------------------------------------------------------------------------------------------------
 
@@ -273,9 +196,8 @@ class Bundle:
             events: all interactions that are known: `user_id, item_id`, and `timestamp` or `position`.
             salt: hexadecimal; a random one unless given.
         """
-        salt, seen_events = salt or secrets.token_hex(16), self.models.seen_events
-        stored = StoredHistories.of(events, self.catalogue, salt=salt, seen_events=seen_events)
-        return replace(self, histories=stored)
+        options: dict[str, Any] = {"salt": salt or secrets.token_hex(16), "seen_events": self.models.seen_events}
+        return replace(self, histories=StoredHistories.of(events, self.catalogue, **options))
 
     def without_histories(self) -> "Bundle":
         """Return the bundle without histories, and without the models that need them; `left_out` names these.
@@ -283,13 +205,13 @@ class Bundle:
         Raises:
             ArtifactError: RK-423 all models need histories.
         """
-        kept = [card for card in self.models.cards if not card.needs_histories]
-        gone = {card.name: NEEDS_HISTORIES for card in self.models.cards if card.needs_histories}
+        gone = {name: NEEDS_HISTORIES for name, card in self.models.cards.items() if card.needs_histories}
+        kept = {name: card for name, card in self.models.cards.items() if name not in gone}
         if not kept:
+            names = ", ".join(gone)
+            problem = f"all models of the bundle need the histories of users: {names}; expected one without."
             raise ArtifactError(
-                "RK-423",
-                f"all models of the bundle need the histories of users: {', '.join(gone)}; expected one without.",
-                "Make the bundle with --with-histories, or run chapter 04 with another model as well.",
+                "RK-423", problem, "Write it with --with-histories, or run chapter 04 with another model as well."
             )
         best = self.left_out_best or (self.models.best() if self.models.best() in gone else "")
         models, left_out = replace(self.models, cards=kept), {**self.left_out, **gone}
@@ -303,25 +225,21 @@ class Bundle:
         Raises:
             ArtifactError: RK-407 the folder exists, RK-505 it cannot be written.
         """
-        folder = Path(folder)
-        models = {name: self.models[name] for name in self.models}
-        save_models(folder / MODELS, models, with_histories=self.histories is not None)
+        folder, models, (arrays, counted) = Path(folder), self.models, self.statistics.to_tensors()
+        save_models(folder / MODELS, dict(models), with_histories=self.histories is not None)
         self.items.to_parquet(folder / ITEMS, index=False)
-        arrays, counted = self.statistics.to_tensors()
         (folder / STATISTICS).write_bytes(_serialize(arrays))
-        if self.tfidf is not None and self.words is self.tfidf:
+        if self.tfidf is not None and not any(card.reads == "words" for card in models.cards.values()):
             self.tfidf.save(folder / TFIDF)
         if self.histories is not None:
             (folder / HISTORIES).write_bytes(_serialize(self.histories.to_tensors()))
         settings = {
             "format": FORMAT,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-            "models": [asdict(card) for card in self.models.cards],
+            "models": [asdict(card) for card in models.cards.values()],
             "left_out": dict(self.left_out),
             "left_out_best": self.left_out_best,
-            "context": list(self.models.context),
-            "seen_events": list(self.models.seen_events),
-            "unread_share": self.models.unread_share,
+            **{name: getattr(models, name) for name in OPTIONS},
             "last_event": {name: pd.Timestamp(value).isoformat() for name, value in self.last.items()},
             "statistics": counted,
             "salt": self.histories.salt if self.histories else "",
@@ -352,29 +270,38 @@ class Bundle:
             IntegrityError: RK-374 a file is damaged, missing or cannot be read.
         """
         folder = Path(folder)
-        settings = _read_settings(folder, remedy)
+        if not (folder / SETTINGS).is_file():
+            problem = f"{folder} holds no bundle.json; expected the folder of a bundle."
+            raise ArtifactError("RK-420", problem, "Write one: recsys-kit bundle RUN OUT.")
         try:
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            if settings["format"] != FORMAT:
+                problem = f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}."
+                fix = "Write it again with this version of recsys_kit, or install the version that wrote it."
+                raise ArtifactError("RK-421", problem, fix)
+            if wrong := [name for name, kind in KINDS.items() if not isinstance(settings[name], kind)]:
+                raise TypeError(f"{wrong[0]} is {settings[wrong[0]]!r:.40}")
             found = _digests(folder)
-        except OSError as refusal:
-            raise IntegrityError("RK-374", f"a file of {folder} cannot be read ({refusal}).", remedy()) from refusal
-        for name, digest in settings["sha256"].items():
-            if found.get(name) != digest:
-                problem = "does not match its checksum in bundle.json" if name in found else "is missing"
-                raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
-        fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
-        options, salt = {name: settings[name] for name in ("context", "seen_events", "unread_share")}, settings["salt"]
-        bundle = cls(
-            models=ShopModels(fitted, settings["models"], **options),
-            items=pd.read_parquet(folder / ITEMS),
-            statistics=ItemStatistics.from_tensors(
-                load_file(folder / STATISTICS), settings["statistics"], fitted.vocabulary
-            ),
-            tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
-            last=settings["last_event"],
-            left_out=settings["left_out"],
-            left_out_best=settings.get("left_out_best", ""),
-            histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
-        )
+            for name, digest in settings["sha256"].items():
+                if found.get(name) != digest:
+                    problem = "does not match its checksum in bundle.json" if name in found else "is missing"
+                    raise IntegrityError("RK-374", f"{folder / name} {problem}.", remedy())
+            fitted = load_models(folder / MODELS, complete=complete, remedy=remedy)
+            options, salt = {name: settings[name] for name in OPTIONS}, settings["salt"]
+            (best, *others), counted = settings["models"], load_file(folder / STATISTICS)
+            bundle = cls(
+                models=ShopModels(fitted, {card["name"]: ModelCard(**card) for card in (best, *others)}, **options),
+                items=pd.read_parquet(folder / ITEMS),
+                statistics=ItemStatistics.from_tensors(counted, settings["statistics"], fitted.vocabulary),
+                tfidf=Vectors.load(folder / TFIDF) if (folder / TFIDF).exists() else None,
+                last={name: pd.Timestamp(value) for name, value in settings["last_event"].items()},
+                left_out=settings["left_out"],
+                left_out_best=settings.get("left_out_best", ""),
+                histories=StoredHistories(fitted.vocabulary, salt, **load_file(folder / HISTORIES)) if salt else None,
+            )
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as problem:  # JSON errors are ValueErrors
+            what = f"{folder / SETTINGS} or another file of it cannot be read ({type(problem).__name__}: {problem})."
+            raise IntegrityError("RK-374", what, remedy()) from problem
         return bundle if salt or complete else bundle.without_histories()
 
 
@@ -388,33 +315,3 @@ def _digests(folder: Path) -> dict[str, str]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / SETTINGS]
     kept = [path for path in files if folder / MODELS not in path.parents or path == folder / MODELS / INDEX]
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
-
-
-def _read_settings(folder: Path, remedy: Callable[[], str]) -> dict[str, Any]:
-    """The settings, with the cards of the models and the times of the last event as `save` had them."""
-    try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        if settings["format"] == FORMAT:
-            settings["models"] = [ModelCard(**card) for card in settings["models"]]
-            settings["last_event"] = {name: pd.Timestamp(value) for name, value in settings["last_event"].items()}
-            for name, kind in KINDS.items():
-                if not isinstance(settings[name], kind):
-                    raise TypeError(f"{name} is {settings[name]!r:.40}")
-            if not settings["models"] or set(settings["statistics"]) != set(PLAIN):
-                raise ValueError("no models or other statistics")
-    except (FileNotFoundError, NotADirectoryError):
-        raise ArtifactError(
-            "RK-420",
-            f"{folder} holds no bundle.json; expected the folder of a bundle.",
-            "Write one: recsys-kit bundle RUN OUT.",
-        ) from None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as problem:  # JSON errors are ValueErrors
-        what = f"{folder / SETTINGS} is damaged or cannot be read ({type(problem).__name__}: {problem})."
-        raise IntegrityError("RK-374", what, remedy()) from problem
-    if settings["format"] != FORMAT:
-        raise ArtifactError(
-            "RK-421",
-            f"{folder} is a bundle of format {settings['format']!r}; expected {FORMAT}.",
-            "Write it again with this version of recsys_kit, or install the version that wrote it.",
-        )
-    return settings

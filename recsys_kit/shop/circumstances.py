@@ -1,7 +1,7 @@
 """The context of a query, when and where it is asked: from what a person writes to one row per query."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -11,6 +11,8 @@ from recsys_kit.recommenders.base import Recommender
 from recsys_kit.schema import CONTEXT_PREFIX as PREFIX
 
 NOW, LAST_EVENT = "now", "last event"
+Context: TypeAlias = Mapping[str, Any] | pd.DataFrame | str | None
+"""Values by name, a frame with one row per query, "now", "last event" (of the shop), or None."""
 
 
 def last_event(*events: pd.DataFrame) -> dict[str, Any]:
@@ -46,25 +48,22 @@ def parse_context(pairs: Sequence[str]) -> dict[str, str]:
     >>> parse_context(["device=phone", "timestamp=2025-12-24T18:00"])
     {'device': 'phone', 'timestamp': '2025-12-24T18:00'}
     """
-    for pair in pairs:
-        if not all(part.strip() for part in pair.partition("=")[::2]):
-            raise ParameterError(
-                "RK-310", f"context is {pair!r}; expected name=value.", "Write --context device=phone."
-            )
     named = [(name.strip(), value.strip()) for name, _, value in (pair.partition("=") for pair in pairs)]
-    _once([name for name, _ in named])
+    if wrong := [pair for pair, both in zip(pairs, named, strict=True) if not all(both)]:
+        problem = f"context is {wrong[0]!r}; expected name=value."
+        raise ParameterError("RK-310", problem, "Write --context device=phone.")
+    _columns_of([name for name, _ in named])
     return dict(named)
 
 
-def _once(names: Sequence[str]) -> None:
-    """Refuse (RK-346) two names of the same column."""
+def _columns_of(names: Sequence[str]) -> list[str]:
+    """The columns of these names; RK-346 for two names of the same column."""
     columns = [column_of(name) for name in names]
     if twice := [name for name, column in zip(names, columns, strict=True) if columns.count(column) > 1]:
-        raise ParameterError(
-            "RK-346",
-            f"context has {' and '.join(map(repr, twice[:2]))}; expected every name once, with or without {PREFIX}.",
-            f"Leave one of them out: {twice[0]!r} and {column_of(twice[0])!r} are the same.",
-        )
+        both = " and ".join(map(repr, twice[:2]))
+        problem = f"context has {both}; expected every name once, with or without {PREFIX}."
+        raise ParameterError("RK-346", problem, f"Leave one out: {both} are the same.")
+    return columns
 
 
 def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
@@ -77,30 +76,16 @@ def frame_of(context: Any, n_queries: int) -> pd.DataFrame:
     ['phone', 'phone']
     """
     if isinstance(context, Mapping):
-        if wrong := [name for name, value in context.items() if not isinstance(name, str) or not _is_scalar(value)]:
-            raise ParameterError(
-                "RK-344",
-                f"context has {context[wrong[0]]!r} for {wrong[0]!r}; expected one value by its name.",
-                "Pass context={'device': 'phone'}, or a frame with one row per query.",
-            )
-        frame = pd.DataFrame({name: [value] * n_queries for name, value in context.items()}, index=range(n_queries))
-    elif isinstance(context, pd.DataFrame):
-        frame = context.reset_index(drop=True)
-    else:
-        raise ParameterError(
-            "RK-344",
-            f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame.",
-            "Pass context={'device': 'phone'}.",
-        )
-    _once([str(name) for name in frame])
-    frame = frame.rename(columns=lambda name: column_of(str(name)))
-    if "timestamp" in frame:
-        frame["timestamp"] = in_utc(frame["timestamp"])
-    return frame
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or pd.api.types.is_scalar(value)
+        for name, value in context.items():
+            if not isinstance(name, str) or not (value is None or pd.api.types.is_scalar(value)):
+                problem = f"context has {value!r} for {name!r}; expected one value by its name."
+                raise ParameterError("RK-344", problem, "Pass {'device': 'phone'}, or a frame with one row per query.")
+        context = pd.DataFrame({name: [value] * n_queries for name, value in context.items()}, index=range(n_queries))
+    if not isinstance(context, pd.DataFrame):
+        problem = f"context is {context!r}; expected {NOW!r}, {LAST_EVENT!r}, values by name, or a frame."
+        raise ParameterError("RK-344", problem, "Pass context={'device': 'phone'}.")
+    frame = context.reset_index(drop=True).set_axis(_columns_of([str(name) for name in context]), axis=1)
+    return frame.assign(timestamp=in_utc(frame["timestamp"])) if "timestamp" in frame else frame
 
 
 def known_context(model: Recommender) -> dict[str, list[str]]:
@@ -108,26 +93,41 @@ def known_context(model: Recommender) -> dict[str, list[str]]:
 
     `timestamp` has no values. Most models use no context.
     """
-    own = getattr(model, "known_context", None)
-    if own is not None:
-        return own()
+    if hasattr(model, "known_context"):
+        return model.known_context()
     members = model.answering_members().values()
     return {column: values for member in members for column, values in known_context(member).items()}
 
 
-def check_names(context: pd.DataFrame, names: Sequence[str]) -> None:
-    """Refuse (RK-343) a column that no model was fitted with, and name the known ones.
+def context_frame(
+    context: Context, n_queries: int, used: Mapping[str, Any], known: Sequence[str], last: Mapping[str, Any]
+) -> pd.DataFrame | None:
+    """Return one row per query; None for no context, or for a time alone that the model does not use.
 
-    A time is never refused: most programs know one, and a model without times ignores it.
+    Args:
+        context: when and where the users ask.
+        n_queries: rows of a context that is the same for all.
+        used: the columns that the model uses.
+        known: the columns that the models of the shop were fitted with.
+        last: the context at the time of the shop's last event.
+
+    Raises:
+        ParameterError: RK-343 a column that no model was fitted with, but a time, which most programs know; others as
+            `frame_of`.
     """
-    if unknown := [str(column) for column in context if column not in (*names, "timestamp")]:
-        bare = [name.removeprefix(PREFIX) for name in names]
-        raise ParameterError(
-            "RK-343",
-            f"context names {unknown[0].removeprefix(PREFIX)!r}; expected "
-            + (f"one of {', '.join(bare)}." if bare else "no context: the models were fitted without one."),
-            "Leave it out.",
-        )
+    if isinstance(context, str) and context in (NOW, LAST_EVENT):
+        return frame_of(now() if context == NOW else last, n_queries) if used else None
+    if context is None:
+        return None
+    frame = frame_of(context, n_queries)
+    if unknown := [str(column) for column in frame if column not in (*known, "timestamp")]:
+        names = ", ".join(name.removeprefix(PREFIX) for name in known)
+        expected = f"one of {names}" if names else "no context: the models were fitted without one"
+        problem = f"context names {unknown[0].removeprefix(PREFIX)!r}; expected {expected}."
+        raise ParameterError("RK-343", problem, "Leave it out.")
+    if isinstance(context, Mapping) and "timestamp" not in frame:
+        frame = frame.assign(**frame_of(now(), n_queries))
+    return frame
 
 
 def context_notes(
@@ -145,14 +145,13 @@ def context_notes(
         if asked:
             yield f"{name} does not use the context: its list is the same without it."
         return
-    missing = [
-        column for column in known if context is None or column not in context or bool(context[column].isna().any())
-    ]
+    context = pd.DataFrame() if context is None else context
+    missing = [column for column in known if column not in context or bool(context[column].isna().any())]
     if missing:
         without = ", ".join(_with_values(column, known[column]) for column in missing)
         yield f"{name} uses the context, but this is missing: {without}. The list is made without it."
     for column, values in known.items():
-        if values and context is not None and column in context:
+        if values and column in context:
             given = context[column].dropna().astype("str").drop_duplicates().tolist()
             if strange := [value for value in given if value not in values and value.removesuffix(".0") not in values]:
                 yield (

@@ -1,25 +1,17 @@
 """Kinds of event, and the verb for each."""
 
+import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
-VERBS: Mapping[str, str] = {  # weakest first; used after "because you" and after a number of products
-    "": "interacted with",
-    "impression": "were shown",
-    "view": "looked at",
-    "click": "clicked on",
-    "wishlist": "put on the wish list",
-    "cart": "put in the cart",
-    "rating": "rated",
-    "purchase": "bought",
-}
-SAME: Mapping[str, str] = {  # other names of these kinds
-    "addtocart": "cart", "add_to_cart": "cart", "basket": "cart", "buy": "purchase", "bought": "purchase",
-    "order": "purchase", "transaction": "purchase", "pv": "view", "pageview": "view", "page_view": "view",
-    "detail": "view", "review": "rating", "rate": "rating", "fav": "wishlist", "favorite": "wishlist",
-}  # fmt: skip
+_ROWS = list(csv.DictReader(Path(__file__).with_suffix(".csv").read_text("utf-8").splitlines()))
+VERBS = {row["kind"]: row["verb"] for row in _ROWS}
+"""Kind of event, the weakest first -> its verb after "because you" and after a number of products."""
+SAME = {name: row["kind"] for row in _ROWS for name in row["other names"].split()}
+"""Other names of these kinds."""
 STRENGTH = {kind: place for place, kind in enumerate(VERBS)}
 
 

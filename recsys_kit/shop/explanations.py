@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.shop.circumstances import frame_of
@@ -16,64 +18,17 @@ MAX_WORD_SHARE = 0.2  # a word in more than this share of the products is too co
 UNKNOWN = "popular in the shop: nothing is known of you yet"
 
 
-def because_of(model: ItemKNN, history: Sequence[str], item_ids: Sequence[str]) -> list[tuple[str, float] | None]:
-    """Return for each item the item of the history that contributes most to its score, and its share of the score.
-
-    None if no user connects the two, or the model does not know them.
-    """
-    weights = model.encode([history]).matrix(len(model.item_ids), model.history_decay)
-    columns = model.encode([[item] for item in item_ids])  # one item each, none for an unknown item
-    found: list[tuple[str, float] | None] = [None] * len(item_ids)
-    known = np.flatnonzero(np.diff(columns.starts))
-    shares = weights.data[:, None] * model.similarity[weights.indices][:, columns.items].toarray()  # (L, items known)
-    for place, column in zip(known, shares.T, strict=True):
-        if column.sum() > 0:
-            best = column.argmax()
-            found[place] = str(model.item_ids[weights.indices[best]]), float(column[best] / column.sum())
-    return found
-
-
-def ranks_without(
-    model: Recommender,
-    history: Sequence[str],
-    item_ids: Sequence[str],
-    taken_away: Sequence[str],
-    *,
-    context: Mapping[str, Any] | None = None,
-) -> list[int | None]:
-    """Return the rank of each item when another item is removed from the history; None if it is not listed.
-
-    The whole history stays masked, so that the ranks compare with those of the whole history.
+def find_causes(neighbours: ItemKNN, history: Histories, columns: np.ndarray) -> np.ndarray:
+    """Return for each item the item of one history that contributes most to its score; -1 without common users.
 
     Args:
-        model: makes the lists.
-        history: item ids, oldest first.
-        item_ids: the items whose ranks are returned.
-        taken_away: for each of them the item that is removed.
-        context: when and where the user asks, for models that use it.
+        neighbours: connects items by their users.
+        history: of one user.
+        columns: (n,) the items that are explained.
     """
-    asked = pd.DataFrame({"item_id": item_ids, "gone": taken_away})
-    histories = [history] * len(asked)
-    return _ranks(model, histories, asked["item_id"], asked["gone"], histories, context)
-
-
-def _ranks(
-    model: Recommender,
-    histories: Sequence[Sequence[str]],
-    item_ids: Sequence[str],
-    taken_away: Sequence[str],
-    seen: Sequence[Sequence[str]],
-    context: Mapping[str, Any] | None,
-) -> list[int | None]:
-    """The rank of one item for each history, with one item removed from it; None: not listed."""
-    without = [[item for item in history if item != gone] for history, gone in zip(histories, taken_away, strict=True)]
-    ranked = model.recommend(histories=without, seen=seen, context=_same(context, len(without)), k=len(model.item_ids))
-    places = ranked.set_index(["query", "item_id"])["rank"].to_dict()
-    return [places.get(pair) for pair in enumerate(item_ids)]
-
-
-def _same(context: Mapping[str, Any] | None, n_queries: int) -> pd.DataFrame | None:
-    return frame_of(context, n_queries) if context else None
+    weights = neighbours.weigh(history)
+    shares = weights.data[:, None] * neighbours.similarity[weights.indices][:, columns].toarray()  # (L, n)
+    return np.r_[-1, weights.indices][np.vstack([np.zeros(len(columns)), shares]).argmax(axis=0)]
 
 
 def reasons_tested(
@@ -88,7 +43,7 @@ def reasons_tested(
     """Test whether the item that explains a recommendation carries it; one row per user whose list has such a reason.
 
     Of the k items that `model` lists, the first with a reason is ranked again: once without the item of the history
-    that `because_of` names, once without another item, the oldest.
+    that `find_causes` names, once without another item, the oldest.
 
     Args:
         model: makes the lists that are tested.
@@ -103,77 +58,88 @@ def reasons_tested(
         for an item that is not listed). Users with a single item in their history are left out.
     """
     users = [user for user, history in histories.items() if len(set(history)) > 1]
-    masked = histories if seen is None else seen
-    asked = {"histories": [histories[user] for user in users], "seen": [masked.get(user, []) for user in users]}
-    listed = model.recommend(users, **asked, context=_same(context, len(users)), k=k) if users else pd.DataFrame()
-    rows = []
-    for user, of_user in listed[~listed["fallback"]].groupby("query", sort=False) if users else ():
-        causes = because_of(neighbours, histories[user], of_user["item_id"].tolist())
-        first = next((place for place, cause in enumerate(causes) if cause), None)
-        if first is not None:
-            cause = causes[first][0]
-            other = next(item for item in histories[user] if item != cause)
-            rows.append((user, *of_user[["item_id", "rank"]].iloc[first], cause, other))
+    masked, rows, items = histories if seen is None else seen, [], neighbours.items
+
+    def ask(users: Sequence[str], gone: Sequence[str], k: int) -> pd.DataFrame:
+        """Return the lists of users, each without one item in the history; what they leave out stays the same."""
+        kept = [[item for item in histories[user] if item != one] for user, one in zip(users, gone, strict=True)]
+        where = frame_of(context, len(users)) if context else None
+        return model.recommend(histories=kept, seen=[masked.get(user, []) for user in users], context=where, k=k)
+
+    listed = ask(users, [""] * len(users), k)
+    for place, of_user in listed[~listed["fallback"]].groupby("query"):
+        history, columns = histories[users[place]], items.encode(of_user["item_id"])
+        causes = find_causes(neighbours, neighbours.encode([history]), columns)
+        if (causes >= 0).any():
+            first = (causes >= 0).argmax()
+            cause = items.ids[causes[first]]
+            other = next(item for item in history if item != cause)
+            rows.append((users[place], *of_user[["item_id", "rank"]].iloc[first], cause, other))
     found = pd.DataFrame(rows, columns=["user_id", "item_id", "rank", "cause", "other"])
-    asked, left_out = ([given.get(user, []) for user in found["user_id"]] for given in (histories, masked))
     for column, gone in {"without_it": "cause", "without_another": "other"}.items():
-        ranks = _ranks(model, asked, found["item_id"], found[gone], left_out, context) if rows else []
-        found[column] = [len(model.item_ids) + 1 if rank is None else rank for rank in ranks]
+        again = ask(found["user_id"].tolist(), found[gone].tolist(), len(items))
+        places = again.set_index(["query", "item_id"])["rank"].to_dict()
+        found[column] = [places.get(pair, len(items) + 1) for pair in enumerate(found["item_id"])]
     return found[["user_id", "item_id", "cause", "rank", "without_it", "without_another"]]
 
 
-def shared_words(tfidf: Vectors, history: Sequence[str], item_ids: Sequence[str], n: int = 3) -> list[list[str]]:
+def shared_words(tfidf: Vectors, history: np.ndarray, columns: np.ndarray, n: int = 3) -> list[list[str]]:
     """Return for each item the words that it shares with an item of the history, those with the largest weight first.
 
     The weight of a word is the product of its weights in both texts. Common words ("of") are left out.
 
     Args:
-        tfidf: vectors made by `fit_tfidf`.
-        history: item ids.
-        item_ids: the items that are explained.
+        tfidf: vectors made by `fit_tfidf`, one row per item of the catalogue.
+        history: (L,) items.
+        columns: (n,) the items that are explained.
         n: words for each.
     """
     rare = np.asarray(tfidf.how["idf"]) > np.log(1 / MAX_WORD_SHARE) + 1
-    profile = tfidf.align(history).values.max(axis=0).multiply(rare) if history else rare[None] * 0
-    weights = tfidf.align(item_ids).values.multiply(profile).tocsr()
+    profile = tfidf.values[history].max(axis=0).multiply(rare) if len(history) else rare[None] * 0
+    weights = tfidf.values[columns].multiply(profile).tocsr()
     words, found = tfidf.how["vocabulary"], []
     for start, stop in zip(weights.indptr, weights.indptr[1:], strict=False):
-        row, columns = weights.data[start:stop], weights.indices[start:stop]
-        best = np.lexsort((columns, -row))[:n]
-        found.append([str(words[columns[place]]) for place in best if row[place] > 0])
+        row, chosen = weights.data[start:stop], weights.indices[start:stop]
+        best = np.lexsort((chosen, -row))[:n]
+        found.append([str(words[chosen[place]]) for place in best if row[place] > 0])
     return found
 
 
 def reasons(
-    history: Sequence[str],
-    item_ids: Sequence[str],
+    history: Histories,
+    columns: np.ndarray,
+    items: Vocabulary,
     titles: Mapping[str, str],
     *,
-    kinds: Mapping[str, str] | None = None,
+    kinds: np.ndarray | None = None,
     neighbours: ItemKNN | None = None,
     tfidf: Vectors | None = None,
+    otherwise: str = "close to your history",
 ) -> list[str]:
     """Return one sentence for each item: by common users if possible, otherwise by shared words.
 
     Args:
-        history: item ids, oldest first.
-        item_ids: the recommended items.
+        history: of one user.
+        columns: (n,) the recommended items.
+        items: the catalogue.
         titles: item_id -> title, as far as known.
-        kinds: item_id -> kind of event (`strongest_kinds`), for the verb; the neutral verb unless given.
+        kinds: of each event of the history, the place of its kind in `VERBS`; the neutral verb unless given.
         neighbours: connects items by their users.
-        tfidf: connects items by their words.
+        tfidf: connects items by their words; one row per item of the catalogue.
+        otherwise: the sentence without such a connection.
 
-    >>> reasons(["i1"], ["i2"], {})
+    >>> reasons(Histories(np.array([0]), np.array([0, 1])), np.array([1]), Vocabulary.of_items(["i1", "i2"]), {})
     ['close to your history']
     """
-    kinds = kinds or {}
-    because = because_of(neighbours, history, item_ids) if neighbours is not None else [None] * len(item_ids)
-    words = shared_words(tfidf, history, item_ids) if tfidf is not None else [[]] * len(item_ids)
-    return [
-        f"because you {VERBS[kinds.get(cause[0], '')]} “{titles.get(cause[0], cause[0])}”"
-        if cause
-        else "shares the words " + ", ".join(shared)
-        if shared
-        else "close to your history"
-        for cause, shared in zip(because, words, strict=True)
-    ]
+    causes = np.full(len(columns), -1) if neighbours is None else find_causes(neighbours, history, columns)
+    words = [[]] * len(columns) if tfidf is None else shared_words(tfidf, history.items, columns)
+    verbs = [*VERBS.values()]
+
+    def sentence(cause: int, shared: Sequence[str]) -> str:
+        if cause >= 0:
+            strongest = 0 if kinds is None else kinds[history.items == cause].max()
+            name = str(items.ids[cause])
+            return f"because you {verbs[strongest]} “{titles.get(name, name)}”"
+        return "shares the words " + ", ".join(shared) if shared else otherwise
+
+    return [sentence(cause, shared) for cause, shared in zip(causes, words, strict=True)]

@@ -1,6 +1,6 @@
 """Histories that a bundle may hold, under a salted hash of the user id."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.core.events import order_events
+from recsys_kit.core.histories import Histories
 from recsys_kit.core.vocabulary import Vocabulary
-from recsys_kit.shop.events import STRENGTH, VERBS, kinds_of
-
-KINDS = tuple(VERBS)
+from recsys_kit.shop.events import STRENGTH, kinds_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +24,9 @@ class StoredHistories:
 
     >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "position": [0, 1]})
     >>> stored = StoredHistories.of(events, Vocabulary.of_items(["x", "y"]), salt="00ff")
-    >>> stored.find(["a", "unknown"])
-    [['x', 'y'], []]
+    >>> histories, kinds = stored.find(["a", "unknown"])
+    >>> stored.catalogue.ids[histories.items].tolist(), histories.starts.tolist()
+    (['x', 'y'], [0, 2, 2])
     """
 
     catalogue: Vocabulary
@@ -60,42 +60,28 @@ class StoredHistories:
         events, columns = events[columns >= 0], columns[columns >= 0]
         codes, ids = pd.factorize(events["user_id"])
         hashes = hash_ids(ids, salt)
-        order = np.argsort(hashes[codes], kind="stable")
-        masked = np.ones(len(events), bool)
-        if seen_events:
-            masked = events["event"].isin(seen_events).to_numpy()
-        lengths = np.bincount(codes, minlength=len(ids))[np.argsort(hashes)]
+        order, by_hash = np.argsort(hashes[codes], kind="stable"), np.argsort(hashes)
+        masked = events["event"].isin(seen_events).to_numpy() if seen_events else np.ones(len(events), bool)
         return cls(
             catalogue=catalogue,
             salt=salt,
-            users=np.sort(hashes),
-            starts=np.r_[0, lengths.cumsum()],
+            users=hashes[by_hash],
+            starts=np.r_[0, np.bincount(codes, minlength=len(ids))[by_hash].cumsum()],
             items=columns[order].astype(np.int32),
             kinds=kinds_of(events).map(STRENGTH).to_numpy(np.uint8)[order],
             masked=masked[order],
         )
 
-    def find(self, users: Sequence[str], *, masked: bool = False) -> list[list[str]]:
-        """Return the item ids of each user, oldest first; with `masked` those that are left out of the lists."""
-        return [
-            self.catalogue.ids[self.items[place][self.masked[place]] if masked else self.items[place]].tolist()
-            for place in self._places(users)
-        ]
+    def find(self, users: Sequence[str]) -> tuple[Histories, np.ndarray]:
+        """Return the histories of users, and the kind of each event, a place in `VERBS`.
 
-    def find_kinds(self, users: Sequence[str]) -> list[Mapping[str, str]]:
-        """Return item_id -> strongest kind of event, for each user."""
-        found: list[Mapping[str, str]] = []
-        for place in self._places(users):
-            strongest = pd.Series(self.kinds[place]).groupby(self.catalogue.ids[self.items[place]]).max()
-            found.append({str(item): KINDS[kind] for item, kind in strongest.items()})
-        return found
-
-    def _places(self, users: Sequence[str]) -> Iterable[slice]:
-        hashes = hash_ids(users, self.salt)
-        rows = np.searchsorted(self.users, hashes)
-        for row, one in zip(rows, hashes, strict=True):
-            known = row < len(self.users) and self.users[row] == one
-            yield slice(self.starts[row], self.starts[row + 1]) if known else slice(0)
+        The history of an unknown user is empty. The seen items are those that the lists leave out.
+        """
+        rows = pd.Index(self.users).get_indexer(hash_ids(users, self.salt))
+        places = Histories(np.arange(len(self.items)), self.starts).take(rows)
+        items, masked = self.items[places.items].astype(np.int64), self.masked[places.items]
+        ends = np.bincount(places.cells[0][masked], minlength=len(users)).cumsum()
+        return Histories(items, places.starts, Histories(items[masked], np.r_[0, ends])), self.kinds[places.items]
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays by name; neither the catalogue nor the salt."""

@@ -11,6 +11,8 @@ from recsys_kit.recommenders.content import Content, ItemCosine
 from recsys_kit.recommenders.store import StoredModels
 from recsys_kit.shop.circumstances import known_context
 
+OPTIONS = ("context", "seen_events", "unread_share")
+"""Facts about how the models of a shop were fitted."""
 READINGS = ("words", "meaning", "ensemble")
 """How a model reads a text: compares words (TF-IDF) or meaning (a language model), or has members that do."""
 
@@ -22,11 +24,6 @@ def reads(model: Recommender) -> str:
     if not isinstance(model, Content):
         return "ensemble"
     return "meaning" if model.vectors.how.get("method") == "language_model" else "words"
-
-
-def needs_histories(model: Recommender) -> bool:
-    """Whether the state of a model, or of a member that answers, holds the histories of users."""
-    return "histories" in model.uses
 
 
 def check_model(name: str, known: Iterable[str]) -> None:
@@ -53,7 +50,7 @@ class ModelCard:
     @classmethod
     def of(cls, name: str, model: Recommender) -> "ModelCard":
         """Describe a fitted model."""
-        return cls(name, model.name, reads(model), known_context(model), needs_histories(model))
+        return cls(name, model.name, reads(model), known_context(model), "histories" in model.uses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +58,8 @@ class ShopModels(Mapping[str, Recommender]):
     """Fitted models by name, the best on validation first; a model is loaded when it is first used."""
 
     fitted: Mapping[str, Recommender]
-    cards: Sequence[ModelCard]
-    """One per model, in this order."""
+    cards: Mapping[str, ModelCard]
+    """By name, in this order."""
     context: Sequence[str] = ()
     """The columns of a context that the models were fitted and evaluated with."""
     seen_events: Sequence[str] = ()
@@ -71,30 +68,20 @@ class ShopModels(Mapping[str, Recommender]):
     """The share of the tokens of the product texts that the language model does not know; 0 if it can read them."""
 
     def __getitem__(self, name: str) -> Recommender:
-        if name not in self:
-            raise KeyError(name)
-        return self.fitted[name]
+        return self.fitted[self.cards[name].name]
 
     def __contains__(self, name: object) -> bool:
-        return any(card.name == name for card in self.cards)
+        return name in self.cards
 
     def __iter__(self) -> Iterator[str]:
-        return (card.name for card in self.cards)
+        return iter(self.cards)
 
     def __len__(self) -> int:
         return len(self.cards)
 
-    def card(self, name: str) -> ModelCard:
-        """Return what is known of a model."""
-        return next(card for card in self.cards if card.name == name)
-
-    def kind_of(self, name: str) -> type[Recommender]:
-        """Return the class of a model without loading it; RK-403 for a class that is not registered."""
-        return self.fitted.kind_of(name) if isinstance(self.fitted, StoredModels) else type(self.fitted[name])
-
     def best(self) -> str:
         """Return the name of the best model on validation: the test set measures, it does not choose."""
-        return self.cards[0].name
+        return next(iter(self.cards))
 
     def readers(self, text: str = "") -> list[str]:
         """Return the models that understand text, the most suitable first.
@@ -104,29 +91,40 @@ class ShopModels(Mapping[str, Recommender]):
         products or the `text`, models that compare words come first. Ensembles come last: their weights were chosen
         for histories.
         """
-        words, meaning, ensembles = ([card.name for card in self.cards if card.reads == one] for one in READINGS)
-        first: list[str] = []
-        if self.unread_share:
-            first = words
-        elif text and meaning and self.unread_texts(meaning[0], [text]):
+        words, meaning, ensembles = ([name for name in self if self.cards[name].reads == one] for one in READINGS)
+        first: list[str] = words if self.unread_share else []
+        if text and meaning and not first and self.unread_texts(meaning[0], [text]):
             first = [name for name in words if load_encoder(self[name].vectors.how).encode([text]).sum() > 0]
         return list(dict.fromkeys([*first, *meaning, *words, *ensembles]))
 
-    def best_reader(self, text: str = "") -> str:
-        """Return the first of the `readers`.
+    def choose(self, model: str, texts: Sequence[str] | None) -> list[str]:
+        """Return the model that answers; for texts, if no model is named, all that answer one of them.
 
         Raises:
-            ParameterError: RK-332 no model understands text.
+            ParameterError: RK-318 unknown model, RK-332 it, or every model, does not understand text.
         """
-        able = self.readers(text)
-        if not able:
-            raise self.refuse_text()
-        return able[0]
+        if model:
+            check_model(model, self)
+            if texts is not None and not self.cards[model].reads:
+                raise self.refuse_text(model)
+            return [model]
+        if texts is None:
+            return [self.best()]
+        return list(dict.fromkeys(self.best_reader(text) for text in texts or [""]))
+
+    def best_reader(self, text: str = "") -> str:
+        """Return the first of the `readers`; RK-332 without one."""
+        if able := self.readers(text):
+            return able[0]
+        raise self.refuse_text()
 
     def find_content(self, text: str = "") -> str:
         """Return the first content model (for a text: the first of the `readers` that is one); "" if there is none."""
-        names = self.readers(text) if text else self
-        return next((name for name in names if issubclass(self.kind_of(name), ItemCosine)), "")
+        for name in self.readers(text) if text else self:
+            kind = self.fitted.kind_of(name) if isinstance(self.fitted, StoredModels) else type(self.fitted[name])
+            if issubclass(kind, ItemCosine):
+                return name
+        return ""
 
     def unread_texts(self, name: str, texts: Sequence[str]) -> dict[str, float]:
         """Return the texts that the language model of `name` cannot read, with the share of tokens unknown to it."""
@@ -138,12 +136,9 @@ class ShopModels(Mapping[str, Recommender]):
 
     def refuse_text(self, name: str = "") -> ParameterError:
         """Return the error (RK-332) that this model, or every model, does not understand text."""
-        able = self.readers()
-        if able:
+        problem = "no model of this shop understands text; expected one made from titles or descriptions of products."
+        remedy = "Fit a content model."
+        if able := self.readers():
             problem = f"model {name!r} does not understand text; expected one of {', '.join(able)}."
-            return ParameterError("RK-332", problem, f"Pass model={able[0]!r}, or none.")
-        return ParameterError(
-            "RK-332",
-            "no model of this shop understands text; expected one made from the titles or descriptions of products.",
-            "Fit a content model.",
-        )
+            remedy = f"Pass model={able[0]!r}, or none."
+        return ParameterError("RK-332", problem, remedy)

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.inputs import Query, encode_query
 from recsys_kit.recommenders.neighbours import ItemKNN
 from recsys_kit.recommenders.popularity import Popularity
 from recsys_kit.shop.circumstances import frame_of
-from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
+from recsys_kit.shop.events import STRENGTH, VERBS, counted_kinds, strongest_kinds
 from recsys_kit.shop.explanations import UNKNOWN, reasons
 from recsys_kit.shop.models import check_model, reads
 from recsys_kit.shop.reranking import rerank_mmr
@@ -38,7 +42,7 @@ def shelf(listed: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     shown = listed.copy()
     for column in SHOWN:
         if column in known:
-            shown[column] = shown["item_id"].map(known[column])
+            shown[column] = known[column].reindex(shown["item_id"]).array  # of no item, too, with its type
     shown["title"] = shown["title"].fillna(shown["item_id"]) if "title" in shown else shown["item_id"]
     return shown
 
@@ -103,47 +107,62 @@ class Showcase:
         return f"History ({size}): {counts}" if counts else f"History ({size})"
 
     def lists(
-        self,
-        model: str,
-        *,
-        histories: Sequence[Sequence[str]] | None = None,
-        texts: Sequence[str] | None = None,
-        seen: Sequence[Sequence[str]] | None = None,
-        kinds: Sequence[Mapping[str, str]] | None = None,
-        candidates: Sequence[str] | None = None,
-        context: pd.DataFrame | None = None,
-        k: int = 10,
+        self, model: str, *, histories: Any = None, texts: Any = None, seen: Any = None, k: int = 10
     ) -> pd.DataFrame:
-        """Return the lists of many users, each item with its reason, in one frame.
+        """Return the lists of many users, each item with its reason, in one frame, as `answer`.
 
         Args:
             model: a name of `models`.
             histories: item ids, oldest first, one list per user.
             texts: what users ask for, instead of histories.
             seen: items that each list leaves out; the whole history unless given.
-            kinds: of each history item_id -> kind of event (`strongest_kinds`), for the words of the reasons.
-            candidates: the only items that may be listed; all unless given.
-            context: one row per list; the context of the showcase unless given.
+            k: length of each list.
+        """
+        return self.answer(model, self._encode(model, histories, texts, seen), k=k)
+
+    def _encode(self, model: str, histories: Any, texts: Any, seen: Any) -> Query:
+        check_model(model, self.models)
+        n_queries = len(histories if texts is None else texts)
+        context = None if self.context is None else frame_of(self.context, n_queries)
+        asked = {"histories": histories, "texts": texts, "seen": seen, "candidates": None, "context": context}
+        return encode_query(self.models[model], None, **asked)
+
+    def answer(self, model: str, query: Query, *, kinds: np.ndarray | None = None, k: int = 10) -> pd.DataFrame:
+        """Return the lists of queries, each item with its reason, in one frame.
+
+        Args:
+            model: a name of `models`.
+            query: encoded with the catalogue of the models.
+            kinds: (E,) of each event of the histories, the place of its kind in `VERBS`, for the words of the reasons.
             k: length of each list.
 
         Returns:
-            Columns query (the place in `histories` or `texts`), rank, item_id, title ..., score, reason, fallback.
+            Columns query (its place), rank, item_id, title ..., score, reason, fallback.
 
         Raises:
-            ParameterError: RK-318 unknown model; others as `Recommender.recommend`.
+            ParameterError: RK-312 a wrong k.
         """
-        check_model(model, self.models)
-        n_queries = len(histories if texts is None else texts)
-        if not n_queries:  # the columns of an empty answer
-            return self.lists(model, histories=[[]], candidates=candidates, k=1).head(0)
-        if context is None and self.context is not None:
-            context = frame_of(self.context, n_queries)
-        asked = {"histories": histories} if texts is None else {"texts": texts}
-        listed = self.models[model].recommend(**asked, seen=seen, candidates=candidates, context=context, k=k)
-        shown = shelf(listed[["query", "rank", "item_id"]], self.items)
-        return shown.assign(
-            score=listed["score"], reason=self._reasons(model, listed, histories, kinds), fallback=listed["fallback"]
-        )
+        check_k(k)
+        recommender, starts = self.models[model], query.histories.starts
+        asked = {"texts": query.texts, "candidates": query.candidates, "context": query.context}
+        ranked, is_popular = recommender.rank(query.histories, **asked, k=k), isinstance(recommender, Popularity)
+        row, place = np.nonzero(ranked.items >= 0)
+        columns, fallback = ranked.items[row, place], ranked.fallback[row]
+        listed = pd.DataFrame({"query": row, "rank": place + 1, "item_id": recommender.item_ids[columns]})
+        general = "popular in the shop" if is_popular else ANSWERS.get(reads(recommender), "answers what you wrote")
+        reason = pd.Series(general, listed.index, dtype=object).mask(fallback, UNKNOWN)
+        if query.texts is None and not is_popular:
+            known = {"neighbours": self.models.get(ItemKNN.name), "tfidf": self._words(recommender.items)}
+            for one in np.unique(row[~fallback]):
+                history, rows = query.histories.take(np.array([one])), row == one
+                events = None if kinds is None else kinds[starts[one] : starts[one + 1]]
+                reason[rows] = reasons(history, columns[rows], recommender.items, self.titles, kinds=events, **known)
+        return shelf(listed, self.items).assign(score=ranked.scores[row, place], reason=reason, fallback=fallback)
+
+    def _words(self, items: Vocabulary) -> Vectors | None:
+        """The TF-IDF vectors, one row per item of the catalogue."""
+        ids = items.ids.tolist()
+        return self.tfidf if self.tfidf is None or self.tfidf.ids == ids else self.tfidf.align(ids)
 
     def recommend(
         self,
@@ -170,9 +189,12 @@ class Showcase:
         history = self.histories.get(user, []) if user else history
         if user and seen is None and self.seen is not None:
             seen = self.seen.get(user, [])
-        asked = {"texts": [text]} if text else {"histories": [list(history)], "kinds": [self.kinds(user)]}
-        asked["seen"] = None if seen is None else [list(seen)]
-        listed = self.lists(model, **asked, k=max(N_CANDIDATES, k) if diversity else k).drop(columns="query")
+        seen = None if seen is None else [list(seen)]
+        query = self._encode(model, None if text else [list(history)], [text] if text else None, seen)
+        kinds = self.kinds(user)
+        events = [STRENGTH[kinds.get(item, "")] for item in self.models[model].item_ids[query.histories.items]]
+        longest = max(N_CANDIDATES, k) if diversity else k
+        listed = self.answer(model, query, kinds=np.array(events, int), k=longest).drop(columns="query")
         if self.vectors is None:
             return listed.head(k).assign(rank_before=listed["rank"])
         return rerank_mmr(listed, self.vectors, diversity=diversity, k=k)
@@ -182,22 +204,19 @@ class Showcase:
         asked = {"history": history, "seen": seen, "k": k}
         return pd.DataFrame({name: self.recommend(name, **asked).set_index("rank")["title"] for name in self.models})
 
-    def readings(
-        self, history: Sequence[str], popularity: Recommender, *, k: int = 10, seen: Sequence[str] | None = None
-    ) -> pd.DataFrame:
+    def readings(self, history: Sequence[str], popularity: Recommender, *, k: int = 10) -> pd.DataFrame:
         """Return counts over the k items of each model's list, one column per model.
 
         Rows: items of a category of the history (if it has any), items on the list of `popularity` (a fitted model),
-        and the training users of the least and of the most popular item. `seen` as in `recommend`.
+        and the training users of the least and of the most popular item.
         """
-        masked = None if seen is None else [list(seen)]
-        bestsellers = set(popularity.recommend(histories=[list(history)], seen=masked, k=k)["item_id"])
+        bestsellers = set(popularity.recommend(histories=[list(history)], k=k)["item_id"])
         known = pd.Series(popularity.item_counts, popularity.item_ids)
         kinds = self.items.set_index("item_id")["category"] if "category" in self.items else pd.Series(dtype=object)
         own = set(kinds.reindex(list(history)).dropna())
         columns = {}
         for name in self.models:
-            listed = self.recommend(name, history=history, seen=seen, k=k)["item_id"]
+            listed = self.recommend(name, history=history, k=k)["item_id"]
             counts = known[listed]
             columns[name] = {
                 "of your categories": listed.map(kinds).isin(own).sum(),
@@ -212,32 +231,6 @@ class Showcase:
         lists = {name: records(self.recommend(name, user=user_id, k=k), shown) for name in self.models}
         history, words = records(self.history(user_id).head(k)), self.history_in_words(user_id)
         return {"user_id": user_id, "who": who, "history": history, "history_in_words": words, "lists": lists}
-
-    def _reasons(
-        self,
-        model: str,
-        listed: pd.DataFrame,
-        histories: Sequence[Sequence[str]] | None,
-        kinds: Sequence[Mapping[str, str]] | None,
-    ) -> pd.Series:
-        """A sentence for each row of `listed`."""
-        general = "popular in the shop"
-        if not isinstance(self.models[model], Popularity):
-            general = ANSWERS.get(reads(self.models[model]), "answers what you wrote")
-        found = pd.Series(general, listed.index, dtype=object).mask(listed["fallback"], UNKNOWN)
-        if histories is None or isinstance(self.models[model], Popularity):
-            return found
-        neighbours = self.models.get(ItemKNN.name)
-        for query, of_query in listed[~listed["fallback"]].groupby("query"):
-            found[of_query.index] = reasons(
-                histories[query],
-                of_query["item_id"].tolist(),
-                self.titles,
-                kinds=kinds[query] if kinds else None,
-                neighbours=neighbours,
-                tfidf=self.tfidf,
-            )
-        return found
 
     @cached_property
     def titles(self) -> dict[str, str]:

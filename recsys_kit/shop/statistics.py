@@ -1,6 +1,6 @@
 """Item statistics of the training set: counts for the lists of a shop, made once, without user ids and histories."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,47 +103,36 @@ class ItemStatistics:
         """
         if not days:
             return self.users
-        if self.daily is None or not (
-            isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()
-        ):
+        is_whole = isinstance(days, int | float | np.number) and days > 0 and float(days).is_integer()
+        if self.daily is None or not is_whole:
             untimed = ", and these events have no time" if self.daily is None else ""
-            raise ParameterError(
-                "RK-337",
-                f"days is {days!r}{untimed}; expected a whole number from 1, of events with a timestamp.",
-                "Leave it out to count the whole training set.",
-            )
+            problem = f"days is {days!r}{untimed}; expected a whole number from 1, of events with a timestamp."
+            raise ParameterError("RK-337", problem, "Leave it out to count the whole training set.")
         return np.asarray(self.daily[: int(min(days, self.daily.shape[0]))].sum(axis=0)).ravel().astype(np.int64)
 
     def find_related(self, item: str) -> pd.DataFrame:
         """Return the items of the same users, the most similar first: `item_id, score, common_users`."""
-        start, stop = self.similarity.indptr[self.items.index.get_loc(item) :][:2]
-        scores, columns = self.similarity.data[start:stop], self.similarity.indices[start:stop]
-        order = np.lexsort((columns, -scores))
-        found = {
-            "item_id": self.items.ids[columns],
-            "score": scores,
-            "common_users": self.common_users.data[start:stop],
-        }
-        return pd.DataFrame(found).iloc[order].reset_index(drop=True)
+        rows = slice(*self.similarity.indptr[self.items.index.get_loc(item) :][:2])
+        found = pd.DataFrame({
+            "item_id": self.items.ids[self.similarity.indices[rows]],
+            "score": self.similarity.data[rows],
+            "common_users": self.common_users.data[rows],
+        })  # fmt: skip
+        return found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
     def find_together(self, item: str) -> pd.DataFrame:
         """Return the rules from one item: `item_id, count, support, confidence, lift`, in the order of the catalogue.
 
-        As `AssociationRules.bought_together`, the best `N_RULES` by count and by lift.
+        The rules of `AssociationRules`, the best `N_RULES` by count and by lift.
         """
         column = self.items.index.get_loc(item)
-        start, stop = self.together.indptr[column:][:2]
-        columns, both = self.together.indices[start:stop], self.together.data[start:stop].astype(float)
-        left = float(self.baskets[column])
+        rows, left = slice(*self.together.indptr[column:][:2]), float(self.baskets[column])
+        columns, both = self.together.indices[rows], self.together.data[rows].astype(float)
         measures = (both / self.n_baskets, both / left, both * self.n_baskets / (left * self.baskets[columns]))
-        return pd.DataFrame({
-            "item_id": self.items.ids[columns],
-            "count": both.astype(int),
-            **{
-                name: values.astype(np.float32).astype(float).round(6)
-                for name, values in zip(MEASURES, measures, strict=True)
-            },
-        })  # fmt: skip
+        rules = pd.DataFrame(dict(zip(MEASURES, measures, strict=True)), dtype=np.float32).astype(float).round(6)
+        rules.insert(0, "item_id", self.items.ids[columns])
+        rules.insert(1, "count", both.astype(int))
+        return rules
 
     def verb(self, days: float = 0) -> str:
         """Return the verb of the events (of the last `days`) if they are of one kind; the neutral one if not."""
@@ -152,11 +141,14 @@ class ItemStatistics:
 
     def to_tensors(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return the arrays by name, and the plain values; without `items`."""
-        arrays: dict[str, np.ndarray] = {"users": self.users, "baskets": self.baskets}
-        for name in MATRICES:
-            if (matrix := getattr(self, name)) is not None:
-                arrays |= {f"{name}.{part}": getattr(matrix, part) for part in PARTS}
-        return arrays, {name: getattr(self, name) for name in PLAIN}
+        matrices = {name: getattr(self, name) for name in MATRICES}
+        arrays = {
+            f"{name}.{part}": getattr(matrix, part)
+            for name, matrix in matrices.items()
+            for part in (PARTS if matrix is not None else ())
+        }
+        counts = {"users": self.users, "baskets": self.baskets}
+        return counts | arrays, {name: getattr(self, name) for name in PLAIN}
 
     @classmethod
     def from_tensors(
@@ -196,43 +188,50 @@ def _count_by_age(users: np.ndarray, columns: np.ndarray, ages: np.ndarray, n_it
     return counted
 
 
-def _gram_blocks(incidence: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:
-    """Yield the first row of each block of X'X, and the block: the whole may not fit into memory."""
-    n_items = incidence.shape[1]
-    by_item, size = incidence.T.tocsr(), max(1, BLOCK_CELLS // max(n_items, 1))
+def _count_pairs(incidence: sparse.csr_array, keep: Callable[..., np.ndarray]) -> sparse.csr_array:
+    """(N, N) int32: the rows with both items, for the pairs that `keep(first, second, counts)` returns the places of.
+
+    Block by block: X'X as a whole may not fit into memory.
+    """
+    by_item, n_items = incidence.T.tocsr(), incidence.shape[1]
+    blocks, size = [sparse.csr_array((0, n_items), dtype=np.int32)], max(1, BLOCK_CELLS // max(n_items, 1))
     for start in range(0, n_items, size):
-        block = (by_item[start : start + size] @ incidence).tocsr()
-        block.sort_indices()
-        yield start, block
+        gram = (by_item[start : start + size] @ incidence).tocoo()
+        kept = keep(start + gram.row, gram.col, gram.data)
+        cells = gram.data[kept].astype(np.int32), (gram.row[kept], gram.col[kept])
+        blocks.append(sparse.coo_array(cells, shape=gram.shape).tocsr())
+    counted = sparse.csr_array(sparse.vstack(blocks), dtype=np.int32)
+    counted.sort_indices()
+    return counted
 
 
 def _count_common(by_user: sparse.csr_array, similarity: sparse.csr_array) -> tuple[sparse.csr_array, sparse.csr_array]:
     """The common users of similar items, and their similarity, for pairs with at least `MIN_COMMON_USERS` of them."""
-    counts, cosines = [], []
-    for start, gram in _gram_blocks(by_user):
-        near = similarity[start : start + gram.shape[0]].tocoo()
-        common = np.asarray(gram[near.row, near.col]).ravel()
-        kept = np.flatnonzero((near.data > 0) & (common >= MIN_COMMON_USERS))
-        cells, shape = (near.row[kept], near.col[kept]), near.shape
-        counts.append(sparse.coo_array((common[kept].astype(np.int32), cells), shape=shape).tocsr())
-        cosines.append(sparse.coo_array((near.data[kept].astype(np.float32), cells), shape=shape).tocsr())
-    return _stack(counts, np.int32), _stack(cosines, np.float32)
+
+    def keep(first: np.ndarray, second: np.ndarray, both: np.ndarray) -> np.ndarray:
+        often = np.flatnonzero(both >= MIN_COMMON_USERS)
+        return often[look_up(first[often], second[often]) > 0]
+
+    def look_up(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.asarray(similarity[first, second]).ravel() if len(first) else np.zeros(0)
+
+    common = _count_pairs(by_user, keep)
+    cosines = look_up(*common.nonzero()).astype(np.float32)
+    return common, sparse.csr_array((cosines, common.indices, common.indptr), shape=common.shape)
 
 
 def _find_rules(baskets: sparse.csr_array) -> sparse.csr_array:
     """(N, N) int32: baskets with both items, for the best rules of each item."""
     counts, n_baskets = np.asarray(baskets.sum(axis=0)).ravel().astype(float), baskets.shape[0]
-    blocks = []
-    for start, gram in _gram_blocks(baskets):
-        pairs = gram.tocoo()
-        row, column, both = pairs.row, pairs.col, pairs.data.astype(float)
-        lift = both * n_baskets / (counts[start + row] * counts[column])
-        kept = np.flatnonzero((start + row != column) & (both >= MIN_BASKETS) & (lift > MIN_LIFT))
-        row, column, both, lift = row[kept], column[kept], both[kept], lift[kept]
-        best = (_place_in_row(row, -both, column) < N_RULES) | (_place_in_row(row, -lift, -both, column) < N_RULES)
-        cells = both[best].astype(np.int32), (row[best], column[best])
-        blocks.append(sparse.coo_array(cells, shape=gram.shape).tocsr())
-    return _stack(blocks, np.int32)
+
+    def keep(first: np.ndarray, second: np.ndarray, both: np.ndarray) -> np.ndarray:
+        lift = both.astype(float) * n_baskets / (counts[first] * counts[second])
+        kept = np.flatnonzero((first != second) & (both >= MIN_BASKETS) & (lift > MIN_LIFT))
+        first, second, both, lift = first[kept], second[kept], both[kept], lift[kept]
+        by_count, by_lift = _place_in_row(first, -both, second), _place_in_row(first, -lift, -both, second)
+        return kept[(by_count < N_RULES) | (by_lift < N_RULES)]
+
+    return _count_pairs(baskets, keep)
 
 
 def _place_in_row(rows: np.ndarray, *keys: np.ndarray) -> np.ndarray:
@@ -241,12 +240,6 @@ def _place_in_row(rows: np.ndarray, *keys: np.ndarray) -> np.ndarray:
     places = np.empty(len(rows), np.int64)
     places[order] = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])
     return places
-
-
-def _stack(blocks: list[sparse.csr_array], kind: type) -> sparse.csr_array:
-    stacked = sparse.csr_array(sparse.vstack(blocks), dtype=kind) if blocks else sparse.csr_array((0, 0), dtype=kind)
-    stacked.sort_indices()
-    return stacked
 
 
 def _find_promoted(train: pd.DataFrame, ages: np.ndarray | None) -> list[str] | None:

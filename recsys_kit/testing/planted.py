@@ -1,7 +1,6 @@
 """A planted shop: small tables whose right recommendations are known."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,6 @@ import pandas as pd
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.vectors import Vectors
-from recsys_kit.recommenders import EASE, MODELS, Content, Hybrid, ItemKNN, Recommender, Stack
-from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.sequential import SequenceModel
 
 N_GROUPS, ITEMS_PER_GROUP, USERS_PER_GROUP, EVENTS_PER_USER = 3, 10, 30, 6
 
@@ -58,16 +54,16 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     {True}
     """
     rng = np.random.default_rng(seed)
-    events, withheld = [], {}
-    for group in range(N_GROUPS):
-        for number in range(USERS_PER_GROUP):
-            user = f"u{group}{number:02d}"
-            drawn = [f"i{group}{item}" for item in rng.permutation(ITEMS_PER_GROUP)[: EVENTS_PER_USER + 1]]
-            withheld[user] = drawn[-1]
-            events += [(user, item, day) for day, item in enumerate(drawn[:-1])]
+    drawn = {  # by user
+        f"u{group}{number:02d}": [f"i{group}{item}" for item in rng.permutation(ITEMS_PER_GROUP)[: EVENTS_PER_USER + 1]]
+        for group in range(N_GROUPS)
+        for number in range(USERS_PER_GROUP)
+    }
+    events = [(user, item, day) for user, items in drawn.items() for day, item in enumerate(items[:-1])]
     train = pd.DataFrame(events, columns=["user_id", "item_id", "day"])
     train["timestamp"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(train.pop("day"), unit="D")
-    valid = pd.DataFrame({"user_id": list(withheld), "item_id": list(withheld.values())})
+    withheld = {user: items[-1] for user, items in drawn.items()}
+    valid = pd.DataFrame(withheld.items(), columns=["user_id", "item_id"])
     valid["timestamp"] = pd.Timestamp("2024-02-01", tz="UTC")
     ids = [f"i{group}{item}" for group in range(N_GROUPS) for item in range(ITEMS_PER_GROUP)]
     directions = np.eye(N_GROUPS + 1)[np.repeat(np.arange(N_GROUPS), ITEMS_PER_GROUP)]
@@ -75,31 +71,5 @@ def planted_shop(seed: int = 0) -> PlantedShop:
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     items = pd.DataFrame({"item_id": [*ids, "new", "blank"], "category": [*(item[1] for item in ids), "0", None]})
     items["attributes"] = [[f"circle {item[1]}"] for item in ids] + [["circle 0"], None]
-    return PlantedShop(
-        train, valid, items, Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"}), withheld
-    )
-
-
-def unfitted(name: str) -> Recommender:
-    """A model by its registered name; an ensemble has members of three families, a network few and quick steps."""
-    model = MODELS[name]
-    members = {"ease": EASE(regularization=5), "item_knn": ItemKNN(), "content": Content()}
-    if issubclass(model, Ensemble):
-        return model(members)
-    if issubclass(model, Stack):
-        return model(Hybrid(members), n_trees=10, n_rankers=1)
-    if issubclass(model, SequenceModel):
-        return model(embedding_dim=16, learning_rate=0.01)
-    return model()
-
-
-def fitted(name: str, shop: PlantedShop) -> Recommender:
-    """Return the model of this name, fitted on a planted shop."""
-    valid = shop.valid[["user_id", "item_id"]]  # what chapter 04 gives: `Split.ground_truth`
-    return unfitted(name).fit(shop.train, items=shop.items, valid=valid, item_vectors=shop.vectors)
-
-
-@cache
-def fitted_once(name: str) -> Recommender:
-    """Return `fitted(name, planted_shop())`, the same object at each call; do not change it."""
-    return fitted(name, planted_shop())
+    vectors = Vectors([*ids, "new"], values.astype(np.float32), {"kind": "planted"})
+    return PlantedShop(train, valid, items, vectors, withheld)

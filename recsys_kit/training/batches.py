@@ -10,8 +10,6 @@ import torch
 
 from recsys_kit.core.hardware import padded_length
 
-MEGABATCH = 50  # batches whose rows are sorted together
-
 
 def cut(order: Sequence[int], batch_size: int) -> list[Sequence[int]]:
     """Return the rows in batches of `batch_size`; the last may be smaller.
@@ -25,19 +23,15 @@ def cut(order: Sequence[int], batch_size: int) -> list[Sequence[int]]:
 def group_by_length(lengths: Sequence[int], batch_size: int, seed: int) -> list[int]:
     """Return a random order of rows in which neighbours have similar lengths; the longest row comes first.
 
-    Rows are shuffled, and sorted by length within every `MEGABATCH` batches.
+    Rows are shuffled, and sorted by length within every 50 batches; too little memory shows at once.
     Source: `LengthGroupedSampler` of Hugging Face transformers.
 
     >>> sorted(group_by_length([3, 9, 4, 8], 2, seed=0))
     [0, 1, 2, 3]
     """
-    shuffled = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed)).tolist()
-    size = (min(len(lengths) // (batch_size * 4), MEGABATCH) or 1) * batch_size
-    groups = [sorted(group, key=lambda row: lengths[row], reverse=True) for group in cut(shuffled, size)]
-    if groups:
-        longest = max(range(len(groups)), key=lambda group: lengths[groups[group][0]])
-        groups[0][0], groups[longest][0] = groups[longest][0], groups[0][0]  # too little memory shows at once
-    return [row for group in groups for row in group]
+    from transformers.trainer_pt_utils import get_length_grouped_indices  # takes a second to load
+
+    return get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(seed))
 
 
 def batches_of_tokens(lengths: np.ndarray, n_tokens: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+Groups = dict[str, dict[str, torch.Tensor]]
+"""Tensors by group and name."""
 KEPT = 2  # files: the newest may be cut short by a crash
 
 
@@ -35,25 +38,28 @@ class Checkpoints:
         """Whether the last save is longer ago than `save_every_s`."""
         return time.monotonic() - self._last_save >= self.save_every_s
 
-    def save(self, epoch: int, step: int, tensors: Mapping[str, torch.Tensor], settings: Mapping[str, Any]) -> None:
+    def save(self, epoch: int, step: int, tensors: Groups, settings: Mapping[str, Any]) -> None:
         """Write a state: `epoch` epochs are done, and `step` steps of the next."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.key}-epoch-{epoch:04d}-step-{step:07d}.safetensors"
         writing = path.with_suffix(".writing")
-        copies = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-                  for name, tensor in tensors.items()}  # fmt: skip
+        copies = {f"{group}.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                  for group, named in tensors.items() for name, tensor in named.items()}  # fmt: skip
         save_file(copies, writing, metadata={"settings": json.dumps(settings)})
         os.replace(writing, path)
         for old in self._files()[KEPT:]:
             old.unlink()
         self._last_save = time.monotonic()
 
-    def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    def load(self) -> tuple[Groups, dict[str, Any]] | None:
         """Return tensors and settings of the newest whole state of this training; None if there is none."""
         for path in self._files():
             try:
                 with safe_open(path, "pt") as file:
-                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                    tensors: Groups = defaultdict(dict)
+                    for key in file.keys():  # noqa: SIM118
+                        group, name = key.split(".", 1)
+                        tensors[group][name] = file.get_tensor(key)
                     return tensors, json.loads(file.metadata()["settings"])
             except (OSError, ValueError, KeyError, TypeError, SafetensorError):
                 continue  # cut short by a crash: the state before it is whole

@@ -1,6 +1,5 @@
 """The settings of a training, and the schedules of its learning rate."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,11 +26,7 @@ def constant(step: int, steps: int, warmup_share: float) -> float:
     return 1.0
 
 
-SCHEDULES: Mapping[str, Callable[[int, int, float], float]] = {
-    "linear": linear,
-    "linear_to_floor": linear_to_floor,
-    "constant": constant,
-}
+SCHEDULES = {schedule.__name__: schedule for schedule in (linear, linear_to_floor, constant)}
 
 
 @dataclass(frozen=True)

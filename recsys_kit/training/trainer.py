@@ -8,9 +8,11 @@ of the random generators is saved with the weights. Several processes (torchrun)
 first of them writes the checkpoints.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,22 +32,15 @@ ROWS_SHOWN = 50  # of a batch, in an error
 
 Batches = Callable[[int], Iterable[tuple[Any, Any]]]
 """epoch -> the batches of the epoch: the numbers of its training rows, and what the objective takes."""
+Validate = Callable[[nn.Module], float | Mapping[str, float]]
+"""The module itself, in evaluation mode -> a score, higher is better, or more by name with it as "valid_score"."""
 Objective = Callable[[nn.Module, Any], Tensor]
 """module, inputs of a batch -> the mean loss of its rows, a scalar on the device."""
 
 
+@dataclass(eq=False, repr=False)
 class Trainer:
     """Trains a module in place.
-
-    Args:
-        module: is moved to the device; parameters with `requires_grad` are trained.
-        objective: see `Objective`.
-        plan: see `TrainingPlan`.
-        processes: the device, and who shares the work; this process alone on the CPU unless given.
-        mixed_precision: compute in bfloat16 where the processor is faster in it; weights stay float32.
-        rng: the generator that `batches` and the objective draw from, if any; its state is saved in checkpoints.
-        checkpoints: saves the state of the training; a call with the same key goes on from it.
-        name: shown by the progress bar and in errors.
 
     >>> torch.manual_seed(0).initial_seed()
     0
@@ -59,49 +54,43 @@ class Trainer:
     (3.0, 200)
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        objective: Objective,
-        plan: TrainingPlan,
-        *,
-        processes: Processes | None = None,
-        mixed_precision: bool = False,
-        rng: np.random.Generator | None = None,
-        checkpoints: Checkpoints | None = None,
-        name: str = "training",
-    ) -> None:
-        self.processes = processes or Processes("cpu")
+    module: nn.Module
+    """Is moved to the device; parameters with `requires_grad` are trained."""
+    objective: Objective
+    plan: TrainingPlan
+    _: KW_ONLY
+    processes: Processes = field(default_factory=partial(Processes, "cpu"))
+    """The device, and who shares the work; this process alone on the CPU unless given."""
+    mixed_precision: bool = False
+    """Compute in bfloat16 where the processor is faster in it; weights stay float32."""
+    rng: np.random.Generator | None = None
+    """The generator that `batches` and the objective draw from, if any; its state is saved in checkpoints."""
+    checkpoints: Checkpoints | None = None
+    """Saves the state of the training; a call with the same key goes on from it."""
+    name: str = "training"
+    """Shown by the progress bar and in errors."""
+
+    def __post_init__(self) -> None:
         self.device = self.processes.device
-        self.module, self.objective, self.plan, self.name = module.to(self.device), objective, plan, name
-        self.rng, self.checkpoints = rng, checkpoints
-        self.half = mixed_precision and pick_dtype(str(self.device)) == "bfloat16"
-        self.wrapped = self.processes.wrap(module)
-        self.optimizer = torch.optim.AdamW(
-            decay_groups(module, plan.weight_decay), plan.learning_rate, plan.betas, fused=self.device.type == "cuda"
-        )
-        self._frozen = {name for name, tensor in module.named_parameters() if not tensor.requires_grad}
-        self.n_steps = 0  # of all epochs
-        self.step = 0  # since the start
-        self._bar = tqdm(disable=True)  # `fit` shows one
+        self.module.to(self.device)
+        self.half = self.mixed_precision and pick_dtype(str(self.device)) == "bfloat16"
+        self.wrapped = self.processes.wrap(self.module)
+        groups, fused = decay_groups(self.module, self.plan.weight_decay), self.device.type == "cuda"
+        self.optimizer = torch.optim.AdamW(groups, self.plan.learning_rate, self.plan.betas, fused=fused)
+        self._frozen = {name for name, tensor in self.module.named_parameters() if not tensor.requires_grad}
+        self.n_steps = self.step = 0  # of all epochs; since the start
         self._epochs: list[dict[str, float]] = []  # results of the epochs so far
         self._best: dict[str, Tensor] = {}  # weights of the best epoch so far; without validation that is the last
+        self._epoch_random: dict[str, Any] = {}  # before the batches of the epoch were drawn
         self._start_epoch()
 
-    def fit(
-        self,
-        batches: Batches,
-        *,
-        n_batches: int,
-        validate: Callable[[nn.Module], float | Mapping[str, float]] | None = None,
-    ) -> pd.DataFrame:
+    def fit(self, batches: Batches, *, n_batches: int, validate: Validate | None = None) -> pd.DataFrame:
         """Train, and leave the module with the weights of its best epoch; without `validate`, of the last.
 
         Args:
             batches: see `Batches`; called once an epoch.
             n_batches: batches of an epoch.
-            validate: gets the module itself, in evaluation mode; gives a score, higher is better, or more measures by
-                name with the score as "valid_score".
+            validate: see `Validate`.
 
         Returns:
             One row per epoch: epoch (from 1), train_loss, what `validate` gave, best (bool).
@@ -120,20 +109,17 @@ class Trainer:
                 scores = scores if isinstance(scores, Mapping) else {"valid_score": scores}
                 self._end_epoch({"train_loss": train_loss, **scores})
             self._bar.total = self._bar.n  # early stopping is not a failure: tqdm would draw the bar red
-        if self._best_epoch() != len(self._epochs) - 1:
+        history, best = pd.DataFrame(self._epochs), self._best_epochs()[0]
+        if best != len(history) - 1:
             self.module.load_state_dict(self._best, strict=False)
         self.module.eval()
         if self.checkpoints is not None and self.processes.is_main:
             self.checkpoints.remove()
         self.processes.wait()  # no process returns before the checkpoints are removed
-        return self.history
+        return history.assign(best=history.index == best)
 
     def train_epoch(self, batches: Iterable[tuple[Any, Any]]) -> float:
-        """Train on the batches of one epoch; return the mean loss of a row.
-
-        `fit` calls it. Without `fit`, the first call counts its batches for the schedule, and holds them in memory.
-        """
-        batches = self._counted(batches)
+        """Train on the batches of one epoch; return the mean loss of a row. `fit` calls it."""
         self.module.train()
         for rows, inputs in batches:  # the numbers of the training rows, for messages; and what the model reads
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
@@ -146,13 +132,7 @@ class Trainer:
             self.optimizer.step()  # AdamW moves the weights
             self.optimizer.zero_grad()
             self._end_step(loss.detach(), rows)  # keep the loss; every `CHECK_EVERY` steps, check and save
-        return self._end_steps()
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """The epochs so far, one row each; the last is the best where there is no validation."""
-        history = pd.DataFrame(self._epochs)
-        return history.assign(best=history.index == self._best_epoch())
+        return self._mean_loss()
 
     # -- steps and epochs ------------------------------------------------------------------------------------------
 
@@ -160,26 +140,19 @@ class Trainer:
         self._losses: list[Tensor] = []  # of the batches of this epoch, scalars on the device
         self._rows: list[Any] = []  # row numbers of each
         self._n_checked = 0  # batches whose loss is known to be finite
-        self._epoch_random = self._random_state()  # before the batches of the epoch are drawn
 
     def _remaining(self, batches: Batches) -> Iterator[tuple[Any, Any]]:
         """The batches of this epoch that were not trained on before an interruption."""
         now, done = self._random_state(), len(self._losses)
         if done:
             self._set_random_state(self._epoch_random)
+        else:
+            self._epoch_random = now
         iterator = iter(batches(len(self._epochs)))
-        for _ in range(done):
-            next(iterator)
         if done:
+            next(islice(iterator, done, done), None)  # consumes them
             self._set_random_state(now)
         yield from iterator
-
-    def _counted(self, batches: Iterable[tuple[Any, Any]]) -> Iterable[tuple[Any, Any]]:
-        """The batches, as a list where `fit` has not said how many steps the schedule has."""
-        if not self.n_steps:
-            batches = list(batches)
-            self.n_steps = self.plan.epochs * len(batches)
-        return batches
 
     def _end_step(self, loss: Tensor, rows: Any) -> None:
         self.step += 1
@@ -187,83 +160,69 @@ class Trainer:
         self._rows.append(rows)
         self._bar.update()
         if self.step % CHECK_EVERY == 0:
-            self._check_losses()
-            if self.checkpoints is not None and self.processes.gather(self.checkpoints.is_due)[0]:
-                self._check_weights()
+            is_due = self.checkpoints is not None and self.processes.gather(self.checkpoints.is_due)[0]
+            self._check(weights=is_due)
+            if is_due:
                 self._save()
 
-    def _check_losses(self) -> None:
-        """Stop at the first loss that is not a finite number (RK-221)."""
-        wrong, found = [~loss.isfinite() for loss in self._losses[self._n_checked :]], None
-        if wrong and torch.stack(wrong).any():
-            batch = self._n_checked + int(torch.stack(wrong).nonzero()[0])
-            found = batch, f"the loss is {self._losses[batch].item()} at {self._name_batch(batch)}"
-        self._stop_all(found)
-        self._n_checked = len(self._losses)
+    def _check(self, *, weights: bool) -> None:
+        """Stop every process at the first loss of one of them that is not a finite number (RK-221).
 
-    def _check_weights(self) -> None:
-        """Stop at trained weights that are not finite numbers (RK-221): no loss shows what the last step has done."""
-        weights = {name: tensor for name, tensor in self.module.named_parameters() if name not in self._frozen}
-        wrong = torch.stack([~tensor.detach().isfinite().all() for tensor in weights.values()])
-        found = None
-        if self._rows and wrong.any():
-            batch, name = len(self._rows) - 1, [*weights][int(wrong.nonzero()[0])]
-            found = batch, f"{name} holds numbers that are not finite after {self._name_batch(batch)}"
-        self._stop_all(found)
+        Args:
+            weights: also at a trained weight that is not finite: no loss shows what the last step has done.
+        """
+        found, losses = None, self._losses[self._n_checked :]
+        if losses and len(wrong := (~torch.stack(losses).isfinite()).nonzero()):
+            batch = self._n_checked + int(wrong[0])
+            found = batch, f"the loss is {self._losses[batch].item()} at {self._name_batch(batch)}"
+        elif weights and self._rows:
+            names = [name for name, _ in self.module.named_parameters() if name not in self._frozen]
+            finite = torch.stack([self.module.get_parameter(name).detach().isfinite().all() for name in names])
+            if len(wrong := (~finite).nonzero()):
+                batch, name = len(self._rows) - 1, names[int(wrong[0])]
+                found = batch, f"{name} holds numbers that are not finite after {self._name_batch(batch)}"
+        if problems := list(filter(None, self.processes.gather(found))):  # of several that of the first batch
+            problem = f"{self.name} stopped: {min(problems)[1]}; expected finite numbers."
+            raise RecsysKitError("RK-221", problem, "Lower learning_rate, or look at these rows.")
+        self._n_checked = len(self._losses)
 
     def _name_batch(self, batch: int) -> str:
         rows = np.asarray(self._rows[batch]).tolist()
         shown = f"{rows[:ROWS_SHOWN]}{f' and {len(rows) - ROWS_SHOWN} more' if len(rows) > ROWS_SHOWN else ''}"
         return f"batch {batch} (training rows {shown}) of epoch {len(self._epochs) + 1}"
 
-    def _stop_all(self, found: tuple[int, str] | None) -> None:
-        """Raise RK-221 in every process if one of them has found a problem; otherwise the others would wait for it.
-
-        Args:
-            found: the batch and the problem of this process; of several, the problem of the first batch is named.
-        """
-        problems = [problem for problem in self.processes.gather(found) if problem is not None]
-        if problems:
-            raise RecsysKitError(
-                "RK-221",
-                f"{self.name} stopped: {min(problems)[1]}; expected finite numbers.",
-                "Lower learning_rate, or look at these rows.",
-            )
-
-    def _end_steps(self) -> float:
+    def _mean_loss(self) -> float:
         """Check losses and weights; return the mean loss of a row of this epoch, of all processes."""
-        self._check_losses()
-        self._check_weights()
-        losses, rows = self._losses, self._rows
-        self._losses, self._rows, self._n_checked = [], [], 0
-        if not losses:
+        self._check(weights=True)
+        if not self._losses:
             return math.nan
-        every_row = torch.stack(losses).float().cpu().repeat_interleave(torch.tensor([*map(len, rows)]))
+        every_row = torch.stack(self._losses).float().cpu().repeat_interleave(torch.tensor([*map(len, self._rows)]))
         return torch.cat(self.processes.gather(every_row)).mean().item()
 
     def _end_epoch(self, results: dict[str, float]) -> None:
         self._epochs.append({"epoch": len(self._epochs) + 1, **results})
-        if "valid_score" in results and self._best_epoch() == len(self._epochs) - 1:
+        if "valid_score" in results and self._best_epochs()[0] == len(self._epochs) - 1:
             self._best = self._weights()
         self._start_epoch()
         if self.checkpoints is not None:
             self._save()
 
-    def _scores(self) -> list[float]:
-        """The validation score of each epoch, NaN as the worst; without validation each is better than the last."""
-        scores = [epoch.get("valid_score", epoch["epoch"]) for epoch in self._epochs]
-        return [-math.inf if math.isnan(score) else score for score in scores]
+    def _best_epochs(self) -> np.ndarray:
+        """The epochs with the highest score, NaN being the lowest; the one that is kept comes first.
 
-    def _best_epoch(self) -> int:
-        scores = self._scores()
-        return len(scores) - 1 - int(np.argmax(scores[::-1])) if self.plan.prefer_later else int(np.argmax(scores))
+        Without validation each is better than the one before.
+        """
+        scores = np.array([epoch.get("valid_score", epoch["epoch"]) for epoch in self._epochs], float)
+        scores[np.isnan(scores)] = -np.inf
+        best = np.flatnonzero(scores == scores.max())
+        return best[::-1] if self.plan.prefer_later else best
 
     def _is_patience_over(self) -> bool:
         """Whether the last epoch was not the best, and the best score is `patience` epochs old."""
         if self.plan.patience is None or not self._epochs:
             return False
-        last = len(self._epochs) - 1
-        return last - int(np.argmax(self._scores())) >= self.plan.patience and self._best_epoch() != last
+        best, last = self._best_epochs(), len(self._epochs) - 1
+        return last - best.min() >= self.plan.patience and best[0] != last
 
     def _weights(self) -> dict[str, Tensor]:
         """Copies of parameters and buffers on the CPU, without the parameters that are not trained."""
@@ -273,35 +232,30 @@ class Trainer:
 
     # -- the state on disk -----------------------------------------------------------------------------------------
 
-    def _random_state(self) -> dict[str, Tensor]:
+    def _random_state(self) -> dict[str, Any]:
         """The state of the generators: torch's on the CPU and on the GPU, and that of `rng`."""
-        state = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            state["cuda"] = torch.cuda.get_rng_state(self.device)
-        if self.rng is not None:
-            state["numpy"] = torch.tensor(list(json.dumps(self.rng.bit_generator.state).encode()), dtype=torch.uint8)
-        return state
+        cuda = torch.cuda.get_rng_state(self.device).tolist() if self.device.type == "cuda" else None
+        numpy = None if self.rng is None else self.rng.bit_generator.state
+        return {"cpu": torch.get_rng_state().tolist(), "cuda": cuda, "numpy": numpy}
 
-    def _set_random_state(self, state: Mapping[str, Tensor]) -> None:
-        torch.set_rng_state(state["cpu"])
-        if "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"], self.device)
-        if "numpy" in state:
-            self.rng.bit_generator.state = json.loads(bytes(state["numpy"].tolist()))
+    def _set_random_state(self, state: Mapping[str, Any]) -> None:
+        torch.set_rng_state(torch.tensor(state["cpu"], dtype=torch.uint8))
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(torch.tensor(state["cuda"], dtype=torch.uint8), self.device)
+        if self.rng is not None:
+            self.rng.bit_generator.state = state["numpy"]
 
     def _save(self) -> None:
         """Write all that `_resume` needs; each process gives its losses and generators, the first one writes."""
-        tensors = _prefixed("model.", self._weights()) | _prefixed("best.", self._best)
-        for name, parameter in self.module.named_parameters():
-            tensors |= _prefixed(f"optimizer.{name}/", self.optimizer.state.get(parameter, {}))
-        own = _prefixed("now.", self._random_state()) | _prefixed("epoch.", self._epoch_random)
-        own["losses"] = torch.stack(self._losses).cpu() if self._losses else torch.zeros(0)
-        own["counts"] = torch.tensor([*map(len, self._rows)], dtype=torch.int64)
-        for rank, theirs in enumerate(self.processes.gather(own)):
-            tensors |= _prefixed(f"rank-{rank}.", theirs)
+        losses = torch.stack(self._losses).tolist() if self._losses else []
+        own = {"losses": losses, "counts": [*map(len, self._rows)]}
+        ranks = self.processes.gather(own | {"epoch": self._epoch_random, "now": self._random_state()})
         if self.processes.is_main:
-            settings = {"epochs": self._epochs, "step": self.step}
-            self.checkpoints.save(len(self._epochs), len(self._losses), tensors, settings)
+            names, states = {one: name for name, one in self.module.named_parameters()}, self.optimizer.state
+            moments = {f"{names[one]}/{key}": value for one, state in states.items() for key, value in state.items()}
+            tensors = {"model": self._weights(), "best": self._best, "optimizer": moments}
+            settings = {"epochs": self._epochs, "step": self.step, "ranks": ranks}
+            self.checkpoints.save(len(self._epochs), len(losses), tensors, settings)
         self.processes.wait()  # until it is written
 
     def _resume(self) -> None:
@@ -311,32 +265,21 @@ class Trainer:
         if found is None:
             return
         tensors, settings = found
-        self.step, self._epochs = settings["step"], settings["epochs"]
-        self.module.load_state_dict(_named("model.", tensors), strict=False)
-        self._best = _named("best.", tensors)
-        for name, parameter in self.module.named_parameters():
-            if moments := _named(f"optimizer.{name}/", tensors):
-                self.optimizer.state[parameter] = {key: value.to(self.device) for key, value in moments.items()}
-        own = _named(f"rank-{self.processes.rank}.", tensors)
-        self._losses, self._rows = list(own["losses"].to(self.device)), [range(n) for n in own["counts"].tolist()]
-        self._n_checked, self._epoch_random = len(self._losses), _named("epoch.", own)
-        self._set_random_state(_named("now.", own))
+        own, parameters = settings["ranks"][self.processes.rank], dict(self.module.named_parameters())
+        self.step, self._epochs, self._best = settings["step"], settings["epochs"], tensors["best"]
+        self.module.load_state_dict(tensors["model"], strict=False)
+        for name, value in tensors["optimizer"].items():
+            parameter, key = name.split("/")
+            self.optimizer.state[parameters[parameter]][key] = value.to(self.device)
+        self._losses = list(torch.tensor(own["losses"], device=self.device))
+        self._rows, self._n_checked = [range(n) for n in own["counts"]], len(self._losses)
+        self._epoch_random = own["epoch"]
+        self._set_random_state(own["now"])
 
 
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return the optimizer's groups: matrices decay; vectors (biases, layer norms) do not."""
     weights = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in weights if parameter.ndim > 1], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in weights if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
+    matrices, vectors = ([one for one in weights if (one.ndim > 1) == is_matrix] for is_matrix in (True, False))
+    groups = ({"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0})
     return [group for group in groups if group["params"]]
-
-
-def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name starts with `prefix`, without it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,33 +1,26 @@
 """Chapter 4: the leaderboard by metric and list length, and the shoppers on whom two models differ."""
 
+from functools import partial
+
 import ipywidgets
 import pandas as pd
-from matplotlib.axes import Axes
 
 from recsys_kit.evaluation import Evaluation, disagreements
 from recsys_kit.plots import plot_leaderboard, shorten
+from recsys_kit.shop.showcase import titles_of
 from recsys_kit.widgets.controls import explore
 
 
-def view_leaderboard(evaluation: Evaluation, metric: str, k: int) -> Axes:
-    """Plot the leaderboard by one metric at one list length."""
-    return plot_leaderboard(evaluation.metrics, metric, k)
-
-
 def explore_leaderboard(evaluation: Evaluation) -> ipywidgets.Widget:
-    """Explore `view_leaderboard` by metric and k."""
-    with_intervals = evaluation.metrics.dropna(subset="low")
-    with_intervals = evaluation.metrics if with_intervals.empty else with_intervals  # one shopper has none
-    lengths = sorted(evaluation.metrics["k"].unique().tolist())
+    """Explore `plot_leaderboard` by metric and k."""
+    metrics = evaluation.metrics
+    with_intervals = metrics.dropna(subset="low")
+    named = metrics if with_intervals.empty else with_intervals  # one shopper has no interval
+    lengths = sorted(metrics["k"].unique().tolist())
     return explore(
-        lambda metric, k: view_leaderboard(evaluation, metric, k),
-        metric=ipywidgets.Dropdown(options=with_intervals["metric"].unique().tolist(), description="metric"),
-        k=ipywidgets.SelectionSlider(
-            options=lengths,
-            value=10 if 10 in lengths else lengths[-1],
-            description="k",
-            continuous_update=False,
-        ),
+        partial(plot_leaderboard, metrics),
+        metric=ipywidgets.Dropdown(options=named["metric"].unique().tolist()),
+        k=ipywidgets.SelectionSlider(options=lengths, value=10 if 10 in lengths else lengths[-1]),
     )
 
 
@@ -39,7 +32,7 @@ def view_disagreements(
     Returns:
         The columns of `disagreements`, history (number of interactions), latest and next (titles of items).
     """
-    titles = items.dropna(subset="title").set_index("item_id")["title"] if "title" in items else {}
+    titles = titles_of(items)
     rows = disagreements(evaluation, first, second, metric)
     following = evaluation.ground_truth.groupby("user_id")["item_id"].first()
     last = [histories.get(user, []) for user in rows["user_id"]]
@@ -56,7 +49,7 @@ def explore_disagreements(
     """Explore `view_disagreements` by the two models."""
     names = evaluation.models
     return explore(
-        lambda first, second: view_disagreements(evaluation, histories, items, first, second, metric),
+        partial(view_disagreements, evaluation, histories, items, metric=metric),
         first=ipywidgets.Dropdown(options=names, value=names[-1], description="model"),
         second=ipywidgets.Dropdown(options=names, value=names[0], description="against"),
     )

@@ -1,5 +1,7 @@
 """Chapter 2: the nearest items of an item by each feature."""
 
+from functools import partial
+
 import ipywidgets
 import pandas as pd
 
@@ -33,7 +35,7 @@ def explore_neighbours(features: dict[str, Vectors], titles: pd.Series, item_id:
     chosen = [item_id, *[other for other in known if other != item_id][:300]]
     options = [(f"{place} · {shorten(str(titles.get(other, '')), 60)}", other) for place, other in enumerate(chosen)]
     return explore(
-        lambda item, k: view_neighbours(features, titles, item, k),
-        item=ipywidgets.Dropdown(options=options, value=item_id, description="item", layout={"width": "30em"}),
-        k=ipywidgets.IntSlider(value=5, min=1, max=20, description="neighbours", continuous_update=False),
+        partial(view_neighbours, features, titles),
+        item_id=ipywidgets.Dropdown(options=options, description="item", layout={"width": "30em"}),
+        k=ipywidgets.IntSlider(value=5, min=1, max=20, description="neighbours"),
     )

@@ -9,10 +9,11 @@ import ipywidgets
 import pandas as pd
 from IPython.display import HTML
 
+from recsys_kit.schema import CONTEXT_PREFIX as PREFIX
 from recsys_kit.shop.circumstances import in_words, known_context
 from recsys_kit.shop.reranking import list_diversity
 from recsys_kit.shop.showcase import Showcase
-from recsys_kit.widgets.controls import explore, html_table
+from recsys_kit.widgets.controls import explore, explore_text, html_table
 
 
 def view_shopper(
@@ -53,14 +54,13 @@ def view_shopper(
 
 def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipywidgets.Widget:
     """Explore `view_shopper` by shopper, model, diversity, and the values of the context that models use."""
-    known: dict[str, list[str]] = {}
-    for model_of_shop in showcase.models.values():
-        known |= {column: values for column, values in known_context(model_of_shop).items() if values}
-    dropdowns = {
+    contexts = {
         column: ipywidgets.Dropdown(
-            options=[("any", ""), *[(value, value) for value in values]], description=column.removeprefix("ctx_")
+            options=[("any", ""), *zip(values, values, strict=True)], description=column.removeprefix(PREFIX)
         )
-        for column, values in known.items()
+        for one in showcase.models.values()
+        for column, values in known_context(one).items()
+        if values
     }
 
     def view(shopper: str, model: str, diversity: float, **context: str) -> HTML:
@@ -69,12 +69,10 @@ def explore_shopper(showcase: Showcase, shoppers: list[str], model: str) -> ipyw
 
     return explore(
         view,
-        shopper=ipywidgets.Dropdown(options=shoppers, description="shopper"),
-        model=ipywidgets.Dropdown(options=list(showcase.models), value=model, description="model"),
-        diversity=ipywidgets.FloatSlider(
-            value=0.0, min=0.0, max=1.0, step=0.05, description="diversity", continuous_update=False
-        ),
-        **dropdowns,
+        shopper=ipywidgets.Dropdown(options=shoppers),
+        model=ipywidgets.Dropdown(options=list(showcase.models), value=model),
+        diversity=ipywidgets.FloatSlider(max=1.0, step=0.05),
+        **contexts,
     )
 
 
@@ -98,10 +96,9 @@ def view_wishes(showcase: Showcase, wishes: Sequence[str], models: Mapping[str, 
 
 
 def explore_wish(showcase: Showcase, wish: str, models: Mapping[str, str], k: int = 5) -> ipywidgets.Widget:
-    """Explore `view_wishes` by a text; the view follows when the box is left or Enter is pressed."""
-    box = ipywidgets.Text(
-        value=wish, description="wish", continuous_update=False, layout={"width": "40em"}, placeholder="what you want"
-    )
-    return explore(
-        lambda wish: view_wishes(showcase, [wish], models, k).drop(columns="wish") if wish.strip() else None, wish=box
-    )
+    """Explore `view_wishes` by a text."""
+
+    def view(wish: str) -> pd.DataFrame:
+        return view_wishes(showcase, [wish], models, k).drop(columns="wish")
+
+    return explore_text(view, wish, description="wish", placeholder="what you want", width="40em")

@@ -62,8 +62,6 @@ def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywid
 
     return explore(
         view,
-        train_percent=ipywidgets.IntSlider(
-            value=80, min=40, max=95, step=5, description="train %", continuous_update=False
-        ),
-        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core", continuous_update=False),
+        train_percent=ipywidgets.IntSlider(value=80, min=40, max=95, step=5, description="train %"),
+        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core"),
     )

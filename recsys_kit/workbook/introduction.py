@@ -44,12 +44,10 @@ class Introduction:
     def fit(self, name: str, model: Recommender) -> Recommender:
         """Fit a model, note the seconds and return it."""
         started = time.perf_counter()
-        if self.tuned and model.options:
-            self.fitted[name] = tune(model, None, self.split, k=self.k, seed=self.seed)
-        else:
-            self.fitted[name] = model.fit(self.split)
-        self.seconds[name] = time.perf_counter() - started
-        return self.fitted[name]
+        tuned = self.tuned and model.options
+        fitted = tune(model, None, self.split, k=self.k, seed=self.seed) if tuned else model.fit(self.split)
+        self.fitted[name], self.seconds[name] = fitted, time.perf_counter() - started
+        return fitted
 
     def introduce(self, *families: str) -> pd.DataFrame | None:
         """Fit the chosen models of these families; return the first titles of each and how its list reads.
@@ -57,13 +55,14 @@ class Introduction:
         Returns:
             One column per model; one row per rank, then those of `Showcase.readings`. None where no model is chosen.
         """
-        entries = {name: entry for name, entry in self.chosen.items() if entry.family in families}
-        if not entries:
+        models = {
+            name: self.fit(name, entry.model(self.seed, self.split.item_features))
+            for name, entry in self.chosen.items()
+            if entry.family in families
+        }
+        if not models:
             self.skip(", ".join(families), "none of these models is among the chosen")
             return None
-        models = {
-            name: self.fit(name, entry.model(self.seed, self.split.item_features)) for name, entry in entries.items()
-        }
         showcase = replace(self.showcase, models=models)
         titles = showcase.side_by_side(self.history, SHOWN)
         titles = titles.map(lambda title: shorten(str(title), TITLE_WIDTH), na_action="ignore")

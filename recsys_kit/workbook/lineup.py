@@ -4,28 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from recsys_kit import recommenders
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.errors import ParameterError
 from recsys_kit.plots import FAMILIES, register_families
-from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.content import Attributes, Content
-from recsys_kit.recommenders.factorization import ALS, BPR
-from recsys_kit.recommenders.formulas import (
-    FormulaCollaborative,
-    FormulaContent,
-    FormulaDeep,
-    FormulaPair,
-    FormulaSimilarity,
-)
 from recsys_kit.recommenders.inputs import WITHOUT, available_inputs
-from recsys_kit.recommenders.linear import EASE
-from recsys_kit.recommenders.neighbours import ItemKNN, ItemKNNBM25, UserKNN
-from recsys_kit.recommenders.popularity import PopularInCategory, Popularity, PopularLately
-from recsys_kit.recommenders.rerankers.context import ContextAware
-from recsys_kit.recommenders.rules import AssociationRules
-from recsys_kit.recommenders.sequential import ShallowSequence, TransformerSequence
-from recsys_kit.recommenders.towers import TwoTowers
-from recsys_kit.recommenders.transitions import ItemTransitions
 
 TEXT_FEATURES = ("minilm", "tfidf")
 """The item features that a model with a choice takes: the first of these that there are."""
@@ -39,7 +22,7 @@ class Entry:
 
     family: str
     """One of `plots.FAMILIES`, whose colour the model gets in plots."""
-    make: Callable[[], Recommender]
+    make: Callable[[], recommenders.Recommender]
     quick: bool = True
     """Part of the profile quick."""
     small: bool = False
@@ -51,11 +34,10 @@ class Entry:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise ParameterError(
-                "RK-327", f"family is {self.family!r}; expected one of {', '.join(FAMILIES)}.", "Name one of these."
-            )
+            problem = f"family is {self.family!r}; expected one of {', '.join(FAMILIES)}."
+            raise ParameterError("RK-327", problem, "Name one of these.")
 
-    def model(self, seed: int, features: Collection[str] = ()) -> Recommender:
+    def model(self, seed: int, features: Collection[str] = ()) -> recommenders.Recommender:
         """Return the unfitted model.
 
         Args:
@@ -69,32 +51,32 @@ class Entry:
 
 
 LINEUP: Mapping[str, Entry] = {
-    "popularity": Entry("popularity", Popularity),
-    "popular_lately": Entry("popularity", PopularLately, quick=False),
-    "popular_in_category": Entry("popularity", PopularInCategory),
-    "item_knn": Entry("neighbours", ItemKNN, blends=True),
-    "item_knn_bm25": Entry("neighbours", ItemKNNBM25, blends=True),
-    "user_knn": Entry("neighbours", UserKNN, quick=False, blends=True),
-    "transitions": Entry("order", ItemTransitions, blends=True),
-    "association_rules": Entry("rules", AssociationRules),
-    "ease": Entry("factors", EASE, small=True, blends=True),
-    "als": Entry("factors", ALS, small=True, blends=True),
-    "bpr": Entry("factors", BPR, quick=False),
-    "content_tfidf": Entry("content", partial(Content, features="tfidf"), blends=True),
-    "content_minilm": Entry("content", partial(Content, features="minilm"), blends=True),
-    "attributes": Entry("content", Attributes, blends=True),
-    "context_aware": Entry("context", ContextAware),
-    "two_towers": Entry("networks", TwoTowers, quick=False, blends=True),
-    "shallow": Entry("networks", ShallowSequence, blends=True),
+    "popularity": Entry("popularity", recommenders.Popularity),
+    "popular_lately": Entry("popularity", recommenders.PopularLately, quick=False),
+    "popular_in_category": Entry("popularity", recommenders.PopularInCategory),
+    "item_knn": Entry("neighbours", recommenders.ItemKNN, blends=True),
+    "item_knn_bm25": Entry("neighbours", recommenders.ItemKNNBM25, blends=True),
+    "user_knn": Entry("neighbours", recommenders.UserKNN, quick=False, blends=True),
+    "transitions": Entry("order", recommenders.ItemTransitions, blends=True),
+    "association_rules": Entry("rules", recommenders.AssociationRules),
+    "ease": Entry("factors", recommenders.EASE, small=True, blends=True),
+    "als": Entry("factors", recommenders.ALS, small=True, blends=True),
+    "bpr": Entry("factors", recommenders.BPR, quick=False),
+    "content_tfidf": Entry("content", partial(recommenders.Content, features="tfidf"), blends=True),
+    "content_minilm": Entry("content", partial(recommenders.Content, features="minilm"), blends=True),
+    "attributes": Entry("content", recommenders.Attributes, blends=True),
+    "context_aware": Entry("context", recommenders.ContextAware),
+    "two_towers": Entry("networks", recommenders.TwoTowers, quick=False, blends=True),
+    "shallow": Entry("networks", recommenders.ShallowSequence, blends=True),
     "shallow_no_text": Entry(
-        "networks", partial(ShallowSequence, features="none"), small=True, only_with="item_features"
+        "networks", partial(recommenders.ShallowSequence, features="none"), small=True, only_with="item_features"
     ),
-    "transformer": Entry("networks", TransformerSequence, blends=True),
-    "formula_collaborative": Entry("formulas", FormulaCollaborative, quick=False),
-    "formula_content": Entry("formulas", FormulaContent, quick=False),
-    "formula_deep": Entry("formulas", FormulaDeep, small=True),
-    "formula_similarity": Entry("formulas", FormulaSimilarity, quick=False),
-    "formula_pair": Entry("formulas", FormulaPair, quick=False),
+    "transformer": Entry("networks", recommenders.TransformerSequence, blends=True),
+    "formula_collaborative": Entry("formulas", recommenders.FormulaCollaborative, quick=False),
+    "formula_content": Entry("formulas", recommenders.FormulaContent, quick=False),
+    "formula_deep": Entry("formulas", recommenders.FormulaDeep, small=True),
+    "formula_similarity": Entry("formulas", recommenders.FormulaSimilarity, quick=False),
+    "formula_pair": Entry("formulas", recommenders.FormulaPair, quick=False),
 }
 register_families({name: entry.family for name, entry in LINEUP.items()})
 
@@ -119,34 +101,25 @@ def choose(
     (['popularity', 'ease'], 'no attributes here')
     """
     if unknown := [name for name in names if name not in LINEUP]:
-        raise ParameterError(
-            "RK-318", f"model is {unknown[0]!r}; expected one of {', '.join(LINEUP)}.", "Name some of these."
-        )
+        problem = f"model is {unknown[0]!r}; expected one of {', '.join(LINEUP)}."
+        raise ParameterError("RK-318", problem, "Name some of these.")
     available = available_inputs(split) | set(split.item_features)
-    reasons = {
-        name: _reason_against(name, entry, available, len(split.items), profile, names)
-        for name, entry in LINEUP.items()
-    }
-    chosen = {name: entry for name, entry in LINEUP.items() if not reasons[name]}
-    return chosen, {name: reason for name, reason in reasons.items() if reason}
 
-
-def _reason_against(
-    name: str, entry: Entry, available: set[str], n_items: int, profile: str, names: Sequence[str]
-) -> str:
-    """Return why an entry is left out; "" where it is not."""
-    model = entry.make()
-    needed = [item for item, is_required in model.uses.items() if is_required] + [entry.only_with]
-    needed.insert(0, getattr(model, "features", ""))
-    missing = [item for item in needed if item not in ("", WITHOUT) and item not in available]
-    if missing:
-        return f"no {missing[0].replace('_', ' ')} here"
-    if name == "popularity" or name in names:
+    def reason_against(name: str, entry: Entry) -> str:
+        model = entry.make()
+        needed = [getattr(model, "features", ""), *model.required_inputs(), entry.only_with]
+        missing = [item for item in needed if item not in available | {"", WITHOUT}]
+        if missing:
+            return f"no {missing[0].replace('_', ' ')} here"
+        if name == "popularity" or name in names:
+            return ""
+        if names:
+            return "not asked for"
+        if profile == "quick" and not entry.quick:
+            return "in the profile full only"
+        if profile == "quick" and entry.small and len(split.items) > QUICK_ITEMS:
+            return f"in quick only up to {QUICK_ITEMS:,} products"
         return ""
-    if names:
-        return "not asked for"
-    if profile == "quick" and not entry.quick:
-        return "in the profile full only"
-    if profile == "quick" and entry.small and n_items > QUICK_ITEMS:
-        return f"in quick only up to {QUICK_ITEMS:,} products"
-    return ""
+
+    left_out = {name: reason for name, entry in LINEUP.items() if (reason := reason_against(name, entry))}
+    return {name: entry for name, entry in LINEUP.items() if name not in left_out}, left_out

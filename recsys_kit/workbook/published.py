@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation.published import BENCHMARKS, beside_published
+from recsys_kit.recommenders.inputs import WITHOUT
 from recsys_kit.workbook.lineup import LINEUP
 from recsys_kit.workbook.runner.runs import Run
 
-FAMILIES = ("content", "networks", "formulas", "ensembles")  # they use attributes or texts of items
-WITH, WITHOUT = ("popular_in_category",), ("shallow_no_text",)  # unlike the rest of their families
+ITEM_INPUTS = {"item_features", "attributes", "category"}  # of `Recommender.uses`: attributes or texts of items
 
 
 def show_published(run: Run) -> str:
@@ -43,7 +43,9 @@ def find_attribute_models(models: Iterable[str]) -> list[str]:
     >>> find_attribute_models(["ease", "content_tfidf", "popular_in_category", "shallow", "shallow_no_text", "hybrid"])
     ['content_tfidf', 'popular_in_category', 'shallow', 'hybrid']
     """
-    families = {model: LINEUP[model].family if model in LINEUP else "ensembles" for model in models}
-    return [
-        model for model, family in families.items() if (family in FAMILIES or model in WITH) and model not in WITHOUT
-    ]
+
+    def reads_items(name: str) -> bool:
+        model = LINEUP[name].make()
+        return not ITEM_INPUTS.isdisjoint(model.uses) and getattr(model, "features", "") != WITHOUT
+
+    return [name for name in models if name not in LINEUP or reads_items(name)]

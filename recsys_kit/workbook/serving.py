@@ -10,23 +10,25 @@ from warnings import warn
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from pandas.api.types import is_list_like
 
-from recsys_kit.core.events import order_events
-from recsys_kit.core.ids import as_ids, item_hash, listed
+from recsys_kit.core.encoded import EncodedSplit
+from recsys_kit.core.ids import item_hash, listed
 from recsys_kit.core.ranking import check_k
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.errors import ArtifactError, ParameterError
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.shop.answers import Answer, Context, note_unread, read_ids
+from recsys_kit.shop.answers import Answer, note_unread, read_ids
 from recsys_kit.shop.bundle import Bundle
-from recsys_kit.shop.circumstances import NOW, last_event
+from recsys_kit.shop.circumstances import NOW, Context, last_event
 from recsys_kit.shop.events import VERBS, strongest_kinds
+from recsys_kit.shop.histories import StoredHistories
 from recsys_kit.shop.shelves import find_known
 from recsys_kit.shop.showcase import titles_of
 from recsys_kit.workbook.runner.manifest import read_manifest
 from recsys_kit.workbook.runner.reuse import command_to_make
 from recsys_kit.workbook.runner.runs import Run, open_for_reading
-from recsys_kit.workbook.runner.storage import write_folder
+from recsys_kit.workbook.runner.storage import write_atomically
 
 SETTINGS = "bundle/bundle.json"
 N_NEAREST = 3  # items of a user that a new item is compared with; finds more of its buyers than the whole history
@@ -59,8 +61,8 @@ def make_bundle(
         items=run.read("data/items.parquet"),
         train=run.read("data/train.parquet"),
         tfidf=run.read("features/items_tfidf", Vectors.load, required=False),
-        context=protocol.get("context") or (),
-        seen_events=protocol.get("seen_events") or (),
+        context=list(protocol.get("context") or ()),
+        seen_events=list(protocol.get("seen_events") or ()),
         unread_share=float(texts.get("unreadable", {}).get("product", 0)),
         last=last_event(run.read("data/interactions.parquet", lambda path: read_columns(path, ["timestamp"]))),
     )
@@ -74,61 +76,42 @@ class RunShop:
     bundle: Bundle
 
     def recommend(
-        self,
-        *,
-        user: Any = None,
-        history: Any = None,
-        text: Any = None,
-        seen: Any = None,
-        candidates: Any = None,
-        context: Context = NOW,
-        model: str = "",
-        k: int = 10,
+        self, *, user: Any = None, history: Any = None, text: Any = None, seen: Any = None, **asked: Any
     ) -> Answer:
         """Answer as `recommend`."""
-        queries = {"user": user, "history": history, "text": text}
-        given = {kind: value for kind, value in queries.items() if value is not None}
+        given = {"user": user, "history": history, "text": text}
+        given = {kind: value for kind, value in given.items() if value is not None}
         if len(given) != 1:
-            raise ParameterError(
-                "RK-330",
-                f"the query is {' and '.join(given) or 'empty'}; expected exactly one of {', '.join(queries)}.",
-                "Pass a user id, the item ids of a history, or a text.",
-            )
+            problem = f"the query is {' and '.join(given) or 'empty'}; expected exactly one of user, history, text."
+            raise ParameterError("RK-330", problem, "Pass a user id, the item ids of a history, or a text.")
         ((kind, value),) = given.items()
-        values = listed(value)
-        single = _is_single(value) if kind != "history" else bool(len(values)) and all(map(_is_single, values))
-        values = [values] if single and kind == "history" else values
-        if seen is not None:
-            seen = [seen] if single else seen
-        asked = {"seen": seen, "candidates": candidates, "context": context, "model": model, "k": k}
-        if kind == "text":
-            if not self.bundle.models.readers():
-                raise self._refuse_text()
-            found = self.bundle.recommend(texts=values, **asked)
-        elif kind == "history":
-            found = self.bundle.recommend(histories=values, **asked)
-        else:
-            found = self._recommend_users(values, **asked)
+        values, bundle = listed(value), self.bundle
+        single = not is_list_like(value) if kind != "history" else len(values) and not any(map(is_list_like, values))
+        if single and seen is not None:
+            seen = [seen]
+        query: dict[str, Any] = {"texts": values}
+        if kind == "text" and not bundle.models.readers():
+            raise self._refuse_text()
+        if kind == "history":
+            query = {"histories": [values] if single else values}
+        elif kind == "user":
+            query = {"users": read_ids("user", values)}
+            bundle = replace(bundle, histories=self._histories(query["users"]))
+        found = bundle.recommend(**query, seen=seen, **asked)
         return replace(found, lists=found.lists.drop(columns="query")) if single else found
 
-    def _recommend_users(self, users: Any, *, seen: Any, **asked: Any) -> Answer:
-        """Answer by all interactions of these users, whichever part of the split they are in."""
-        users = read_ids("user", users)
-        events = read_events(self.run, users)
-        kinds = strongest_kinds(events)
-        if seen is None and self.bundle.models.seen_events:
-            seen = list_histories(events[events["event"].isin(self.bundle.models.seen_events)], users)
-        asked |= {"seen": seen, "kinds": [kinds.get(user, {}) for user in users]}
-        return self.bundle.recommend(users, histories=list_histories(events, users), **asked)
+    def _histories(self, users: Sequence[str]) -> StoredHistories:
+        """All interactions of these users, whichever part of the split they are in."""
+        wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no user has the id ""
+        events = self.run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted))
+        return StoredHistories.of(events, self.bundle.catalogue, salt="", seen_events=self.bundle.models.seen_events)
 
-    def promotions(
-        self, *, user: Any = None, history: Any = None, items: Any = None, candidates: Any = None, **asked: Any
-    ) -> Answer:
+    def promotions(self, *, items: Any = None, candidates: Any = None, **asked: Any) -> Answer:
         """Answer as `promotions`; `candidates` leaves these of the promoted items."""
-        promoted = self.bundle.promoted() if items is None else as_ids(items, "items").tolist()
+        promoted = self.bundle.promoted() if items is None else read_ids("items", items)
         if candidates is not None:
-            promoted = [item for item in as_ids(candidates, "candidates") if item in promoted]
-        return self.recommend(user=user, history=history, candidates=promoted, **asked)
+            promoted = [item for item in read_ids("candidates", candidates) if item in promoted]
+        return self.recommend(candidates=promoted, **asked)
 
     def shoppers_for(self, *, text: str = "", item: str = "", k: int = 10) -> Answer:
         """Answer as `shoppers_for`."""
@@ -145,15 +128,13 @@ class RunShop:
             notes += note_unread(models, name, [text], chosen=True)
         asked = {"texts": [text]} if text else {"histories": [[item]]}
         listed = models[name].recommend(**asked, seen=[[]], k=len(self.bundle.catalogue))
-        listed = listed[~listed["fallback"] & (listed["score"] > 0)]
+        cosines = listed[~listed["fallback"] & (listed["score"] > 0)].set_index("item_id")["score"]
         columns = ("user_id", "item_id", "event", "rating")
         events = self.run.read("data/interactions.parquet", lambda path: read_columns(path, columns))
         events = events[~events["user_id"].isin(events.loc[events["item_id"] == item, "user_id"])]
-        scores, titles = listed.set_index("item_id")["score"], titles_of(self.bundle.items)
-        shown = _rank_users(events, scores, titles, k).reset_index()
+        shown = _rank_users(events, cosines, titles_of(self.bundle.items), k)
         if shown.empty:
             notes.append("no shopper of this run has anything in their history that resembles it.")
-        shown.insert(0, "rank", range(1, len(shown) + 1))
         return Answer(shown, notes)
 
     def split_ids(self, values: Sequence[str]) -> list[str]:
@@ -179,15 +160,14 @@ class RunShop:
 def open_shop(run: Run | str | Path) -> RunShop:
     """Open a run to answer questions.
 
-    Nothing is fitted while answering, with one exception: a model that needs the histories of users, such as
-    `user_knn` or an ensemble with it, is not stored with them. It is fitted to the training set of the run when it is
-    first asked in a process.
+    Nothing is fitted while answering. The state of `user_knn` is the training histories themselves, which no bundle of
+    a run holds: when it (or an ensemble with it) is first asked in a process, they are loaded from the run.
 
     Args:
         run: the run, or its folder (a relative one counts from the project).
 
     Raises:
-        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 it had nothing to evaluate.
+        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 there was nothing to evaluate.
         IntegrityError: RK-412 a file of the bundle is not the one that was written.
     """
     run = run if isinstance(run, Run) else open_for_reading(run)
@@ -209,16 +189,14 @@ def take_bundle(run: Run | str | Path, out: str | Path, *, with_histories: bool 
             cannot be written.
     """
     shop = open_shop(run)
-    if with_histories:
-        taken = shop.bundle.with_histories(shop.run.read("data/interactions.parquet"))
-    else:
-        taken = shop.bundle.without_histories()
+    bundle = shop.bundle
+    events = shop.run.read("data/interactions.parquet") if with_histories else None
+    taken = bundle.without_histories() if events is None else bundle.with_histories(events)
     folder = Path(out).expanduser().absolute()
     if folder.exists():
-        raise ArtifactError(
-            "RK-407", f"{folder} exists; expected a new folder for a bundle.", "Name another one or remove it."
-        )
-    write_folder(folder, taken.save)
+        problem = f"{folder} exists; expected a new folder for a bundle."
+        raise ArtifactError("RK-407", problem, "Name another one or remove it.")
+    write_atomically(folder, taken.save)
     return taken
 
 
@@ -233,13 +211,11 @@ def _load_bundle(folder: Path, digest: str) -> Bundle:
     run = open_for_reading(folder)
 
     def complete(model: Recommender) -> None:
-        """Fit a model that needs histories to the training set of the run, which holds them."""
+        """Load the training histories, which are the state of such a model: they are counted, nothing is learned."""
         train = run.read("data/train.parquet")
         if (run.read("results/protocol.json", required=False) or {}).get("refit"):
             train = pd.concat([train, run.read("data/valid.parquet")], ignore_index=True)
-        fitted = model.unfitted().fit(train, items=pd.DataFrame({"item_id": model.item_ids}))
-        for attribute in model.state:
-            setattr(model, attribute, getattr(fitted, attribute))
+        model.set_histories(EncodedSplit.of(train, items=pd.DataFrame({"item_id": model.item_ids})))
 
     def remedy() -> str:
         return f"Rebuild it: {command_to_make(folder, read_manifest(folder), SETTINGS)}"
@@ -284,7 +260,7 @@ def recommend(
 
     Raises:
         ParameterError: RK-330 not exactly one query; others as `Bundle.recommend`.
-        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 it had nothing to evaluate.
+        ArtifactError: RK-402 no run, RK-401 chapter 04 has not run, RK-334 there was nothing to evaluate.
         IntegrityError: RK-412 a file of the run is not the one that was written.
 
     Unknown ids are left out, with a warning that names them. Another warning names the context that a model misses.
@@ -310,39 +286,18 @@ def popular(run: Run | str | Path, *, category: str = "", days: float = 0, k: in
     return _warn(open_shop(run).bundle.popular(category=category, days=days, k=k))
 
 
-def promotions(
-    run: Run | str | Path,
-    *,
-    user: str | None = None,
-    history: Iterable[str] | None = None,
-    seen: Iterable[str] | None = None,
-    items: Iterable[str] | None = None,
-    context: Context = NOW,
-    model: str = "",
-    k: int = 10,
-) -> pd.DataFrame:
+def promotions(run: Run | str | Path, *, items: Iterable[str] | None = None, **asked: Any) -> pd.DataFrame:
     """Return the products on promotion in the order that fits a shopper: `recommend` among these alone.
 
     Args:
         run: the run, or its folder.
-        user: a shopper of the run, or
-        history: item ids, oldest first.
-        seen: as for `recommend`.
         items: ids of the products on promotion; unless given, those that `Bundle.promoted` returns.
-        context: as for `recommend`.
-        model: a name of the leaderboard; "" chooses the best.
-        k: length of the list.
+        asked: as for `recommend`: `user` or `history`, `seen`, `context`, `model` and `k`.
 
     Returns:
         As `recommend`; raises as it does, and RK-338 if the events do not tell what is on promotion.
     """
-    asked = {"user": user, "history": history, "seen": seen, "items": items, "context": context}
-    return _warn(open_shop(run).promotions(**asked, model=model, k=k))
-
-
-def on_promotion(run: Run | str | Path) -> list[str]:
-    """Return the ids of the products on promotion, as `Bundle.promoted`."""
-    return open_shop(run).bundle.promoted()
+    return _warn(open_shop(run).promotions(items=items, **asked))
 
 
 def shoppers_for(run: Run | str | Path, *, text: str = "", item: str = "", k: int = 10) -> pd.DataFrame:
@@ -381,33 +336,18 @@ def read_columns(path: Path, names: Sequence[str]) -> pd.DataFrame:
     return pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name in names])
 
 
-def read_events(run: Run, users: Sequence[str]) -> pd.DataFrame:
-    """Return all interactions of these users, in canonical order."""
-    wanted = [("user_id", "in", [*users, ""])]  # pyarrow takes no empty list; no user has the id ""
-    return order_events(run.read("data/interactions.parquet", lambda path: pd.read_parquet(path, filters=wanted)))
-
-
-def list_histories(events: pd.DataFrame, users: Sequence[str]) -> list[list[str]]:
-    """Return the item ids of each user, oldest first; an empty list for a user without events."""
-    items = events.groupby("user_id")["item_id"].agg(list)
-    return [items.get(user, []) for user in users]
-
-
-def _is_single(value: Any) -> bool:
-    return isinstance(value, str | bytes) or not np.iterable(value)
-
-
 def _rank_users(events: pd.DataFrame, cosines: pd.Series, titles: Mapping[str, str], k: int) -> pd.DataFrame:
-    """The k users with the highest mean of their best cosines, best first: index user_id, columns score, reason."""
+    """The k users with the highest mean of their best cosines, best first: rank, user_id, score, reason."""
     pairs = events[["user_id", "item_id"]].drop_duplicates()
     pairs = pairs.assign(cosine=pairs["item_id"].map(cosines).astype(float)).dropna(subset="cosine")
     order = np.lexsort((item_hash(pairs["item_id"]), -pairs["cosine"]))
     best = pairs.iloc[order].groupby("user_id", sort=False).head(N_NEAREST)
     score = best.groupby("user_id")["cosine"].sum() / N_NEAREST
     score = score.iloc[np.lexsort((item_hash(score.index), -score))].head(k)
+    best = best[best["user_id"].isin(score.index)]
     kinds = strongest_kinds(events[events["user_id"].isin(score.index)])
-    reasons = {
-        user: ", ".join(f"{VERBS[kinds[str(user)][item]]} “{titles.get(item, item)}”" for item in items)
-        for user, items in best[best["user_id"].isin(score.index)].groupby("user_id")["item_id"]
-    }
-    return pd.DataFrame({"score": score, "reason": score.index.map(reasons)})
+    pairs = zip(best["user_id"], best["item_id"], strict=True)
+    done = pd.Series([f"{VERBS[kinds[user][item]]} “{titles.get(item, item)}”" for user, item in pairs], dtype=object)
+    reasons = done.groupby(best["user_id"].array).agg(", ".join).reindex(score.index).tolist()
+    ranks = range(1, len(score) + 1)
+    return pd.DataFrame({"rank": ranks, "user_id": score.index, "score": score.array, "reason": reasons})

@@ -30,7 +30,6 @@ def test_a_history_has_any_of_some_items():
 def test_the_matrix_of_a_block_is_made_once_for_each_decay():
     assert THREE.matrix(8, 0.5) is THREE.matrix(8, 0.5) is not THREE.matrix(8)
     np.testing.assert_allclose(THREE.matrix(8, 0.5).toarray()[2, [4, 6]], [1, 2**-0.5])
-    assert lists_of(THREE.block(0, 1)) == [[4, 5]]
 
 
 def test_a_part_of_the_events_keeps_the_vocabularies_and_forgets_the_targets():
@@ -48,7 +47,8 @@ def test_targets_leave_out_seen_items_unknown_items_and_unknown_users():
     ids = EncodedSplit.of(train, items=items).items.ids
     found = list(zip(targets.users[targets.rows].tolist(), ids[targets.items].tolist(), strict=True))
     assert found == [("a", "z"), ("b", "y")]
-    unseen = EncodedSplit.of(train, items=items, valid=valid, seen={"a": ["y"]}).targets["valid"]
+    seen = pd.DataFrame({"user_id": ["a"], "item_id": ["y"], "position": [0]})
+    unseen = EncodedSplit.of(train, items=items).with_targets("valid", valid, seen=seen).targets["valid"]
     assert unseen.n_relevant.tolist() == [2, 1]
 
 

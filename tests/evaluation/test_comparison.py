@@ -10,9 +10,9 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.evaluation import compare, evaluate, experience_by_weights
 from recsys_kit.metrics import EXPERIENCE_WEIGHTS
 from recsys_kit.plots import plot_against, plot_experience_weights
-from recsys_kit.testing.planted import fitted
 from tests.evaluation.test_leaderboard import NAMES, SHOP, shop_split
 from tests.evaluation.test_measures import evaluated
+from tests.models import fitted
 
 K = 5
 
@@ -52,7 +52,7 @@ def with_values(evaluation, values):
 def test_a_model_is_not_told_apart_from_itself(evaluation):
     ease = evaluation.values_of(f"ndcg@{K}")["ease"]
     rows = compare(with_values(evaluation, {"ease": ease, "twin": ease}), f"ndcg@{K}", against="ease")
-    assert rows[["verdict", "difference", "p"]].values.tolist() == [["not told apart from", 0.0, 1.0]]
+    assert rows[["verdict", "difference", "p"]].values.tolist() == [["not significantly different from", 0.0, 1.0]]
 
 
 def test_of_models_that_differ_by_chance_few_are_called_better_in_any_of_many_tables(evaluation):
@@ -61,7 +61,7 @@ def test_of_models_that_differ_by_chance_few_are_called_better_in_any_of_many_ta
     for _ in range(60):
         chance = with_values(evaluation, {f"m{n}": rng.random(len(evaluation.targets.users)) for n in range(6)})
         verdicts = compare(chance, f"ndcg@{K}", against=None)["verdict"]
-        tables_with_a_verdict += (verdicts != "not told apart from").any()
+        tables_with_a_verdict += (verdicts != "not significantly different from").any()
     assert tables_with_a_verdict <= 9  # 5 % of 60 are 3; more than 9 has a chance below 1 in 500
 
 
@@ -71,7 +71,7 @@ def test_slices_of_users_can_be_compared_and_others_are_refused():
         n_users = result.metrics.query("slice == @name and metric == 'ndcg'")["n_users"].iloc[0]
         assert (compare(result, f"ndcg@{K}", slice_name=name)["n_users"] == n_users).all()
     cold = compare(result, f"ndcg@{K}", slice_name="history 0")
-    assert set(cold["verdict"]) == {"not told apart from"}
+    assert set(cold["verdict"]) == {"not significantly different from"}
     with pytest.raises(ParameterError, match="RK-365"):
         compare(result, f"ndcg@{K}", slice_name="cold")
 

@@ -20,7 +20,7 @@ SUCCESSES = {"target_events": ["purchase"], "seen_events": ["purchase"], "min_ra
 
 def decode(histories, items):
     """The ids of each history."""
-    return [items.ids[histories.block(row, row + 1).items].tolist() for row in range(len(histories))]
+    return [items.ids[histories.take(np.array([row])).items].tolist() for row in range(len(histories))]
 
 
 @pytest.mark.parametrize("successes", [{}, SUCCESSES])

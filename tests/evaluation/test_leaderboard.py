@@ -11,7 +11,8 @@ from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.evaluation import by_product, disagreements, evaluate
 from recsys_kit.plots import plot_leaderboard
 from recsys_kit.recommenders import EASE
-from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.testing.planted import planted_shop
+from tests.models import fitted
 
 SHOP = planted_shop()
 NAMES = ["popularity", "item_knn", "ease", "content"]

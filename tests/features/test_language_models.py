@@ -26,7 +26,6 @@ from transformers import (
 
 from recsys_kit.core.hardware import pick_device
 from recsys_kit.errors import ArtifactError
-from recsys_kit.features.batches import rounded_length
 from recsys_kit.features.pretrained import (
     find_model,
     fit_tokenizer,
@@ -35,6 +34,7 @@ from recsys_kit.features.pretrained import (
     token_ids,
     usable_positions,
 )
+from recsys_kit.features.rows import rounded_length
 from recsys_kit.features.text import LanguageModel
 
 TEXTS = [

@@ -195,7 +195,7 @@ def test_batches_are_as_wide_as_their_longest_row():
     batch = data.collate([data[0], data[1]])
     assert batch["input_ids"].shape == (2, 5)
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1] * 5]
-    assert (batch["labels"].tolist(), batch["rows"].tolist()) == ([0, 1], [0, 1])
+    assert batch["labels"].tolist() == [0, 1]
 
 
 def test_length_groups_save_padding_hold_every_row_once_and_change_with_the_seed():
@@ -206,15 +206,6 @@ def test_length_groups_save_padding_hold_every_row_once_and_change_with_the_seed
     assert orders[0] == orders[2]
     cost = [sum(w for batch in batch_widths(lengths, order, 16) for _, w in batch) for order in (orders[0], range(640))]
     assert cost[0] < 0.8 * cost[1]
-
-
-@pytest.mark.parametrize(("n_rows", "batch_size"), [(640, 16), (37, 8), (5, 16), (1, 2), (64, 16)])
-def test_length_groups_are_those_of_transformers(n_rows, batch_size):
-    from transformers.trainer_pt_utils import get_length_grouped_indices
-
-    lengths = np.random.default_rng(n_rows).integers(3, 30, n_rows).tolist()
-    theirs = get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(5))
-    assert group_by_length(lengths, batch_size, seed=5) == theirs
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
+import nbformat
 import pandas as pd
 import pytest
 
@@ -60,6 +62,14 @@ def test_every_chapter_and_the_run_have_their_page(small_run):
         page = (small_run.folder / "notebooks" / f"{chapter.name}.html").read_text(encoding="utf-8")
         assert "<script src=" not in page
     assert "<h1>" in (small_run.folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_cell_that_plots_shows_its_figure(small_run):
+    for chapter in small_run.chapters:
+        executed = nbformat.read(small_run.folder / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
+        plotting = [cell for cell in executed.cells if re.search(r"plots\.(plot_|new_axes)", cell.source)]
+        without = {cell.id for cell in plotting if not any("image/png" in one.get("data", {}) for one in cell.outputs)}
+        assert plotting and without == set(), chapter.name
 
 
 def test_time_splits_train_from_test(made):

@@ -9,7 +9,7 @@ import pytest
 
 from recsys_kit.data import split_at_random, split_interactions
 from recsys_kit.features.text import fit_tfidf
-from recsys_kit.workbook.exercises import KEYS, check
+from recsys_kit.workbook.exercises import KEYS, _compare, check
 
 TEXTS = pd.Series(
     {"001": "a red mug", "002": "a blue mug", "003": "a green lamp", "004": "a green mug", "005": "a wooden spoon"}
@@ -101,7 +101,8 @@ SLIPS = [
     ("03.2", 3, "one epoch"),
     ("03.2", 5, "each epoch"),
     ("03.3", ["1"], "list of one"),
-    ("03.3", 1, "text"),
+    ("03.3", 1, "a label is a text"),
+    ("03.3", "1 ", "without spaces"),
     ("04.1", 0.3, "precision"),
     ("04.1", 0.3 * 0.25 / 0.55, "Twice that"),
     ("04.1", 0.27, "Three digits"),
@@ -121,6 +122,7 @@ SLIPS = [
     ("05.2", ["0042"], "list of one"),
 ]
 ODD = [None, True, -1, 1e9, float("nan"), "", "nothing", [], {}, set(), [1, [2, 3]], pd.DataFrame(), np.array(7)]
+ODD += [pd.NA, [pd.NA], 10**400]  # neither equal to a number nor different; too large for a float
 
 
 def said(capsys, exercise, answer):
@@ -132,6 +134,21 @@ def said(capsys, exercise, answer):
 def test_the_right_answer_is_right_and_says_what_it_is_good_for(capsys, exercise, answer):
     assert said(capsys, exercise, answer).startswith("Right. ")
     assert len(said(capsys, exercise, answer)) > 40
+
+
+@pytest.mark.parametrize("exact", [0.1166667, 0.2150943, 0.1297])
+def test_an_answer_of_three_digits_is_right(exact):
+    assert _compare("03.1", round(exact, 3), (exact, {})).startswith("Right. ")
+    assert _compare("03.1", round(exact, 3) + 0.001, (exact, {})).startswith("Not yet")
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Index, pd.Series])
+def test_two_names_are_right_in_any_kind_of_list(capsys, kind):
+    assert said(capsys, "05.1", kind(["ease", "als"])).startswith("Right. ")
+
+
+def test_a_wrong_number_is_repeated_as_it_was_typed(capsys):
+    assert said(capsys, "04.1", np.float64(0.45)) == "Not yet: you have 0.45."
 
 
 def test_the_answers_about_a_split_by_hand(capsys):

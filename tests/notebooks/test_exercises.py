@@ -13,17 +13,16 @@ from tests.conftest import CELL_TIMEOUT_S
 pytestmark = pytest.mark.slow
 # In front of the chapter: after the answer, every wrong answer that a check knows is put to the same check.
 ASK_ALL = """
-from dataclasses import replace
 from recsys_kit.workbook import exercises
 
 check_one = exercises.check
 
 def check_all(exercise, answer, *given):
     check_one(exercise, answer, *given)
-    key = exercises.KEYS[exercise](*given)
-    for hint, wrong in key.nearly.items():
-        if wrong == wrong and not exercises._is_same(wrong, key.right):
-            print(exercises._compare(wrong, replace(key, nearly={hint: wrong})))
+    right, slips = exercises.KEYS[exercise](*given)
+    for hint, wrong in slips.items():
+        if wrong == wrong and not exercises._is_same(wrong, right):
+            print(exercises._compare(exercise, wrong, (right, {hint: wrong}), given))
 
 exercises.check = check_all
 """

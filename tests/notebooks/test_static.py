@@ -9,7 +9,7 @@ import pytest
 from nbconvert import ScriptExporter
 
 from recsys_kit.workbook.exercises import KEYS
-from recsys_kit.workbook.runner.parameters import kind_of, list_chapters
+from recsys_kit.workbook.runner.parameters import list_chapters
 from recsys_kit.workbook.runner.places import maker_of, project_root
 
 CHAPTERS = list_chapters()
@@ -79,8 +79,8 @@ def test_the_parameters_cell_is_tagged_and_each_line_seen_by_papermill(chapter, 
 
 def test_each_parameter_has_a_plain_type_a_fitting_default_and_help(chapter):
     for parameter in chapter.parameters.values():
-        assert re.fullmatch(KINDS, kind_of(parameter)), parameter
-        assert type(parameter.default).__name__ == kind_of(parameter).split("[")[0], parameter
+        assert re.fullmatch(KINDS, parameter.kind), parameter
+        assert type(parameter.default).__name__ == parameter.kind.split("[")[0], parameter
         assert len(parameter.help) > 5, parameter
 
 

@@ -10,7 +10,7 @@ from recsys_kit.errors import ArtifactError, NotFittedError, ParameterError
 from recsys_kit.recommenders import MODELS, load, load_models
 from recsys_kit.recommenders.ensembles.base import Ensemble
 from recsys_kit.testing import CHECKS, Subject
-from recsys_kit.testing.planted import unfitted
+from tests.models import unfitted
 
 NAMES = [pytest.param(name, marks=pytest.mark.xdist_group(f"conformance:{name}")) for name in sorted(MODELS)]
 pytestmark = pytest.mark.parametrize("name", NAMES)

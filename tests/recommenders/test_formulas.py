@@ -11,7 +11,6 @@ from recsys_kit.recommenders import (
     FormulaDeep,
     FormulaPair,
     FormulaSimilarity,
-    formulas,
 )
 from recsys_kit.testing.planted import planted_shop
 from tests.recommenders.test_classic import of_baskets, scores_of
@@ -71,18 +70,22 @@ def test_the_similarity_and_the_pair_formula_by_hand():
 
 def test_a_formula_sees_the_user_without_the_event_it_predicts():
     model = FormulaContent(epochs=1, history_decay=0).fit(of_baskets("ab", "bc"), item_vectors=CORNERS)
-    for _, example in formulas._Examples(model).batches(0):
-        positive, others = example.candidates[:, 0].numpy(), example.partner.numpy()  # histories of two: the other
-        np.testing.assert_allclose(example.user.numpy(), model.content[others], atol=1e-6)
-        assert (positive != others).all()
+    model._example = lambda *given: given
+    for _, example in model._batches(model._examples()):
+        user, others, candidates = (tensor.numpy() for tensor in example)  # histories of two: the other
+        np.testing.assert_allclose(user, model.content[others], atol=1e-6)
+        assert (candidates[:, 0] != others).all()
 
 
 def test_learning_lowers_the_loss_of_every_formula():
     for model in (FormulaCollaborative(), FormulaContent(), FormulaDeep(), FormulaPair()):
         model.fit(SHOP.train, item_vectors=SHOP.vectors)
-        _, example = next(formulas._Examples(model).batches(0))
-        first = {name: torch.tensor(value, dtype=torch.float32) for name, value in model._initial().items()}
-        before, after = (float(model._loss(symbols, example)) for symbols in (first, model._tensors()))
+        _, example = next(model._batches(model._examples()))
+        symbols = (
+            {n: torch.tensor(v, dtype=torch.float32) for n, v in some.items()}
+            for some in (model._initial(), model.symbols)
+        )
+        before, after = (float(model._loss(some, example)) for some in symbols)
         assert after < before
 
 

@@ -13,7 +13,8 @@ from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import EASE, Content, Hybrid, ItemKNN, Popularity
 from recsys_kit.recommenders.holdout import validation_ndcg
-from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.testing.planted import planted_shop
+from tests.models import fitted
 
 SHOP = planted_shop()
 
@@ -149,7 +150,7 @@ def test_a_product_without_text_answers_no_sentence_though_another_part_can_scor
     texts = pd.Series({item: f"circle{item[1]} {item}" for item in SHOP.items["item_id"] if item[0] == "i"})
     model = fitted("hybrid", replace(SHOP, vectors=fit_tfidf(texts.drop("i10")).vectors(texts.drop("i10"))))
     model.weights = dict.fromkeys(model.members, 1.0)
-    model._mark_scorable()
+    model._settle()
     assert model.can_score[model.item_ids == "i10"].all()
     assert "i10" in set(model.recommend(histories=[["i11", "i12"]], k=50)["item_id"])
     assert "i10" not in set(model.recommend(texts=["circle1"], k=50)["item_id"])

@@ -3,11 +3,12 @@
 import json
 import shutil
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
+from recsys_kit.errors import ArtifactError, IntegrityError, NotFittedError, ParameterError
 from recsys_kit.recommenders import (
     EASE,
     Content,
@@ -52,6 +53,30 @@ def test_every_model_answers_as_before(models, folder):
     for name, model in stored.items():
         pd.testing.assert_frame_equal(model.recommend(**ASKED), models[name].recommend(**ASKED))
         assert stored.kind_of(name) is type(models[name])
+
+
+def test_models_by_name_cannot_be_changed_and_loaded_ones_know_no_users(models, folder):
+    stored = load_models(folder)
+    for by_name in (stored, stored["hybrid"].members):
+        with pytest.raises(TypeError):
+            by_name["x"] = 1
+        assert "ease" in by_name and "x" not in by_name
+    assert models["ease"].user_ids is models["ease"].users.ids
+    with pytest.raises(NotFittedError, match=r"RK-373 .* has no user_ids"):
+        _ = stored["ease"].user_ids
+
+
+def test_trees_answer_no_query_and_are_read_once(folder, monkeypatch):
+    stack, read = load_models(folder)["stack"], []
+    assert stack.rankers and stack.rank(stack.encode([]), k=2).items.shape == (0, 2)
+    assert stack.score([]).shape == (0, len(stack.items))
+    stack.rankers = [stack.rankers[0] + "\n" * place for place in range(20)]
+    monkeypatch.setattr(
+        "lightgbm.Booster", lambda model_str, kind=lightgbm.Booster: read.append(1) or kind(model_str=model_str)
+    )
+    for _ in range(2):
+        stack.recommend(**ASKED)
+    assert len(read) == 20
 
 
 def test_vocabulary_features_and_members_are_written_once(models, folder):
@@ -131,7 +156,7 @@ def test_an_ensemble_says_that_a_member_holds_histories(tmp_path):
 
 def test_what_a_loaded_model_cannot_know_is_an_error_that_says_what_to_pass(folder):
     model = load_models(folder)["ease"]
-    for ask in (lambda: model.recommend(["u000"]), lambda: model.user_ids, lambda: model.histories_of(["u000"])):
+    for ask in (lambda: model.recommend(["u000"]), lambda: model.users, lambda: model.histories_of(["u000"])):
         with pytest.raises(AttributeError, match=r"RK-373 .* Pass histories=, or refit it"):
             ask()
     assert np.array_equal(model.item_ids, SHOP.encode().items.ids)

@@ -23,19 +23,19 @@ def network_of(model):
 
 def test_the_towers_score_in_numpy_as_they_learned_in_torch():
     model = TwoTowers(epochs=2).fit(SHOP.train, item_vectors=SHOP.vectors)
-    batch, network = model._validation_batch(PLAIN), network_of(model)
+    (batch,), network = model._validation_batches(PLAIN), network_of(model)
     items = network.item_vectors()
-    expected = network.user_vectors(items, *batch.tensors(), len(batch.target)) @ items.T
+    expected = network.user_vectors(items, *batch[:3], len(batch[3])) @ items.T
     users = SHOP.valid.sort_values("user_id")["user_id"]
     np.testing.assert_allclose(model._score(model.histories_of(users)), expected.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_towers_predict_an_event_from_the_others_alone():
     model = TwoTowers(epochs=1, dropout=0.0, history_decay=0).fit(of_baskets("abc", "bd"))
-    for _, batch in towers._Examples(model, np.random.default_rng(0)).batches(0):
-        assert len(batch.target) == 5
-        for prediction, target in enumerate(batch.target):
-            history = batch.item[batch.owner == prediction]
+    for _, (item, owner, _, targets) in model._batches(model._examples(np.random.default_rng(0))):
+        assert len(targets) == 5
+        for prediction, target in enumerate(targets):
+            history = item[owner == prediction]
             assert target not in history
             assert len(history) in (1, 2)
 
@@ -51,39 +51,33 @@ def test_the_towers_keep_their_best_epoch():
 
     model = Watched(learning_rate=0.5, epochs=8, patience=8).fit(SHOP.train, valid=SHOP.valid)
     assert min(losses) < losses[-1]
-    kept = model._loss(network_of(model), model._validation_batch(PLAIN), None)
-    assert kept.item() == pytest.approx(min(losses), rel=1e-5)
+    kept = model._mean_loss(network_of(model), model._validation_batches(PLAIN))
+    assert kept == pytest.approx(min(losses), rel=1e-5)
     assert model.refit(EncodedSplit.of(SHOP.train)).epochs == losses.index(min(losses)) + 1
 
 
 def test_the_validation_loss_in_parts_is_that_at_once(monkeypatch):
     model = TwoTowers(epochs=2).fit(SHOP.train, valid=SHOP.valid)
-    batch, sizes, loss = model._validation_batch(PLAIN), [], TwoTowers._loss
-    whole = model._loss(network_of(model), batch, None).item()
-
-    def watched(self, network, batch, rng):
-        sizes.append(len(batch.target))
-        return loss(self, network, batch, rng)
-
-    monkeypatch.setattr(TwoTowers, "_loss", watched)
+    whole = model._mean_loss(network_of(model), model._validation_batches(PLAIN))
     monkeypatch.setattr(towers, "EVENTS_PER_BATCH", 40)
-    assert model._mean_loss(network_of(model), batch) == pytest.approx(whole, rel=1e-6)
-    assert sizes == [40, 40, 10]
+    parts = model._validation_batches(PLAIN)
+    assert [len(target) for *_, target in parts] == [40, 40, 10]
+    assert model._mean_loss(network_of(model), parts) == pytest.approx(whole, rel=1e-6)
 
 
 def test_of_many_validation_events_some_are_drawn_by_the_seed(monkeypatch):
     model = TwoTowers(epochs=1).fit(SHOP.train)
-    everything = model._validation_batch(PLAIN)
+    ((*_, everything),) = model._validation_batches(PLAIN)
     monkeypatch.setattr(towers, "MAX_VALIDATION_EVENTS", 20)
     shuffled = EncodedSplit.of(SHOP.train, valid=SHOP.valid.sample(frac=1, random_state=1))
-    some, again = model._validation_batch(PLAIN), model._validation_batch(shuffled)
-    np.testing.assert_array_equal(some.target, again.target)
-    np.testing.assert_array_equal(some.item, again.item)
-    assert len(some.target) == 20 and some.owner.max() == 19
+    (some,), (again,) = model._validation_batches(PLAIN), model._validation_batches(shuffled)
+    np.testing.assert_array_equal(some[3], again[3])
+    np.testing.assert_array_equal(some[0], again[0])
+    assert len(some[3]) == 20 and some[1].max() == 19
     model.seed = 1
-    assert (model._validation_batch(PLAIN).target != some.target).any()
+    assert (model._validation_batches(PLAIN)[0][3] != some[3]).any()
     monkeypatch.setattr(towers, "MAX_VALIDATION_EVENTS", 90)
-    np.testing.assert_array_equal(model._validation_batch(PLAIN).target, everything.target)
+    np.testing.assert_array_equal(model._validation_batches(PLAIN)[0][3], everything)
 
 
 def test_the_towers_learn_from_drawn_negatives_too():

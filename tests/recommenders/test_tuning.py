@@ -33,15 +33,16 @@ def noisy_shop() -> SimpleNamespace:
 
 
 SHOP = noisy_shop()
+SPLIT = EncodedSplit.of(SHOP.train, valid=SHOP.valid)
 
 
 def reached(model) -> float:
-    targets = EncodedSplit.of(SHOP.train, valid=SHOP.valid).validation(1000, 0)
+    targets = SPLIT.validation(1000, 0)
     return float(np.nanmean(measure_ndcg(model, targets, 10)))
 
 
 def test_what_ranks_validation_best_is_chosen_and_nothing_beside_it_is_better():
-    best = tune(EASE(regularization=0.1), TRIED, SHOP.train, valid=SHOP.valid)
+    best = tune(EASE(regularization=0.1), TRIED, SPLIT)
     assert best.regularization != 0.1 and reached(best) > reached(EASE(regularization=0.1).fit(SHOP.train))
     for name, values in TRIED.items():
         for value in values:
@@ -61,7 +62,7 @@ def test_no_combination_is_fitted_twice_few_are_held_and_the_model_given_stays()
             held.append(len(alive))
 
     model = Watched(regularization=1e4)
-    best = tune(model, TRIED, SHOP.train, valid=SHOP.valid)
+    best = tune(model, TRIED, SPLIT)
     assert len(asked) == len(set(asked)) > len(TRIED["regularization"])
     assert (best.regularization, best.history_decay) in asked
     np.testing.assert_array_equal(
@@ -74,14 +75,16 @@ def test_no_combination_is_fitted_twice_few_are_held_and_the_model_given_stays()
 def test_what_is_seen_decides_what_there_is_to_choose_by():
     """Validation wants items of the training histories: they judge only where those are not the seen items."""
     again = SHOP.train.groupby("user_id").tail(1)[["user_id", "item_id"]]
-    seen = SHOP.train.drop(index=again.index).groupby("user_id")["item_id"].agg(list)
+    seen = SHOP.train.drop(index=again.index)
     start = EASE(regularization=1e4)
-    assert tune(start, {"regularization": (1.0, 1e4)}, SHOP.train, valid=again).regularization == 1e4
-    assert tune(start, {"regularization": (1.0, 1e4)}, SHOP.train, valid=again, seen=seen).regularization == 1.0
+    options = {"regularization": (1.0, 1e4)}
+    split = EncodedSplit.of(SHOP.train)
+    assert tune(start, options, split.with_targets("valid", again)).regularization == 1e4
+    assert tune(start, options, split.with_targets("valid", again, seen=seen)).regularization == 1.0
 
 
 def test_what_was_chosen_is_a_parameter_so_that_a_refit_and_the_disk_keep_it(tmp_path):
-    best = tune(EASE(regularization=0.1), {"regularization": (100.0,)}, SHOP.train, valid=SHOP.valid)
+    best = tune(EASE(regularization=0.1), {"regularization": (100.0,)}, SPLIT)
     again = best.refit(EncodedSplit.of(pd.concat([SHOP.train, SHOP.valid])))
     again.save(tmp_path / "model")
     assert best.regularization == again.regularization == load(tmp_path / "model").regularization == 100.0
@@ -90,14 +93,14 @@ def test_what_was_chosen_is_a_parameter_so_that_a_refit_and_the_disk_keep_it(tmp
 def test_every_list_of_options_names_parameters_of_its_model_and_a_model_without_one_is_only_fitted():
     for model in MODELS.values():
         assert set(model.options) <= set(model.__dataclass_fields__)
-    chosen = tune(ItemKNN(n_neighbors=1), None, SHOP.train, valid=SHOP.valid)
+    chosen = tune(ItemKNN(n_neighbors=1), None, SPLIT)
     assert chosen.n_neighbors in ItemKNN.options["n_neighbors"]
-    assert tune(Popularity(), None, SHOP.train, valid=SHOP.valid).recommend(["u000"]).shape[0] == 10
+    assert tune(Popularity(), None, SPLIT).recommend(["u000"]).shape[0] == 10
 
 
 def test_an_option_that_the_model_does_not_have_is_refused():
     with pytest.raises(ParameterError, match=r"RK-319 ease has no parameter 'factors'; .*regularization"):
-        tune(EASE(), {"factors": (8,)}, SHOP.train, valid=SHOP.valid)
+        tune(EASE(), {"factors": (8,)}, SPLIT)
 
 
 REAL = os.environ.get("RECSYS_KIT_DATA", "")

@@ -20,7 +20,7 @@ from recsys_kit.data import load_dataset, split_interactions
 from recsys_kit.errors import ArtifactError, IntegrityError, ParameterError
 from recsys_kit.features.text import fit_tfidf
 from recsys_kit.recommenders import Content, Hybrid, ItemKNN, Popularity, UserKNN
-from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.base import MODELS, Recommender
 from recsys_kit.shop import Bundle, statistics
 from recsys_kit.shop.histories import hash_ids
 from recsys_kit.shop.statistics import ItemStatistics
@@ -156,25 +156,48 @@ def test_a_bundle_of_which_nothing_would_be_left_is_refused(models, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["user_knn", "hybrid"])
-def test_the_run_serves_what_needs_histories_from_its_training_set_fitted_once(run, models, monkeypatch, name):
+def test_the_run_serves_what_needs_histories_from_its_training_set(run, models, name):
     _load_bundle.cache_clear()
-    fits, fit = [], Recommender.fit
-    monkeypatch.setattr(Recommender, "fit", lambda self, *a, **o: (fits.append(self), fit(self, *a, **o))[1])
     histories = SPLIT.histories("test")[USERS].tolist()
-    for _ in range(2):
-        served = open_shop(run).recommend(history=histories, seen=histories, model=name).lists
-        expected = models[name].recommend(histories=histories)
-        pd.testing.assert_frame_equal(served[["item_id", "rank", "score"]], expected[["item_id", "rank", "score"]])
-    assert len(fits) == 1
+    served = open_shop(run).recommend(history=histories, seen=histories, model=name).lists
+    expected = models[name].recommend(histories=histories)
+    pd.testing.assert_frame_equal(served[["item_id", "rank", "score"]], expected[["item_id", "rank", "score"]])
+
+
+def forbid_fits(monkeypatch):
+    """Let a fit of any model fail, and load the bundle again."""
+    _load_bundle.cache_clear()
+    for kind in (Recommender, *MODELS.values()):
+        for fit in {"fit", "_fit"} & set(vars(kind)):
+            monkeypatch.setattr(kind, fit, lambda *_, **__: pytest.fail("a model was fitted"))
 
 
 def test_nothing_is_fitted_to_answer(run, monkeypatch):
+    """Not even `user_knn`, whose histories a bundle does not hold: they are loaded from the run."""
+    forbid_fits(monkeypatch)
     shop = open_shop(run)
-    monkeypatch.setattr(Recommender, "fit", lambda *_, **__: pytest.fail("a model was fitted"))
-    bundle = shop.bundle.without_histories()
-    ask(bundle, [["0001", "0002"]])
-    shop.recommend(user="s0001", model="item_knn")
+    assert {"user_knn", "hybrid"} < set(shop.bundle.models)
+    ask(shop.bundle, [["0001", "0002"]])
+    for name in shop.bundle.models:
+        assert len(shop.recommend(user="s0001", model=name).lists)
     shop.shoppers_for(text="a teapot")
+
+
+def test_a_history_is_encoded_once_between_the_request_and_the_list(run, monkeypatch):
+    """Once for a history, by its stored indices for a user of a bundle, and not again for the reasons."""
+    shop, stored = open_shop(run), open_shop(run).bundle.with_histories(SHOP.interactions)
+    encoded, encode = [], Vocabulary.encode
+    monkeypatch.setattr(Vocabulary, "encode", lambda self, ids, *a: (encoded.append(ids), encode(self, ids, *a))[1])
+    for name in shop.bundle.models:
+        for ask_for, times in (
+            (lambda: shop.bundle.recommend(histories=[["0001", "0002"]], model=name), 1),  # noqa: B023
+            (lambda: shop.recommend(user=USERS[0], model=name), 1),  # noqa: B023
+            (lambda: stored.recommend(USERS, model=name), 0),  # noqa: B023
+        ):
+            ask_for()  # loads the model
+            encoded.clear()
+            assert ask_for().lists["reason"].str.len().all()
+            assert len(encoded) == times, name
 
 
 def test_one_question_reads_the_manifest_once_and_hashes_no_file_twice(run, monkeypatch):
@@ -256,8 +279,45 @@ def test_damaged_settings_and_another_format_are_told_apart(run, tmp_path, damag
     folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
     text = (folder / "bundle.json").read_text(encoding="utf-8")
     (folder / "bundle.json").write_text(damage(text), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=f"{code} .*{'Do this' if code == 'RK-374' else 'Write it again'}"):
+    with pytest.raises(
+        ArtifactError, match=f"{code} .*{'Write it again.*install' if code == 'RK-421' else 'Do this'}"
+    ) as found:
         Bundle.load(folder, remedy=lambda: "Do this.")
+    assert code == "RK-421" or "bundle.json" in str(found.value)
+
+
+WRONG = [
+    ("context", None),
+    ("context", 3),
+    ("left_out", []),
+    ("seen_events", "purchase"),
+    ("unread_share", "x"),
+    ("salt", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_setting_of_another_type_is_refused(run, tmp_path, name, value):
+    folder = shutil.copytree(run.path("bundle"), tmp_path / "bundle")
+    settings = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    (folder / "bundle.json").write_text(json.dumps(settings | {name: value}), encoding="utf-8")
+    with pytest.raises(IntegrityError, match=f"RK-374 .*bundle.json.*{name} is"):
+        Bundle.load(folder)
+
+
+def test_a_shopper_whose_products_are_unknown_is_not_called_unknown(models):
+    bundle = Bundle.of(models, items=SHOP.items, train=TRAIN)
+    notes = bundle.recommend(["bob"], histories=[["zzz"]], context=CONTEXT).notes
+    assert not any("shopper" in note for note in notes) and "finds nothing to start from in the history" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [({}, "the query is empty"), ({"users": ["bob"], "texts": ["tea"]}, "the query is users and texts")],
+)
+def test_a_query_that_is_not_of_one_kind_is_refused_by_what_it_is(models, asked, problem):
+    with pytest.raises(ParameterError, match=f"RK-330 {problem}"):
+        Bundle.of(models, items=SHOP.items, train=TRAIN).recommend(**asked)
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "items.parquet", "statistics.safetensors", "models/models.json"])

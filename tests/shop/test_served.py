@@ -11,7 +11,7 @@ from recsys_kit import recommend
 from recsys_kit.shop.circumstances import known_context
 from recsys_kit.workbook.runner.runs import open_for_reading, read_split
 from recsys_kit.workbook.serving import open_shop, take_bundle
-from tests.shop.test_bundle import in_a_new_process
+from tests.shop.test_bundle import ask, forbid_fits, in_a_new_process
 from tests.shop.test_serving import answer, command
 
 pytestmark = pytest.mark.slow
@@ -91,6 +91,16 @@ def test_the_context_changes_the_lists_of_the_models_that_use_it_and_only_theirs
             )
         ]
         assert (len(set(lists)) > 1) == (name == "context_aware")
+
+
+def test_no_model_of_the_lineup_is_fitted_while_it_answers(run, evaluated, monkeypatch):
+    forbid_fits(monkeypatch)
+    shop, user = open_shop(run), evaluated["user_id"].iloc[0]
+    assert set(shop.bundle.models) == set(evaluated["model"])
+    found = ask(shop.bundle, [evaluated["item_id"].iloc[:2].tolist()])
+    assert all(map(len, found.values()))
+    for name in shop.bundle.models:
+        assert len(shop.recommend(user=user, model=name).lists)
 
 
 def test_the_run_records_what_a_model_may_be_told_and_hidden_context_is_not_among_it(run):

@@ -6,21 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core.encoded import encode_histories
 from recsys_kit.core.vectors import Vectors
+from recsys_kit.core.vocabulary import Vocabulary
 from recsys_kit.errors import ParameterError
 from recsys_kit.features.text import fit_tfidf
-from recsys_kit.shop import (
-    Showcase,
-    because_of,
-    ranks_without,
-    reasons,
-    reasons_tested,
-    rerank_mmr,
-    shared_words,
-    trade_off,
-)
-from recsys_kit.shop.events import VERBS, counted_kinds, strongest_kinds
-from recsys_kit.testing.planted import fitted, planted_shop
+from recsys_kit.shop import Showcase, reasons_tested, rerank_mmr, trade_off
+from recsys_kit.shop.events import STRENGTH, VERBS, counted_kinds, strongest_kinds
+from recsys_kit.shop.explanations import find_causes, reasons, shared_words
+from recsys_kit.testing.planted import planted_shop
+from tests.models import fitted
 
 SHOP = planted_shop()
 VECTORS = Vectors(["a", "b", "c", "d"], np.array([[1.0, 0], [1, 0], [0, 1], [0.6, 0.8]], np.float32), {})
@@ -66,31 +61,41 @@ def test_the_trade_off_grows_in_diversity_and_starts_at_the_models_own_accuracy(
     assert curve.loc[0.9, "ndcg"] < curve.loc[0.0, "ndcg"]
 
 
+def causes(model, history, item_ids):
+    """The ids of the items of the history that explain these items; None without one."""
+    found = find_causes(model, model.encode([history]), model.items.encode(item_ids))
+    return [None if cause < 0 else str(model.item_ids[cause]) for cause in found]
+
+
 def test_the_reason_is_an_item_of_the_history_that_shares_shoppers():
     model = fitted("item_knn", SHOP)
-    known, strange, same = because_of(model, ["i10", "i00"], ["i01", "no such item", "i11"])
-    assert known[0] == "i00"
-    assert known[1] == pytest.approx(1.0)
-    assert strange is None
-    assert same[0] == "i10"
-    assert because_of(model, ["i10"], ["i01"]) == [None]
-    assert because_of(model, [], ["i01"]) == [None]
+    assert causes(model, ["i10", "i00"], ["i01", "i11"]) == ["i00", "i10"]
+    assert causes(model, ["i10"], ["i01"]) == [None]
+    assert causes(model, [], ["i01"]) == [None]
 
 
 def test_shared_words_are_in_both_texts_and_not_in_every_text():
-    words, none = shared_words(TFIDF, ["i1"], ["i2", "i3"])
+    rows = [np.array([TFIDF.ids.index(item) for item in items], int) for items in (["i1"], ["i2", "i3"])]
+    words, none = shared_words(TFIDF, *rows)
     assert set(words) == {"green", "tea"}
     assert none == []
-    assert shared_words(TFIDF, [], ["i2"]) == [[]]
+    assert shared_words(TFIDF, rows[0][:0], rows[1][:1]) == [[]]
+
+
+def reason(history, item, items, titles, kinds=None, **options):
+    """The reasons for one item by ids."""
+    encoded = encode_histories([history], items)
+    kinds = None if kinds is None else np.array([STRENGTH[kinds[item]] for item in history])
+    (found,) = reasons(encoded, items.encode([item]), items, titles, kinds=kinds, **options)
+    return found
 
 
 def test_reasons_go_from_shoppers_to_words_to_nothing():
     model, titles = fitted("item_knn", SHOP), {"i00": "Green tea"}
-    assert reasons(["i00"], ["i01", "i11"], titles, neighbours=model) == [
-        "because you interacted with “Green tea”",
-        "close to your history",
-    ]
-    assert "green" in reasons(["i1"], ["i2"], {}, tfidf=TFIDF)[0]
+    assert reason(["i00"], "i01", model.items, titles, neighbours=model) == "because you interacted with “Green tea”"
+    assert reason(["i00"], "i11", model.items, titles, neighbours=model) == "close to your history"
+    items = Vocabulary.of_items(TEXTS.index)
+    assert "green" in reason(["i1"], "i2", items, {}, tfidf=TFIDF.align(items.ids))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +110,8 @@ def test_reasons_go_from_shoppers_to_words_to_nothing():
 )
 def test_a_reason_names_what_the_shopper_did(kind, words):
     model = fitted("item_knn", SHOP)
-    assert reasons(["i00"], ["i01"], {}, kinds={"i00": kind}, neighbours=model) == [f"because you {words} “i00”"]
+    found = reason(["i00"], "i01", model.items, {}, kinds={"i00": kind}, neighbours=model)
+    assert found == f"because you {words} “i00”"
 
 
 def test_the_strongest_event_of_a_shopper_and_an_item_names_it_whatever_the_order_of_rows():
@@ -127,10 +133,12 @@ def test_the_test_of_the_reasons_takes_the_named_product_away():
     assert len(tested) > 20
     row = tested.iloc[0]
     history = histories[row.user_id]
-    (cause,) = because_of(model, history, [row.item_id])
-    assert cause[0] == row.cause
+    assert causes(model, history, [row.item_id]) == [row.cause]
     other = next(item for item in history if item != row.cause)
-    assert ranks_without(model, history, [row.item_id] * 2, [row.cause, other]) == [row.without_it, row.without_another]
+    for gone, expected in ((row.cause, row.without_it), (other, row.without_another)):
+        kept = [item for item in history if item != gone]
+        listed = model.recommend(histories=[kept], seen=[history], k=100).set_index("item_id")["rank"]
+        assert listed.get(row.item_id, len(model.item_ids) + 1) == expected
     assert (tested["without_it"] - tested["without_another"]).mean() > 0
     assert reasons_tested(model, model, {"a": ["i00"], "b": []}).empty
     assert list(reasons_tested(model, model, {})) == list(tested)
@@ -189,16 +197,6 @@ def test_one_list_alone_is_the_same_as_in_company(showcase):
         pd.testing.assert_frame_equal(
             alone, together[together["query"] == place].drop(columns="query").reset_index(drop=True)
         )
-
-
-def test_what_spoke_for_an_item_takes_it_down_when_it_is_taken_away():
-    model, history = fitted("item_knn", SHOP), ["i10", "i00"]
-    listed = model.recommend(histories=[history], k=30).set_index("item_id")["rank"]
-    ((spoke, share),) = because_of(model, history, ["i01"])
-    assert (spoke, share) == ("i00", pytest.approx(1.0))
-    assert ranks_without(model, history, ["i01", "i01"], ["i10", "i00"])[0] <= listed["i01"]
-    assert ranks_without(model, history, ["i01", "i01"], ["i10", "i00"])[1] > listed["i01"]
-    assert ranks_without(model, history, ["i10"], ["i10"]) == [None]  # what was had is not listed
 
 
 def test_popularity_gives_no_personal_reason(showcase):

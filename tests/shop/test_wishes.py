@@ -54,7 +54,7 @@ def test_what_can_be_read_goes_to_the_language_model_without_a_note(english):
     found = answer(english, text="for somebody who feeds animals in the garden")
     assert (found.model, found.notes) == (
         "content_minilm",
-        ["the list has 5 of 10 products: there are no more to recommend."],
+        ["the list has 5 products, fewer than the 10 asked for: there are no more to recommend."],
     )
     assert found.lists["title"].iloc[0] == "oak bird feeder"
 

@@ -1,5 +1,7 @@
 """Each check of the conformance suite finds a recommender that is broken in this way, and says so."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -207,7 +209,7 @@ def test_the_failures_are_named_together():
         check_recommender(SaysItReadsText())
     first, *failures = str(caught.value).splitlines()
     assert first == f"SaysItReadsText fails {len(failures)} of {len(CHECKS)} checks:"
-    assert failures[0].startswith("understands_text_or_refuses_it: ParameterError: RK-311")
+    assert re.match(r"understands_text_or_refuses_it: \w+Error: ", failures[0])  # as the model fails
     check_recommender(SaysItReadsText(), leave_out=[failure.split(":")[0] for failure in failures])
 
 
@@ -222,8 +224,16 @@ class OneRow(EASE):
         return super()._score(histories)[:1]
 
 
-@pytest.mark.parametrize(("broken", "problem"), [(NoCanScore, "`_fit` sets"), (OneRow, "`_score` returns")])
-def test_a_wrong_shape_stops_the_suite_with_one_sentence(broken, problem):
+class Silent(EASE):
+    def fit(self, train, **inputs):
+        super().fit(train, **inputs)
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [(NoCanScore, "`_fit` sets"), (OneRow, "`_score` returns"), (Silent, "`fit` returns nothing")],
+)
+def test_what_stops_the_suite_is_said_in_one_sentence(broken, problem):
     with pytest.raises(AssertionError, match=problem) as found:
         check_recommender(broken())
     assert "\n" not in str(found.value)

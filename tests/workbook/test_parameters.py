@@ -15,7 +15,6 @@ from recsys_kit.workbook.runner.parameters import (
     Parameter,
     check_parameters,
     convert,
-    kind_of,
     list_chapters,
     markdown_table,
     plan_parameters,
@@ -76,7 +75,7 @@ def test_a_default_may_hold_whatever_python_reads(tmp_path, line, default):
 @pytest.mark.parametrize(
     "line",
     ["k: int = 2 * 5  # ten", "k: int | None = None  # or not", "k: set[int] = []", "k: int =", "k: float = 1e400",
-     "k: list[float] = [1.0, -1e400]"],
+     "k: list[float] = [1.0, -1e400]", 'k: int = "two"', "k = {}", "k = [1]"],
 )  # fmt: skip
 def test_a_line_that_is_no_plain_value_names_the_notebook_and_the_line(tmp_path, line):
     with pytest.raises(ParameterError, match=r"RK-305 parameter (k|line 1) in 01_made\.ipynb cannot be read"):
@@ -215,7 +214,7 @@ def test_the_readme_shows_the_parameters_of_the_notebooks():
 @pytest.mark.parametrize("chapter", list_chapters(), ids=lambda chapter: chapter.number)
 def test_every_number_among_the_parameters_has_a_range(chapter):
     for parameter in chapter.parameters.values():
-        if kind_of(parameter) in ("int", "float"):
+        if parameter.kind in ("int", "float"):
             low, high = parameter.bounds
             assert low <= parameter.default <= high
             assert (low, high) != (-math.inf, math.inf), parameter.name

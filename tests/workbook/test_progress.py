@@ -36,7 +36,7 @@ def test_the_table_names_the_cell_the_time_it_took_and_what_is_left(progress):
 
 def test_a_terminal_is_redrawn_and_left_with_the_last_state(progress):
     with progress:
-        progress.start("01_preprocessing", 55, "it has not run yet")
+        progress.start("01_preprocessing", 55, "no earlier result")
         progress.end("01_preprocessing", "failed", 1.0, "RK-104 no")
     assert "failed" in progress.console.file.getvalue()
     assert "01_preprocessing: started" not in progress.console.file.getvalue()

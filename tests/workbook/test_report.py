@@ -17,7 +17,8 @@ from recsys_kit.workbook.report.page import (
     summary,
     write_report,
 )
-from recsys_kit.workbook.report.pages import short, slices_of
+from recsys_kit.workbook.report.pages import slices_of
+from recsys_kit.workbook.report.wording import short
 from recsys_kit.workbook.runner.storage import sha256_of
 
 EVIL = (
@@ -131,7 +132,7 @@ def folder(tmp_path: Path) -> Path:
     write(folder, "results/text_features.json", {"texts": EVIL, "n_texts": 9, "n_truncated": 2, "max_length": EVIL,
                                                  "language_model": EVIL})  # fmt: skip
     scores = {
-        "majority": {"accuracy": {"value": 0.6, "low": 0.5, "high": 0.7}, "macro_f1": 0.25,
+        "majority": {"accuracy": {"value": 0.6, "low": 0.5, "high": 0.7}, "macro_f1": {"value": 0.25},
                      "per_class": [{"label": EVIL, "support": 9}]},
         EVIL: {"accuracy": None},
     }  # fmt: skip
@@ -295,7 +296,7 @@ def test_the_headline_says_who_wins_and_who_loses():
 def test_the_paired_comparison_with_the_best_single_model_comes_second():
     rows = [
         ("stack", "better than", 0.024, 0.01, 0.04, 0.0121),
-        ("hybrid", "not told apart from", 0.01, -0.01, 0.03, 1.0),
+        ("hybrid", "not significantly different from", 0.01, -0.01, 0.03, 1.0),
     ]
     comparisons = pd.DataFrame(rows, columns=["model", "verdict", "difference", "low", "high", "p_holm"])
     comparisons = comparisons.assign(against="als", metric="ndcg@10")
@@ -303,7 +304,7 @@ def test_the_paired_comparison_with_the_best_single_model_comes_second():
     assert second == (
         "Validation chose stack before the test set was opened. Compared with als, the best single model on "
         "validation, shopper by shopper and by NDCG@10: stack +0.0240 [+0.0100, +0.0400], p = 0.012, better; "
-        "hybrid +0.0100 [-0.0100, +0.0300], p = 1, not told apart."
+        "hybrid +0.0100 [-0.0100, +0.0300], p = 1, not significantly different."
     )
     assert third.startswith("For the 36 warm shoppers")
 
@@ -364,6 +365,18 @@ def test_the_best_review_classifier_is_named_with_those_that_come_near(folder):
     )
     assert words in Page(render(folder)).text
     assert list(review_headline([])) == []
+
+
+@pytest.mark.parametrize(("low", "verdict"), [(-0.07, "not significant"), (0.01, "significant")])
+def test_the_paired_difference_of_the_review_classifiers_is_shown(folder, low, verdict):
+    paired = {"value": 0.02, "low": low, "high": 0.04}
+    scores = {"tfidf": {"macro_f1": {"value": 0.6, "low": 0.5, "high": 0.7}}}
+    write(folder, "results/review_classification.json", {"classifiers": scores, "fine_tuned_minus_tfidf": paired})
+    assert f"macro-F1: +0.020 [{low:+.3f}, +0.040]: {verdict}." in render(folder)
+
+
+def test_drawn_shoppers_are_said_to_be_drawn(small_run):
+    assert "200 shoppers at most, drawn at random" in (small_run.folder / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_summary_for_the_terminal_has_the_table_and_what_was_skipped(folder):

@@ -61,7 +61,7 @@ def test_cold_shoppers_are_those_without_training_and_some_of_them_have_a_histor
     split = Split(events[:1], events[1:2], events[2:], events[:0])
     said = sentences.cold_start(split)
     assert "Of the **3** shoppers in the test set **2** are *cold*" in said
-    assert "**1** of them are new to the model, but not to the shop" in said
+    assert "**1** of them is new to the model, but not to the shop" in said
     assert "**1** of them has no history: they get bestsellers." in said
     assert "**2** products of the test set have no interaction in the training set" in said
     assert "To predict: 3 pairs of a shopper and a product that is not in their history, for 3 shoppers." in said
@@ -87,7 +87,7 @@ def test_older_ratings_and_a_core_are_told_apart():
     events = frame(*[("a", "x", "")] * 6)
     split = Split(events[:2], events[:0], events[:0], events[2:5], {"rated_again": 1})
     said = sentences.left_to_learn_from(split, 9)
-    assert said.startswith("2 of 9 rows are left to learn from. 1 older ratings were replaced")
+    assert said.startswith("2 of 9 rows are left to learn from. 1 older rating was replaced")
     assert "2 events were set aside by the k-core" in said
     assert "replaced" not in sentences.left_to_learn_from(Split(*[events] * 3, events[:0]), 6)
 

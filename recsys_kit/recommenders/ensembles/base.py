@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,51 @@ from recsys_kit.core.encoded import EncodedSplit, Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.base import Recommender, RefitMember
-from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg, score
+from recsys_kit.recommenders.holdout import MAX_USERS, measure_ndcg
+
+
+class Judged(Recommender):
+    """A model over other models; validation says whether it answers, or one of them."""
+
+    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
+    validation: dict[str, float]
+    """By name, the mean NDCG@k on validation."""
+    kept: str
+    """The name of the one that answers."""
+
+    @property
+    def reached(self) -> float:
+        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN without validation."""
+        return max(self.validation.values(), default=float("nan"))
+
+    def required_inputs(self) -> list[str]:
+        """Return nothing: the models inside check their own, and a fitted one needs no input again."""
+        return []
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """Compute what depends on the training histories and the models inside alone."""
+
+    def _judge(self, ndcg: Mapping[str, float | np.ndarray]) -> None:
+        """Take in NDCG values (by user, or the mean), and keep the best; of equal ones this model."""
+        self.validation |= {name: float(np.nanmean(values)) for name, values in ndcg.items()}
+        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
+
+    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
+        """Refit the models inside; what validation chose stays."""
+        again = self._change_nested(refit_member)
+        again._adopt(split)
+        for name in self.learned:
+            setattr(again, name, getattr(self, name))
+        again._settle()
+        return again
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        return self._score_in_context(histories, None)
 
 
 @dataclass
-class Ensemble(Recommender):
+class Ensemble(Judged):
     """An ensemble of recommenders. If it scores below its best member on the validation set, it uses that member alone.
 
     A blend with given weights is an exception: validation chooses nothing. After `fit`, `validation` holds the mean
@@ -33,7 +73,6 @@ class Ensemble(Recommender):
     """Random seed."""
 
     nested = ("members",)
-    learned: ClassVar[tuple[str, ...]] = ("validation", "kept")
 
     @abstractmethod
     def _select(self, targets: Targets | None) -> None:
@@ -46,10 +85,9 @@ class Ensemble(Recommender):
     def _fit(self, split: EncodedSplit) -> None:
         by_name = isinstance(self.members, Mapping) and all(isinstance(m, Recommender) for m in self.members.values())
         if not by_name or not self.members or "valid" not in split.targets:
+            problem = f"{self.name} needs members, which are models by name, and a validation set."
             raise ParameterError(
-                "RK-315",
-                f"{self.name} needs members, which are models by name, and a validation set.",
-                f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid).",
+                "RK-315", problem, f"Use {type(self).__name__}({{'ease': EASE(), ...}}).fit(train, valid=valid)."
             )
         for name, member in self.members.items():
             if member.is_fitted and not member.fitted_like(self):
@@ -59,48 +97,14 @@ class Ensemble(Recommender):
         }
         self.validation, self.kept = {}, self.name
         self._select(split.validation(self.max_validation_users, self.seed))
-
-    def required_inputs(self) -> list[str]:
-        """Return nothing: a member that is fitted needs no input again."""
-        return []
-
-    def unfitted(self) -> Self:
-        """Return the same ensemble with unfitted members."""
-        return replace(self, members={name: member.unfitted() for name, member in self.members.items()})
-
-    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
-        """Refit the members; the ensemble keeps what validation chose."""
-        again = replace(self, members={name: refit_member(member) for name, member in self.members.items()})
-        again._adopt(split)
-        again._copy_selection(self)
-        return again
-
-    def _copy_selection(self, other: Self) -> None:
-        """Take over what validation chose for an ensemble of the same members."""
-        for name in self.learned:
-            setattr(self, name, getattr(other, name))
-        self._mark_scorable()
+        self._settle()
 
     # -- the choice ------------------------------------------------------------------------------------------------
 
-    def _keep_the_best(self, targets: Targets | None, alone: Mapping[str, float]) -> None:
-        """Compare the ensemble with its members, whose mean NDCG is `alone`, on the same users."""
-        if targets is None:  # no validation user has a relevant item: there is nothing to choose by
-            return
-        self.validation = {**alone, self.name: float(np.nanmean(measure_ndcg(self, targets, self.k)))}
-        self.kept = max(self.validation, key=lambda name: (self.validation[name], name == self.name))
-        self._mark_scorable()
-
-    def _measure_members(self, targets: Targets | None) -> dict[str, float]:
-        """Return the mean NDCG@k of each member; nothing without validation targets."""
-        if targets is None:
-            return {}
-        return {name: float(np.nanmean(measure_ndcg(one, targets, self.k))) for name, one in self.members.items()}
-
-    @property
-    def reached(self) -> float:
-        """The mean NDCG@k on validation of what answers: the best of `validation`; NaN without validation."""
-        return max(self.validation.values(), default=float("nan"))
+    def _keep_the_best(self, targets: Targets, alone: Mapping[str, float | np.ndarray]) -> None:
+        """Compare the ensemble with its members, whose NDCG (by user, or the mean) is `alone`, on the same users."""
+        self._settle()
+        self._judge({**alone, self.name: measure_ndcg(self, targets, self.k)})
 
     def _active(self) -> list[str]:
         """Return the names of the members that answer, always in the same order."""
@@ -113,26 +117,19 @@ class Ensemble(Recommender):
     @property
     def uses(self) -> dict[str, bool]:  # type: ignore[override]
         """What the members use: of a fitted ensemble those that answer."""
-        if not isinstance(self.members, Mapping):
-            return {}
         members = self.answering_members() if self.is_fitted else self.members
-        inputs = [item for member in members.values() for item in getattr(member, "uses", {}).items()]
+        named = members.values() if isinstance(members, Mapping) else ()
+        inputs = [item for member in named for item in getattr(member, "uses", {}).items()]
         return {name: any(needed for other, needed in inputs if other == name) for name, _ in inputs}
 
-    def _mark_scorable(self) -> None:
+    def _settle(self) -> None:
         self.can_score = np.any([member.can_score for member in self.answering_members().values()], axis=0)
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
-    def _score(self, histories: Histories) -> np.ndarray:
-        return self._score_members(histories, None)
-
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
-        return self._score_members(histories, context)
-
-    def _score_members(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         if self.kept in self.members:
-            return score(self.members[self.kept], histories, context)
+            return self.members[self.kept]._score_in_context(histories, context)
         return self._combine(histories, context)
 
     def _knows(self, histories: Histories) -> np.ndarray:
@@ -157,7 +154,7 @@ def refit_all(models: Mapping[str, Recommender], split: EncodedSplit) -> dict[st
         return again[name]
 
     def refit_member(member: Recommender) -> Recommender:
-        name: Any = next((name for name, model in models.items() if model is member), None)
+        name = next((name for name, model in models.items() if model is member), None)
         return member._refit(split, refit_member) if name is None else refit(name)
 
     return {name: refit(name) for name in models}

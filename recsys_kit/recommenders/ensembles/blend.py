@@ -11,9 +11,7 @@ from recsys_kit.core.encoded import EncodedSplit, Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.errors import ParameterError
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.ensembles.scores import blend_scores, standardize
-from recsys_kit.recommenders.ensembles.search import WeightSearch
-from recsys_kit.recommenders.holdout import score
+from recsys_kit.recommenders.ensembles.search import WeightSearch, share_divisor, standardize
 
 
 @dataclass
@@ -64,28 +62,25 @@ class Hybrid(Ensemble):
         given = self.fixed if isinstance(self.fixed, Mapping) else {}
         numbers = all(isinstance(w, Real) and not isinstance(w, bool) and 0 <= w < np.inf for w in given.values())
         if not numbers or not any(given.values()) or not {n for n, w in given.items() if w} <= set(self.members):
-            raise ParameterError(
-                "RK-370",
+            problem = (
                 f"fixed is {self.fixed!r:.80}; expected weights from 0 upwards, one at least above 0, by the names of "
-                f"{sorted(self.members)}.",
-                f"Pass fixed={dict.fromkeys(sorted(self.members)[:2], 1.0)}.",
+                f"{sorted(self.members)}."
             )
+            raise ParameterError("RK-370", problem, f"Pass fixed={dict.fromkeys(sorted(self.members)[:2], 1.0)}.")
 
     def _select(self, targets: Targets | None) -> None:
         self.weights, self.share_power = dict(self.fixed or dict.fromkeys(self.members, 1.0)), self.fixed_power
         self.powers, self.without = {}, {}
-        self._mark_scorable()
-        if targets is not None and self.fixed is None:
-            search = WeightSearch(self.members, targets, self.k)
-            self.weights, self.share_power, self.powers = search.choose(self.seed)
-            self._mark_scorable()
-            self._keep_the_best(targets, search.alone)
-            if self.kept in self.members:
-                self.weights = dict.fromkeys(self.members, 0.0) | {self.kept: 1.0}
-                self.validation[self.name] = self.validation[self.kept]
-            else:
-                self.without = search.measure_without(self.weights, self.share_power, self._active(), self.seed)
-        self._mark_scorable()
+        if targets is None or self.fixed is not None:
+            return
+        search = WeightSearch(self.members, targets, self.k)
+        self.weights, self.share_power, self.powers = search.choose(self.seed)
+        self._keep_the_best(targets, search.alone)
+        if self.kept in self.members:
+            self.weights = dict.fromkeys(self.members, 0.0) | {self.kept: 1.0}
+            self.validation[self.name] = self.validation[self.kept]
+        else:
+            self.without = search.measure_without(self.weights, self.share_power, self._active(), self.seed)
 
     def _active(self) -> list[str]:
         return sorted(name for name, weight in self.weights.items() if weight > 0)
@@ -93,28 +88,26 @@ class Hybrid(Ensemble):
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         return self.blend(self.standardize_members(histories, context, self._active()))
 
-    def _score_members(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
-        return self._combine(histories, context)
+    _score_in_context = _combine  # also with one member
 
     def blend(self, standard: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return `(B, N)` scores from the standardized ones of all members with a weight."""
-        active = self.answering_members()
-        can_score = {name: member.can_score for name, member in active.items()}
-        return blend_scores({name: standard[name] for name in active}, can_score, self.weights, self.share_power)
+        """Return the blend `(B, N)` of standardized scores by member; those without a weight are left out."""
+        weights = {name: self.weights[name] for name in self._active() if name in standard}
+        total = sum(standard[name] * standard[name].dtype.type(weight) for name, weight in weights.items())
+        can_score = {name: self.members[name].can_score for name in weights}
+        return total / share_divisor(can_score, weights, self.share_power).astype(total.dtype)
 
     def standardize_members(
         self, histories: Histories, context: pd.DataFrame | None, names: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Return the standardized scores `(B, N)` of these members."""
         members = {name: self.members[name] for name in names}
-        return {name: standardize(score(one, histories, context), one.can_score) for name, one in members.items()}
+        return {name: standardize(m._score_in_context(histories, context), m.can_score) for name, m in members.items()}
 
     def _score_texts(self, texts: Sequence[str]) -> np.ndarray:
         members = {name: member for name, member in self.answering_members().items() if member.understands_text}
         if not members:
             return super()._score_texts(texts)
-        can_score = {name: member.can_score for name, member in members.items()}
-        scores = {name: standardize(one._score_texts(texts), one.can_score) for name, one in members.items()}
-        blend = blend_scores(scores, can_score, self.weights, self.share_power)
-        blend[:, ~np.any(list(can_score.values()), axis=0)] = -np.inf  # an item without text matches no text
+        blend = self.blend({name: standardize(m._score_texts(texts), m.can_score) for name, m in members.items()})
+        blend[:, ~np.any([member.can_score for member in members.values()], axis=0)] = -np.inf  # it matches no text
         return blend

@@ -9,7 +9,7 @@ from recsys_kit.core.encoded import Targets
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.ranking import top_k
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.holdout import score, visible
+from recsys_kit.recommenders.holdout import measure_ndcg
 
 
 @dataclass
@@ -27,13 +27,14 @@ class ReciprocalRankFusion(Ensemble):
     name = "rank_fusion"
 
     def _select(self, targets: Targets | None) -> None:
-        self._mark_scorable()
-        self._keep_the_best(targets, self._measure_members(targets))
+        if targets is not None:
+            per_user = {name: measure_ndcg(member, targets, self.k) for name, member in self.members.items()}
+            self._keep_the_best(targets, per_user)
 
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         total = np.zeros((len(histories), len(self.items)), np.float32)
         for member in self.answering_members().values():
-            shown = visible(member, score(member, histories, context), histories)
+            shown = member.visible(member._score_in_context(histories, context), ~member._knows(histories))
             shown[histories.masked.cells] = -np.inf
             best = top_k(shown, self.depth)
             rows, places = np.nonzero((best >= 0) & member._knows(histories)[:, None])

@@ -1,22 +1,42 @@
-"""The search for the weights of a blend, on the validation set."""
+"""The scores of members on one scale, and the search for their weights in a blend, on the validation set."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from recsys_kit.core.encoded import Targets
-from recsys_kit.core.ranking import top_k
+from recsys_kit.core.ranking import blocks, top_k
 from recsys_kit.core.threads import one_blas_thread
 from recsys_kit.intervals import bootstrap_means
 from recsys_kit.recommenders.base import Recommender
-from recsys_kit.recommenders.ensembles.scores import share_divisor, standardize
-from recsys_kit.recommenders.holdout import blocks, visible
 
 WEIGHT_STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SHARE_POWERS = (1.0, 0.5, 0.0)
 """The powers that are tried; of equally good ones the first is taken."""
 N_CANDIDATES = 50
 """Items of each member and user among which the weights are tried."""
+
+
+def standardize(scores: np.ndarray, can_score: np.ndarray) -> np.ndarray:
+    """Return each row of `(B, N)` with mean 0 and deviation 1 over the columns of `can_score`; 0 elsewhere.
+
+    >>> standardize(np.array([[1.0, 3.0, 9.0], [2.0, 2.0, 2.0]]), np.array([True, True, False]))
+    array([[-1.,  1.,  0.],
+           [ 0.,  0.,  0.]])
+    """
+    n_known, unknown = max(1, np.count_nonzero(can_score)), np.flatnonzero(~can_score)
+    result = np.where(can_score, scores, scores.dtype.type(0))
+    result -= result.sum(axis=1, keepdims=True) / n_known
+    result[:, unknown] = 0
+    deviation = np.sqrt(np.einsum("ij,ij->i", result, result) / n_known)[:, None].astype(scores.dtype)
+    result /= np.where(deviation > 1e-12, deviation, np.inf)
+    return result
+
+
+def share_divisor(can_score: Mapping[str, np.ndarray], weights: Mapping[str, float], share_power: float) -> np.ndarray:
+    """Return `(N,)` divisors of the weighted sum of each item: the weight of all models times share^share_power."""
+    able = sum(weight * can_score[name] for name, weight in weights.items())
+    return np.where(able > 0, able, 1) ** share_power * sum(weights.values()) ** (1 - share_power)
 
 
 class WeightSearch:
@@ -32,7 +52,7 @@ class WeightSearch:
             standard = {name: standardize(member._score(block), member.can_score) for name, member in members.items()}
             best = []
             for name, member in members.items():
-                shown = visible(member, standard[name], block)
+                shown = member.visible(standard[name], ~member._knows(block))
                 ranks[name].append(targets.rank_relevant(place, shown))
                 best.append(top_k(shown, N_CANDIDATES))
                 if (member.can_score & ~self.known).any():  # new items may fill these and lose under another power
@@ -46,14 +66,8 @@ class WeightSearch:
             here = slice(*np.searchsorted(targets.rows, [place.start, place.stop]))
             own = targets.rows[here] - place.start, targets.items[here]
             relevant.append(np.stack([one[own] for one in standard.values()]))
-        width = max(columns.shape[1] for columns in items)
-        missing = [width - columns.shape[1] for columns in items]
-        self.items = np.concatenate(
-            [np.pad(one, ((0, 0), (n, 0)), constant_values=-1) for n, one in zip(missing, items, strict=True)]
-        )  # (B, C)
-        self.scores = np.concatenate(
-            [np.pad(one, ((0, 0), (0, 0), (n, 0))) for n, one in zip(missing, scores, strict=True)], axis=1
-        )  # (P, B, C)
+        self.items = _join(items, axis=0, fill=-1)  # (B, C)
+        self.scores = _join(scores, axis=1, fill=0)  # (P, B, C)
         self.relevant = np.concatenate(relevant, axis=1)  # (P, W)
         self.alone = {name: float(np.nanmean(targets.ndcg(np.concatenate(found), k))) for name, found in ranks.items()}
 
@@ -113,8 +127,15 @@ class WeightSearch:
             for name in sorted(weights, key=self.alone.__getitem__, reverse=True):
                 for step in WEIGHT_STEPS:
                     trial = weights | {name: step}
-                    if not any(trial.values()) or trial == weights:
-                        continue
-                    if (value := np.nanmean(self.ndcg(trial, power))) > reached + 1e-6:
+                    value = np.nanmean(self.ndcg(trial, power)) if any(trial.values()) and trial != weights else -1
+                    if value > reached + 1e-6:
                         weights, reached, improved = trial, value, True
         return weights
+
+
+def _join(blocks: Sequence[np.ndarray], axis: int, fill: int) -> np.ndarray:
+    """Join blocks along an axis; the narrower ones are filled up on the left."""
+    width = max(one.shape[-1] for one in blocks)
+    padding = [[(0, 0)] * (one.ndim - 1) + [(width - one.shape[-1], 0)] for one in blocks]
+    padded = [np.pad(one, sizes, constant_values=fill) for one, sizes in zip(blocks, padding, strict=True)]
+    return np.concatenate(padded, axis=axis)

@@ -1,6 +1,5 @@
 """A switch between models by the length of the history."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +7,8 @@ import pandas as pd
 
 from recsys_kit.core.encoded import Targets
 from recsys_kit.core.histories import Histories
-from recsys_kit.recommenders.base import Recommender
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.holdout import measure_ndcg, score
+from recsys_kit.recommenders.holdout import measure_ndcg
 
 
 @dataclass
@@ -32,19 +30,15 @@ class Switching(Ensemble):
     def _select(self, targets: Targets | None) -> None:
         able = [name for name in sorted(self.members) if self.members[name].can_score.any()] or sorted(self.members)
         self.choices = [able[0]] * (len(self.edges) + 1)
-        self._mark_scorable()
         if targets is None:
             return
         per_user = {name: measure_ndcg(member, targets, self.k) for name, member in self.members.items()}
-        alone = {name: float(np.nanmean(values)) for name, values in per_user.items()}
         bands, evaluated = self._bands(targets.histories), targets.n_relevant > 0
         for number in range(len(self.choices)):
             users = evaluated & (bands == number)
-            means = {name: values[users].mean() for name, values in per_user.items()} if users.any() else alone
-            means = means if users.sum() >= self.min_users else alone
-            self.choices[number] = max(means, key=means.__getitem__)
-        self._mark_scorable()
-        self._keep_the_best(targets, alone)
+            users = users if users.sum() >= max(self.min_users, 1) else evaluated
+            self.choices[number] = max(per_user, key=lambda name: per_user[name][users].mean())
+        self._keep_the_best(targets, per_user)
 
     def _bands(self, histories: Histories) -> np.ndarray:
         return np.digitize(np.diff(histories.starts), self.edges)
@@ -52,17 +46,12 @@ class Switching(Ensemble):
     def _active(self) -> list[str]:
         return super()._active() if self.kept in self.members else sorted(set(self.choices))
 
-    def _split_by_band(self, histories: Histories) -> Iterator[tuple[Recommender, np.ndarray, Histories]]:
-        """Yield each member that is asked, the rows that it answers, and their histories."""
-        chosen = np.array(self.choices)[self._bands(histories)]
-        for name in sorted(set(chosen)):
-            rows = np.flatnonzero(chosen == name)
-            yield self.members[name], rows, histories.take(rows)
-
     def _combine(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         scores = np.zeros((len(histories), len(self.items)), np.float32)
-        for member, rows, asked in self._split_by_band(histories):
-            own = score(member, asked, None if context is None else context.iloc[rows])
+        chosen = np.array(self.choices)[self._bands(histories)]
+        for name in np.unique(chosen):
+            member, rows = self.members[name], np.flatnonzero(chosen == name)
+            own = member._score_in_context(histories.take(rows), None if context is None else context.iloc[rows])
             if member.can_score.any():  # items that the member cannot score rank below all others
                 own[:, ~member.can_score] = own[:, member.can_score].min(axis=1, keepdims=True) - 1
             scores[rows] = own
@@ -71,7 +60,6 @@ class Switching(Ensemble):
     def _knows(self, histories: Histories) -> np.ndarray:
         if self.kept in self.members:
             return super()._knows(histories)
-        known = np.zeros(len(histories), bool)
-        for member, rows, asked in self._split_by_band(histories):
-            known[rows] = member._knows(asked)
-        return known
+        chosen = np.array(self.choices)[self._bands(histories)]
+        known = [member._knows(histories) & (chosen == name) for name, member in self.answering_members().items()]
+        return np.any(known, axis=0)

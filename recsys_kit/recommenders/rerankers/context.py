@@ -1,9 +1,8 @@
 """Context-aware re-ranking: time of day, weekday, month and the `ctx_*` columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -12,13 +11,8 @@ from recsys_kit.core.contexts import is_context
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import Events
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ranking import top_k
 from recsys_kit.recommenders.base import Recommender, RefitMember
-from recsys_kit.recommenders.holdout import blocks
-from recsys_kit.recommenders.neighbours import ItemKNN
-
-if TYPE_CHECKING:
-    import lightgbm
+from recsys_kit.recommenders.rerankers.base import Reranker, make_examples
 
 CLOCK = ("daypart", "weekday", "month")  # the context variables that a time gives
 PSEUDO_COUNT = 5.0  # additive smoothing of item counts per context value
@@ -28,7 +22,7 @@ MIN_USERS = 20  # users to train the ranker on; with fewer the lists are those o
 
 
 @dataclass
-class ContextAware(Recommender):
+class ContextAware(Reranker):
     """A gradient-boosted re-ranker over the candidates of a base model that knows the context of the request.
 
     Its features of a user and a candidate: the base's score (from 0 to 1 over the candidates) and rank; log popularity;
@@ -44,19 +38,7 @@ class ContextAware(Recommender):
     the ranker is LightGBM's LambdaMART (Burges, From RankNet to LambdaRank to LambdaMART, 2010).
     """
 
-    base: Recommender = field(default_factory=ItemKNN)
-    """Finds the candidates; `fit` fits a copy of it."""
-    n_candidates: int = 50
-    """Best items of the base that are ordered again."""
-    n_trees: int = 150
-    """Trees of 4 leaves: larger ones learn the noise of a thousand users."""
-    learning_rate: float = 0.05
-    """Share of each tree in the sum."""
-    seed: int = 0
-    """Random seed."""
-
     name = "context_aware"
-    nested = ("base",)
     state = ("lift", "trend")
     # (V, N) float32: a row per context value, the last for unknown values; (N_BINS + 1, N), a row per time bin
     learned = ("context_values", "period", "ranker")
@@ -67,29 +49,21 @@ class ContextAware(Recommender):
         return {"context": True, **getattr(self.base, "uses", {})}
 
     def _fit(self, split: EncodedSplit) -> None:
-        self.__dict__.pop("_booster", None)
         self.base = self.base.unfitted().fit(split)
+        self.ranker, self.can_score, times = "", self.base.can_score, split.train.columns.get("timestamp")
+        self.period = None if times is None else [str(times.min()), str(times.max())]
         train, contexts = split.train, describe_contexts(split.train.columns)
         self.context_values = {name: sorted(contexts[name].unique()) for name in contexts}
-        histories = split.train_histories
-        occupied = np.diff(histories.starts) > 0
-        last = histories.starts[1:] - 1
-        newest = np.where(occupied, histories.items[last], -1)
-        several = np.diff(histories.matrix(len(self.items)).indptr) > 1
-        held = (train.item == newest[train.user]) & several[train.user]
-        asked = np.zeros(len(train), bool)
-        asked[last[several]] = True
-        self.ranker, self.period = "", _period(train)
-        if self.context_values and asked.sum() >= MIN_USERS:
+        last, newest = np.r_[np.diff(train.user) != 0, True], np.full(len(self.users), -1)
+        newest[train.user[last]] = train.item[last]
+        alike = train.item == newest[train.user]
+        several = np.bincount(train.user, weights=~alike)[train.user] > 0
+        if self.context_values and np.count_nonzero(last & several) >= MIN_USERS:
+            held = alike & several
             earlier = split.keep(~held)
             self._count(earlier.train, contexts[~held])
-            self._train_ranker(self.base.refit(earlier), train.keep(asked))
+            self._train_ranker(self.base.refit(earlier), train.keep(last & several))
         self._count(train, contexts)
-        self.can_score = self.base.can_score
-
-    def unfitted(self) -> Self:
-        """Return the same re-ranker over an unfitted base."""
-        return replace(self, base=self.base.unfitted())
 
     def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
         """Fit again; the base keeps what validation chose."""
@@ -101,15 +75,18 @@ class ContextAware(Recommender):
 
     def _count(self, events: Events, contexts: pd.DataFrame) -> None:
         """Compute the lift of each item under each context value, and its trend in each time bin."""
-        self.lift, n_items = self._lifts(events, contexts), len(self.items)
-        bins = self._bins(events.columns)
-        cells = np.bincount(bins * n_items + events.item, minlength=N_BINS * n_items)
-        counts = cells[: N_BINS * n_items].reshape(N_BINS, n_items)
-        recent = np.zeros((N_BINS + 1, n_items))
-        for number in range(N_BINS):  # the trend of a bin knows only the bins before it
-            recent[number + 1] = TREND_DECAY * recent[number] + counts[number]
-        expected = recent.sum(axis=1, keepdims=True) * counts.sum(axis=0) / max(counts.sum(), 1)
-        self.trend = np.log((recent + 1) / (expected + 1)).astype(np.float32)
+        item, n_items = events.item, len(self.items)
+        of_item, lifts = np.bincount(item, minlength=n_items), []
+        for name, values in self.context_values.items():
+            counts = _count_pairs(pd.Index(values).get_indexer(contexts[name]), item, (len(values), n_items))
+            share = np.maximum(counts.sum(axis=1, keepdims=True), 1) / max(len(item), 1)
+            lifts.append(np.log((counts + PSEUDO_COUNT * share) / ((of_item + PSEUDO_COUNT) * share)))
+        self.lift = np.vstack([*lifts, np.zeros((1, n_items))]).astype(np.float32)
+        counts, recent = _count_pairs(self._bins(events.columns), item, (N_BINS, n_items)), [np.zeros(n_items)]
+        for row in counts:  # the trend of a bin knows only the bins before it
+            recent.append(TREND_DECAY * recent[-1] + row)
+        expected = np.sum(recent, axis=1, keepdims=True) * counts.sum(axis=0) / max(counts.sum(), 1)
+        self.trend = np.log((np.array(recent) + 1) / (expected + 1)).astype(np.float32)
 
     def known_context(self) -> dict[str, list[str]]:
         """Return the context columns that change the lists, with the known values (none for `timestamp`).
@@ -131,58 +108,27 @@ class ContextAware(Recommender):
         bins = np.where(share > 1, N_BINS, np.clip(share * N_BINS, 0, N_BINS - 1))
         return np.where(np.isnan(bins), N_BINS - 1, bins).astype(int)
 
-    def _lifts(self, events: Events, contexts: pd.DataFrame) -> np.ndarray:
-        """Return `(V, N)`: the log of how much more often than usual each item occurs under each context value."""
-        item, n_items = events.item, len(self.items)
-        of_item, rows = np.bincount(item, minlength=n_items), []
-        for name, values in self.context_values.items():
-            code = pd.Index(values).get_indexer(contexts[name])
-            counts = np.bincount(code * n_items + item, minlength=len(values) * n_items).reshape(len(values), n_items)
-            share = np.maximum(counts.sum(axis=1, keepdims=True), 1) / max(len(item), 1)
-            rows.append(np.log((counts + PSEUDO_COUNT * share) / ((of_item + PSEUDO_COUNT) * share)))
-        return np.vstack([*rows, np.zeros((1, n_items))]).astype(np.float32)
-
     def _train_ranker(self, earlier: Recommender, asked: Events) -> None:
-        import lightgbm
+        def describe(place: slice, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
+            chosen, shown = self._candidates(earlier, earlier._score(histories), histories)
+            return chosen, self._features(chosen, shown, asked.columns.iloc[place])
 
-        histories = earlier.train_histories.take(asked.user)
-        features, labels, groups = [], [], []
-        for some, block in blocks(histories, len(self.items)):
-            chosen, scores = self._candidates(earlier, block)
-            hit = chosen == asked.item[some, None]
-            found = np.flatnonzero(hit.any(axis=1))  # without the target there is no order to learn
-            there = chosen[found] >= 0
-            features.append(self._features(chosen, scores, asked.columns.iloc[some])[found][there])
-            labels.append(hit[found][there])
-            groups.append(there.sum(axis=1))
-        if sum(map(len, groups)) < MIN_USERS:
-            return
-        data = lightgbm.Dataset(np.vstack(features), np.concatenate(labels), group=np.concatenate(groups))
-        settings = {"objective": "lambdarank", "learning_rate": self.learning_rate, "seed": self.seed, "verbosity": -1}
-        settings |= {"num_leaves": 4, "min_data_in_leaf": 100, "lambda_l2": 10.0}
-        settings |= {"deterministic": True, "force_row_wise": True, "num_threads": 1}
-        self.ranker = lightgbm.train(settings, data, num_boost_round=self.n_trees).model_to_string()
-
-    def _candidates(self, base: Recommender, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
-        """Return the best unseen items of the base, `(B, K)` with -1 where there are fewer, and all of its scores."""
-        scores = np.where(base.can_score, base._score(histories), -np.inf).astype(np.float32)
-        scores[histories.masked.cells] = -np.inf
-        return top_k(scores, self.n_candidates), scores
+        examples = make_examples(describe, earlier.train_histories.take(asked.user), asked.item, len(self.items))
+        if len(examples[-1]) >= MIN_USERS:
+            settings = {"num_leaves": 4, "min_data_in_leaf": 100, "lambda_l2": 10.0, "num_threads": 1}
+            (self.ranker,) = self._train(examples, 1, **settings)  # larger trees learn the noise of a thousand users
 
     def _features(self, chosen: np.ndarray, scores: np.ndarray, context: pd.DataFrame) -> np.ndarray:
         """Return the features of the candidates, `(B, K, F)`."""
-        contexts = describe_contexts(context)
-        value = np.take_along_axis(scores, np.maximum(chosen, 0), axis=1)
-        value = np.where(chosen >= 0, value, np.nan)
+        contexts = describe_contexts(context).reindex(columns=list(self.context_values))
+        value = np.where(chosen >= 0, np.take_along_axis(scores, chosen.clip(0), axis=1), np.nan)
         highest, lowest = (end.reduce(value, axis=1, keepdims=True) for end in (np.fmax, np.fmin))
         value = (value - lowest) / np.where(highest > lowest, highest - lowest, 1)  # NaN where there is no candidate
         rank = np.broadcast_to(np.arange(chosen.shape[1]), chosen.shape)
         trend = self.trend[self._bins(context)[:, None], chosen]
         features, start = [value, rank, np.log1p(self.item_counts)[chosen], trend], 0
         for name, values in self.context_values.items():
-            row = np.full(len(chosen), -1)
-            if name in contexts:
-                row = pd.Index(values).get_indexer(contexts[name])
+            row = pd.Index(values).get_indexer(contexts[name])
             features.append(self.lift[np.where(row >= 0, start + row, -1)[:, None], chosen])
             start += len(values)
         return np.stack(features, axis=2).astype(np.float32)
@@ -190,33 +136,23 @@ class ContextAware(Recommender):
     def _score(self, histories: Histories) -> np.ndarray:
         return self.base._score(histories)
 
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return scores in which the candidates come before all other items, in the order of the ranker."""
         scores = self._score(histories)
-        if not self.ranker or not set(describe_contexts(context)) & set(self.context_values):
+        if context is None or not self.ranker or not set(describe_contexts(context)) & set(self.context_values):
             return scores
-        chosen, masked = self._candidates(self.base, histories)
-        features = self._features(chosen, masked, context)
-        order = self._booster.predict(features.reshape(-1, features.shape[2]), num_threads=1).reshape(chosen.shape)
+        chosen, shown = self._candidates(self.base, scores, histories)
+        features = self._features(chosen, shown, context)
+        features = features.reshape(-1, features.shape[2])
+        order = self._trees_of(self.ranker).predict(features, num_threads=1).reshape(chosen.shape)
         row, place = np.nonzero(chosen >= 0)
         above = np.where(self.can_score, scores, -np.inf).max(axis=1) + 1 - np.where(chosen >= 0, order, 0).min(axis=1)
         scores[row, chosen[row, place]] = (order + above[:, None])[row, place]
         return scores
 
-    def _knows(self, histories: Histories) -> np.ndarray:
-        return self.base._knows(histories)
 
-    @cached_property
-    def _booster(self) -> "lightgbm.Booster":
-        from lightgbm import Booster
-
-        return Booster(model_str=self.ranker)
-
-
-def _period(train: Events) -> list[str] | None:
-    """Return the times of the first and the last event."""
-    times = train.columns.get("timestamp")
-    return None if times is None else [str(times.min()), str(times.max())]
+def _count_pairs(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def describe_contexts(events: pd.DataFrame) -> pd.DataFrame:

@@ -3,26 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from tqdm.auto import tqdm
 
 from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.events import Events
 from recsys_kit.core.histories import Histories
-from recsys_kit.core.ranking import top_k
 from recsys_kit.errors import ParameterError
-from recsys_kit.recommenders.base import Recommender, RefitMember
-from recsys_kit.recommenders.ensembles.base import refit_all
+from recsys_kit.recommenders.base import Recommender
+from recsys_kit.recommenders.ensembles.base import Judged
 from recsys_kit.recommenders.ensembles.blend import Hybrid
-from recsys_kit.recommenders.holdout import blocks, measure_ndcg
+from recsys_kit.recommenders.holdout import measure_ndcg
+from recsys_kit.recommenders.rerankers.base import Examples, Reranker, make_examples
 from recsys_kit.recommenders.transitions import transition_counts
-
-if TYPE_CHECKING:
-    import lightgbm
 
 ITEM_FACTS = ("log_users", "log_last", "log_first", "mean_position")
 RANKER_THREADS = 2  # a fixed number: the same trees on every machine
@@ -30,7 +25,7 @@ SAMPLED_SHARE = 0.8  # of the rows and of the columns, for each tree
 
 
 @dataclass
-class Stack(Recommender):
+class Stack(Judged, Reranker):
     """A blend whose best candidates are ordered by gradient-boosted trees (LambdaMART).
 
     The trees are trained inside the training set: the members are refitted without each user's last event, which is the
@@ -43,23 +38,15 @@ class Stack(Recommender):
 
     base: Hybrid = field(default_factory=Hybrid)
     """The blend. A fitted one is used as it is; of another `fit` fits a copy."""
-    n_candidates: int = 50
-    """Best items of the blend that are ordered again; the others follow in the order of the blend."""
     n_trees: int = 120
-    """Trees of a ranker."""
     n_leaves: int = 15
     """Leaves of a tree, at most."""
-    learning_rate: float = 0.05
-    """Share of each tree in the sum."""
     n_rankers: int = 3
     """Rankers whose scores are averaged, each with its own sample of rows and columns."""
-    seed: int = 0
-    """Random seed."""
 
     name = "stack"
-    nested = ("base",)
     state = ("followed", "item_facts")  # (N, N) CSR: column followed row directly; (N, 4): see `ITEM_FACTS`
-    learned = ("validation", "kept", "rankers")
+    learned = (*Judged.learned, "rankers")
 
     @property
     def understands_text(self) -> bool:  # type: ignore[override]
@@ -75,60 +62,27 @@ class Stack(Recommender):
 
     def _fit(self, split: EncodedSplit) -> None:
         if not isinstance(self.base, Hybrid) or "valid" not in split.targets:
-            raise ParameterError(
-                "RK-315",
-                f"{self.name} needs a base, which is a Hybrid, and a validation set.",
-                "Use Stack(Hybrid({'ease': EASE(), ...})).fit(train, valid=valid).",
-            )
+            problem = f"{self.name} needs a base, which is a Hybrid, and a validation set."
+            raise ParameterError("RK-315", problem, "Use Stack(Hybrid({'ease': EASE(), ...})).fit(train, valid=valid).")
         if not self.base.is_fitted:
             self.base = replace(self.base).fit(split)  # fitted members stay
         elif not self.base.fitted_like(self):
             raise ParameterError("RK-316", "the base was fitted on other data.", "Fit it on the same data.")
-        for stale in ("_boosters", "_spaces"):
-            self.__dict__.pop(stale, None)
+        self.__dict__.pop("_spaces", None)
         self.rankers: list[str] = []
         self.validation, self.kept = dict(self.base.validation), self.base.name
-        self._set_facts()
+        self._settle()
         targets = split.validation(self.base.max_validation_users, self.base.seed)
-        rankers = [] if targets is None else self._train_rankers(split)
-        if not rankers:
-            return
-        if self.base.name not in self.validation:
-            blend = measure_ndcg(self.base, targets, self.base.k)
-            self.validation[self.base.name] = float(np.nanmean(blend))
-        self.rankers = rankers
-        self.validation[self.name] = float(np.nanmean(measure_ndcg(self, targets, self.base.k)))
-        if self.validation[self.name] >= max(self.validation.values()):
-            self.kept = self.name
-        else:
-            self.kept, self.rankers = max(self.validation, key=self.validation.__getitem__), []
+        self.rankers = [] if targets is None else self._train_rankers(split)
+        if self.rankers:
+            asked = [self] if self.base.name in self.validation else [self.base, self]
+            self._judge({one.name: measure_ndcg(one, targets, self.base.k) for one in asked})
+            self.rankers = self.rankers if self.kept == self.name else []
 
-    def required_inputs(self) -> list[str]:
-        """Return nothing: the blend checks its own."""
-        return []
-
-    def unfitted(self) -> Self:
-        """Return the same re-ranker over an unfitted blend."""
-        return replace(self, base=self.base.unfitted())
-
-    def _refit(self, split: EncodedSplit, refit_member: RefitMember) -> Self:
-        """Refit the blend; the trees stay."""
-        again = replace(self, base=refit_member(self.base))
-        again._adopt(split)
-        again.validation, again.kept, again.rankers = self.validation, self.kept, self.rankers
-        again._set_facts()
-        return again
-
-    def _set_facts(self) -> None:
-        """Compute what depends on the training histories and the base alone."""
+    def _settle(self) -> None:
         self.can_score = self.base.can_score
         self.followed = transition_counts(self.train_histories, len(self.items), window=1, decay=0.0)
         self.item_facts = _item_facts(self.train_histories, len(self.items))
-
-    @property
-    def reached(self) -> float:
-        """The mean NDCG@k on validation of what answers; NaN without validation."""
-        return max(self.validation.values(), default=float("nan"))
 
     def answering_members(self) -> dict[str, Recommender]:
         """Return the blend; with trees also all its members, whose scores are features."""
@@ -139,19 +93,11 @@ class Stack(Recommender):
         last = last_events(split.train)
         if not last.any():
             return []
-        earlier, base = split.keep(~last), self.base
-        members = refit_all(base.members, earlier)
-        inner = Stack(Hybrid(members, fixed=base.weights, fixed_power=base.share_power), self.n_candidates)
-        inner.base.fit(earlier.with_events("valid", split.train.keep(last)))
-        inner._adopt(earlier)
-        inner._set_facts()
-        return _train(self, *_make_examples(inner, earlier.with_events("valid", split.train.keep(last))))
-
-    @cached_property
-    def _boosters(self) -> "list[lightgbm.Booster]":
-        from lightgbm import Booster
-
-        return [Booster(model_str=text) for text in self.rankers]
+        without = self.refit(split.keep(~last))
+        examples = _examples_of(without, split.train.keep(last))
+        settings = {"num_leaves": self.n_leaves, "feature_fraction": SAMPLED_SHARE, "bagging_fraction": SAMPLED_SHARE}
+        settings |= {"bagging_freq": 1, "num_threads": RANKER_THREADS}
+        return self._train(examples, self.n_rankers, **settings) if len(examples[-1]) else []
 
     @cached_property
     def _spaces(self) -> list[np.ndarray | sparse.csr_matrix]:
@@ -163,27 +109,19 @@ class Stack(Recommender):
 
     # -- scores ----------------------------------------------------------------------------------------------------
 
-    def _score(self, histories: Histories) -> np.ndarray:
-        return self._rerank(histories, None)
-
-    def _score_in_context(self, histories: Histories, context: pd.DataFrame) -> np.ndarray:
-        return self._rerank(histories, context)
-
     def _score_texts(self, texts: list[str]) -> np.ndarray:
         return self.base._score_texts(texts)
 
-    def _knows(self, histories: Histories) -> np.ndarray:
-        return self.base._knows(histories)
-
-    def _rerank(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
+    def _score_in_context(self, histories: Histories, context: pd.DataFrame | None) -> np.ndarray:
         """Return the scores of the blend, from -1 downwards, and those of the trees for the candidates, from 0 up."""
-        if not self.rankers:
-            return self.base._score_members(histories, context)
+        if not self.rankers or not len(histories):
+            return self.base._score_in_context(histories, context)
         items, features, blend = self.describe_candidates(histories, context)
         rows, places = np.nonzero(items >= 0)
         described = features[rows, places]
-        order = sum((booster.predict(described) for booster in self._boosters if len(rows)), np.zeros(len(rows)))
-        order /= len(self._boosters)
+        order = np.zeros(len(rows))
+        if len(rows):
+            order = sum(self._trees_of(ranker).predict(described) for ranker in self.rankers) / len(self.rankers)
         lowest = np.zeros(len(items))
         np.minimum.at(lowest, rows, order)
         blend -= blend.max(axis=1, keepdims=True) + 1
@@ -200,15 +138,14 @@ class Stack(Recommender):
         """
         standard = self.base.standardize_members(histories, context, sorted(self.base.members))
         scores = self.base.blend(standard)
-        shown = np.where(self.base.can_score, scores, np.float32(-np.inf))
-        shown[histories.masked.cells] = -np.inf
-        items = top_k(shown, self.n_candidates)
+        items, _ = self._candidates(self.base, scores, histories)
         shape, safe = items.shape, items.clip(0)
         last = np.r_[0, histories.items][histories.starts[1:]]  # of an empty history: any item
         pairs = np.repeat(last, shape[1]), safe.ravel()
         columns = [np.take_along_axis(one, safe, axis=1) for one in standard.values()]
         columns += [np.take_along_axis(scores, safe, axis=1), np.broadcast_to(np.arange(shape[1]), shape)]
-        columns += [_entries(self.followed, *cells).reshape(shape) for cells in (pairs, pairs[::-1])]
+        followed = sparse.csr_matrix(self.followed)
+        columns += [np.asarray(followed[cells]).reshape(shape) for cells in (pairs, pairs[::-1])]
         columns += [_cosines(space, *pairs).reshape(shape) for space in self._spaces]
         columns += [self.item_facts[safe, number] for number in range(len(ITEM_FACTS))]
         columns += [np.broadcast_to(np.log1p(np.diff(histories.starts))[:, None], shape)]
@@ -221,25 +158,19 @@ def last_events(train: Events) -> np.ndarray:
     >>> last_events(Events(np.array([0, 0, 1]), np.array([5, 6, 5]), pd.DataFrame(index=range(3)))).tolist()
     [False, True, False]
     """
-    first, last = (np.r_[True, np.diff(train.user) != 0], np.r_[np.diff(train.user) != 0, True])
-    return last & ~first if len(train) else np.zeros(0, bool)
+    changes = np.diff(train.user) != 0
+    return np.r_[changes, True] & ~np.r_[True, changes]
 
 
 def _item_facts(histories: Histories, n_items: int) -> np.ndarray:
     """Return `(N, 4)`: see `ITEM_FACTS`; the position runs from 0 (first event of a history) to 1 (last)."""
     lengths = np.diff(histories.starts)
-    place = np.arange(len(histories.items)) - np.repeat(histories.starts[:-1], lengths)
-    position = (place + 0.5) / np.repeat(lengths, lengths)
-    occupied = lengths > 0
-    ends = histories.starts[1:][occupied] - 1, histories.starts[:-1][occupied]
-    count = np.bincount(histories.items, minlength=n_items)
-    last, first = (np.bincount(histories.items[end], minlength=n_items) for end in ends)
-    mean = np.bincount(histories.items, weights=position, minlength=n_items) / np.maximum(count, 1)
-    return np.column_stack([np.log1p(count), np.log1p(last), np.log1p(first), mean]).astype(np.float32)
-
-
-def _entries(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    return np.asarray(sparse.csr_matrix(matrix)[rows, columns]).ravel()
+    length = np.repeat(lengths, lengths)
+    place = np.arange(len(length)) - np.repeat(histories.starts[:-1], lengths)
+    weights = np.ones(len(length)), place == length - 1, place == 0, (place + 0.5) / length
+    count, last, first, position = (np.bincount(histories.items, each, minlength=n_items) for each in weights)
+    facts = np.log1p(count), np.log1p(last), np.log1p(first), position / np.maximum(count, 1)
+    return np.column_stack(facts).astype(np.float32)
 
 
 def _cosines(space: np.ndarray | sparse.csr_matrix, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -249,34 +180,7 @@ def _cosines(space: np.ndarray | sparse.csr_matrix, first: np.ndarray, second: n
     return np.einsum("ij,ij->i", space[first], space[second])
 
 
-def _make_examples(stack: Stack, split: EncodedSplit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return features, labels and group sizes of the users whose target is among their candidates."""
-    targets, features, labels, sizes = split.targets["valid"], [], [], []
-    if not len(targets.rows):
-        return np.empty((0, 0), np.float32), np.empty(0, bool), np.empty(0, np.int64)
-    target = np.full(len(targets.histories), -2)
-    target[targets.rows] = targets.items
-    for place, block in tqdm(blocks(targets.histories, len(stack.items)), desc="candidates", leave=False):
-        items, described, _ = stack.describe_candidates(block)
-        hit = items == target[place, None]
-        kept = hit.any(axis=1)[:, None] & (items >= 0)
-        features.append(described[kept])
-        labels.append(hit[kept])
-        sizes.append(kept.sum(axis=1)[kept.any(axis=1)])
-    return np.concatenate(features), np.concatenate(labels), np.concatenate(sizes)
-
-
-def _train(stack: Stack, features: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> list[str]:
-    import lightgbm
-
-    if not len(sizes):
-        return []
-    settings = {
-        "objective": "lambdarank", "learning_rate": stack.learning_rate, "num_leaves": stack.n_leaves,
-        "feature_fraction": SAMPLED_SHARE, "bagging_fraction": SAMPLED_SHARE, "bagging_freq": 1, "verbosity": -1,
-        "deterministic": True, "force_row_wise": True, "num_threads": RANKER_THREADS,
-    }  # fmt: skip
-    examples = lightgbm.Dataset(features, labels, group=sizes, free_raw_data=False)
-    seeds = range(stack.seed, stack.seed + stack.n_rankers)
-    trained = (lightgbm.train(settings | {"seed": seed}, examples, num_boost_round=stack.n_trees) for seed in seeds)
-    return [booster.model_to_string() for booster in trained]
+def _examples_of(stack: Stack, asked: Events) -> Examples:
+    """Return what there is to learn from the last event of each user, by a stack that has not seen them."""
+    histories = stack.train_histories.take(asked.user)
+    return make_examples(lambda _, block: stack.describe_candidates(block)[:2], histories, asked.item, len(stack.items))

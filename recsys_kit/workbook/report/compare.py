@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from recsys_kit.workbook.report.pages import COLUMNS, METRIC, pathless, read, report_k, short
+from recsys_kit.workbook.report.pages import COLUMNS, METRIC, read, report_k
+from recsys_kit.workbook.report.wording import pathless, short
 from recsys_kit.workbook.runner.manifest import read_manifest
 
 SHOWN = list(COLUMNS)[:3]  # as many metrics as a terminal of 80 columns has room for
@@ -55,19 +56,13 @@ def compare_leaderboards(run: Path, other: Path) -> pd.DataFrame:
     boards = [read(folder, "results/metrics.parquet") for folder in (run, other)]
     if any(board is None for board in boards):
         return pd.DataFrame()
-    k = report_k(*boards)
-    rows = [board[(board["slice"] == "all") & (board["k"] == k)] for board in boards]
-    values = [one.pivot(index="model", columns="metric", values="value") for one in rows]
-    table = pd.concat(values, axis=1, keys=name_runs(run, other)).sort_values(
-        [(name, METRIC) for name in name_runs(run, other)], ascending=False, kind="stable"
-    )
-    shown = {
-        f"{COLUMNS[metric][0]} {name}": table[name, metric].map(short)
-        for metric in SHOWN
-        for name in name_runs(run, other)
-        if (name, metric) in table
-    }
-    return pd.DataFrame(shown).reset_index()
+    names, wanted = name_runs(run, other), f"slice == 'all' and k == {report_k(*boards)}"
+    rows = pd.concat(boards, keys=names, names=["run", None]).reset_index("run")
+    table = rows.query(wanted).pivot(index="model", columns=["metric", "run"], values="value")
+    table = table.sort_values([(METRIC, name) for name in names], ascending=False, kind="stable")
+    table = table[[(metric, name) for metric in SHOWN for name in names if (metric, name) in table]]
+    table.columns = [f"{COLUMNS[metric][0]} {name}" for metric, name in table]
+    return table.map(short).reset_index()
 
 
 def name_runs(run: Path, other: Path) -> list[str]:

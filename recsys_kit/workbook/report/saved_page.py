@@ -4,54 +4,33 @@ Of raw HTML inside Markdown only `PLAIN_TAGS` stay; the rest is shown as text, s
 cannot do harm.
 """
 
-import copy
-import html
 import re
+from html import escape
 from pathlib import Path
 
 from latex2mathml.converter import convert as to_mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
-from traitlets.config import Config
 
 from recsys_kit.workbook.runner.storage import write_atomically
 
 PLAIN_TAGS = "details|summary|br|hr|sub|sup|kbd|b|i|em|strong|small|code|pre|p"
 MARKUP = re.compile(rf"<(?!/?(?:{PLAIN_TAGS})\s*/?>)")
 IS_THERE = re.compile(r"#|[a-z]+:|\d\d_\w+\.html", re.I)  # an address, an anchor of this page, the page of a chapter
-VIEW = "application/vnd.jupyter.widget-view+json"
-LIVE = '<p class="rk-live">A live widget: open this notebook in JupyterLab to move it.</p>'
-TEMPLATE = """{% extends 'lab/index.html.j2' %}
-{% block html_head_js %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-{% block jupyter_widgets %}{% endblock %}
-{% block body_header %}{{ super() }}
-<p class="rk-home"><a href="../index.html">The page of this run</a></p>{% endblock %}
-{% block html_head_css %}<style>
-main { max-width: 60rem; margin: 0 auto; } .jp-InputPrompt, .jp-OutputPrompt { display: none; }
-.rk-live { color: #666; font-style: italic; } .rk-home { margin: 1em 64px; font-size: 14px; }
-math[display=block] { margin: 1em 0; } img { max-width: 100%; height: auto; }
-.jp-Cell-outputWrapper, .jp-OutputArea-output { overflow-x: auto; }
-.highlight pre { font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 13px; line-height: 1.4; }
-</style>{% endblock %}
-{% block input_group %}{% if 'hide-input' in cell.metadata.get('tags', []) %}<details class="rk-folded">
-<summary style="font: 13px sans-serif; color: #666">Code</summary>{{ super() }}</details>
-{% else %}{{ super() }}{% endif %}{% endblock %}
-"""
+TEMPLATE = Path(__file__).with_suffix(".html.j2").read_text(encoding="utf-8")
 
 
 class SafeRenderer(IPythonRenderer):
     """Render Markdown without active markup, with formulas as MathML and links to the pages of other chapters."""
 
-    def block_html(self, markup: str) -> str:
+    def block_html(self, html: str) -> str:
         """Keep plain tags, show the rest as text.
 
         >>> SafeRenderer().block_html("<details><img src=x onerror=alert(1)>").strip()
         '<details>&lt;img src=x onerror=alert(1)>'
         """
-        return MARKUP.sub("&lt;", markup)
+        return MARKUP.sub("&lt;", html)
 
     inline_html = block_html
 
@@ -72,7 +51,7 @@ class SafeRenderer(IPythonRenderer):
         """Show pictures that the page contains; others become their text."""
         if url.startswith(("data:image/", "attachment:")):
             return super().image(text, url, title)
-        return html.escape(text)
+        return escape(text)
 
     @staticmethod
     def _mathml(body: str, display: str, otherwise: str) -> str:
@@ -82,34 +61,13 @@ class SafeRenderer(IPythonRenderer):
             return otherwise
 
 
-class PageExporter(HTMLExporter):
-    """The lab template of nbconvert without network access."""
-
-    raw_template = TEMPLATE
-
-    def default_filters(self):
-        """Yield the exporter's filters with our own Markdown."""
-        yield from super().default_filters()
-        yield (
-            "markdown2html",
-            lambda text: MarkdownWithMath(SafeRenderer(escape=False, allow_harmful_protocols=False)).render(text),
-        )
-
-
-def _is_progress(output: NotebookNode) -> bool:
-    """Whether an output is a progress bar of tqdm, which says nothing on a page."""
-    shown = output.get("data", {})
-    return VIEW in shown and bool(re.search(r"\d+%\||\d+it \[", shown.get("text/plain", "")))
+def to_html(text: str) -> str:
+    """Render Markdown with `SafeRenderer`."""
+    return MarkdownWithMath(SafeRenderer(escape=False, allow_harmful_protocols=False)).render(text)
 
 
 def write_page(notebook: NotebookNode, path: Path, *, title: str) -> None:
-    """Write the HTML of a notebook; the notebook is not changed."""
-    page = copy.deepcopy(notebook)
-    page.metadata.pop("widgets", None)  # the state of widgets, which are not interactive here
-    page.metadata["title"] = title
-    for cell in (cell for cell in page.cells if cell.cell_type == "code"):
-        cell["outputs"] = [output for output in cell["outputs"] if not _is_progress(output)]
-        for output in [output for output in cell["outputs"] if VIEW in output.get("data", {})]:
-            output.data = {"text/html": LIVE}
-    text, _ = PageExporter(config=Config({"HTMLExporter": {"embed_images": False}})).from_notebook_node(page)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Write the HTML of a notebook."""
+    exporter = HTMLExporter(raw_template=TEMPLATE, filters={"markdown2html": to_html}, embed_images=False)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))

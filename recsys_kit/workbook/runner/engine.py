@@ -20,7 +20,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
-from recsys_kit.workbook.runner.lock import CAN_INHERIT, INHERITED, for_kernel
+from recsys_kit.workbook.runner.lock import CAN_INHERIT, INHERITED
 from recsys_kit.workbook.runner.places import INLINE
 
 HEADLESS = {  # environment of a kernel, unless the user has set it
@@ -130,36 +130,26 @@ class Client(PapermillNotebookClient):
 
 
 class WatchedEngine(NBClientEngine):
-    """papermill's engine with our kernel, environment and watch."""
+    """papermill's engine with our kernel and watch."""
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man, kernel_name, *, watch: Watch, timeout_s, folder, private, log, lock, **_
+        cls, nb_man, kernel_name, *, watch: Watch, client_options, kernel_options, **_
     ) -> None:
-        """Run all cells; `timeout_s` is the limit for one cell.
-
-        The sockets are in the `private` folder, and the kernel inherits the descriptor of the run's `lock`. On Windows,
-        which has neither, the kernel listens on local ports, protected by the key in its connection file, and knows
-        the pid of its command.
-        """
+        """Run all cells, with options of the client and of the process of its kernel."""
         watch.notebook = nb_man.nb
-        transport = "ipc" if CAN_INHERIT else "tcp"
-        sockets = Config({"KernelManager": {"transport": transport, "connection_file": f"{private}/kernel.json"}})
         client = Client(
             nb_man,
-            config=sockets,
             kernel_manager_class=ThisPython,
             kernel_name=kernel_name,
-            timeout=timeout_s,
             startup_timeout=120,
             log=QUIET,
             on_cell_start=watch.started,
             on_cell_executed=watch.executed,
+            **client_options,
         )
         client.watch = watch
-        environment = {**kernel_environment(), INHERITED: for_kernel(lock)}
-        inherited = {"pass_fds": (lock,)} if CAN_INHERIT else {}
-        client.execute(env=environment, cwd=str(folder), stdout=log, stderr=log, **inherited)
+        client.execute(**kernel_options)
 
 
 papermill_engines.register("recsys_kit", WatchedEngine)
@@ -173,16 +163,19 @@ def kernel_environment() -> dict[str, str]:
 
 
 def run_notebook(
-    notebook: NotebookNode,
-    parameters: dict[str, Any],
-    watch: Watch,
-    *,
-    folder: Path,
-    timeout_s: int | None,
-    lock: int,
+    notebook: NotebookNode, parameters: dict[str, Any], watch: Watch, *, folder: Path, timeout_s: int | None, lock: int
 ) -> None:
-    """Execute a notebook with its kernel in `folder`; `watch.notebook` has the executed part even after an error."""
+    """Execute a notebook with its kernel in `folder`; `watch.notebook` has the executed part even after an error.
+
+    The sockets are in a private folder, and the kernel inherits the descriptor of the run's `lock`. On Windows, which
+    has neither, the kernel listens on local ports, protected by the key in its connection file, and knows the pid of
+    its command.
+    """
     with tempfile.TemporaryDirectory(prefix="rk-") as private, Path(private, "log").open("w+") as log:
+        transport = "ipc" if CAN_INHERIT else "tcp"
+        sockets = Config({"KernelManager": {"transport": transport, "connection_file": f"{private}/kernel.json"}})
+        inherited = {"pass_fds": (lock,)} if CAN_INHERIT else {}
+        environment = kernel_environment() | {INHERITED: str(lock) if CAN_INHERIT else f"pid {os.getpid()}"}
         try:
             papermill.execute_notebook(
                 notebook,
@@ -193,11 +186,8 @@ def run_notebook(
                 language="python",
                 progress_bar=False,
                 watch=watch,
-                timeout_s=timeout_s,
-                folder=folder,
-                private=private,
-                log=log,
-                lock=lock,
+                client_options={"config": sockets, "timeout": timeout_s},
+                kernel_options={"env": environment, "cwd": str(folder), "stdout": log, "stderr": log} | inherited,
             )
         finally:
             log.seek(0)

@@ -46,25 +46,23 @@ NEXT = {  # cause -> remedy
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a chapter ended early; `cause` is error, memory, killed, timeout or interrupted."""
+    """Why a chapter ended early; `cause` is error, memory, killed, timeout, interrupted, or "nothing to do"."""
 
     cause: str
     message: str
     cell: str
-    exit_code: int
+    exit_code: int = FAILED
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One chapter of this command: `status` as in run.json, seconds, the kernel's peak memory in MB, code cells run."""
+    """One chapter of this command: `status` and `reason` as in run.json."""
 
     chapter: str
     status: str
-    seconds: float
-    peak_mb: float
-    cells: int
-    failure: Failure | None
     page: Path
+    seconds: float = 0.0
+    failure: Failure | None = None
     reused: bool = False
     reason: str = ""
 
@@ -100,41 +98,34 @@ def execute(
     _make_folder(chapters, folder)
     outcomes: list[Outcome] = []
     with lock.hold(folder) as held, Signals() as signals:
-        prepare(chapters, folder, others, force=force, command=command)
+        _prepare(chapters, folder, others, force=force, command=command)
         with Progress(expected_seconds(chapters, folder)) as progress:
+            session = _Session(folder, held, timeout_s, signals, progress)
             for chapter in chapters:
-                session = _Session(folder, held, timeout_s, signals, progress)
                 outcomes.append(session.reuse_or_run(chapter, dict((parameters or {}).get(chapter.name, {})), force))
                 if outcomes[-1].failure:
                     break
-    for outcome in outcomes:
-        _explain(outcome)
+    if outcomes and (failure := outcomes[-1].failure):
+        print(f"{chapter.name}: {failure.cause} in cell {failure.cell}: {failure.message}", file=sys.stderr)
+        print(f"  {NEXT[failure.cause].format(chapter=chapter.name)}", file=sys.stderr)
+        print(f"  What was executed: {outcomes[-1].page}", file=sys.stderr, flush=True)
     return outcomes
 
 
 def _make_folder(chapters: Sequence[Chapter], folder: Path) -> None:
     if any(chapter.path.parent.resolve() == (folder / "notebooks").resolve() for chapter in chapters):
-        raise errors.ParameterError(
-            "RK-306",
-            f"out {folder} holds the notebooks themselves.",
-            "Pass another folder, such as --out runs/toyshop.",
-        )
+        problem = f"out {folder} holds the notebooks themselves."
+        raise errors.ParameterError("RK-306", problem, "Pass another folder, such as --out runs/toyshop.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / lock.NAME).touch()
-    except OSError as problem:
-        raise errors.ParameterError(
-            "RK-306", f"out {folder} cannot be written: {problem.strerror}.", "Pass another folder with --out."
-        ) from None
+    except OSError as refusal:
+        problem = f"out {folder} cannot be written: {refusal.strerror}."
+        raise errors.ParameterError("RK-306", problem, "Pass another folder with --out.") from None
 
 
-def prepare(
-    chapters: Sequence[Chapter],
-    folder: Path,
-    others: Sequence[Chapter] = (),
-    *,
-    force: bool = False,
-    command: Sequence[str] = (),
+def _prepare(
+    chapters: Sequence[Chapter], folder: Path, others: Sequence[Chapter], *, force: bool, command: Sequence[str]
 ) -> None:
     """Delete incomplete files of a killed command, and mark the selected chapters as not reached.
 
@@ -179,28 +170,31 @@ class _Session:
 
     def reuse(self, chapter: Chapter) -> Outcome:
         """Record that the chapter is reused."""
+        name = chapter.name
         with edit_manifest(self.folder) as manifest:
-            state = manifest["chapters"][chapter.name] = {
-                **last_end(manifest["chapters"][chapter.name]), "reused": True
-            }  # fmt: skip
-        self.progress.end(chapter.name, "reused", 0.0, "nothing has changed")
-        page = self.folder / "notebooks" / f"{chapter.name}.html"
-        return Outcome(chapter.name, state["status"], 0.0, 0.0, 0, None, page, True, state.get("reason", ""))
+            state = manifest["chapters"][name] = {**last_end(manifest["chapters"][name]), "reused": True}
+        self.progress.end(name, "reused", 0.0, "nothing has changed")
+        return Outcome(name, state["status"], self._page(name), reused=True, reason=state.get("reason", ""))
+
+    def _page(self, name: str) -> Path:
+        return self.folder / "notebooks" / f"{name}.html"
 
     def run(self, chapter: Chapter, values: dict[str, Any], now: dict[str, Any], reasons: list[str]) -> Outcome:
         """Execute the notebook and record how it ended."""
+        name, page = chapter.name, self._page(chapter.name)
         if "run_dir" in chapter.parameters:
             values["run_dir"] = shared_name(self.folder)
-        _record_start(self.folder, chapter.name, now["parameters"])
+        with edit_manifest(self.folder) as manifest:
+            manifest["chapters"][name] = {"status": "running"}
+            manifest.setdefault("parameters", {})[name] = now["parameters"]
         notebook = nbformat.read(chapter.path, as_version=4)
-        saved = self.folder / "notebooks" / f"{chapter.name}.ipynb"
         watch = Watch(
-            on_start=lambda watch: self.progress.cell(chapter.name, watch.cell.get("id", ""), watch.index),
-            on_cell=lambda watch: _save(watch.notebook, saved),
+            on_start=lambda watch: self.progress.cell(name, watch.cell.get("id", ""), watch.index),
+            on_cell=lambda watch: _save(watch.notebook, page),
             notebook=notebook,
         )
         started, clock, failure = datetime.now(UTC), time.monotonic(), None
-        self.progress.start(chapter.name, len(notebook.cells), "; ".join(reasons[:3]))
+        self.progress.start(name, len(notebook.cells), "; ".join(reasons[:3]))
         try:
             with self.signals.listening():
                 run_notebook(
@@ -208,27 +202,29 @@ class _Session:
                 )
         except (Exception, Interrupted) as problem:  # any error: keep the executed part, record the cause
             failure = diagnose(problem, watch, self.timeout_s)
-        if skipped := failure is not None and failure.cause == "nothing to do":
+        status = "done"
+        if failure:
+            status = {"nothing to do": "skipped", "interrupted": "interrupted"}.get(failure.cause, "failed")
+        if status == "skipped":
             failure = None
             _show_as_skipped(watch.notebook)
         elif failure:
             _mark_stop(watch.cell, failure)
-        _save(watch.notebook, saved)
-        write_page(watch.notebook, saved.with_suffix(".html"), title=chapter.name)
-        status = "skipped" if skipped else _status(failure)
-        seconds, peak = round(time.monotonic() - clock, 2), round(watch.peak_bytes / 1e6, 1)
-        _record_times(self.folder, chapter.name, seconds, peak, watch.code_cells, started)
-        reason = _record_end(self.folder, chapter.name, status, failure, now)
-        note = reason or f"{watch.code_cells} code cells in {seconds:.1f} s, {peak:.0f} MB at most"
-        self.progress.end(chapter.name, status, seconds, f"{failure.cause} in {failure.cell}" if failure else note)
-        page = saved.with_suffix(".html")
-        return Outcome(chapter.name, status, seconds, peak, watch.code_cells, failure, page, False, reason)
-
-
-def _status(failure: Failure | None) -> str:
-    if failure is None:
-        return "done"
-    return "interrupted" if failure.cause == "interrupted" else "failed"
+        _save(watch.notebook, page)
+        write_page(watch.notebook, page, title=name)
+        seconds, peak_mb = round(time.monotonic() - clock, 2), round(watch.peak_bytes / 1e6, 1)
+        timings = {
+            "seconds": seconds,
+            "peak_memory_mb": peak_mb,
+            "code_cells": watch.code_cells,
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json(self.folder / "timings.json", read_timings(self.folder) | {name: timings})
+        reason = _record_end(self.folder, name, status, failure, now)
+        note = reason or f"{watch.code_cells} code cells in {seconds:.1f} s, {peak_mb:.0f} MB at most"
+        self.progress.end(name, status, seconds, f"{failure.cause} in {failure.cell}" if failure else note)
+        return Outcome(name, status, page, seconds, failure, reason=reason)
 
 
 def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Failure:
@@ -242,19 +238,19 @@ def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Fai
         return Failure("interrupted", f"{problem} reached the command.", cell, problem.exit_code)
     if isinstance(problem, PapermillExecutionError):
         if problem.ename == "NothingToDo":
-            return Failure("nothing to do", problem.evalue, cell, 0)
-        cause = "memory" if NO_MEMORY.search(f"{problem.ename}: {problem.evalue}") else "error"
-        known = getattr(errors, problem.ename, None) if CODED.match(problem.evalue) else None
-        message = problem.evalue if known else f"{problem.ename}: {problem.evalue}"
-        return Failure("error" if known else cause, message, cell, getattr(known, "exit_code", FAILED))
+            return Failure("nothing to do", problem.evalue, cell)
+        if CODED.match(problem.evalue) and (known := getattr(errors, problem.ename, None)):
+            return Failure("error", problem.evalue, cell, known.exit_code)
+        message = f"{problem.ename}: {problem.evalue}"
+        return Failure("memory" if NO_MEMORY.search(message) else "error", message, cell)
     if isinstance(problem, CellTimeoutError):
-        return Failure("timeout", f"The cell took longer than {timeout_s} s (--timeout).", cell, FAILED)
+        return Failure("timeout", f"The cell took longer than {timeout_s} s (--timeout).", cell)
     if isinstance(problem, DeadKernelError):
         if watch.ran_out_of_memory():
             message = f"The system killed the kernel because memory ran out; it held {watch.peak_bytes / 1e9:.1f} GB."
-            return Failure("memory", message, cell, FAILED)
-        return Failure("killed", f"The kernel {watch.how_it_ended()}. {watch.last_words}".strip(), cell, FAILED)
-    return Failure("error", f"{type(problem).__name__}: {problem} {watch.last_words}".strip(), cell, FAILED)
+            return Failure("memory", message, cell)
+        return Failure("killed", f"The kernel {watch.how_it_ended()}. {watch.last_words}".strip(), cell)
+    return Failure("error", f"{type(problem).__name__}: {problem} {watch.last_words}".strip(), cell)
 
 
 def _mark_stop(cell: nbformat.NotebookNode, failure: Failure) -> None:
@@ -274,26 +270,9 @@ def _show_as_skipped(notebook: nbformat.NotebookNode) -> None:
                 cell.outputs[place] = nbformat.v4.new_output("display_data", data=reason)
 
 
-def _save(notebook: nbformat.NotebookNode, path: Path) -> None:
-    write_atomically(path, lambda temporary: nbformat.write(notebook, temporary))
-
-
-def _record_start(folder: Path, name: str, settings: dict[str, Any]) -> None:
-    with edit_manifest(folder) as manifest:
-        manifest["chapters"][name] = {"status": "running"}
-        manifest.setdefault("parameters", {})[name] = settings
-
-
-def _record_times(folder: Path, name: str, seconds: float, peak_mb: float, cells: int, started: datetime) -> None:
-    timings = read_timings(folder)
-    timings[name] = {
-        "seconds": seconds,
-        "peak_memory_mb": peak_mb,
-        "code_cells": cells,
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_json(folder / "timings.json", timings)
+def _save(notebook: nbformat.NotebookNode, page: Path) -> None:
+    """Write an executed notebook beside its page."""
+    write_atomically(page.with_suffix(".ipynb"), lambda temporary: nbformat.write(notebook, temporary))
 
 
 def _record_end(folder: Path, name: str, status: str, failure: Failure | None, now: dict[str, Any]) -> str:
@@ -302,8 +281,8 @@ def _record_end(folder: Path, name: str, status: str, failure: Failure | None, n
         chapter = manifest["chapters"].setdefault(name, {})
         chapter["status"] = status
         if failure:
-            chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell)
-            chapter["next"] = NEXT[failure.cause].format(chapter=name)
+            remedy = NEXT[failure.cause].format(chapter=name)
+            chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell, next=remedy)
         else:
             chapter["made_with"] = now
             remove_stale(folder, manifest, name)
@@ -311,10 +290,3 @@ def _record_end(folder: Path, name: str, status: str, failure: Failure | None, n
                 files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
                 manifest["source"] = {"dataset": settings["dataset"], **files}
         return chapter.get("reason", "")
-
-
-def _explain(outcome: Outcome) -> None:
-    if failure := outcome.failure:
-        print(f"{outcome.chapter}: {failure.cause} in cell {failure.cell}: {failure.message}", file=sys.stderr)
-        print(f"  {NEXT[failure.cause].format(chapter=outcome.chapter)}", file=sys.stderr)
-        print(f"  What was executed: {outcome.page}", file=sys.stderr, flush=True)

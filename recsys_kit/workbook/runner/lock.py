@@ -54,21 +54,13 @@ def hold(folder: Path) -> Iterator[int]:
         soft.release()
 
 
-def for_kernel(descriptor: int) -> str:
-    """Return the value of `INHERITED` for the kernels of the command that holds this descriptor."""
-    return str(descriptor) if CAN_INHERIT else f"pid {os.getpid()}"
-
-
 def _take(descriptor: int, soft: SoftFileLock, folder: Path) -> None:
     started = time.monotonic()
     while not _try(descriptor, soft):
         holder = _holder(folder)
         if time.monotonic() - started > (DYING_S if _alive(holder) else PATIENCE_S):
-            raise BusyError(
-                "RK-501",
-                f"{folder} is in use by process {holder or 'unknown'}; expected one command at a time.",
-                "Wait until it ends, or pass another folder with --out.",
-            )
+            problem = f"{folder} is in use by process {holder or 'unknown'}; expected one command at a time."
+            raise BusyError("RK-501", problem, "Wait until it ends, or pass another folder with --out.")
         time.sleep(0.05)
 
 

@@ -40,18 +40,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if found in expected:
             break
         time.sleep(0.01)
-    else:
-        if not expected and _version_of(content) not in (None, SCHEMA_VERSION):
-            raise _other_version(path, _version_of(content))
-        known = " or ".join(expected) or "none, there is no run.json.sha256"
-        raise IntegrityError(
-            "RK-410", f"{path} is damaged or was edited: sha256 {found}; expected {known}.", START_OVER
-        )
     version = _version_of(content)
+    if version not in (None, SCHEMA_VERSION) and (found in expected or not expected):
+        problem = f"{path} was written by another version: schema {version}; expected {SCHEMA_VERSION}."
+        raise IntegrityError("RK-411", problem, START_OVER)
+    if found not in expected:
+        known = " or ".join(expected) or "none, there is no run.json.sha256"
+        problem = f"{path} is damaged or was edited: sha256 {found}; expected {known}."
+        raise IntegrityError("RK-410", problem, START_OVER)
     if version is None:
         raise IntegrityError("RK-410", f"{path} is not the manifest of a run.", START_OVER)
-    if version != SCHEMA_VERSION:
-        raise _other_version(path, version)
     return json.loads(content)
 
 
@@ -60,11 +58,6 @@ def _version_of(content: bytes) -> int | None:
         return json.loads(content)["schema_version"]
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _other_version(path: Path, version: int | None) -> IntegrityError:
-    problem = f"{path} was written by another version: schema {version}; expected {SCHEMA_VERSION}."
-    return IntegrityError("RK-411", problem, START_OVER)
 
 
 def _checksums(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,42 +87,30 @@ def read_parameters(path: Path) -> dict[str, Parameter]:
     except SyntaxError as problem:
         raise _unreadable(path, f"line {problem.lineno}", problem.msg) from None
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-    return {
-        parameter.name: parameter
-        for line in body
-        if isinstance(line, ast.Assign | ast.AnnAssign)
-        for parameter in [_parameter(path, line, comments.get(line.end_lineno, "").strip())]
-    }
+    comments = {token.start[0]: token.string.strip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    lines = [line for line in body if isinstance(line, ast.Assign | ast.AnnAssign)]
+    found = [_read_line(path, line, comments.get(line.end_lineno or 0, "")) for line in lines]
+    return {parameter.name: parameter for parameter in found}
 
 
-def _parameter(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Parameter:
-    annotated = isinstance(line, ast.AnnAssign)
-    name = ast.unparse(line.target if annotated else line.targets[0])
-    kind = ast.unparse(line.annotation).strip("'").replace(" ", "") if annotated else ""
+def _read_line(path: Path, line: ast.Assign | ast.AnnAssign, meaning: str) -> Parameter:
+    target, declared = (line.target, line.annotation) if isinstance(line, ast.AnnAssign) else (line.targets[0], None)
+    name = ast.unparse(target)
     try:
-        parameter = Parameter(name, kind, ast.literal_eval(line.value), meaning)
-        if not _finite(parameter.default):
-            raise ValueError("the number is too large")
-        READ[kind_of(parameter).removeprefix("list").strip("[]") or "str"]
-    except (ValueError, KeyError, AttributeError):
+        default = ast.literal_eval(line.value or "")  # no value is refused as well
+        kind = ast.unparse(declared).strip("'").replace(" ", "") if declared else type(default).__name__
+        kind = "list[str]" if kind == "list" else kind
+        if not _has_kind(default, kind):
+            raise ValueError("the value has another type")
+    except (ValueError, SyntaxError):
         raise _unreadable(path, name, ast.unparse(line)) from None
-    return parameter
-
-
-def _finite(value: Any) -> bool:
-    """Whether every number is finite: Python reads 1e400 as infinite."""
-    if isinstance(value, list):
-        return all(map(_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+    return Parameter(name, kind, default, meaning)
 
 
 def _unreadable(path: Path, where: str, what: str) -> ParameterError:
-    return ParameterError(
-        "RK-305",
-        f"parameter {where} in {path.name} cannot be read ({what}); expected one plain value of a plain type.",
-        "Write name: type = value  # help; the type is int, float, str, bool or a list of one of them.",
-    )
+    problem = f"parameter {where} in {path.name} cannot be read ({what}); expected one plain value of a plain type."
+    form = "Write name: type = value  # help; the type is int, float, str, bool or a list of one of them."
+    return ParameterError("RK-305", problem, form)
 
 
 def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: str = "") -> list[Chapter]:
@@ -134,11 +122,9 @@ def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], *, first: 
     known = {key: place for place, chapter in enumerate(chapters) for key in (chapter.number, chapter.name)}
     for key in [*only, *filter(None, [first])]:
         if key not in known:
-            raise ParameterError(
-                "RK-304",
-                f"chapter {key!r} is unknown; expected one of {', '.join(c.number for c in chapters) or 'none'}.",
-                _nearest(key, known, "Pass numbers, such as --only 01,04."),
-            )
+            numbers = ", ".join(chapter.number for chapter in chapters) or "none"
+            problem = f"chapter {key!r} is unknown; expected one of {numbers}."
+            raise ParameterError("RK-304", problem, _nearest(key, known, "Pass numbers, such as --only 01,04."))
     chosen = {known[key] for key in only} or set(range(len(chapters)))
     selected = [chapter for place, chapter in enumerate(chapters) if place in chosen and place >= known.get(first, 0)]
     if chapters and not selected:
@@ -165,13 +151,20 @@ def plan_parameters(chapters: Sequence[Chapter], settings: Sequence[str]) -> dic
     for setting in sorted(settings, key=lambda s: "." in s.split("=")[0]):  # those of one chapter last
         target, equals, text = setting.partition("=")
         if not equals:
-            raise ParameterError(
-                "RK-310", f"setting {setting!r} has no value; expected name=value.", "Write --set name=value."
-            )
+            problem = f"setting {setting!r} has no value; expected name=value."
+            raise ParameterError("RK-310", problem, "Write --set name=value.")
         number, _, name = target.strip().rpartition(".")
-        owners = [c for c in chapters if name in c.parameters and number in ("", c.number, c.name)]
+        addressed = [chapter for chapter in chapters if number in ("", chapter.number, chapter.name)]
+        if number and not addressed:
+            numbers = sorted({key for chapter in chapters for key in (chapter.number, chapter.name)})
+            problem = f"chapter {number!r} of {number}.{name} is not selected."
+            raise ParameterError("RK-326", problem, f"Selected: {', '.join(numbers)}.")
+        owners = [chapter for chapter in addressed if name in chapter.parameters]
         if not owners:
-            raise _unknown(chapters, number, name)
+            names = ", ".join(chapter.name for chapter in addressed) or "an empty selection"
+            known = sorted({parameter for chapter in addressed for parameter in chapter.parameters})
+            problem = f"parameter {name!r} is unknown to {names}."
+            raise ParameterError("RK-302", problem, _nearest(name, known, f"Known: {', '.join(known)}."))
         for chapter in owners:
             plan[chapter.name][name] = convert(text, chapter.parameters[name], chapter.name)
     return plan
@@ -197,10 +190,10 @@ def convert(text: str, parameter: Parameter, chapter: str) -> Any:
     >>> convert("no", Parameter("tfidf", "bool", True, ""), "02_feature_extraction")
     False
     """
-    kind = kind_of(parameter)
+    kind = parameter.kind
     try:
         if kind.startswith("list"):
-            value = [READ[kind[5:-1] or "str"](part) for part in _parts(text)]
+            value: Any = [READ[kind[5:-1]](part) for part in _parts(text)]
         else:
             value = READ[kind](text)
     except (ValueError, KeyError):
@@ -234,10 +227,9 @@ def check_value(parameter: Parameter, value: Any, chapter: str) -> None:
     Traceback (most recent call last):
     recsys_kit.errors.ParameterError: RK-303 parameter models of 04 is 'ease'; expected list[str], such as []. ...
     """
-    kind = kind_of(parameter)
-    if not _has_kind(value, kind):
-        tip = f" With papermill write -r {parameter.name} {value}." if kind == "str" else ""
-        if kind.startswith("list") and isinstance(value, str):
+    if not _has_kind(value, parameter.kind):
+        tip = f" With papermill write -r {parameter.name} {value}." if parameter.kind == "str" else ""
+        if parameter.kind.startswith("list") and isinstance(value, str):
             tip = f" With papermill write -y '{parameter.name}: [{value}]'."
         raise _wrong_type(parameter, value, chapter, tip)
     for one in value if isinstance(value, list) else [value]:
@@ -246,54 +238,34 @@ def check_value(parameter: Parameter, value: Any, chapter: str) -> None:
 
 def _has_kind(value: Any, kind: str) -> bool:
     if kind.startswith("list"):
-        return isinstance(value, list) and all(_has_kind(one, kind[5:-1] or "str") for one in value)
+        return isinstance(value, list) and all(_has_kind(one, kind[5:-1]) for one in value)
     if kind == "float":
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return type(value).__name__ == kind
+    return kind in READ and type(value).__name__ == kind
 
 
 def _wrong_type(parameter: Parameter, value: Any, chapter: str, tip: str = "") -> ParameterError:
-    return ParameterError(
-        "RK-303",
-        f"parameter {parameter.name} of {chapter} is {value!r}; expected {kind_of(parameter)}, such as "
-        f"{parameter.default!r}.",
-        f"It means: {parameter.help or 'see the notebook'}.{tip}",
-    )
+    expected = f"{parameter.kind}, such as {parameter.default!r}"
+    problem = f"parameter {parameter.name} of {chapter} is {value!r}; expected {expected}."
+    return ParameterError("RK-303", problem, f"It means: {parameter.help or 'see the notebook'}.{tip}")
 
 
 def _check_range(parameter: Parameter, value: Any, chapter: str) -> None:
-    name, meaning = parameter.name, f"It means: {parameter.help or 'see the notebook'}."
+    name, (low, high) = parameter.name, parameter.bounds
     if name in CHOICES and value not in CHOICES[name]:
-        near = _nearest(str(value), dict.fromkeys(map(str, CHOICES[name])), "Choose one of them.")
-        expected = f"one of {', '.join(map(str, CHOICES[name]))}"
-        raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", near)
-    low, high = parameter.bounds
-    if isinstance(value, int | float) and not low <= value <= high:
+        expected = f"one of {', '.join(CHOICES[name])}"
+        remedy = _nearest(str(value), CHOICES[name], "Choose one of them.")
+    elif isinstance(value, int | float) and not low <= value <= high:
         expected = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-        raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", meaning)
-
-
-def kind_of(parameter: Parameter) -> str:
-    """Return the declared type, or that of the default if none is declared.
-
-    >>> kind_of(Parameter("k", "", 10, ""))
-    'int'
-    """
-    if not parameter.kind:
-        return "list[str]" if isinstance(parameter.default, list) else type(parameter.default).__name__
-    return parameter.kind
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
+        remedy = f"It means: {parameter.help or 'see the notebook'}."
+    else:
+        return
+    raise ParameterError("RK-307", f"parameter {name} of {chapter} is {value!r}; expected {expected}.", remedy)
 
 
 READ: dict[str, Callable[[str], Any]] = {
     "int": int,
-    "float": _number,
+    "float": float,
     "str": str,
     "bool": lambda text: TRUTH[text.strip().lower()],
 }
@@ -305,61 +277,33 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _unknown(chapters: Sequence[Chapter], number: str, name: str) -> ParameterError:
-    numbers = {key for c in chapters for key in (c.number, c.name)}
-    if number and number not in numbers:
-        return ParameterError(
-            "RK-326",
-            f"chapter {number!r} of {number}.{name} is not selected.",
-            f"Selected: {', '.join(sorted(numbers))}.",
-        )
-    where = [c for c in chapters if number in ("", c.number, c.name)]
-    known = {parameter: parameter for c in where for parameter in c.parameters}
-    return ParameterError(
-        "RK-302",
-        f"parameter {name!r} is unknown to {', '.join(c.name for c in where) or 'an empty selection'}.",
-        _nearest(name, known, f"Known: {', '.join(sorted(known))}."),
-    )
-
-
-def _nearest(word: str, known: Mapping[str, Any], otherwise: str) -> str:
-    near = difflib.get_close_matches(word, known, n=3)
+def _nearest(word: str, known: Iterable[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(word, list(known), n=3)
     return f"Did you mean {' or '.join(near)}?" if near else otherwise
 
 
 # -- tables ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Description:
-    """A parameter and the chapters that share it, as text for a table."""
-
-    chapters: tuple[str, ...]
-    name: str
-    kind: str
-    default: str
-    help: str
-
-
-def describe(chapters: Sequence[Chapter]) -> list[Description]:
-    """Return each parameter once, with the chapters that share it; those of all chapters first."""
-    found: dict[str, list[tuple[Chapter, Parameter]]] = {}
+def describe(chapters: Sequence[Chapter]) -> list[tuple[str, str, str, str, str]]:
+    """Return each parameter once: its chapters, name, type, default and help; those of all chapters first."""
+    uses: dict[str, dict[str, Parameter]] = {}
     for chapter in chapters:
         for name, parameter in chapter.parameters.items():
-            found.setdefault(name, []).append((chapter, parameter))
+            uses.setdefault(name, {})[chapter.number] = parameter
     rows = []
-    for name, uses in found.items():
-        texts = list(dict.fromkeys(parameter.help for _, parameter in uses))
-        numbers = ("all",) if len(uses) == len(chapters) > 1 else tuple(chapter.number for chapter, _ in uses)
-        default = json.dumps(uses[0][1].default, ensure_ascii=False)
-        rows.append(Description(numbers, name, kind_of(uses[0][1]), default, " / ".join(texts)))
-    return sorted(rows, key=lambda row: row.chapters != ("all",))
+    for name, by_number in uses.items():
+        numbers = "all" if len(by_number) == len(chapters) > 1 else ", ".join(by_number)
+        first, *_ = by_number.values()
+        texts = dict.fromkeys(parameter.help for parameter in by_number.values())
+        rows.append((numbers, name, first.kind, json.dumps(first.default, ensure_ascii=False), " / ".join(texts)))
+    return sorted(rows, key=lambda row: row[0] != "all")
 
 
 def markdown_table(chapters: Sequence[Chapter]) -> str:
     """Return the parameters as a Markdown table."""
     lines = ["| chapter | parameter | type | default | meaning and range |", "|---|---|---|---|---|"]
-    for row in describe(chapters):
-        cells = [", ".join(row.chapters), f"`{row.name}`", row.kind, f"`{row.default}`", row.help]
+    for numbers, name, kind, default, meaning in describe(chapters):
+        cells = [numbers, f"`{name}`", kind, f"`{default}`", meaning]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)

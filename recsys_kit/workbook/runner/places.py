@@ -42,9 +42,8 @@ def run_folder(path: str | Path) -> Path:
     """
     folder = resolve(path)
     if not (folder / "run.json").exists():
-        raise ArtifactError(
-            "RK-402", f"{folder} holds no run.json; expected the folder of a run.", "Run recsys-kit run --out DIR."
-        )
+        problem = f"{folder} holds no run.json; expected the folder of a run."
+        raise ArtifactError("RK-402", problem, "Run recsys-kit run --out DIR.")
     return folder
 
 

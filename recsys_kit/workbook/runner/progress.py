@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from recsys_kit.workbook.runner.parameters import Chapter
@@ -32,12 +32,10 @@ def read_timings(folder: Path) -> dict[str, dict[str, Any]]:
 
 def expected_seconds(chapters: Sequence[Chapter], folder: Path) -> dict[str, float]:
     """Return how long each chapter took last time in this folder, or the time in its first cell."""
-    known = read_timings(folder)
-    found = {}
+    known, found = read_timings(folder), {}
     for chapter in chapters:
         stated = RUN_TIME.search(nbformat.read(chapter.path, as_version=4).cells[0].source)
-        seconds = known.get(chapter.name, {}).get("seconds") or (float(stated[1]) if stated else 0.0)
-        found[chapter.name] = seconds
+        found[chapter.name] = known.get(chapter.name, {}).get("seconds") or float(stated[1] if stated else 0)
     return found
 
 
@@ -45,10 +43,8 @@ def expected_seconds(chapters: Sequence[Chapter], folder: Path) -> dict[str, flo
 class Line:
     """A line of the table: one chapter."""
 
-    name: str
     expected_s: float
     status: str = "waiting"
-    cell: str = ""
     done: int = 0
     cells: int = 0
     started: float = 0.0
@@ -60,6 +56,11 @@ class Line:
         """Return the seconds so far."""
         return time.monotonic() - self.started if self.status == "running" else self.seconds
 
+    @property
+    def left_s(self) -> float:
+        """Return the seconds that it will probably still take."""
+        return max(0.0, self.expected_s - self.elapsed_s) if self.status in ("waiting", "running") else 0.0
+
 
 @dataclass
 class Progress:
@@ -69,7 +70,7 @@ class Progress:
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
 
     def __post_init__(self) -> None:
-        self.lines = {name: Line(name, seconds) for name, seconds in self.expected_s.items()}
+        self.lines = {name: Line(seconds) for name, seconds in self.expected_s.items()}
         self._live = Live(console=self.console, get_renderable=self.render, refresh_per_second=4, redirect_stdout=False)
 
     def __enter__(self) -> Self:
@@ -89,7 +90,8 @@ class Progress:
 
     def cell(self, name: str, cell_id: str, done: int) -> None:
         """Show that a chapter is at a cell."""
-        self.lines[name].cell, self.lines[name].done = cell_id, done
+        line = self.lines[name]
+        line.done, line.note = done, f"{done}/{line.cells} {cell_id}"
 
     def end(self, name: str, status: str, seconds: float, note: str) -> None:
         """Show that a chapter has ended or is reused."""
@@ -103,35 +105,24 @@ class Progress:
 
     def render(self) -> Group:
         """Return the table and the expected remaining time."""
-        table = Table(box=None, pad_edge=False, show_edge=False)
-        for title, justify in (("chapter", "left"), ("", "left"), ("elapsed", "right"), ("expected", "right")):
-            table.add_column(title, justify=justify, no_wrap=True)
+        right = {"justify": "right", "no_wrap": True}
+        table = Table("chapter", "", Column("elapsed", **right), Column("expected", **right), box=None, pad_edge=False)
         table.add_column("", overflow="ellipsis", no_wrap=True, ratio=1)
-        for line in self.lines.values():
-            running = line.status == "running"
-            bar = ProgressBar(total=line.cells or 1, completed=line.done, width=14) if running else Text(line.status)
-            where = f"{line.done}/{line.cells} {line.cell}" if running else line.note
-            table.add_row(
-                line.name,
-                bar if running else Text(line.status, style=STYLES.get(line.status, "dim")),
-                clock(line.elapsed_s) if line.elapsed_s else "",
-                clock(line.expected_s) if line.expected_s and line.status in ("running", "waiting") else "",
-                escape(where),
-            )
-        left = sum(
-            max(0.0, line.expected_s - line.elapsed_s)
-            for line in self.lines.values()
-            if line.status in ("running", "waiting")
-        )
-        return Group(table, Text(f"about {clock(left)} left", style="dim") if left else Text(""))
+        for name, line in self.lines.items():
+            bar = ProgressBar(total=line.cells or 1, completed=line.done, width=14)
+            state = bar if line.status == "running" else Text(line.status, style=STYLES.get(line.status, "dim"))
+            expected = line.expected_s if line.status in ("waiting", "running") else 0
+            table.add_row(name, state, clock(line.elapsed_s), clock(expected), escape(line.note))
+        left = sum(line.left_s for line in self.lines.values())
+        return Group(table, Text(f"about {clock(left)} left" if left else "", style="dim"))
 
 
 def clock(seconds: float) -> str:
-    """Format seconds as minutes and seconds.
+    """Format seconds as minutes and seconds; "" for none.
 
     >>> clock(75.2), clock(4000)
     ('1:15', '1:06:40')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}" if seconds else ""

@@ -32,13 +32,14 @@ NOT_COMPARED = ("run_dir",)  # the folder of a run does not change its contents
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that may change what a chapter writes."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
+
+    def installed(name: str) -> str:
         try:
-            found[name] = version(name)
+            return version(name)
         except PackageNotFoundError:
-            found[name] = ABSENT
-    return found
+            return ABSENT
+
+    return {"python": platform.python_version()} | {name: installed(name) for name in LIBRARIES}
 
 
 def made_with(chapter: Chapter, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def hash_code(source: str, package: Path) -> str:
 
 
 def command_to_make(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
-    """Return the command that rebuilds an artifact, with the parameters that its chapter had."""
+    """Return the command that rebuilds an artifact, with the parameters of its chapter."""
     maker = maker_of(name)
     given = manifest.get("parameters", {}).get(maker, {})
     known = next((chapter.parameters for chapter in list_chapters() if chapter.name == maker), {})
@@ -87,13 +88,12 @@ def reasons_to_run(
         yield _why_unfinished(folder, state)
         return
     yield from _changes(state["made_with"], now)
-    for name, digest in state.get("inputs", {}).items():
-        if (found := digest_of(hashes_of(folder / name, folder))) != digest:
-            yield f"{name} {_describe_change(digest, found)}"
-    for file, digest in state.get("files", {}).items():
-        path = Path(file)
-        if (found := sha256_of(path) if path.is_file() else ABSENT) != digest:
-            yield f"{path.name} {_describe_change(digest, found)}"
+    read = {folder / name: (name, digest) for name, digest in state.get("inputs", {}).items()}
+    read |= {Path(file): (Path(file).name, digest) for file, digest in state.get("files", {}).items()}
+    for path, (name, digest) in read.items():
+        root = folder if path.is_relative_to(folder) else path.parent
+        if (found := digest_of(hashes_of(path, root))) != digest:
+            yield f"{name} {'is new' if digest == ABSENT else 'is gone' if found == ABSENT else 'has changed'}"
     for name in state.get("outputs", []):
         if problem := find_damage(folder, recorded(manifest, name), name):
             yield problem
@@ -115,23 +115,19 @@ def _why_unfinished(folder: Path, state: Mapping[str, Any]) -> str:
         "failed": f"it failed ({state.get('cause', 'error')})",
         "interrupted": "it was interrupted",
     }
-    return why.get(status, "it has not run yet")
+    return why.get(status, "no earlier result")
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("parameters", "versions"):
-        was, is_now = before[kind], now[kind]
-        for name in sorted({*was, *is_now}):
-            if was.get(name) != is_now.get(name) or (name in was) != (name in is_now):
-                yield f"{name} was {was.get(name, 'not there')!r}, is {is_now.get(name, 'not there')!r}"
+        for name in sorted({*before[kind], *now[kind]}):
+            was, value = (made[kind].get(name, "not there") for made in (before, now))
+            if was != value:
+                yield f"{name} was {was!r}, is {value!r}"
     if before["cells"] != now["cells"]:
         yield "its cells have changed"
     if before.get("code") != now["code"]:
         yield "the code of recsys_kit that it imports has changed"
-
-
-def _describe_change(before: str, now: str) -> str:
-    return "is new" if before == ABSENT else "is gone" if now == ABSENT else "has changed"
 
 
 def forecast(
@@ -140,12 +136,11 @@ def forecast(
     """Return for each chapter, in order, why it would be rerun; readers of an artifact that is rebuilt count too."""
     reasons: dict[str, list[str]] = {}
     for chapter in chapters:
-        reasons[chapter.name] = list(
-            reasons_to_run(folder, manifest, chapter, made_with(chapter, settings[chapter.name]))
-        )
-        inputs = last_end(manifest["chapters"].get(chapter.name, {})).get("inputs", {})
-        makers = sorted({maker_of(name) for name in inputs})
-        reasons[chapter.name] += [
-            f"it reads what {maker} will rebuild" for maker in makers if reasons.get(maker) and maker != chapter.name
+        name = chapter.name
+        inputs = last_end(manifest["chapters"].get(name, {})).get("inputs", {})
+        makers = sorted({maker_of(read) for read in inputs} - {name})
+        reasons[name] = [
+            *reasons_to_run(folder, manifest, chapter, made_with(chapter, settings[name])),
+            *(f"it reads what {maker} will rebuild" for maker in makers if reasons.get(maker)),
         ]
     return reasons

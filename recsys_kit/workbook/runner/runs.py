@@ -10,9 +10,10 @@ A chapter opens the run, and reads and writes through it; nothing else touches `
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,11 @@ from recsys_kit.core.hardware import usable_cores
 from recsys_kit.data.files.database import connect
 from recsys_kit.data.splitting import FRAMES, Split
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
-from recsys_kit.workbook.runner import lock
+from recsys_kit.workbook.runner import lock, storage
 from recsys_kit.workbook.runner.manifest import edit_manifest, find_damage, read_manifest, recorded
 from recsys_kit.workbook.runner.parameters import check_parameters
 from recsys_kit.workbook.runner.places import FILE_OPTIONS, PROFILES, maker_of, resolve, run_folder, shared_name
 from recsys_kit.workbook.runner.reuse import command_to_make, library_versions
-from recsys_kit.workbook.runner.storage import (
-    READERS,
-    WRITERS,
-    digest_of,
-    hashes_of,
-    sha256_of,
-    write_atomically,
-    write_folder,
-    writing,
-)
 
 PLAIN = (str, int, float, bool, list, type(None))  # types that a parameter may have
 MISSING = {  # why a chapter that has ended did not make an artifact that others require
@@ -57,18 +48,9 @@ def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
     except IntegrityError:  # reported later
         return
     if known != dataset and not chosen:
-        raise ParameterError(
-            "RK-308",
-            f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}.",
-            f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out.",
-        )
-
-
-def has_ended(chapter: Mapping[str, Any]) -> bool:
-    """Whether a chapter ran to its end, or was opened by hand and wrote something."""
-    return chapter.get("status") in ("done", "skipped") or (
-        chapter.get("status") == "opened_by_hand" and bool(chapter.get("outputs"))
-    )
+        problem = f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}."
+        remedy = f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out."
+        raise ParameterError("RK-308", problem, remedy)
 
 
 @dataclass(frozen=True)
@@ -108,11 +90,8 @@ class Run:
         """
         path = self.path(name)
         with nullcontext() if lock.is_inherited(self.folder) else lock.hold(self.folder):
-            if path.suffix:
-                write_atomically(path, lambda temporary: WRITERS[path.suffix](value, temporary))
-            else:
-                write_folder(path, value.save)
-            hashes = hashes_of(path, self.folder)
+            storage.write_atomically(path, partial(storage.WRITERS[path.suffix], value) if path.suffix else value.save)
+            hashes = storage.hashes_of(path, self.folder)
             with edit_manifest(self.folder) as manifest:
                 for old in recorded(manifest, name):
                     del manifest["artifacts"][old]
@@ -137,29 +116,23 @@ class Run:
         path = self.path(name)
         manifest = read_manifest(self.folder)
         maker = maker_of(name)
-        status = manifest["chapters"].get(maker, {}).get("status")
+        made = manifest["chapters"].get(maker, {})
+        status, make = made.get("status"), partial(command_to_make, self.folder, manifest, name)
         if maker != self.chapter and status in UNFINISHED:
-            raise ArtifactError(
-                "RK-405",
-                f"{name} is incomplete: {maker} {UNFINISHED[status]}.",
-                f"Run it to its end first: {command_to_make(self.folder, manifest, name)}",
-            )
+            problem = f"{name} is incomplete: {maker} {UNFINISHED[status]}."
+            raise ArtifactError("RK-405", problem, f"Run it to its end first: {make()}")
         expected = recorded(manifest, name)
         if problem := find_damage(self.folder, expected, name):
-            command = command_to_make(self.folder, manifest, name)
-            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {command}")
-        self.inputs[name] = digest_of(expected)
+            raise IntegrityError("RK-412", f"{problem}.", f"Rebuild it with {maker}: {make()}")
+        self.inputs[name] = storage.digest_of(expected)
         if expected:
-            return (load or READERS[path.suffix])(path)
+            return (load or storage.READERS[path.suffix])(path)
         if not required:
             return None
-        if has_ended(manifest["chapters"].get(maker, {})):
+        if status in ("done", "skipped") or (status == "opened_by_hand" and made.get("outputs")):
             self.skip_chapter(MISSING.get(name, f"chapter {maker[:2]} did not make {name}"))
-        raise ArtifactError(
-            "RK-401",
-            f"{name} is missing in {self.folder}; {maker} makes it.",
-            f"Run notebook {maker} first: {command_to_make(self.folder, manifest, name)}",
-        )
+        problem = f"{name} is missing in {self.folder}; {maker} makes it."
+        raise ArtifactError("RK-401", problem, f"Run notebook {maker} first: {make()}")
 
     def sql(self, query: str) -> pd.DataFrame:
         """Query the tables in `data/` of the run, the run's data lake, with DuckDB.
@@ -194,17 +167,16 @@ class Run:
         """
         options |= {key: str(resolve(options[key])) for key in FILE_OPTIONS if options.get(key)}
         files = [path for path in data.source_files(name, **options) if path.is_file()]
-        before = {str(path): sha256_of(path) for path in files}
+        before = {str(path): storage.sha256_of(path) for path in files}
         dataset = data.load_dataset(name, seed=self.seed, **options)
-        changed = [path for path, digest in before.items() if sha256_of(Path(path)) != digest]
-        if changed:
+        if changed := [path for path in files if storage.sha256_of(path) != before[str(path)]]:
             raise DataError("RK-413", f"{changed[0]} changed while it was read.", "Run again when it is complete.")
         self.files.update(before)
         return dataset
 
     def uses(self, *files: Path) -> None:
         """Declare files outside of the run that the chapter depends on, such as the weights of a language model."""
-        self.files.update({str(path): sha256_of(path) for path in files})
+        self.files.update({str(path): storage.sha256_of(path) for path in files})
 
     def limit(self, setting: int, *, quick: int) -> int:
         """Return how many rows a chapter may use; 0 means all. A setting other than 0 holds in every profile.
@@ -238,6 +210,11 @@ class Run:
             self._record_reads(manifest)["reason"] = reason
         raise NothingToDo(reason)
 
+    def record(self, result: object = None) -> None:
+        """Record what was read so far; IPython calls this after each cell with its result."""
+        with edit_manifest(self.folder) as manifest:
+            self._record_reads(manifest)
+
     def _record_reads(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Add what was read to the chapter's entry of the manifest, and return the entry."""
         chapter = manifest["chapters"].setdefault(self.chapter, {})
@@ -261,12 +238,10 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
     for name in [name for name in manifest["artifacts"] if maker_of(name) == chapter]:
         if name in written or name.startswith(current):
             continue
-        path = folder / name
-        path.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         del manifest["artifacts"][name]
-        while path.parent != folder and path.parent.is_dir() and not any(path.parent.iterdir()):
-            path = path.parent
-            path.rmdir()
+        with suppress(OSError):  # up to a folder that is not empty; the run's own has its manifest
+            os.removedirs((folder / name).parent)
 
 
 def warn_of_missing_figures() -> None:
@@ -299,31 +274,31 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         BusyError: RK-501 a command is working in the folder.
         ArtifactError: RK-505 the folder cannot be written.
     """
-    shell = _notebook_shell()
-    check_parameters(chapter, _read_variables(shell.user_ns) if shell else {})
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    variables = shell.user_ns if shell else {}
+    declared = variables.get("__annotations__", {})  # others may mean something else in a reader's own notebook
+    plain = {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}
+    check_parameters(chapter, plain)
     if profile not in PROFILES:
-        raise ParameterError(
-            "RK-301", f"profile is {profile!r}; expected one of {PROFILES}.", "Pass profile='quick' or 'full'."
-        )
+        problem = f"profile is {profile!r}; expected one of {PROFILES}."
+        raise ParameterError("RK-301", problem, "Pass profile='quick' or 'full'.")
     folder = resolve(run_dir)
-    with writing(folder):
+    with storage.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    versions = library_versions()
-    hardware = {"machine": platform.machine(), "cores": usable_cores()}
+    versions, hardware = library_versions(), {"machine": platform.machine(), "cores": usable_cores()}
     inherited = lock.is_inherited(folder)
     with nullcontext() if inherited else lock.hold(folder), edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
         status = {"status": "running" if inherited else "opened_by_hand"}
         manifest["chapters"][chapter] = status | {"inputs": {}, "files": {}, "outputs": [], "skipped_sections": []}
-    print(
-        f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · "
-        + " ".join(f"{k} {v}" for k, v in versions.items())
-    )
+    libraries = " ".join(f"{name} {version}" for name, version in versions.items())
+    print(f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · {libraries}")
     warn_of_missing_figures()
     run = Run(folder, chapter, seed, profile)
     if shell and inherited:
-        _opened[folder, chapter] = run
-        shell.events.register("post_run_cell", _record_all_reads)
+        shell.events.register("post_run_cell", run.record)  # the last reads of a chapter have no write after them
     return run
 
 
@@ -334,30 +309,3 @@ def open_for_reading(run_dir: str | Path) -> Run:
         ArtifactError: RK-402 the folder is not a run; RK-334 on reading an artifact that its data cannot have.
     """
     return Run(run_folder(run_dir), chapter="", seed=0, profile="quick")
-
-
-_opened: dict[tuple[Path, str], Run] = {}  # by the notebook of this kernel, under the runner
-
-
-def _record_all_reads(result: object = None) -> None:
-    """Record at the end of a cell what it read: the last reads of a chapter have no write after them."""
-    for run in _opened.values():
-        with edit_manifest(run.folder) as manifest:
-            run._record_reads(manifest)
-
-
-def _notebook_shell() -> Any:
-    """The notebook that calls us; None outside of one."""
-    from IPython import get_ipython
-
-    return get_ipython()
-
-
-def _read_variables(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The variables of a notebook that may be parameters.
-
-    In a reader's own notebook the names may mean something else. Those that are not declared with a type, as our
-    parameters are, count only if their values are plain.
-    """
-    declared = variables.get("__annotations__", {})
-    return {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}

@@ -64,7 +64,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it: readers see all or nothing.
+    """Let `write` make a temporary file or folder beside `path`, flush it to disk, then rename it.
+
+    Readers of a file see the old content or the new. An old folder is moved away first: after a kill at that moment
+    the folder is missing, and its chapter is rerun.
 
     Raises:
         ArtifactError: RK-505 the disk refuses.
@@ -77,42 +80,20 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """As `write_atomically`, but raise the OSError of the disk, for callers with a remedy of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
-        temporary = Path(folder) / path.name
-        write(temporary)
-        _flush(temporary)
-        temporary.replace(path)
-    flush_folder(path.parent)
-
-
-def _flush(file: Path) -> None:
-    with file.open("r+b") as written:  # Windows flushes only what is open for writing
-        os.fsync(written.fileno())
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to disk; not on Windows, which cannot open a folder."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_folder(path: Path, save: Callable[[Path], Any]) -> None:
-    """Let `save` make a folder beside `path`, flush its files to disk, then replace the old folder by it."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as temporary:
-            new = Path(temporary) / path.name
-            save(new)
-            for file in (file for file in new.rglob("*") if file.is_file()):
-                _flush(file)
-            if path.exists():  # not atomic: after a kill here the folder is missing and its chapter is rerun
-                path.rename(Path(temporary) / "old")
-            new.rename(path)
-        flush_folder(path.parent)
+        new = Path(folder, path.name)
+        write(new)
+        for file in filter(Path.is_file, [new, *new.rglob("*")]):
+            with file.open("r+b") as written:  # Windows flushes only what is open for writing
+                os.fsync(written.fileno())
+        if path.is_dir() and new.is_dir():  # a file does not replace a folder
+            path.rename(Path(folder, f"{path.name}.old"))
+        new.replace(path)
+    if os.name == "posix":  # Windows cannot open a folder
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def json_text(value: Any) -> str:

@@ -27,8 +27,7 @@ from recsys_kit.recommenders import (
 )
 from recsys_kit.recommenders.ensembles import search as searching
 from recsys_kit.recommenders.ensembles.base import Ensemble
-from recsys_kit.recommenders.ensembles.scores import standardize
-from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch
+from recsys_kit.recommenders.ensembles.search import SHARE_POWERS, WeightSearch, standardize
 from recsys_kit.recommenders.holdout import measure_ndcg, validation_ndcg
 from recsys_kit.recommenders.rerankers import stack as stacking
 from recsys_kit.recommenders.rerankers.stack import ITEM_FACTS, last_events
@@ -119,7 +118,7 @@ def test_the_switch_knows_whom_the_part_chosen_for_them_knows():
     model = Switching({"popularity": Popularity(), "rules": AssociationRules()}, edges=(2,))
     model.fit(train, valid=train.iloc[:0])
     model.choices = ["popularity", "rules"]
-    model._mark_scorable()
+    model._settle()
     histories = [["c"], ["c", "d"], ["a", "d"], ["b"], []]
     encoded = model.encode(histories)
     assert model.members["popularity"]._knows(encoded).tolist() == [True, True, True, True, False]
@@ -323,8 +322,8 @@ def test_the_power_decides_how_much_a_member_that_cannot_score_counts():
 
 
 def test_a_stack_blends_by_the_power_it_is_given_and_tells_its_trees_so(monkeypatch):
-    inner, original = [], stacking._make_examples
-    monkeypatch.setattr(stacking, "_make_examples", lambda *given: inner.append(given[0]) or original(*given))
+    inner, original = [], stacking._examples_of
+    monkeypatch.setattr(stacking, "_examples_of", lambda *given: inner.append(given[0]) or original(*given))
     members, weights = {"item_knn": ItemKNN(), "content": Content()}, {"item_knn": 1.0, "content": 0.5}
     stack = crowded(stack_of(members, weights, 0.0))
     blend = crowded(Hybrid(stack.base.members, fixed=weights, fixed_power=0.0))
@@ -368,7 +367,7 @@ def test_the_switch_gives_each_member_the_contexts_of_its_own_shoppers():
     model = Switching({"context": member, "popularity": Popularity()}, edges=(3,))
     model.fit(train, valid=SHOP.valid, items=SHOP.items)
     model.choices, model.kept = ["popularity", "context"], "switching"
-    model._mark_scorable()
+    model._settle()
     histories = [["i00"], ["i00", "i01", "i02", "i03"], ["i10"], ["i10", "i11", "i12", "i13"]]
     context = pd.DataFrame({"ctx_device": ["desk", "phone", "phone", "desk"]})
     listed = model.recommend(histories=histories, k=3, context=context)
@@ -407,14 +406,15 @@ def test_fit_leaves_the_members_that_were_passed_in_alone(kind):
 def test_items_of_the_history_stay_in_the_running_where_only_some_of_them_are_seen(kind, told, tmp_path):
     """Validation wants the last training item, which was only viewed: lists that may hold it must rank it by merit."""
     viewed = SHOP.train.groupby("user_id").tail(1)
-    bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
+    bought = SHOP.train.drop(index=viewed.index)
     histories = SHOP.train.groupby("user_id")["item_id"].agg(list)
     model = ensemble(kind, {"ease": EASE(regularization=5), "item_knn": ItemKNN()})
-    model.fit(SHOP.train, items=SHOP.items, valid=viewed[["user_id", "item_id"]], seen=bought if told else None)
+    model.fit(SHOP.encode(valid=None).with_targets("valid", viewed, seen=bought if told else None))
     model.kept = model.name
     users = viewed["user_id"].tolist()
     wanted = viewed["item_id"].to_numpy()[:, None]
-    asked = {"histories": histories.reindex(users).tolist(), "seen": bought.reindex(users).tolist(), "k": 4}
+    seen = bought.groupby("user_id")["item_id"].agg(list)
+    asked = {"histories": histories.reindex(users).tolist(), "seen": seen.reindex(users).tolist(), "k": 4}
     lists = model.recommend(**asked)
     found = (lists["item_id"].to_numpy().reshape(len(users), 4) == wanted).any(axis=1)
     assert found.mean() > 0.5
@@ -427,7 +427,7 @@ def test_candidates_of_the_trees_are_all_that_is_not_seen(seen):
     model = fit(stack_of({"item_knn": ItemKNN()}, {"item_knn": 1.0}, n_candidates=20))
     histories = model.encode([["i00", "i01"]] * 2)
     histories = histories if seen is None else replace(histories, seen=model.encode([["i02"], seen]))
-    items, _, _ = model.describe_candidates(histories.block(1, 2))
+    items, _, _ = model.describe_candidates(histories.take(np.array([1])))
     assert set(model.item_ids[items[0]]) & {"i00", "i01"} == {"i00", "i01"} - set(
         ["i00", "i01"] if seen is None else seen
     )
@@ -466,8 +466,13 @@ def test_the_stack_reorders_the_blend_where_order_tells(tmp_path):
 def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
     """With garbage for validation the examples and the trees are the same, as long as what it chooses is fixed."""
     train, valid = walk()
-    seen, original = [], stacking._train
-    monkeypatch.setattr(stacking, "_train", lambda *given: seen.append((given[1:], original(*given))) or seen[-1][1])
+    seen, original = [], Stack._train
+
+    def watched(self, examples, n_rankers, **settings):
+        seen.append((examples, original(self, examples, n_rankers, **settings)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(Stack, "_train", watched)
     for part in (valid, valid.assign(item_id=valid["item_id"].to_numpy()[::-1])):
         model = stack_of({"ease": EASE(regularization=5), "net": ShallowSequence(epochs=1)}, {"ease": 1.0, "net": 0.5})
         model.fit(train, valid=part)
@@ -479,11 +484,10 @@ def test_the_stack_never_learns_from_validation_or_test(monkeypatch):
 
 def test_the_stacks_targets_are_the_last_events_of_train_and_its_members_have_not_seen_them(monkeypatch):
     train, valid = walk()
-    fitted_on, original = [], stacking._make_examples
-    monkeypatch.setattr(stacking, "_make_examples", lambda *given: fitted_on.append(given) or original(*given))
+    fitted_on, original = [], stacking._examples_of
+    monkeypatch.setattr(stacking, "_examples_of", lambda *given: fitted_on.append(given) or original(*given))
     stack_of({"ease": EASE(regularization=5)}).fit(train, valid=valid)
-    ((stack, split),) = fitted_on
-    last = split.interactions["valid"]
+    ((stack, last),) = fitted_on
     assert len(last) == train["user_id"].nunique()
     assert (last.columns["position"] == 5).all()
     models = {**stack.base.members, "blend": stack.base, "stack": stack}
@@ -530,11 +534,9 @@ def test_each_member_takes_the_item_features_that_it_names():
 def test_what_is_seen_on_validation_may_be_given():
     """The shopper's last training item was only viewed, and is what validation wants."""
     viewed = SHOP.train.groupby("user_id").tail(1)
-    bought = SHOP.train.drop(index=viewed.index).groupby("user_id")["item_id"].agg(list)
-    valid = viewed[["user_id", "item_id"]]
+    bought, split = SHOP.train.drop(index=viewed.index), SHOP.encode(valid=None)
     members = {"ease": EASE(regularization=5), "item_knn": ItemKNN()}
-    inputs = {"items": SHOP.items, "valid": valid, "item_vectors": SHOP.vectors}
-    assert Hybrid(members).fit(SHOP.train, **inputs).validation == {}  # all of it was had
+    assert Hybrid(members).fit(split.with_targets("valid", viewed)).validation == {}  # all of it was had
     for model in (Hybrid(members), ShallowSequence(embedding_dim=8, epochs=2)):
-        reached = model.fit(SHOP.train, **inputs, seen=bought).validation
+        reached = model.fit(split.with_targets("valid", viewed, seen=bought)).validation
         assert len(reached) and np.isfinite(list(reached.values() if isinstance(reached, dict) else reached)).all()

@@ -63,6 +63,11 @@ def test_who_has_seen_everything_gets_an_empty_list_without_a_warning(model):
     pd.testing.assert_series_equal(listed["item_id"], alone["item_id"])
 
 
+def test_no_query_in_a_context_is_an_empty_list(model):
+    listed = model.recommend([], context=context().head(0), k=5)
+    assert listed.empty and list(listed) == ["query", "item_id", "score", "rank", "fallback"]
+
+
 def test_the_base_that_was_passed_in_stays_unfitted(tmp_path):
     base = ItemKNN()
     model = ContextAware(base=base).fit(SHOP.train)
@@ -72,9 +77,9 @@ def test_the_base_that_was_passed_in_stays_unfitted(tmp_path):
     expected = ItemKNN().fit(SHOP.train).recommend(users)
     pd.testing.assert_frame_equal(model.recommend(users), expected)
     fitted = ItemKNN().fit(SHOP.train)
-    before, n_users = fitted.similarity.copy(), len(fitted.user_ids)
+    before, n_users = fitted.similarity.copy(), len(fitted.users)
     ContextAware(base=fitted).fit(SHOP.train.head(50))
-    assert (fitted.similarity != before).nnz == 0 and len(fitted.user_ids) == n_users
+    assert (fitted.similarity != before).nnz == 0 and len(fitted.users) == n_users
 
 
 def test_a_model_that_was_saved_answers_in_context_as_it_did_before(model, tmp_path):
