@@ -19,9 +19,8 @@ from recsys_kit.errors import RecsysKitError
 FORMATS = f"{HERE}: CSV, JSON lines or Parquet; also as gzip or zip."
 Columns = Annotated[str, typer.Option(help='Your names of the columns: "user_id=CustomerID,text=Review Text".')]
 Encoding = Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")]
-Header = Annotated[
-    str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")
-]
+Header = Annotated[str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")]
+Accept = Annotated[str, typer.Option(help="ids: take ids that are not in the other files as they are.")]
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
@@ -52,6 +51,7 @@ def run(
     columns: Columns = "",
     encoding: Encoding = "",
     header: Header = "",
+    accept: Accept = "",
     out: Annotated[
         str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data.")
     ] = "",
@@ -80,7 +80,7 @@ def run(
     if any(files.values()):
         dataset = name_of(dataset or "toyshop", **files)
     loads = any("dataset" in chapter.parameters for chapter in chapters)
-    options = {"columns": columns, "encoding": encoding, "header": header, "profile": profile}
+    options = {"columns": with_accepted(columns, accept), "encoding": encoding, "header": header, "profile": profile}
     chosen = {"dataset": dataset if loads else "", **files, **options}
     given = [f"{name}={value}" for name, value in chosen.items() if value]
     parameters = plan_parameters(chapters, [*given, *(settings or [])])
@@ -109,6 +109,15 @@ def run(
         raise typer.Exit(failure.exit_code)
 
 
+def with_accepted(columns: str, accept: str) -> str:
+    """Return `columns` with what is accepted as one of its entries.
+
+    >>> with_accepted("item_id=sku", "ids"), with_accepted("item_id=sku", "")
+    ('item_id=sku,accept=ids', 'item_id=sku')
+    """
+    return ",".join(filter(None, [columns, accept and f"accept={accept}"]))
+
+
 def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
     """Return the options that repeat a run.
 
@@ -126,6 +135,7 @@ def check(
     columns: Columns = "",
     encoding: Encoding = "",
     header: Header = "",
+    accept: Accept = "",
 ) -> None:
     """List every problem in your files, and what a run would do about it.
 
@@ -133,7 +143,7 @@ def check(
     """
     from recsys_kit.data import check_files
 
-    checks = check_files(paths, table=table, columns=columns, encoding=encoding, header=header)
+    checks = check_files(paths, table=table, columns=with_accepted(columns, accept), encoding=encoding, header=header)
     for found in checks:
         show_check(found, guessed=not table)
     if any(found.refusals for found in checks):

@@ -277,7 +277,7 @@ def recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table
     for before, after in zip(tables, expanded, strict=True):
         if "position" in after.frame and "position" not in before.frame:
             rule = "no time: rows are numbered as they stand in the file, so that split=random is the only fair one"
-            notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
+            notes.append(report_entry(after.table, rule, "cautioned", len(after.frame)))
         if len(before.frame) != len(after.frame):
             rule = f"a list is one row for each element: {len(after.frame):,} of {len(before.frame):,}"
             notes.append(report_entry(after.table, rule, "noted", len(after.frame)))

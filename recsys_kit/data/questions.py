@@ -4,7 +4,8 @@ A rule may quarantine a few rows. Above `MAX_SHARE` of the rows, and at least `F
 the rows may be right and the rule wrong.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -120,3 +121,26 @@ def find_giant(users: pd.Series) -> int:
     counts = users.value_counts()
     largest = int(counts.iloc[0]) if len(counts) else 0
     return largest if largest > GIANT_SHARE * len(users) and largest > MANY_TIMES * counts.median() else 0
+
+
+def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what must be said of a report in the terminal: rules that took rows away, then cautions.
+
+    Args:
+        report: its rows, such as those of `results/data_report.json`.
+
+    >>> said_lines([{"table": "items", "rule": "missing item_id", "action": "quarantined", "rows": 4, "example": ""},
+    ...             {"table": "items", "rule": "kept in all", "action": "kept", "rows": 90, "example": ""}])
+    ['items: 4 of 94 rows quarantined: missing item_id']
+    """
+    report = list(report)
+    read: dict[str, int] = {}
+    for entry in report:
+        if entry["action"] in ("kept", "deduplicated", "quarantined"):
+            read[entry["table"]] = read.get(entry["table"], 0) + entry["rows"]
+    taken = [
+        f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows {entry['action']}: {entry['rule']}"
+        for entry in report
+        if entry["action"] in ("quarantined", "deduplicated") and entry["rows"]
+    ]
+    return taken + [f"caution: {entry['table']}: {entry['rule']}" for entry in report if entry["action"] == "cautioned"]

@@ -330,12 +330,12 @@ def _notes_on_events(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
     if giant := find_giant(typed["user_id"]):
         share = f"{giant:,} of {len(typed):,} events ({giant / len(typed):.0%})"
         rule = f"one user has {share}: a reseller, a test account, or a word for no user"
-        entries.append(report_entry(table, rule, "noted", giant))
+        entries.append(report_entry(table, rule, "cautioned", giant))
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
         if UNDOES.search(str(kind).casefold()):
             rule = f"event {kind!r} undoes another: leave it out of the target events"
-            entries.append(report_entry(table, rule, "noted", rows))
+            entries.append(report_entry(table, rule, "cautioned", rows))
     return entries
 
 

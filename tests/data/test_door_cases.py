@@ -16,6 +16,7 @@ import pytest
 
 from recsys_kit.data import audit_split, check_files, load_dataset, split_interactions
 from recsys_kit.data.checking import FileCheck
+from recsys_kit.data.questions import said_lines
 from recsys_kit.errors import DataError
 
 
@@ -474,7 +475,7 @@ def meet(write, of_events: Callable[[int], str], of_items: Callable[[int], str],
 )
 def test_ids_that_do_not_meet_are_asked_about_with_what_makes_them_meet(write, of_events, of_items, way):
     refused = refusal_of(meet(write, of_events, of_items))
-    assert asks(refused, "RK-161", "0 of 60", f"item_id=item_id:{way}", "accept=ids")
+    assert asks(refused, "RK-161", "0 of 60", f"item_id=item_id:{way}", "--accept ids")
     found = meet(write, of_events, of_items, proposed(refused))()
     assert found.interactions["item_id"].isin(found.items.dropna(subset="title")["item_id"]).all()
     assert len(meet(write, of_events, of_items, "accept=ids")().interactions) == 600
@@ -482,7 +483,20 @@ def test_ids_that_do_not_meet_are_asked_about_with_what_makes_them_meet(write, o
 
 def test_ids_of_which_some_do_not_meet_are_a_caution(write):
     found = meet(write, lambda i: f"{i if i < 48 else i + 1000}", lambda i: str(i))()
-    assert found.report["rule"].str.contains("48 of 60").any()
+    assert any("48 of 60" in line for line in said_lines(found.report.to_dict("records")))
+
+
+def test_ids_of_reviews_must_meet_the_products_and_the_users_those_of_events(write):
+    items = write("items.csv", table("item_id,title", 60, lambda i: f"p{i % 30},Lamp {i % 30}"))
+    reviews = write("reviews.csv", table("item_id,text", 60, lambda i: f"A-{i},Nice lamp"))
+    interactions = write("events.csv", events())
+    refused = refusal_of(load, interactions=interactions, reviews=reviews, items=items)
+    assert asks(refused, "RK-161", "0 of 60", "of the reviews", "--accept ids")
+    assert asks(refusal_of(load, interactions=interactions, reviews=reviews), "RK-161", "of the reviews")
+    users = write("users.csv", table("user_id,country", 30, lambda i: f"U{i},NO"))
+    refused = refusal_of(load, interactions=interactions, users=users)
+    assert asks(refused, "RK-161", "0 of 12", "user_id=user_id:lower")
+    assert len(load(interactions=interactions, users=users, columns=proposed(refused)).users) == 30
 
 
 def test_ids_that_meet_are_not_spoken_of(write):
