@@ -1,6 +1,7 @@
 """The command `recsys-kit`. Each sub-command imports what it needs, so that --help answers at once."""
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -157,18 +158,29 @@ def show_check(found: Any, *, guessed: bool) -> None:
     console = Console(highlight=False)
     read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
     console.print(f"[bold]{printable(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
-    if len(found.problems) and found.refusals:
+    if len(found.problems) and "RK-140" in [refusal.code for refusal in found.refusals]:
         console.print("The problems of its rows, if the guesses below are right:")
+    options = []
     for name, problems in found.problems.groupby("table", sort=False):
         rows = []
         for row in problems.itertuples():
+            rule, option = re.fullmatch(r"(.*?)(?:[:;]? (?:with )?(--columns .*))?", row.rule, re.DOTALL).groups()
             line = f"line{'s' * (',' in row.lines)} {row.lines}"
             where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
-            rows.append((f"{row.rows:,}", row.action, "\n".join([row.rule, *where])))
+            rows.append((f"{row.rows:,}", row.action, "\n".join([rule, *where])))
+            options += [f"{rule}:\n{option}"] * bool(option and not found.refusals)
         title = name if name == found.table else f"{name}, made from it"
         print_table(["rows", "what happens", "rule"], rows, title=title, right=["rows"])
     for refusal in found.refusals:
-        console.print(f"[bold red]refused[/]: {printable(refusal)}", soft_wrap=True)
+        said = refusal.what if found.lines and hasattr(refusal, "what") else str(refusal).partition(" ")[2]
+        console.print(f"[bold red]refused[/]: {refusal.code} {printable(said)}", soft_wrap=True)
+    if found.lines:
+        several = len(found.lines) > 1
+        print("Add the line that is right to your command:" if several else "If that is right, add to your command:")
+    for line, meaning in found.lines.items():
+        print(plain(f"{meaning}:\n{line}" if meaning else line))
+    for option in options:
+        print(plain(option))
     if found.hint:
         print(plain(found.hint))
     if not found.refusals:

@@ -75,10 +75,7 @@ def _best_way(files: dict[str, Table], named: Named, events: str, other: str, ke
 
 
 def _entries(named: Named, events: str, other: str, key: str, way: str) -> tuple[str, ...]:
-    written = {
-        table: ":".join(filter(None, (named.naming[table].names[key], named.readings[table].get(key), way)))
-        for table in (events, other)
-    }
+    written = {table: f"{named.naming[table].names[key]}:{way}" for table in (events, other)}
     if written[events] == written[other]:
         return (f"{key}={written[events]}",)
     return f"{events}.{key}={written[events]}", f"{other}.{key}={written[other]}"

@@ -1,5 +1,6 @@
 """Lists and objects in a file: `items[].sku`, `user.id` and `Date+Time` as columns; a list is one row an element."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from recsys_kit.errors import ParameterError
 N_ROWS = 1000  # in which objects and lists are looked for
 N_LOOKED_AT = 50  # of them in which fields are looked for
 MAX_DEPTH = 5
+MAX_LENGTH = 100_000  # of a text that may be a list
 Path = tuple[str, ...]
 
 
@@ -52,18 +54,27 @@ def find_paths(frame: pd.DataFrame) -> list[str]:
 
     >>> find_paths(pd.DataFrame({"a": ['{"b": {"c": 1}}'], "d": [['{"e": 1}', '{"f": 2}']]}))
     ['a.b.c', 'd[].e', 'd[].f']
+    >>> find_paths(pd.DataFrame({"a": ['["x", "y"]']}))
+    ['a[]']
     """
     found: dict[str, None] = {}
     for column in frame:
         values = frame[column].head(N_ROWS)
-        for value in islice((value for value in values if isinstance(value, list) or _is_json(value)), N_LOOKED_AT):
-            found |= dict.fromkeys(path for path in _leaves(_load(value), str(column)) if path != column)
-    return [path for path in found if not path.endswith("[]")]
+        for value in islice(
+            (value for value in values if isinstance(value, list) or str(value).startswith(("{", "["))), N_LOOKED_AT
+        ):
+            found |= dict.fromkeys(path for path in _leaves(load(value), str(column)) if path != column)
+    return list(found)
 
 
 def holds_objects(values: pd.Series) -> bool:
     """Return whether the values are objects or lists of them."""
     return any(_is_json(v) or (isinstance(v, list) and any(map(_is_json, v))) for v in values.head(N_LOOKED_AT))
+
+
+def holds_lists(values: pd.Series) -> bool:
+    """Return whether the values are lists, as such or as text: `["a", "b"]`, or `['a', 'b']` as Python writes it."""
+    return any(isinstance(load(value), list) for value in values.head(N_LOOKED_AT))
 
 
 def _steps(column: str) -> Path:
@@ -74,13 +85,20 @@ def _is_json(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("{", "[{"))
 
 
-def _load(value: Any) -> Any:
+def load(value: Any) -> Any:
+    """Return the list or object that a text is; other values as they are."""
     if isinstance(value, list):
-        return [_load(part) for part in value]
-    try:
-        return json.loads(value, parse_int=str, parse_float=str) if _is_json(value) else value
-    except (ValueError, RecursionError):
+        return [load(part) for part in value]
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
         return value
+    try:
+        return json.loads(value, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        try:
+            found = ast.literal_eval(value) if len(value) < MAX_LENGTH else value
+            return found if isinstance(found, (dict, list)) else value
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            return value
 
 
 def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[str]:
@@ -97,7 +115,7 @@ def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[str]:
 def _objects(frame: pd.DataFrame, columns: set[str]) -> Iterator[dict[str, Any]]:
     names = sorted(columns)
     for values in zip(*(frame[name] for name in names), strict=True):
-        yield {name: _load(value) for name, value in zip(names, values, strict=True)}
+        yield {name: load(value) for name, value in zip(names, values, strict=True)}
 
 
 def _rows(value: Any, paths: Sequence[Path]) -> Iterator[dict[Path, str | None]]:
@@ -124,7 +142,7 @@ def _rows(value: Any, paths: Sequence[Path]) -> Iterator[dict[Path, str | None]]
 
 def _get(value: Any, path: Path) -> Any:
     for step in path:
-        value = _load(value.get(step)) if isinstance(value, dict) else None
+        value = load(value.get(step)) if isinstance(value, dict) else None
     return value
 
 

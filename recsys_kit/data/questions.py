@@ -4,12 +4,13 @@ A rule may quarantine a few rows. Above `MAX_SHARE` of the rows, and at least `F
 the rows may be right and the rule wrong.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.tables import Naming, is_present
+from recsys_kit.data.tables import Naming, as_option, is_present
 from recsys_kit.errors import DataError
 
 MAX_SHARE = 0.02
@@ -17,18 +18,21 @@ FEW_ROWS = 10
 N_EXAMPLES = 3
 NULL_WORDS = {
     "null", "\\n", "na", "n/a", "#n/a", "nan", "none", "nil", "(not set)", "(none)", "not set", "undefined", "unknown",
-    "missing", "guest", "anonymous", "0", "-1", "-", "?", "",
+    "missing", "guest", "guest user", "guest checkout", "anonymous", "visitor", "gast", "invité", "invitado", "游客",
+    "访客",    "<null>", "(null)", "00000000-0000-0000-0000-000000000000", "0", "-1", "-", "?", "",
 }  # fmt: skip
+LIKED = {"true", "yes", "y", "t", "like", "liked", "up", "thumbs up", "thumbs_up", "👍", "good", "positive", "pos", "+"}
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
+OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
 DROP, GUESTS = "to leave these rows out", "to leave these rows out, as guests are no shoppers"
 WAYS = {  # rule -> options to copy and what they do; {name} is the file's column of that name of ours
     "missing user_id": {"user_id={user_id}:null=drop": GUESTS},
     "missing item_id": {"item_id={item_id}:null=drop": DROP},
     "missing timestamp": {"timestamp={timestamp}:drop": DROP},
     "time cannot be read": {
-        "timestamp={timestamp}:drop": DROP, 'timestamp={timestamp}:"%d/%m/%Y"': "to name the form of the others",
+        "timestamp={timestamp}:drop": DROP,
     },
     "time out of range": {"timestamp={timestamp}:drop": DROP},
     "missing position": {"position={position}:drop": DROP},
@@ -39,6 +43,52 @@ WAYS = {  # rule -> options to copy and what they do; {name} is the file's colum
         "quantity=ignore": "to keep them all", "quantity={quantity}:drop": f"{DROP}, as cancelled or returned",
     },
 }  # fmt: skip
+
+
+class Question(DataError):
+    """A refusal that the user can answer with `columns`.
+
+    Args:
+        code, what, fix: as for every error.
+        ways: the whole `columns` of each answer, and what it does.
+    """
+
+    def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
+        self.what, self.ways = what, ways
+        super().__init__(code, what, fix)
+
+
+def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str = "") -> Question:
+    """Return a question.
+
+    Args:
+        code: of the error.
+        what: is asked about.
+        ways: the entries of `columns` that answer it, and what they do; {name} is the file's column of that name.
+        naming: of the file.
+        more: another way, in words.
+    """
+    answers = [(naming.answer(*_entries(way)), meaning) for way, meaning in ways.items()]
+    fix = "; ".join([f"{as_option(answer)} {meaning}" for answer, meaning in answers] + [more] * bool(more))
+    return Question(code, what, answers, f"Pass {fix}.")
+
+
+def _entries(way: str) -> list[str]:
+    return re.split(r",(?=\w+=)", way)
+
+
+def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
+    """Return how to read two words, of which one says that a thing is liked, as stars.
+
+    >>> words_of_ratings(pd.Series(["like", "dislike", "like"]))
+    {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
+    """
+    words = sorted(ratings[is_present(ratings)].astype("str").str.strip().unique())
+    liked = [word for word in words if word.casefold() in LIKED]
+    if len(words) != 2 or len(liked) != 1 or ":" in "".join(words):
+        return {}
+    other = next(word for word in words if word not in liked)
+    return {f"rating={{rating}}:{liked[0]}=5:{other}=1": "to read them as 5 and 1 stars"}
 
 
 def ask_about_rules(
@@ -58,7 +108,8 @@ def ask_about_rules(
         said = readings.get(column, "")
         is_open = rule in broken and column in naming.names and "drop" not in said and "null=" not in said
         if is_open and is_many(broken[rule].sum(), len(frame)):
-            yield DataError("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), offer(ways, naming))
+            more = OR_NAME_FORM if rule == "time cannot be read" else ""
+            yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)
 
 
 def is_many(n: int, of: int) -> bool:
@@ -73,12 +124,7 @@ def is_many(n: int, of: int) -> bool:
 def describe(what: str, rows: pd.Series, values: pd.Series) -> str:
     """Return what is wrong, with the count and three examples."""
     shown = ", ".join(f"row {row} {str(value)[:40]!r}" for row, value in values[rows].head(N_EXAMPLES).items())
-    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown}): too many to decide without you."
-
-
-def offer(ways: Mapping[str, str], naming: Naming) -> str:
-    """Return the options to copy, each with what it does."""
-    return f"Pass {'; '.join(f'{naming.option(option)} {meaning}' for option, meaning in ways.items())}."
+    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown})."
 
 
 def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], naming: Naming) -> Iterator[DataError]:
@@ -95,7 +141,7 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
                 ways = {
                     f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
                 }
-                yield DataError("RK-163", describe(what, rounded, ids), offer(ways, naming))
+                yield ask("RK-163", describe(what, rounded, ids), ways, naming)
     if table == "interactions" and "user_id" in naming.names:
         yield from _ask_about_null_words(frame["user_id"], readings.get("user_id", ""), naming)
 
@@ -104,12 +150,12 @@ def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Ite
     given = users[is_present(users)].astype("str")
     counts = given.value_counts()
     for word in counts.index[counts > MANY_TIMES * counts.median()]:
-        if word.strip().casefold() in NULL_WORDS and f"keep={word}" not in reading.split(":"):
+        if re.sub(r"\.0+$", "", word.strip().casefold()) in NULL_WORDS and f"keep={word}" not in reading.split(":"):
             ways = {f"user_id={{user_id}}:null={word}": GUESTS, f"user_id={{user_id}}:keep={word}": "to keep it"}
             if "session_id" in naming.names:
                 ways["user_id={session_id}"] = "to take each session for a shopper"
-            what = f"interactions: user_id is {word!r}, which may mean that there is none,"
-            yield DataError("RK-162", describe(what, users.astype("str") == word, users), offer(ways, naming))
+            what = f"interactions: user_id is {word!r}, which may mean that there is no user,"
+            yield ask("RK-162", describe(what, users.astype("str") == word, users), ways, naming)
 
 
 def find_giant(users: pd.Series) -> int:

@@ -10,39 +10,25 @@ EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
 REPRESENTED = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")  # what ns can hold
 LATEST_S = pd.Timestamp("2100-01-01", tz="UTC").timestamp()
-OTHER_CLOCKS = {  # what numbers may mean besides: seconds of one, and where it starts
-    "days since 1970": (86_400, 0),
-    "days of a spreadsheet (since 1900)": (86_400, -25_569 * 86_400),
-    "minutes since 1970": (60, 0),
-    "hours since 1970": (3_600, 0),
-    "years": (31_556_952, -1_970 * 31_556_952),
+CLOCKS = {  # what numbers may count besides, as `columns` names it: seconds of one, where it starts, and in words
+    "unix-days": (86_400, 0, "days since 1970"),
+    "excel-days": (86_400, -25_569 * 86_400, "days of a spreadsheet (since 1900)"),
+    "unix-minutes": (60, 0, "minutes since 1970"),
+    "unix-hours": (3_600, 0, "hours since 1970"),
+    "years": (31_556_952, -1_970 * 31_556_952, "years"),
 }
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-CLOCK = r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp][Mm])?)?$"
-YEAR_FIRST = r"^(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?" + CLOCK
-YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
-DAY_NAMED = r"^(?P<day>\d{1,2})\.?[\s-]*(?:de\s+)?(?P<month>[^\W\d]+)\.?,?[\s-]*(?:de\s+)?(?P<year>\d{4})" + CLOCK
-LANGUAGES = (
-    "en",
-    "de",
-    "fr",
-    "es",
-    "it",
-    "pt",
-    "nl",
-    "pl",
-    "sv",
-    "da",
-    "nb",
-    "fi",
-    "cs",
-    "tr",
-    "ru",
-    "uk",
-    "hu",
-    "ro",
-    "id",
+CLOCK = (
+    r"(?:[T ,:]+(?P<hour>\d{1,2})[:时時点h.](?P<minute>\d{2})(?:[:分](?P<second>\d{2}(?:\.\d+)?))?[分秒]?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?(?:Uhr|h)?\s*(?P<zone>[+-]\d{2}:?\d{2}|Z)?)?$"
 )
+YEAR_FIRST = r"^(?P<year>\d{4})[-/.年]\s*(?P<month>\d{1,2})[-/.月]\s*(?P<day>\d{1,2})日?" + CLOCK
+YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
+BETWEEN = r"\.?,?[\s/-]*(?:de[l]?\s+)?"
+DAY_NAMED = rf"^(?P<day>\d{{1,2}}){BETWEEN}(?P<month>[^\W\d]+){BETWEEN}(?P<year>\d{{4}}|\d{{2}})" + CLOCK
+LANGUAGES = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "cs", "tr", "ru", "uk", "hu", "ro", "id",
+)  # fmt: skip
 MONTH_NAME = r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\b\d{4}\b|^\d{4}\b.*[a-z]{3}"
 TOLERATED = 0.1  # share of dates that may contradict the order of day and month that the others prove
 
@@ -84,8 +70,13 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
         read[good.index] = good.dt.as_unit("ns")
         how[good.index] = name
 
-    if form:
+    if form in CLOCKS:
+        size, start, _ = CLOCKS[form]
+        counted = pd.to_numeric(texts, errors="coerce") * size + start
+        settle(pd.to_datetime(counted, unit="s", utc=True, errors="coerce"), form)
+    elif form:
         settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
+    if form:
         return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), False)
     numbers = pd.Series(np.nan, index=texts.index)
     written = texts[texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)]
@@ -113,6 +104,7 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
 
 def _with_zones(texts: pd.Series) -> pd.Series:
     """Write `UTC-5` as `-05:00`: five hours behind UTC. POSIX, and pandas, take the sign the other way round."""
+    texts = texts.str.replace(r"([+-]\d{2}:?\d{2}) \(?[A-Z]{3,4}\)?$", r"\1", regex=True)  # +0000 UTC, as Go writes it
     named = texts.str.contains(r"(?:UTC|GMT)", regex=True)
     if not named.any():
         return texts
@@ -194,12 +186,13 @@ def _day_first(parts: pd.DataFrame, weights: pd.Series) -> bool | None:
 def _from_parts(parts: pd.DataFrame) -> pd.Series:
     """Dates of the columns year, month, day, hour, minute, second, half (am or pm); NaT for impossible ones."""
     parts = parts.dropna(subset="year")
-    half = parts["half"].str.lower()
+    half = parts["half"].str.lower().str.replace(".", "")
     hour = parts["hour"].fillna("0").astype(int)
     hour = hour.where(half.isna(), hour % 12 + 12 * (half == "pm"))
     year = parts["year"].where(parts["year"].str.len() == 4, "20" + parts["year"])
     texts = year + "-" + parts["month"].str.zfill(2) + "-" + parts["day"].str.zfill(2) + "T"
     texts += hour.astype("str").str.zfill(2) + ":" + parts["minute"].fillna("00") + ":" + parts["second"].fillna("00")
+    texts += parts["zone"].fillna("Z")
     return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
 
 
@@ -207,10 +200,10 @@ def guess_clock(values: pd.Series) -> str:
     """What numbers that are no time since 1970 might count; "" where nothing fits.
 
     >>> guess_clock(pd.Series(["40513.35", "40544"]))
-    'days of a spreadsheet (since 1900)'
+    'excel-days'
     """
     middle = pd.to_numeric(values, errors="coerce").median()
-    for name, (size, start) in OTHER_CLOCKS.items():
+    for name, (size, start, _) in CLOCKS.items():
         if EARLIEST.timestamp() <= middle * size + start <= pd.Timestamp.now("UTC").timestamp():
             return name
     return ""
