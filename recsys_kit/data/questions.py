@@ -92,7 +92,12 @@ def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
 
 
 def ask_about_rules(
-    table: str, frame: pd.DataFrame, broken: Mapping[str, pd.Series], readings: Mapping[str, str], naming: Naming
+    table: str,
+    frame: pd.DataFrame,
+    broken: Mapping[str, pd.Series],
+    readings: Mapping[str, str],
+    naming: Naming,
+    is_left: bool = True,
 ) -> Iterator[DataError]:
     """Ask about each rule that many rows break, unless the user has said what to do.
 
@@ -102,11 +107,13 @@ def ask_about_rules(
         broken: by rule, True where a row breaks it.
         readings: how the user wants columns to be read.
         naming: of the file.
+        is_left: whether there are valid rows; without one it cannot be right to leave rows out.
     """
     for rule, ways in WAYS.items():
         column = next(iter(ways)).partition("=")[0]
         said = readings.get(column, "")
-        is_open = rule in broken and column in naming.names and "drop" not in said and "null=" not in said
+        ways = {way: meaning for way, meaning in ways.items() if is_left or not way.endswith("drop")}
+        is_open = ways and rule in broken and column in naming.names and "drop" not in said and "null=" not in said
         if is_open and is_many(broken[rule].sum(), len(frame)):
             more = OR_NAME_FORM if rule == "time cannot be read" else ""
             yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)

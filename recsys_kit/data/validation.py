@@ -163,9 +163,9 @@ def inspect_table(
     refusals = [refusal for of_column in refused.values() for refusal in of_column]
     if naming:
         refusals += ask_about_ids(table, frame, readings, naming)
-    if naming and len(typed):
+    if naming:
         others = {rule.name: mask for rule, mask in broken.items() if not refused.get(rule.column)}
-        refusals += ask_about_rules(table, frame, others, readings, naming)
+        refusals += ask_about_rules(table, frame, others, readings, naming, len(typed) > 0)
     if not refusals and (table == "interactions" or len(frame)):
         refusals = _refuse_nothing_left(table, typed, bad)
     entries += repairs + _notes_on_ids(table, typed) + ([] if refusals else _notes_on_events(table, typed))

@@ -1002,7 +1002,9 @@ def a_shop(seed: int) -> tuple[str, str]:
     names = list(columns)[: pick([3, 4, 5, 6])]
     makers = [pick(list(columns[name].values())) for name in names]
     rows = [dict(zip(names, [make(i) for make in makers], strict=True)) for i in range(n)]
-    kind = pick(["csv", "csv", "semicolon", "tab", "json", "nested"])
+    kind = pick(["csv", "semicolon", "tab", "json", "nested"])
+    if rows[0][names[1]].startswith("[") and kind in ("semicolon", "tab"):
+        kind = "csv"
     if kind in ("json", "nested"):
         records = [
             {key: json.loads(value) if value.startswith("[") else value for key, value in row.items()} for row in rows
