@@ -19,51 +19,25 @@ import pandas as pd
 from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects
 from recsys_kit.data.numbers import read_numbers
 from recsys_kit.data.questions import Question
-from recsys_kit.data.tables import Naming, as_option, is_present, quoted, report_entry
-from recsys_kit.data.times import CLOCKS, EARLIEST, read_times
+from recsys_kit.data.tables import Naming, as_option, is_present, report_entry
+from recsys_kit.data.times import EARLIEST, read_times
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, NUMBER_COLUMNS, TIME_COLUMNS
 
-NEEDED = {  # one column of each group
-    "interactions": (("user_id",), ("item_id",), ("timestamp", "position")),
-    "items": (("item_id",),),
-    "users": (("user_id",),),
-    "reviews": (("text",),),
-}
 KNOWN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MEANINGS: dict[str, str] = KNOWN["meanings"]
-DAYS = ("date", "day", "orderdate", "invoicedate", "purchasedate", "transactiondate", "saledate")  # beside a time
+NEEDED: dict[str, list[list[str]]] = KNOWN["needed"]  # one column of each group
 EXPORTS: dict[str, dict[str, Any]] = KNOWN["exports"]
-CONTEXT = ("country", "device", "platform", "channel", "season", "promotion", "region", "city", "daypart")
-PERSONAL = (
-    r"e?mail|phone|mobile$|telefon|^tel$|firstname|lastname|surname|fullname|username|nickname|"
-    r"(reviewer|customer|user|buyer|member|client)name|^name$|address|street|postcode|zipcode|birth|^dob$|^ip$|ipaddr|"
-    r"passport|creditcard|iban|邮箱|电话|手机|姓名|昵称|地址|身份证"
-)
-NUMBER = r"-?\d+(?:\.\d+)?"
-READINGS = {  # how a column may be read -> the columns
-    f"day-first|month-first|{'|'.join(CLOCKS)}": TIME_COLUMNS,
-    r'"[^"]+"': TIME_COLUMNS,
-    rf"{NUMBER}\.\.{NUMBER}": ("rating",),
-    r"drop": ("timestamp", "position", "rating", "quantity"),
-    r"lower|(?:null|keep|strip)=[^:]+": ("user_id", "item_id"),
-    rf"[^:=]+=(?:missing|{NUMBER})": ("rating",),
-}
+READINGS: dict[str, list[str]] = KNOWN["readings"]  # how a column may be read -> the columns
 HOW = re.compile(rf"(?P<column>.+?)(?P<readings>(?::(?:{'|'.join(READINGS)}))+)")
-EXPECTED = (
-    "behind a time day-first, month-first or its form in quotes; behind a rating its range from low to high, "
-    "0=missing or good=5; behind an id null=, keep=, strip= or lower; drop where rows may be left out"
-)
+SAYS_DATE, NO_EVENT = re.compile(KNOWN["parts"]["says"]), re.compile(KNOWN["parts"]["no_event"])
+CONTEXT: list[str] = KNOWN["words"]["context"].split()
 UNREAD = ("ignore", "none")  # named in place of a column: it is not read
 ACCEPT_IDS = ("accept", "ids")  # ids of two files that do not meet are right
 NO_TIME = ("timestamp", "none")  # the rows of interactions have neither a time nor an order
 SAMPLES = 3  # values shown in a question
 N_TRIED = 1000  # rows at the start of a file, and as many of all of it, on which a guess is tried
 MAX_WRONG = 0.03  # share of values that a guessed column may not read
-SAYS_DATE = re.compile(
-    r"date|time|day|year|month|datum|zeit|tag$|fecha|hora|jour|heure|[日时時]|created|bought|(_at|_on)$"
-)
-NO_EVENT = re.compile(r"ship|deliver|birth|geb|join|signup|regist|updat|expir|due|end")  # dates of something else
 
 
 @dataclass(frozen=True)
@@ -156,20 +130,19 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
     if not isinstance(columns, Mapping):
         entries = [part for part in re.split(r",(?=\s*[A-Za-z_][\w.]*=)", columns or "") if part.strip()]
         if broken := [entry for entry in entries if "=" not in entry]:
-            raise ParameterError(
-                "RK-142", f"columns has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID."
-            )
+            raise _wrong(f"has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID.")
         pairs = [entry.split("=", 1) for entry in entries]
     else:
         pairs = list(columns.items())
     wanted = [_entry(ours.strip(), theirs.strip()) for ours, theirs in pairs]
-    twice = [entry for number, entry in enumerate(wanted) if (entry.table, entry.name) in
-             {(other.table, other.name) for other in wanted[:number]}]  # fmt: skip
-    if twice:
-        raise ParameterError(
-            "RK-142", f"columns names {twice[0].name!r} twice.", f"For one table alone: items.{twice[0].name}=..."
-        )
+    names = [entry.ours for entry in wanted]
+    if twice := [entry.name for entry in wanted if names.count(entry.ours) > 1]:
+        raise _wrong(f"names {twice[0]!r} twice.", f"For one table alone: items.{twice[0]}=...")
     return wanted
+
+
+def _wrong(what: str, fix: str) -> ParameterError:
+    return ParameterError("RK-142", f"columns {what}", fix)
 
 
 def _entry(ours: str, theirs: str) -> Wanted:
@@ -178,23 +151,21 @@ def _entry(ours: str, theirs: str) -> Wanted:
     table, _, name = ours.rpartition(".")
     known = dict.fromkeys(name for names in COLUMNS.values() for name in names)
     if table and table not in COLUMNS:
-        raise ParameterError(
-            "RK-142", f"columns names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name."
-        )
+        raise _wrong(f"names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name.")
     if name not in known and not name.startswith(CONTEXT_PREFIX) and table != "users":
-        near = difflib.get_close_matches(name, known, n=2)
-        raise ParameterError(
-            "RK-142",
-            f"columns names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...",
-            f"Did you mean {' or '.join(near)}?" if near else f"For a context column write ctx_{name}={theirs}.",
-        )
+        near = " or ".join(difflib.get_close_matches(name, known, n=2))
+        fix = f"Did you mean {near}?" if near else f"For a context column write ctx_{name}={theirs}."
+        raise _wrong(f"names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", fix)
     read = HOW.fullmatch(theirs)
     if read is None:
         return Wanted(name, theirs, table)
-    reading = read["readings"][1:]
-    for part in split_readings(reading):
-        _check_reading(name, part, theirs)
-    return Wanted(name, read["column"], table, reading)
+    for part in split_readings(read["readings"]):
+        names = next((names for form, names in READINGS.items() if re.fullmatch(form, part)), [])
+        low, dots, high = part.partition("..")
+        if name not in names or (dots and names == ["rating"] and float(low) >= float(high)):
+            fix = "Such as timestamp=Date:day-first or rating=Score:0..10."
+            raise _wrong(f"has {name}={theirs}; expected {KNOWN['words']['readings']}.", fix)
+    return Wanted(name, read["column"], table, read["readings"][1:])
 
 
 def split_readings(reading: str) -> list[str]:
@@ -204,18 +175,6 @@ def split_readings(reading: str) -> list[str]:
     ['"%d.%m.%Y %H:%M"', 'drop']
     """
     return re.findall(r'"[^"]*"|[^:]+', reading)
-
-
-def _check_reading(name: str, reading: str, theirs: str) -> None:
-    """RK-142 for a reading that this column cannot have, or a range that runs backwards."""
-    names = next((names for form, names in READINGS.items() if re.fullmatch(form, reading)), ())
-    low, dots, high = reading.partition("..")
-    if name not in names or (dots and names == ("rating",) and float(low) >= float(high)):
-        raise ParameterError(
-            "RK-142",
-            f"columns has {name}={theirs}; expected {EXPECTED}.",
-            "Such as timestamp=Date:day-first or rating=Score:0..10.",
-        )
 
 
 def read_ids(values: pd.Series, reading: str) -> pd.Series:
@@ -309,17 +268,15 @@ def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
             near = difflib.get_close_matches(entry.column, found, n=3, cutoff=0.5)
             near += [column for column in found if _key(column) == _key(entry.column) and column not in near]
             files = " and ".join(table.file for table in places or tables)
-            raise DataError(
-                "RK-141",
-                f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}.",
-                f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name of the file as it is written.",
+            what = f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}."
+            fix = (
+                f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name as it is written in the file."
             )
+            raise DataError("RK-141", what, fix)
 
 
 def _takes(table: Table, entry: Wanted) -> bool:
-    if entry.table:
-        return entry.table == table.table
-    return _is_ours(table, entry.name)
+    return entry.table == table.table if entry.table else _is_ours(table, entry.name)
 
 
 def _is_ours(table: Table, column: str) -> bool:
@@ -352,12 +309,6 @@ def _rest(table: Table, used: Iterable[str]) -> list[str]:
     return [column for column in table.frame if column not in gone]
 
 
-def _candidates(table: Table, used: Iterable[str]) -> list[str]:
-    """The columns that may be guessed: no objects and lists of them, but their fields."""
-    columns = [column for column in _rest(table, used) if not holds_objects(table.frame[column])]
-    return [*columns, *(path for path in table.paths if path not in set(used))]
-
-
 def _plain(values: pd.Series, name: str) -> pd.Series:
     """Lists of texts as one text, except where a list is what we want."""
     if name == "attributes" or values.dtype != object:
@@ -371,7 +322,7 @@ def is_personal(column: str) -> bool:
     >>> [is_personal(name) for name in ("E-Mail", "reviewerName", "region", "user_id")]
     [True, True, False, False]
     """
-    return bool(re.search(PERSONAL, _key(column)))
+    return bool(re.search(KNOWN["parts"]["personal"], _key(column)))
 
 
 def _key(column: object) -> str:
@@ -400,15 +351,15 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
                 keys.setdefault(steps[-1], column)
         elif column.endswith("[]"):  # a list of ids has the name of one, in the plural
             keys.setdefault(f"{steps[-1].removesuffix('s')}[]", column)
-    if "time" in keys and (day := next((keys[key] for key in DAYS if key in keys), "")) and day != keys["time"]:
-        keys = {"timestamp": f"{day}+{keys['time']}"} | keys if "timestamp" not in keys else keys
+    day = next((keys[key] for key in KNOWN["words"]["days"].split() if key in keys), "")
+    if day and "time" in keys and day != keys["time"]:
+        keys = {"timestamp": f"{day}+{keys['time']}"} | keys
     found = {}
     for name in COLUMNS[table]:
         if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
             continue
-        special = KNOWN["in_table"][table].get(name)
-        meanings = "" if special == "" else MEANINGS.get(name, name) + (special or "")
-        names = meanings.split()
+        special = KNOWN["in_table"][table].get(name, " ")
+        names = f"{MEANINGS.get(name, name)} {special}".split() if special else []
         if (table, name) == ("interactions", "item_id"):
             names += [f"{key}[]" for key in names]
         if match := next((key for key in names if key in keys), None):
@@ -427,9 +378,9 @@ def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
     """
 
     def knows(table: str) -> set[str]:
-        frame = Table(table, "", pd.DataFrame(columns=list(columns)))
-        taken = _chosen(frame, wanted)
-        return set(taken) | set(guess_columns(table, [c for c in columns if c not in _used(taken)], taken))
+        taken = _chosen(Table(table, "", pd.DataFrame(columns=list(columns))), wanted)
+        used = [entry.column for entry in taken.values()]
+        return {*taken, *guess_columns(table, [column for column in columns if column not in used], taken)}
 
     event = knows("interactions")
     if "text" in knows("reviews") and "quantity" not in event:
@@ -439,10 +390,6 @@ def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
     if "item_id" in knows("items"):
         return "items"
     return "users" if "user_id" in knows("users") else "interactions"
-
-
-def _used(taken: Mapping[str, Wanted]) -> set[str]:
-    return {entry.column for entry in taken.values()}
 
 
 def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | None = None) -> dict[str, str]:
@@ -459,7 +406,8 @@ def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | 
 def _guesses(table: Table, taken: Mapping[str, Any]) -> list[Wanted]:
     """What the other columns could be, by their names, tried on the values of a sample."""
     used = [getattr(entry, "column", entry) for entry in taken.values()]
-    columns = _candidates(table, used)
+    columns = [column for column in _rest(table, used) if not holds_objects(table.frame[column])]
+    columns += [path for path in table.paths if path not in used]
     while True:
         found = guess_columns(table.table, columns, taken)
         lists = next((path for path in (*used, found.get("item_id", "")) if "[]" in path), "")
@@ -516,55 +464,37 @@ def _question(
             lines.append(f"{needs}; its columns are {list(table.frame)}.")
             lines += [f"  {guess.name} = {guess.column}{_samples(table, guess.name, guess.column)}" for guess in found]
     answer = _answer(wanted, guesses)
-    return Question(
-        "RK-140",
-        "Which column is what? " + "\n".join(lines),
-        [(answer, "")],
-        f"\nCorrect it where it is wrong, and copy:\n{as_option(answer)}\nIn Python: columns={answer}",
-    )
+    fix = f"\nCorrect it where it is wrong, and copy:\n{as_option(answer)}\nIn Python: columns={answer}"
+    return Question("RK-140", "Which column is what? " + "\n".join(lines), [(answer, "")], fix)
 
 
 def _samples(table: Table, name: str, column: str) -> str:
     """The first values of a column; none of what a shopper wrote or who they are."""
     if name in ("text", "user_id", "review_id") or (table.table, name) == ("reviews", "title"):
         return ""
-    values = dict.fromkeys(
-        str(value)[:30].strip() for value in table.values(column).head(20) if isinstance(value, str) and value.strip()
-    )
-    return f" ({', '.join(list(values)[:SAMPLES])})" if values else ""
+    texts = [str(value)[:30].strip() for value in table.values(column).head(20) if isinstance(value, str)]
+    shown = list(dict.fromkeys(filter(None, texts)))[:SAMPLES]
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, str]:
     """`columns` with what was named and what is guessed; a table before the name only where it is needed."""
     answer = {entry.ours: entry.theirs for entry in wanted}
     for guess in guesses:
-        if answer.get(guess.name, guess.column) == guess.column:
-            answer[guess.name] = guess.column
-        else:
-            answer[f"{guess.table}.{guess.name}"] = guess.column
+        is_same = answer.get(guess.name, guess.column) == guess.column
+        answer[guess.name if is_same else guess.ours] = guess.column
     return answer
 
 
 def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) -> DataError:
-    columns = list(map(str, table.frame))
-    meanings = MEANINGS[hopeless[0]].split()
-    near = [
-        f"{column!r}{'' if is_present(table.frame[column]).any() else ' (empty)'}"
-        for column in columns
-        if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)
-    ]
-    known = "".join(f",{guess.name}={guess.column}" for guess in found)
-    order = (
-        "; where the rows have no time but an order, number them in a column position; where they have neither, pass "
-        "timestamp=none and --set split=random"
-    ) * (hopeless[0] == "timestamp")
-    line = quoted(f"{hopeless[0]}=<its name in the file>{known}")
-    return DataError(
-        "RK-104",
-        f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
-        + (f", of which {', '.join(near[:3])} come nearest{order}." if near else f"{order}."),
-        f"Name it: --columns {line}",
-    )
+    columns, meanings = list(map(str, table.frame)), MEANINGS[hopeless[0]].split()
+    near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)][:3]
+    shown = [f"{column!r}{'' if is_present(table.frame[column]).any() else ' (empty)'}" for column in near]
+    what = f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
+    what += f", of which {', '.join(shown)} come nearest" if near else ""
+    what += KNOWN["words"]["no_time"] if hopeless[0] == "timestamp" else ""
+    answer = {hopeless[0]: "<its name in the file>"} | {guess.name: guess.column for guess in found}
+    return DataError("RK-104", f"{what}.", f"Name it: {as_option(answer)}")
 
 
 def _notes(table: Table, taken: Mapping[str, str], guesses: Mapping[str, str], naming: Naming) -> list[dict[str, Any]]:

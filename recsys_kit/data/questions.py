@@ -5,7 +5,9 @@ the rows may be right and the rule wrong.
 """
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,33 +18,11 @@ from recsys_kit.errors import DataError
 MAX_SHARE = 0.02
 FEW_ROWS = 10
 N_EXAMPLES = 3
-NULL_WORDS = {
-    "null", "\\n", "na", "n/a", "#n/a", "nan", "none", "nil", "(not set)", "(none)", "not set", "undefined", "unknown",
-    "missing", "guest", "guest user", "guest checkout", "anonymous", "visitor", "gast", "invité", "invitado", "游客",
-    "访客",    "<null>", "(null)", "00000000-0000-0000-0000-000000000000", "0", "-1", "-", "?", "",
-}  # fmt: skip
-LIKED = {"true", "yes", "y", "t", "like", "liked", "up", "thumbs up", "thumbs_up", "👍", "good", "positive", "pos", "+"}
+WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
 OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
-DROP, GUESTS = "to leave these rows out", "to leave these rows out, as guests are no shoppers"
-WAYS = {  # rule -> options to copy and what they do; {name} is the file's column of that name of ours
-    "missing user_id": {"user_id={user_id}:null=drop": GUESTS},
-    "missing item_id": {"item_id={item_id}:null=drop": DROP},
-    "missing timestamp": {"timestamp={timestamp}:drop": DROP},
-    "time cannot be read": {
-        "timestamp={timestamp}:drop": DROP,
-    },
-    "time out of range": {"timestamp={timestamp}:drop": DROP},
-    "missing position": {"position={position}:drop": DROP},
-    "position is not a whole number": {"position={position}:drop": DROP},
-    "rating is not a number": {"rating={rating}:drop": DROP},
-    "quantity is not a number": {"quantity=ignore": "to keep them all", "quantity={quantity}:drop": DROP},
-    "quantity not above zero: cancelled": {
-        "quantity=ignore": "to keep them all", "quantity={quantity}:drop": f"{DROP}, as cancelled or returned",
-    },
-}  # fmt: skip
 
 
 class Question(DataError):
@@ -84,7 +64,7 @@ def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
     {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
     """
     words = sorted(ratings[is_present(ratings)].astype("str").str.strip().unique())
-    liked = [word for word in words if word.casefold() in LIKED]
+    liked = [word for word in words if word.casefold() in WORDS["liked"]]
     if len(words) != 2 or len(liked) != 1 or ":" in "".join(words):
         return {}
     other = next(word for word in words if word not in liked)
@@ -109,7 +89,7 @@ def ask_about_rules(
         naming: of the file.
         is_left: whether there are valid rows; without one it cannot be right to leave rows out.
     """
-    for rule, ways in WAYS.items():
+    for rule, ways in WORDS["ways"].items():
         column = next(iter(ways)).partition("=")[0]
         said = readings.get(column, "")
         ways = {way: meaning for way, meaning in ways.items() if is_left or not way.endswith("drop")}
@@ -157,8 +137,11 @@ def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Ite
     given = users[is_present(users)].astype("str")
     counts = given.value_counts()
     for word in counts.index[counts > MANY_TIMES * counts.median()]:
-        if re.sub(r"\.0+$", "", word.strip().casefold()) in NULL_WORDS and f"keep={word}" not in reading.split(":"):
-            ways = {f"user_id={{user_id}}:null={word}": GUESTS, f"user_id={{user_id}}:keep={word}": "to keep it"}
+        if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
+            ways = {
+                f"user_id={{user_id}}:null={word}": "to leave these rows out, as guests are no shoppers",
+                f"user_id={{user_id}}:keep={word}": "to keep it",
+            }
             if "session_id" in naming.names:
                 ways["user_id={session_id}"] = "to take each session for a shopper"
             what = f"interactions: user_id is {word!r}, which may mean that there is no user,"

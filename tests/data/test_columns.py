@@ -14,8 +14,8 @@ from recsys_kit.data.columns import (
     is_personal,
     name_columns,
     parse_columns,
-    quoted,
 )
+from recsys_kit.data.tables import quoted
 from recsys_kit.errors import DataError, ParameterError
 
 RETAIL = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
