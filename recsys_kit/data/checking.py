@@ -79,12 +79,8 @@ def check_files(
             checks.append(_with_hint(unreadable, path, encoding))
             continue
         tables.append(_as_table(table, Path(path).name, rows, wanted))
-        own_columns = {
-            f"{entry.table}.{entry.name}".lstrip("."): entry.theirs
-            for entry in wanted
-            if entry.column in tables[-1].expand(wanted).frame or entry.column in UNREAD
-        }
-        found = _check(tables[-1], rows, own_columns)
+        known = {*tables[-1].expand(wanted).frame, *UNREAD}
+        found = _check(tables[-1], rows, {entry.ours: entry.theirs for entry in wanted if entry.column in known})
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
     try:
         check_wanted(tables, wanted)
@@ -101,26 +97,25 @@ def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) ->
         return replace(table, frame=rows.frame)
     guess = guess_table([*map(str, table.frame), *table.paths], wanted)
     if guess == "users":
-        frame = name_columns([replace(table, table="users")], suggest_columns([replace(table, table="users")])).frames
-        if len(frame["users"]) > 2 * frame["users"]["user_id"].nunique():
-            guess = "interactions"
+        users = replace(table, table="users")
+        ids = name_columns([users], suggest_columns([users])).frames["users"]["user_id"]
+        guess = "interactions" if len(ids) > 2 * ids.nunique() else guess
     return Table(guess, file, rows.frame)
 
 
 def _with_hint(found: FileCheck, path: str | Path, encoding: str) -> FileCheck:
     """Add a hint to a file that holds sequences. A file that only lacks column names (RK-140, RK-165) is a table."""
+    if {refusal.code for refusal in found.refusals} <= {"RK-140", "RK-165"}:
+        return found
     try:
-        if {refusal.code for refusal in found.refusals} <= {"RK-140", "RK-165"} or not looks_like_sequences(
-            path, encoding=encoding
-        ):
+        if not looks_like_sequences(path, encoding=encoding):
             return found
         events, rejected, _ = read_sequences(Path(path), encoding=encoding)
     except DataError:  # not text, no such file, or other lines further on
         return found
-    if len(rejected) > MAX_WRONG * events["user_id"].nunique():
-        return found
     command = f"recsys-kit run --dataset sequences --source {shlex.quote(str(path))} --set split=leave_last_out"
-    return replace(found, hint=f"if each line is a user and their items, `user item item ...`: {command}")
+    hint = f"if each line is a user and their items, `user item item ...`: {command}"
+    return replace(found, hint=hint) if len(rejected) <= MAX_WRONG * events["user_id"].nunique() else found
 
 
 def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
@@ -177,8 +172,7 @@ def _ask(table: Table, rows: FileRows, columns: Columns) -> list[RecsysKitError]
 def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
     """Return report, quarantine and all refusals of tables that `validate` refuses."""
     found = [
-        inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
-        for table, frame in raw.frames.items()
+        inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name)) for name, frame in raw.frames.items()
     ]
     quarantine = pd.concat([pd.DataFrame(raw.rejected), *[table.bad for table in found]], ignore_index=True)
     report = [*raw.notes, *[entry for table in found for entry in table.entries], *quarantine_entries(quarantine)]

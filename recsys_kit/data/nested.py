@@ -32,21 +32,22 @@ def add_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     [['7', 'a'], ['7', 'b']]
     """
     missing = [column for column in columns if column not in frame]
-    for column in [column for column in missing if "+" in column]:
-        if all(part in frame for part in column.split("+")):
-            parts = [frame[part].astype("str").str.strip() for part in column.split("+")]
-            frame = frame.assign(**{column: parts[0].str.cat(parts[1:], sep=" ")})
-    paths = {column: _steps(column) for column in missing if _steps(column)[0] in frame and len(_steps(column)) > 1}
+    for column in missing:
+        if "+" in column and all(part in frame for part in column.split("+")):
+            first, *others = (frame[part].astype("str").str.strip() for part in column.split("+"))
+            frame = frame.assign(**{column: first.str.cat(others, sep=" ")})
+    paths = {column: steps for column in missing if len(steps := _steps(column)) > 1 and steps[0] in frame}
     if not paths:
         return frame
-    found = [list(_rows(row, list(paths.values()))) for row in _objects(frame, {path[0] for path in paths.values()})]
+    roots = list(dict.fromkeys(path[0] for path in paths.values()))
+    objects = (dict(zip(roots, map(load, row), strict=True)) for row in zip(*(frame[r] for r in roots), strict=True))
+    found = [list(_rows(row, list(paths.values()))) for row in objects]
     counts = [len(rows) for rows in found]
     spread = frame.iloc[np.repeat(np.arange(len(frame)), counts)]
-    values = {name: [row.get(path) for rows in found for row in rows] for name, path in paths.items()}
     index = spread.index if set(counts) == {1} else pd.RangeIndex(1, len(spread) + 1)
-    return spread.set_axis(index, axis=0).assign(
-        **{name: pd.Series(v, index, dtype="str") for name, v in values.items()}
-    )
+    values = {name: [row.get(path) for rows in found for row in rows] for name, path in paths.items()}
+    added = {name: pd.Series(parts, index, dtype="str") for name, parts in values.items()}
+    return spread.set_axis(index, axis=0).assign(**added)
 
 
 def find_paths(frame: pd.DataFrame) -> list[str]:
@@ -59,17 +60,16 @@ def find_paths(frame: pd.DataFrame) -> list[str]:
     """
     found: dict[str, None] = {}
     for column in frame:
-        values = frame[column].head(N_ROWS)
-        for value in islice(
-            (value for value in values if isinstance(value, list) or str(value).startswith(("{", "["))), N_LOOKED_AT
-        ):
-            found |= dict.fromkeys(path for path in _leaves(load(value), str(column)) if path != column)
+        loaded = (value for value in map(load, frame[column].head(N_ROWS)) if isinstance(value, (dict, list)))
+        for value in islice(loaded, N_LOOKED_AT):
+            found |= dict.fromkeys(path for path in _leaves(value, str(column)) if path != column)
     return list(found)
 
 
 def holds_objects(values: pd.Series) -> bool:
     """Return whether the values are objects or lists of them."""
-    return any(_is_json(v) or (isinstance(v, list) and any(map(_is_json, v))) for v in values.head(N_LOOKED_AT))
+    loaded = map(load, values.head(N_LOOKED_AT))
+    return any(isinstance(part, dict) for value in loaded for part in (value if isinstance(value, list) else [value]))
 
 
 def holds_lists(values: pd.Series) -> bool:
@@ -81,10 +81,6 @@ def _steps(column: str) -> Path:
     return tuple(re.findall(r"\[\]|[^.\[\]]+", column)) or ("",)
 
 
-def _is_json(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("{", "[{"))
-
-
 def load(value: Any) -> Any:
     """Return the list or object that a text is; other values as they are."""
     if isinstance(value, list):
@@ -94,11 +90,11 @@ def load(value: Any) -> Any:
     try:
         return json.loads(value, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
-        try:
-            found = ast.literal_eval(value) if len(value) < MAX_LENGTH else value
-            return found if isinstance(found, (dict, list)) else value
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-            return value
+        pass
+    try:
+        return ast.literal_eval(value[:MAX_LENGTH])
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return value
 
 
 def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[str]:
@@ -112,21 +108,12 @@ def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[str]:
         yield path
 
 
-def _objects(frame: pd.DataFrame, columns: set[str]) -> Iterator[dict[str, Any]]:
-    names = sorted(columns)
-    for values in zip(*(frame[name] for name in names), strict=True):
-        yield {name: load(value) for name, value in zip(names, values, strict=True)}
-
-
 def _rows(value: Any, paths: Sequence[Path]) -> Iterator[dict[Path, str | None]]:
     """One row of an object, or one for each element of the list that paths go through."""
     lists = {path[: path.index("[]")] for path in paths if "[]" in path}
     if len(lists) > 1:
-        raise ParameterError(
-            "RK-142",
-            f"columns go through two lists, {' and '.join('.'.join(path) for path in sorted(lists))}.",
-            "Name columns of one of them.",
-        )
+        names = " and ".join(".".join(path) for path in sorted(lists))
+        raise ParameterError("RK-142", f"columns go through two lists, {names}.", "Name columns of one of them.")
     plain = {path: _text(_get(value, path)) for path in paths if "[]" not in path}
     if not lists:
         yield plain
@@ -147,6 +134,4 @@ def _get(value: Any, path: Path) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,6 +6,7 @@ the rows may be right and the rule wrong.
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,9 @@ def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str
         naming: of the file.
         more: another way, in words.
     """
-    answers = [(naming.answer(*_entries(way)), meaning) for way, meaning in ways.items()]
+    answers = [(naming.answer(*re.split(r",(?=\w+=)", way)), meaning) for way, meaning in ways.items()]
     fix = "; ".join([f"{as_option(answer)} {meaning}" for answer, meaning in answers] + [more] * bool(more))
     return Question(code, what, answers, f"Pass {fix}.")
-
-
-def _entries(way: str) -> list[str]:
-    return re.split(r",(?=\w+=)", way)
 
 
 def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
@@ -63,21 +60,23 @@ def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
     >>> words_of_ratings(pd.Series(["like", "dislike", "like"]))
     {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
     """
-    words = sorted(ratings[is_present(ratings)].astype("str").str.strip().unique())
-    liked = [word for word in words if word.casefold() in WORDS["liked"]]
-    if len(words) != 2 or len(liked) != 1 or ":" in "".join(words):
+    words = ratings[is_present(ratings)].astype("str").str.strip().unique()
+    first, second = (
+        sorted(words, key=lambda word: word.casefold() not in WORDS["liked"]) if len(words) == 2 else ("", "")
+    )
+    if first.casefold() not in WORDS["liked"] or second.casefold() in WORDS["liked"] or ":" in first + second:
         return {}
-    other = next(word for word in words if word not in liked)
-    return {f"rating={{rating}}:{liked[0]}=5:{other}=1": "to read them as 5 and 1 stars"}
+    return {f"rating={{rating}}:{first}=5:{second}=1": "to read them as 5 and 1 stars"}
 
 
 def ask_about_rules(
     table: str,
     frame: pd.DataFrame,
     broken: Mapping[str, pd.Series],
-    readings: Mapping[str, str],
+    said: Mapping[str, str],
     naming: Naming,
-    is_left: bool = True,
+    *,
+    left: bool,
 ) -> Iterator[DataError]:
     """Ask about each rule that many rows break, unless the user has said what to do.
 
@@ -85,15 +84,16 @@ def ask_about_rules(
         table: its name.
         frame: the values as in the file.
         broken: by rule, True where a row breaks it.
-        readings: how the user wants columns to be read.
+        said: how the user wants columns to be read.
         naming: of the file.
-        is_left: whether there are valid rows; without one it cannot be right to leave rows out.
+        left: whether there are valid rows; without one it cannot be right to leave rows out.
     """
     for rule, ways in WORDS["ways"].items():
         column = next(iter(ways)).partition("=")[0]
-        said = readings.get(column, "")
-        ways = {way: meaning for way, meaning in ways.items() if is_left or not way.endswith("drop")}
-        is_open = ways and rule in broken and column in naming.names and "drop" not in said and "null=" not in said
+        ways = {way: meaning for way, meaning in ways.items() if left or not way.endswith("drop")}
+        is_open = (
+            ways and rule in broken and column in naming.names and not re.search("drop|null=", said.get(column, ""))
+        )
         if is_open and is_many(broken[rule].sum(), len(frame)):
             more = OR_NAME_FORM if rule == "time cannot be read" else ""
             yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)
@@ -121,10 +121,8 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
             ids = frame[column].astype("str")
             rounded = ids.str.fullmatch(SCIENTIFIC).fillna(False).astype(bool)
             if is_many(rounded.sum(), len(ids)):
-                n = ids[rounded].nunique()
-                what = (
-                    f"{table}: {column} in scientific notation, so that digits are lost ({n:,} different ids are left)"
-                )
+                what = f"{table}: {column} in scientific notation, so that digits are lost"
+                what += f" ({ids[rounded].nunique():,} different ids are left)"
                 ways = {
                     f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
                 }
@@ -134,16 +132,12 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
 
 
 def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    given = users[is_present(users)].astype("str")
-    counts = given.value_counts()
+    counts = users[is_present(users)].astype("str").value_counts()
     for word in counts.index[counts > MANY_TIMES * counts.median()]:
         if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
-            ways = {
-                f"user_id={{user_id}}:null={word}": "to leave these rows out, as guests are no shoppers",
-                f"user_id={{user_id}}:keep={word}": "to keep it",
-            }
-            if "session_id" in naming.names:
-                ways["user_id={session_id}"] = "to take each session for a shopper"
+            ways = {way.replace("WORD", word): meaning for way, meaning in WORDS["no_user"].items()}
+            if "session_id" not in naming.names:
+                ways.popitem()
             what = f"interactions: user_id is {word!r}, which may mean that there is no user,"
             yield ask("RK-162", describe(what, users.astype("str") == word, users), ways, naming)
 
@@ -169,11 +163,10 @@ def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
     ...             {"table": "items", "rule": "kept in all", "action": "kept", "rows": 90, "example": ""}])
     ['items: 4 of 94 rows quarantined: missing item_id']
     """
-    report = list(report)
-    read: dict[str, int] = {}
+    report, read = list(report), Counter[str]()
     for entry in report:
         if entry["action"] in ("kept", "deduplicated", "quarantined"):
-            read[entry["table"]] = read.get(entry["table"], 0) + entry["rows"]
+            read[entry["table"]] += entry["rows"]
     taken = [
         f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows {entry['action']}: {entry['rule']}"
         for entry in report

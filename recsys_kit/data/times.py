@@ -1,5 +1,6 @@
 """Times however they were written: seconds to nanoseconds since 1970, ISO 8601, common dates; all become UTC."""
 
+from calendar import month_name
 from dataclasses import dataclass
 from functools import cache
 
@@ -63,24 +64,27 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     weights = pd.Series(np.bincount(codes[codes >= 0], minlength=len(texts)))
     read = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns, UTC]")
     how = pd.Series("", index=texts.index, dtype="str")
-    ambiguous = False
 
     def settle(found: pd.Series, name: str) -> None:
         good = found.dropna().dt.as_unit("us").clip(*REPRESENTED)
         read[good.index] = good.dt.as_unit("ns")
         how[good.index] = name
 
+    def finish(ambiguous: bool = False) -> ReadTimes:
+        times, ways = (found.reindex(codes).set_axis(values.index) for found in (read, how))
+        return ReadTimes(times, ways.fillna(""), ambiguous)
+
     if form in CLOCKS:
         size, start, _ = CLOCKS[form]
         counted = pd.to_numeric(texts, errors="coerce") * size + start
         settle(pd.to_datetime(counted, unit="s", utc=True, errors="coerce"), form)
-    elif form:
-        settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
+        return finish()
     if form:
-        return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), False)
-    numbers = pd.Series(np.nan, index=texts.index)
-    written = texts[texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)]
-    numbers[written.index] = pd.to_numeric(written, errors="coerce")
+        settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
+        return finish()
+    numbers = pd.to_numeric(
+        texts.where(texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)), errors="coerce"
+    )
     for unit, found in _read_numbers(texts, numbers, weights).items():
         settle(found, unit)
     rest = _with_zones(texts[numbers.isna()])
@@ -88,18 +92,15 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     rest = rest[how[rest.index] == ""]
     settle(_from_parts(rest.str.extract(YEAR_FIRST)), "year/month/day")
     parts = rest.str.extract(YEAR_LAST).dropna(subset="year")
-    if len(parts):
-        order = _day_first(parts, weights[parts.index]) if day_first is None else day_first
-        ambiguous = order is None
-        names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
-        settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
+    order = _day_first(parts, weights[parts.index]) if day_first is None else day_first
+    names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
+    settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
     rest = rest[how[rest.index] == ""]
-    named = _name_months(rest.str.extract(DAY_NAMED))
-    settle(_from_parts(named), "dates with names of months")
+    settle(_from_parts(_name_months(rest.str.extract(DAY_NAMED))), "dates with names of months")
     rest = rest[how[rest.index] == ""]
     words = rest[rest.str.contains(MONTH_NAME)]
     settle(pd.to_datetime(words, utc=True, errors="coerce", format="mixed"), "dates in words")
-    return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), ambiguous)
+    return finish(ambiguous=len(parts) > 0 and order is None)
 
 
 def _with_zones(texts: pd.Series) -> pd.Series:
@@ -146,16 +147,10 @@ def _in_english(texts: pd.Series) -> pd.Series:
     words = texts.str.findall(r"[^\W\d]{3,}").explode().str.casefold()
     if not words.notna().any():
         return texts
-    months, english = _language(words), {number: name for name, number in _months("en").items() if len(name) > 2}
-    english |= {number: name for name, number in _months("en").items() if len(name) > 4}
+    months = _language(words)
     return texts.str.replace(
-        r"([^\W\d]{3,})\.?", lambda found: english.get(months.get(found[1].casefold(), 0), found[0]), regex=True
+        r"([^\W\d]{3,})\.?", lambda found: month_name[months.get(found[1].casefold(), 0)] or found[0], regex=True
     )
-
-
-def _spread(found: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:
-    """What was found for each different text, for every row."""
-    return found.reindex(codes).set_axis(index)
 
 
 def _read_numbers(texts: pd.Series, numbers: pd.Series, weights: pd.Series) -> dict[str, pd.Series]:
@@ -178,9 +173,7 @@ def _read_numbers(texts: pd.Series, numbers: pd.Series, weights: pd.Series) -> d
 def _day_first(parts: pd.DataFrame, weights: pd.Series) -> bool | None:
     """Whether the day comes first; None where no date tells, or too many contradict."""
     day, month = (weights[parts[column].astype(int) > 12].sum() for column in ("first", "second_part"))
-    if min(day, month) > TOLERATED * max(day, month) or not max(day, month):
-        return None
-    return bool(day > month)
+    return bool(day > month) if min(day, month) <= TOLERATED * max(day, month) > 0 else None
 
 
 def _from_parts(parts: pd.DataFrame) -> pd.Series:
@@ -202,8 +195,6 @@ def guess_clock(values: pd.Series) -> str:
     >>> guess_clock(pd.Series(["40513.35", "40544"]))
     'excel-days'
     """
-    middle = pd.to_numeric(values, errors="coerce").median()
-    for name, (size, start, _) in CLOCKS.items():
-        if EARLIEST.timestamp() <= middle * size + start <= pd.Timestamp.now("UTC").timestamp():
-            return name
-    return ""
+    middle, now = pd.to_numeric(values, errors="coerce").median(), pd.Timestamp.now("UTC").timestamp()
+    fits = [name for name, (size, start, _) in CLOCKS.items() if EARLIEST.timestamp() <= middle * size + start <= now]
+    return (fits or [""])[0]

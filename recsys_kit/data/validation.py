@@ -165,7 +165,7 @@ def inspect_table(
         refusals += ask_about_ids(table, frame, readings, naming)
     if naming:
         others = {rule.name: mask for rule, mask in broken.items() if not refused.get(rule.column)}
-        refusals += ask_about_rules(table, frame, others, readings, naming, len(typed) > 0)
+        refusals += ask_about_rules(table, frame, others, readings, naming, left=len(typed) > 0)
     if not refusals and (table == "interactions" or len(frame)):
         refusals = _refuse_nothing_left(table, typed, bad)
     entries += repairs + _notes_on_ids(table, typed) + ([] if refusals else _notes_on_events(table, typed))
