@@ -22,6 +22,7 @@ from recsys_kit.data.columns import (
     suggest_columns,
 )
 from recsys_kit.data.files import FileRows, parse_header, read_table
+from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables
@@ -55,7 +56,7 @@ class FileCheck:
 def check_files(
     paths: Sequence[str | Path], *, table: str = "", columns: Columns = None, encoding: str = "", header: str = ""
 ) -> list[FileCheck]:
-    """Check each file by itself; a file that cannot be read does not stop the others.
+    """Check each file, and whether their ids meet; a file that cannot be read does not stop the others.
 
     Args:
         paths: CSV, JSON lines or Parquet files, also in gzip or zip.
@@ -84,6 +85,9 @@ def check_files(
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
     try:
         check_wanted(tables, wanted)
+        if len({table.table for table in tables}) == len(tables) > 1 and not any(check.refusals for check in checks):
+            named = name_columns(tables, columns)
+            check_ids(named.tables, named, wanted)
     except DataError as refusal:
         if tables:
             next(check for check in checks if check.table).refusals.insert(0, refusal)
@@ -135,36 +139,48 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     except DataError:
         report, quarantine, more = _inspect(raw)
         refusals += more
-    lines = _complete_lines(table, rows, columns, refusals) if refusals else {}
+    lines, _ = _try_answers([table], {table.table: rows}, columns, [one for one in refusals if one.code != "RK-140"])
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
 
 
-def _complete_lines(
-    table: Table, rows: FileRows, columns: dict[str, str], asked: Sequence[RecsysKitError]
-) -> dict[str, str]:
-    """Options that answer all questions together, each tried on a sample of the rows, and what they do."""
-    sample, lines, n_tried = table.sample, {}, 0
+def complete(question: Question, tables: Sequence[Table], read: Mapping[str, FileRows]) -> Question:
+    """Return a question together with those that its answer leads to, and the options that answer them all."""
+    lines, asked = _try_answers(tables, read, {}, [question])
+    if not lines:
+        return question
+    copied = "\n".join(f"{meaning}:\n{line}" if meaning else line for line, meaning in lines.items())
+    fix = f"\nAdd the line that is right to your command (in Python its text is columns=...):\n{copied}"
+    return Question(question.code, "\n".join(dict.fromkeys(one.what for one in asked)), question.ways, fix)
+
+
+def _try_answers(
+    tables: Sequence[Table], read: Mapping[str, FileRows], columns: dict[str, str], asked: Sequence[RecsysKitError]
+) -> tuple[dict[str, str], list[Question]]:
+    """Options that answer all questions together, each tried on a sample, with what they do; and the questions."""
+    tables = [table.sample if table.table in ("interactions", "reviews") else table for table in tables]
+    read = {table.table: replace(read[table.table], frame=table.frame) for table in tables}
+    lines, found, n_tried = {}, [], 0
     meanings: tuple[str, ...] = ()
-    open_ = deque([(columns, meanings, [question for question in asked if question.code != "RK-140"])])
+    open_ = deque([(columns, meanings, list(asked))] if asked else [])
     while open_ and n_tried < MAX_TRIED and len(lines) < MAX_LINES:
         answer, meanings, questions = open_.popleft()
         if not questions:
             n_tried += 1
-            questions = _ask(sample, replace(rows, frame=sample.frame), answer)
-            if not questions:
+            if not (questions := _ask(tables, read, answer)):
                 lines[as_option(answer)] = ", ".join(dict.fromkeys(filter(None, meanings)))
                 continue
         if isinstance(questions[0], Question):
+            found.append(questions[0])
             for way, meaning in questions[0].ways:
                 changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
                 open_.append((answer | changed, (*meanings, meaning), questions[1:]))
-    return lines
+    return lines, found
 
 
-def _ask(table: Table, rows: FileRows, columns: Columns) -> list[RecsysKitError]:
-    """What is asked of a file with these columns."""
+def _ask(tables: Sequence[Table], read: Mapping[str, FileRows], columns: Columns) -> list[RecsysKitError]:
+    """What is asked of files with these columns."""
     try:
-        return list(_inspect(build_tables("files", [table], {table.table: rows}, columns))[2])
+        return list(_inspect(build_tables("files", list(tables), dict(read), columns))[2])
     except (DataError, ParameterError) as refusal:
         return [refusal]
 

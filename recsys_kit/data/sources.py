@@ -21,6 +21,7 @@ from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import Table, name_columns, parse_columns
 from recsys_kit.data.files import FileRows, parse_header, read_table, split_member
 from recsys_kit.data.meeting import check_ids
+from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
 from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
@@ -214,7 +215,12 @@ def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str, 
     if "interactions" in read and read["interactions"].frame.shape[1] == 1:
         _refuse_sequences(own["interactions"], encoding)
     tables = [Table(table, own[table].name, rows.frame) for table, rows in read.items()]
-    return build_tables(name, tables, read, columns)
+    try:
+        return build_tables(name, tables, read, columns)
+    except Question as question:
+        from recsys_kit.data.checking import complete  # it builds tables, too
+
+        raise complete(question, tables, read) from None
 
 
 def _refuse_sequences(path: Path, encoding: str) -> None:
