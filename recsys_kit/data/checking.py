@@ -12,6 +12,7 @@ from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import (
     MAX_WRONG,
     UNREAD,
+    Named,
     Table,
     Wanted,
     check_wanted,
@@ -29,7 +30,7 @@ from recsys_kit.data.sources import Columns, build_tables
 from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import N_EXAMPLES, inspect_table, quarantine_entries, validate
 from recsys_kit.errors import DataError, ParameterError, RecsysKitError
-from recsys_kit.schema import REPORT_COLUMNS, TABLES
+from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
 
@@ -94,16 +95,24 @@ def check_files(
     return checks
 
 
+def _name(tables: Sequence[Table], columns: Columns) -> Named | None:
+    """The tables with guessed columns, if that is possible."""
+    try:
+        return name_columns(tables, suggest_columns(tables, columns))
+    except DataError:
+        return None
+
+
 def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:
-    """The file as the table that it is, or seems to be by its columns; a list of users names each user once."""
+    """The file as the table that it is, or seems to be by its columns; lists of users and items name each once."""
     table = Table(name or "interactions", file, rows.frame).expand(wanted)
     if name or export_of(table):
         return replace(table, frame=rows.frame)
     guess = guess_table([*map(str, table.frame), *table.paths], wanted)
-    if guess == "users":
-        users = replace(table, table="users")
-        ids = name_columns([users], suggest_columns([users])).frames["users"]["user_id"]
-        guess = "interactions" if len(ids) > 2 * ids.nunique() else guess
+    if guess in KEYS and guess != "reviews":
+        named = _name([replace(table, table=guess)], {entry.ours: entry.theirs for entry in wanted})
+        if named and len(named.frames[guess]) > 2 * named.frames[guess][KEYS[guess]].nunique():
+            guess = "interactions"
     return Table(guess, file, rows.frame)
 
 
@@ -139,7 +148,8 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     except DataError:
         report, quarantine, more = _inspect(raw)
         refusals += more
-    lines, _ = _try_answers([table], {table.table: rows}, columns, [one for one in refusals if one.code != "RK-140"])
+    others = [refusal for refusal in refusals if refusal.code != "RK-140"]
+    lines = _try_answers([table], {table.table: rows}, columns, others)[0] if refusals else {}
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
 
 
@@ -161,7 +171,7 @@ def _try_answers(
     read = {table.table: replace(read[table.table], frame=table.frame) for table in tables}
     lines, found, n_tried = {}, [], 0
     meanings: tuple[str, ...] = ()
-    open_ = deque([(columns, meanings, list(asked))] if asked else [])
+    open_ = deque([(columns, meanings, list(asked))])
     while open_ and n_tried < MAX_TRIED and len(lines) < MAX_LINES:
         answer, meanings, questions = open_.popleft()
         if not questions:
@@ -187,13 +197,23 @@ def _ask(tables: Sequence[Table], read: Mapping[str, FileRows], columns: Columns
 
 def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
     """Return report, quarantine and all refusals of tables that `validate` refuses."""
-    found = [
-        inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name)) for name, frame in raw.frames.items()
+    found = {
+        name: inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name))
+        for name, frame in raw.frames.items()
+    }
+    bad = [pd.DataFrame(raw.rejected), *(table.bad for table in found.values())]
+    quarantine = pd.concat(bad, ignore_index=True)
+    entries = [entry for table in found.values() for entry in table.entries]
+    report = [*raw.notes, *entries, *quarantine_entries(quarantine)]
+    own = [name for name in raw.frames if name == getattr(raw.naming.get(name), "table", name)]  # others come from them
+    asked = {refusal.code for name, table in found.items() if name in own for refusal in table.refusals}
+    refusals = [
+        refusal
+        for name, table in found.items()
+        for refusal in table.refusals
+        if name in own or refusal.code not in asked
     ]
-    quarantine = pd.concat([pd.DataFrame(raw.rejected), *[table.bad for table in found]], ignore_index=True)
-    report = [*raw.notes, *[entry for table in found for entry in table.entries], *quarantine_entries(quarantine)]
-    refusals = {str(getattr(refusal, "ways", refusal)): refusal for table in found for refusal in table.refusals[::-1]}
-    return report, quarantine, list(refusals.values())
+    return report, quarantine, refusals
 
 
 def _problems(report: list[dict], quarantine: pd.DataFrame, own: str = "") -> pd.DataFrame:

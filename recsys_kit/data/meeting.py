@@ -49,11 +49,11 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
         better, way = _best_way(files, named, events, other, key)
         has_way = better >= ASKED * len(asked) and better > n_met
         if n_met < ASKED * len(asked) and not accepted:
-            ways = {",".join(way): f"and {better:,} would meet"} if has_way else {}
-            ways |= {"accept=ids": "or --accept ids to take them as they are"}
+            ways = {",".join(way): f"so that {better:,} meet"} if has_way else {}
+            ways |= {"accept=ids": "to take them as they are"}
             more = "" if has_way else "or name the column of each file that holds the same ids"
             raise ask("RK-161", f"{found}; expected nearly all.", ways, named.naming[events], more)
-        option = f"; with {named.naming[events].option(*way)} {better:,} would meet" if has_way and not accepted else ""
+        option = f"; {better:,} would meet with {named.naming[events].option(*way)}" if has_way and not accepted else ""
         entries.append(
             report_entry(events, f"{found}, the others are not described{option}", "cautioned", len(asked) - n_met)
         )

@@ -616,6 +616,11 @@ def test_a_file_whose_users_repeat_is_no_list_of_users(write):
     assert check(write("log.csv", rows)).table != "users"
 
 
+def test_a_file_whose_items_repeat_is_no_list_of_items(write):
+    found = check(write("log.csv", table("sku,when_seen", 120, lambda i: f"p{i % 30},{day(i)}")))
+    assert found.table == "interactions" and asks(found, "RK-104", "user_id")
+
+
 def test_events_that_undo_others_are_said(write):
     kinds = ["view", "add_to_cart", "remove_from_cart", "purchase"]
     found = check(write("log.csv", events(120, more="event", extra=lambda i: kinds[i % 4])))
@@ -919,7 +924,9 @@ def test_cancelled_orders_are_said_or_asked_about(write):
 
 
 def columns_of(line: str) -> str:
-    return shlex.split(line)[1]
+    words = shlex.split(line)
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    return ",".join([options.get("--columns", ""), "accept=ids" * ("--accept" in options)]).strip(",")
 
 
 def test_the_last_lines_answer_all_questions_together(write):
