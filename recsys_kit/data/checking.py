@@ -148,7 +148,7 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     except DataError:
         report, quarantine, more = _inspect(raw)
         refusals += more
-    others = [refusal for refusal in refusals if refusal.code != "RK-140"]
+    others = [refusal for refusal in refusals if refusal.code not in ("RK-140", "RK-104")]
     lines = _try_answers([table], {table.table: rows}, columns, others)[0] if refusals else {}
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
 

@@ -457,7 +457,7 @@ def _question(
         taken = chosen[table.table]
         found = _guesses(table, taken)
         if hopeless := _lacking(table, {*taken, *[guess.name for guess in found]}):
-            return _no_guess(table, hopeless, found)
+            return _no_guess(table, hopeless, _answer(wanted, found))
         guesses += found
         if lacking := _lacking(table, taken):
             needs = f"{table.file} ({table.table}) needs {', '.join(lacking)}"
@@ -486,15 +486,17 @@ def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, st
     return answer
 
 
-def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) -> DataError:
+def _no_guess(table: Table, hopeless: Sequence[str], known: dict[str, str]) -> DataError:
     columns, meanings = list(map(str, table.frame)), MEANINGS[hopeless[0]].split()
     near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)][:3]
     shown = [f"{column!r}{'' if is_present(table.frame[column]).any() else ' (empty)'}" for column in near]
     what = f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
     what += f", of which {', '.join(shown)} come nearest" if near else ""
     what += KNOWN["words"]["no_time"] if hopeless[0] == "timestamp" else ""
-    answer = {hopeless[0]: "<its name in the file>"} | {guess.name: guess.column for guess in found}
-    return DataError("RK-104", f"{what}.", f"Name it: {as_option(answer)}")
+    fix = f"Name it: {as_option({hopeless[0]: '<its name in the file>'} | known)}"
+    if list(hopeless) == ["timestamp"]:
+        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, "for rows without time and order")], fix)
+    return DataError("RK-104", f"{what}.", fix)
 
 
 def _notes(table: Table, taken: Mapping[str, str], guesses: Mapping[str, str], naming: Naming) -> list[dict[str, Any]]:
