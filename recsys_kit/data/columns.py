@@ -57,7 +57,7 @@ class Wanted:
     @property
     def theirs(self) -> str:
         """The right side of its entry."""
-        return f"{self.column}:{self.reading}".rstrip(":") if self.reading else self.column
+        return ":".join(filter(None, (self.column, self.reading)))
 
 
 @dataclass(frozen=True)
@@ -429,10 +429,8 @@ def _guesses(table: Table, taken: Mapping[str, Any]) -> list[Wanted]:
 def _fits(name: str, values: pd.Series) -> bool:
     """Whether values can be what a column of ours holds."""
     present = values[is_present(values)]
-    if name in TIME_COLUMNS:
-        read = read_times(present).values
-    else:
-        read = read_numbers(present) if name in (*NUMBER_COLUMNS, "position") else present
+    is_number = name in (*NUMBER_COLUMNS, "position")
+    read = read_times(present).values if name in TIME_COLUMNS else read_numbers(present) if is_number else present
     return values.empty or (len(present) > 0 and read.isna().mean() <= MAX_WRONG)
 
 
@@ -440,9 +438,8 @@ def _holds_dates(table: Table, column: str) -> bool:
     """Whether a column without a known name holds the times of all rows."""
     values = table.values(column)
     times = values[is_present(values)].astype("str")
-    if is_personal(column) or "[]" in column or times.empty or len(times) < (1 - MAX_WRONG) * len(values):
-        return False
-    if not SAYS_DATE.search(column.casefold()) and pd.to_numeric(times, errors="coerce").notna().any():
+    is_number = pd.to_numeric(times, errors="coerce").notna().any() and not SAYS_DATE.search(column.casefold())
+    if is_personal(column) or "[]" in column or is_number or len(times) < max(1, (1 - MAX_WRONG) * len(values)):
         return False
     return read_times(times).values.between(EARLIEST, pd.Timestamp.now("UTC")).mean() >= 1 - MAX_WRONG
 
