@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys_kit.data.files import read_table, unpacking
+from recsys_kit.data.files import read_table, read_tables, unpacking
 from recsys_kit.data.files import rows as rows_module
 from recsys_kit.data.files.rows import FileRows
 from recsys_kit.errors import DataError, ParameterError
@@ -48,8 +48,8 @@ def rejected(rows: FileRows) -> list[tuple]:
     return [(entry["row"], entry["column"], entry["rule"]) for entry in rows.rejected]
 
 
-def words(rows: FileRows) -> list[list[str]]:
-    return rows.frame.to_numpy().tolist()
+def words(rows: FileRows | pd.DataFrame) -> list[list[str]]:
+    return getattr(rows, "frame", rows).to_numpy().tolist()
 
 
 # -- values ------------------------------------------------------------------------------------------------------------
@@ -99,6 +99,56 @@ def test_an_array_of_objects_is_read_and_its_rows_are_counted_from_one(read):
     assert words(rows) == [["7.50"], ["1"]]
     assert rows.frame.index.tolist() == [1, 2]
     assert rejected(rows) == [(3, "", "line is not an object")]
+
+
+# -- several files of one table ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_all(tmp_path):
+    """Reads the contents as files of one table."""
+
+    def read_all(*contents: str, **options) -> FileRows:
+        paths = [tmp_path / f"part{number}.csv" for number in range(len(contents))]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_text(content)
+        return read_tables(paths, **options)
+
+    return read_all
+
+
+def test_files_of_one_table_are_joined_by_the_names_of_their_columns(read_all):
+    rows = read_all("user,item,price\n007,a,1\n8,b\n8,b,2\n", "item,user\nc,007\n\nNA,9\n1\n")
+    assert words(rows.frame.astype(object).fillna("-")) == [
+        ["007", "a", "1"], ["8", "b", "2"], ["007", "c", "-"], ["9", "NA", "-"],
+    ]  # fmt: skip
+    assert rows.frame.index.tolist() == [2, 4, 6, 8]  # as if the second file stood below the first
+    assert [(entry["row"], entry["value"]) for entry in rows.rejected] == [
+        (3, "part0.csv 3: 2 fields, not 3: 8,b"),
+        (9, "part1.csv 5: 1 fields, not 2: 1"),
+    ]
+    assert [(entry["rule"], entry["rows"], entry["example"]) for entry in rows.notes] == [
+        ("files read as one table, rows numbered on from file to file", 2, "part0.csv from 1, part1.csv from 5"),
+        ("file lacks columns of the others", 2, "part1.csv: price"),
+        ("blank lines left out", 1, "part1.csv"),
+    ]
+
+
+def test_one_file_as_a_list_is_that_file(read_all, read):
+    rows, alone = read_all(WORDS), read(WORDS)
+    pd.testing.assert_frame_equal(rows.frame, alone.frame)
+    assert (rows.rejected, rows.notes) == (alone.rejected, alone.notes)
+
+
+def test_files_of_one_table_without_a_header_have_the_names_given(read_all):
+    rows = read_all("1,2\n3,4\n", "5,6\n", header=["user", "item"])
+    assert (words(rows), list(rows.frame)) == ([["1", "2"], ["3", "4"], ["5", "6"]], ["user", "item"])
+
+
+@pytest.mark.parametrize(("other", "code"), [("id,title\n1,x\n", "RK-133 part1.csv"), ("user,Item\n1,2\n", "RK-125")])
+def test_files_of_different_tables_are_refused(read_all, other, code):
+    with pytest.raises(DataError, match=code):
+        read_all(WORDS, other)
 
 
 # -- A01 to A06: encodings ---------------------------------------------------------------------------------------------
