@@ -8,6 +8,7 @@ import pickle
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -280,6 +281,11 @@ def test_a12_a_delimiter_that_fits_only_some_rows_is_named(read):
         read("a;b;c\n1;2;3\n1;2\n")
 
 
+def test_names_that_do_not_fit_a_file_without_a_header_are_refused(read):
+    with pytest.raises(DataError, match=r"RK-165 .* in 3 columns"):
+        read("1,2,3\n4,5,6\n", header=["user_id", "item_id"])
+
+
 def test_a12_two_colons_are_a_delimiter(read):
     rows = read("u::i::r\n" + '1::"2::3\n' * 9, "a.dat")
     assert words(rows) == [["1", '"2', "3"]] * 9
@@ -309,8 +315,9 @@ def test_quotes_of_a_tab_separated_file_without_quoting_are_text(read):
 
 
 def test_line_ends_inside_the_quotes_of_a_tab_separated_file_without_quoting_lose_no_row_in_silence(read):
-    with pytest.raises(DataError, match=r"RK-1\d\d "):
-        read('u1\t001\t"Lamp \r\roak"\nuser_id\titem_id\ttitle\nu2\t002\t"open', "a.tsv")
+    rows = read('u1\t001\t"Lamp \r\roak"\nuser_id\titem_id\ttitle\nu2\t002\t"open', "a.tsv")
+    assert (list(rows.frame), rows.frame.index.tolist()) == (["u1", "001", '"Lamp '], [4, 5])
+    assert rejected(rows) == [(3, "", "row is too short")]
     assert len(read('id\ttitle\n1\t"a\rb"\n2\t"open\n3\tx\n', "b.tsv").frame) > 1
 
 
@@ -365,6 +372,37 @@ def test_a17_a_header_alone_says_that_rows_are_missing(read):
             read(f"user,item{end}")
     with pytest.raises(DataError, match="RK-122"):
         read(parquet({"a": pa.array([], pa.string())}), "a.parquet")
+
+
+def test_a_file_whose_every_line_is_a_row_is_numbered_without_memory(read):
+    for end in ("\n", "\r\n"):
+        assert isinstance(read(WORDS.replace("\n", end)).frame.index, pd.RangeIndex)
+
+
+def test_a_row_behind_a_broken_one_is_kept(read):
+    rows = read('a,b\n"x"y,z\n1,2\n3\n4, "5,\n6"\n 8, 9\n')
+    assert words(rows) == [["1", "2"], ["4", "5,\n6"], [" 8", " 9"]]
+    assert rows.frame.index.tolist() == [3, 5, 7]
+    assert rejected(rows) == [(2, "", "text behind a closing quote"), (4, "", "row is too short")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\n" + b"1,2\n" * 50_000 + b"1\n" * 49_000,
+        b"a,b\n1,2\n" + b" \n" * 200_000,
+        b"a,b\n" + b'"\n' * 200_000,
+        b"a,b\n1,2\n" + b'1,"x"y\n1,2\n' * 50_000,
+        b",".join(b"c%d" % n for n in range(5000)) + b"\n" + b"1,2\n" * 5000,
+        b"7" * 500_000 + b",8\n1,2\n",
+    ],
+    ids=["short rows", "spaces", "quotes", "text behind quotes", "wide and short", "digits"],
+)
+def test_large_odd_files_end_soon(read, content):
+    started = time.process_time()
+    with suppress(DataError):
+        read(content)
+    assert time.process_time() - started < 5
 
 
 # -- A19 to A21: containers --------------------------------------------------------------------------------------------

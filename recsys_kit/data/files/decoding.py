@@ -1,14 +1,15 @@
 """Bytes -> a text file in UTF-8: as the byte-order mark says, or as the caller says; never by a silent guess."""
 
 import codecs
+import io
 import mmap
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from recsys_kit.data.files.rows import CUT_OFF, first_five, note
 from recsys_kit.data.files.unpacking import CHUNK, Content
@@ -25,6 +26,7 @@ CONTROL = bytes([*range(9), *range(14, 32)])
 HEAD = 1024**2  # bytes in which the form of a table is looked for
 N_LINES = 100  # of it, at least
 N_GUESSED = 1000  # lines from which an encoding is guessed
+NUL = "NUL character"
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
 
@@ -40,25 +42,31 @@ class Text:
     cut_off: bool
     has_flaws: bool
     """True where some character is NUL or stands for an undecodable byte: see `flaw`."""
+    line_end: Any
+    """How every line ends; several ends, or None without any."""
     notes: list[dict[str, Any]]
 
-    def lines(self) -> Iterator[str]:
-        """The lines without their ends; undecodable bytes as lone surrogates."""
-        with self.path.open(encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                yield line.removesuffix("\n")
+    def open(self) -> IO[str]:
+        """Open it for reading; undecodable bytes become lone surrogates, ends of lines stay as they are."""
+        return self.path.open(encoding="utf-8", errors="surrogateescape", newline="")
 
-    def raw_lines(self) -> Iterator[bytes]:
-        """The lines between the ends `\\n`."""
+    def lines(self) -> Iterator[str]:
+        """The lines without their ends."""
+        with self.open() as file:
+            for line in file:
+                yield line.rstrip("\r\n")
+
+    def count_lines(self) -> int:
+        """The number of lines that end in `\\n`, or at the end of the file."""
         with self.path.open("rb") as file:
-            yield from file
+            return sum(chunk.count(b"\n") for chunk in iter(partial(file.read, CHUNK), b"")) + self.is_open
 
     def read(self, size: int = -1) -> str:
         """The first bytes as text, by default all."""
         with self.path.open("rb") as file:
             return file.read(size).decode("utf-8", "surrogateescape")
 
-    @cached_property
+    @property
     def head(self) -> str:
         """The beginning of the text: `HEAD` bytes, and more where that is only a few lines; no part of a line."""
         size, whole = HEAD, self.path.stat().st_size
@@ -66,7 +74,7 @@ class Text:
             size *= 8
         return head if size >= whole else head[: head.rfind("\n") + 1]
 
-    @cached_property
+    @property
     def is_open(self) -> bool:
         """Whether the last line has no end."""
         with self.path.open("rb") as file:
@@ -75,8 +83,9 @@ class Text:
 
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
-        found = self.has_flaws and NO_TEXT.search(value)
-        return "" if not found else "NUL character" if found[0] == "\0" else f"bytes are not {self.encoding}"
+        if not self.has_flaws or not NO_TEXT.search(value):
+            return ""
+        return f"bytes are not {self.encoding}" if _UNDECODABLE.search(value) else NUL
 
 
 def check_encoding(encoding: str) -> None:
@@ -122,7 +131,7 @@ def decode(content: Content, encoding: str = "") -> Text:
     if content.cut_off:
         _cut_last_line(target)
         notes.append(note(CUT_OFF, 1, content.name))
-    text = Text(content.name, content.suffix, target, chosen, content.cut_off, found.has_flaws, notes)
+    text = Text(content.name, content.suffix, target, chosen, content.cut_off, found.has_flaws, found.line_end, notes)
     if not any(map(str.strip, text.lines())):
         size = content.path.stat().st_size
         raise DataError(
@@ -144,6 +153,7 @@ class _Found:
     n_control: int = 0
     n_marks: int = 0
     has_flaws: bool = False
+    line_end: Any = None
     is_utf8: bool = False
     """True where letters beyond ASCII are valid UTF-8."""
 
@@ -155,7 +165,7 @@ def _transcode(content: Content, encoding: str, target: Path) -> _Found:
     found, at_start, is_ascii = _Found(), True, True
     as_utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
     try:
-        decoder = codecs.getincrementaldecoder(main)(errors)
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(main)(errors), translate=False)
         with content.path.open("rb") as source, target.open("wb") as out:
             data = b"start"
             while data:
@@ -180,6 +190,7 @@ def _transcode(content: Content, encoding: str, target: Path) -> _Found:
             f"{content.name} is not {encoding} from byte {getattr(error, 'start', 0):,} on ({error}).",
             "Pass the encoding that it was written in, or download it again.",
         ) from error
+    found.line_end = decoder.newlines
     found.is_utf8 = as_utf8 is not None and not is_ascii
     return found
 

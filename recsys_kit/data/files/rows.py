@@ -127,11 +127,7 @@ def check_size(name: str, n_rows: int, n_columns: int) -> None:
 def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str) -> None:
     """Raises `DataError` (RK-122) for a table without rows, (RK-127) where most rows are broken: it is the file."""
     if not n_rows and not rejected:
-        raise DataError(
-            "RK-122",
-            f"{name} has no whole row (a header at most); expected at least one.",
-            "Export it again, with its rows.",
-        )
+        raise no_rows(name)
     if len(rejected) > n_rows:
         broken = (f"row {entry['row']}: {entry['rule']}" for entry in rejected)
         raise DataError(
@@ -140,3 +136,12 @@ def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str)
             f"{first_five(broken, len(rejected))}; expected a broken row to be the exception.",
             fix,
         )
+
+
+def no_rows(name: str) -> DataError:
+    """The error of a table without a row."""
+    return DataError(
+        "RK-122",
+        f"{name} has no whole row (a header at most); expected at least one.",
+        "Export it again, with its rows.",
+    )
