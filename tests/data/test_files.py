@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import random
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -417,7 +418,7 @@ def test_large_odd_files_end_soon(read, content):
         (WORDS, "a.parquet", "RK-114"),
         (random.Random(1).randbytes(5000), "a.csv", "RK-124 .*no text"),
         (b"\n" * 999 + b"<html><title>Log in</title>", "a.csv", "RK-115 .*web page.*log-in"),
-        (zipped({"[Content_Types].xml": b"", "xl/sheet.xml": b""}), "a.xlsx", "RK-115 .*Excel.*CSV UTF-8"),
+        (zipped({"[Content_Types].xml": b"", "xl/sheet.xml": b""}), "a.xlsx", "RK-115 .*Office.*CSV UTF-8"),
         (b"%PDF-1.7\n", "a.csv", "RK-115 .*PDF"),
         (b"\x89PNG\r\n\x1a\n", "a.csv", "RK-115 .*PNG"),
         (b"\x80\x04\x95", "a.jsonl", "RK-115 .*pickle"),
@@ -518,6 +519,82 @@ def test_a21_parquet_that_is_cut_off_is_refused(read):
     for content, name in ((PARQUET[:-30], "a.parquet"), (gzip.compress(PARQUET)[:-4], "a.parquet.gz")):
         with pytest.raises(DataError, match=r"RK-131 a.parquet(.gz)? is damaged .*whole Parquet"):
             read(content, name)
+
+
+# -- workbooks: the extra `excel` --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workbook(tmp_path):
+    """Writes sheets, given as rows, to a workbook; skips where openpyxl is missing."""
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed: the extra `excel`")
+
+    def workbook(zero_filled: str = "", **sheets: list[list]) -> Path:
+        book = openpyxl.Workbook()
+        book.remove(book.active)
+        for title, rows in sheets.items():
+            for row in rows:
+                book.create_sheet(title).append(row) if title not in book else book[title].append(row)
+        if zero_filled:
+            book.worksheets[-1][zero_filled].number_format = "00000"
+        book.save(tmp_path / "shop.xlsx")
+        return tmp_path / "shop.xlsx"
+
+    return workbook
+
+
+def test_a_sheet_is_read_with_the_values_that_it_shows(workbook):
+    path = workbook(
+        zero_filled="A4",
+        Empty=[[None]],
+        Sales=[
+            ["Sales of 2024"],
+            ["user", "item", "price", "day", "at", "good"],
+            ["u1", 4006381333931, 1.5, date(2024, 1, 2), datetime(2024, 1, 2, 3, 4, 5), True],
+            [7, "007", 2.0, None, None, None],
+            [],
+            ["NA", "1E5\nx", -0.25, "?", None, False],
+        ],
+    )
+    rows = read_table(path)
+    assert words(rows) == [
+        ["u1", "4006381333931", "1.5", "2024-01-02", "2024-01-02T03:04:05", "TRUE"],
+        ["00007", "007", "2", "", "", ""],
+        ["NA", "1E5 x", "-0.25", "?", "", "FALSE"],
+    ]
+    assert rows.frame.index.tolist() == [3, 4, 6]
+    assert rules(rows) == [
+        "one sheet of the workbook is read", "lines above the header are skipped", "blank lines left out",
+    ]  # fmt: skip
+
+
+def test_a_sheet_is_named_with_two_colons(workbook, read):
+    path = workbook(One=[["user", "item"], [1, 2]], Two=[["item", "title"], [2, "Lamp, red"]])
+    assert words(read_table(f"{path}::Two")) == [["2", "Lamp, red"]]
+    with pytest.raises(DataError, match=r"RK-118 shop.xlsx has no sheet 'Three'; it holds 'One', 'Two'"):
+        read_table(f"{path}::Three")
+    assert words(read(gzip.compress(path.read_bytes()), "a.xlsx.gz")) == [["1", "2"]]
+    with pytest.raises(DataError, match=r"RK-114 .*called .csv and is xlsx"):
+        read(path.read_bytes(), "a.csv")
+
+
+def test_a_damaged_workbook_or_one_that_is_a_bomb_is_refused(workbook, read, monkeypatch):
+    content = workbook(One=[["user", "item"], *[[n, n] for n in range(2000)]]).read_bytes()
+    for at in range(0, len(content) - 30, 97):
+        with suppress(DataError):
+            read(flipped(content, at), "a.xlsx")
+    with pytest.raises(DataError, match="RK-117"):
+        read(zipped({"xl/workbook.xml": b"<workbook", "[Content_Types].xml": b"<Types/>"}), "a.xlsx")
+    monkeypatch.setattr(unpacking, "SMALL", 1000)
+    monkeypatch.setattr(unpacking, "MAX_RATIO", 2)
+    with pytest.raises(DataError, match=r"RK-116 a.xlsx grows"):
+        read(content, "a.xlsx")
+
+
+def test_without_openpyxl_a_workbook_says_how_to_install_it(read, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(DataError, match=r"RK-134 a.xlsx .*pip install 'recsys_kit\[excel\]'.*CSV UTF-8"):
+        read(zipped({"xl/workbook.xml": b""}), "a.xlsx")
 
 
 # -- A22: JSON lines ---------------------------------------------------------------------------------------------------

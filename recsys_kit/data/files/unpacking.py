@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
 from recsys_kit.data.files.rows import first_five, note
+from recsys_kit.data.files.workbook import write_sheet
 from recsys_kit.errors import DataError
 
 GIB = 1024**3
@@ -135,7 +136,7 @@ def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int
     """What lies in `packed`; `inner` is the name that it should answer to."""
     name, suffix = packed.name, inner.suffix.lower()
     kind = find_kind(name, suffix, packed.path)
-    if member and kind != "zip":
+    if member and kind not in ("zip", "xlsx"):
         raise DataError("RK-118", f"{name} is {kind}, not a zip; only a zip has members.", f"Leave out '::{member}'.")
     if kind in ("text", "parquet"):
         return replace(packed, suffix=suffix, kind=kind)
@@ -146,6 +147,12 @@ def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int
         cut_off = _gunzip(name, packed.path, unpacked.path) or packed.cut_off
         name_inside = inner.with_suffix("") if inner.suffix else inner
         return _unpack(replace(unpacked, cut_off=cut_off), name_inside, layers=layers + 1)
+    if kind == "xlsx":
+        with zipfile.ZipFile(packed.path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        _check_growth(name, packed.path.stat().st_size, size)
+        _, notes = write_sheet(name, packed.path, unpacked.path, member)
+        return replace(unpacked, suffix=".csv", kind="text", notes=packed.notes + notes)
     chosen, notes = _unzip(name, packed.path, unpacked.path, member)
     unpacked = replace(unpacked, name=f"{name}::{chosen}", notes=packed.notes + notes)
     return _unpack(unpacked, PurePosixPath(chosen), layers=layers + 1)
@@ -174,15 +181,19 @@ def _write_bounded(name: str, opened: gzip.GzipFile | IO[bytes], packed: int, ta
         while chunk := opened.read1(CHUNK):  # type: ignore[union-attr]
             out.write(chunk)
             size += len(chunk)
-            if size > MAX_BYTES:
-                raise _too_large(name, f"more than {MAX_BYTES / GIB:g} GiB when unpacked")
-            if size > max(SMALL, MAX_RATIO * packed):
-                raise DataError(
-                    "RK-116",
-                    f"{name} grows from {packed:,} to more than {size:,} bytes when unpacked; expected at most "
-                    f"{MAX_RATIO} times its size: this is how a decompression bomb looks.",
-                    "If the file is honest, unpack it yourself or raise recsys_kit.data.files.unpacking.MAX_RATIO.",
-                )
+            _check_growth(name, packed, size)
+
+
+def _check_growth(name: str, packed: int, size: int) -> None:
+    if size > MAX_BYTES:
+        raise _too_large(name, f"more than {MAX_BYTES / GIB:g} GiB when unpacked")
+    if size > max(SMALL, MAX_RATIO * packed):
+        raise DataError(
+            "RK-116",
+            f"{name} grows from {packed:,} to more than {size:,} bytes when unpacked; expected at most "
+            f"{MAX_RATIO} times its size: this is how a decompression bomb looks.",
+            "If the file is honest, unpack it yourself or raise recsys_kit.data.files.unpacking.MAX_RATIO.",
+        )
 
 
 def _too_large(name: str, size: str) -> DataError:
