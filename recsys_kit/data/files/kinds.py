@@ -13,6 +13,7 @@ KINDS = dict.fromkeys(TEXT_SUFFIXES, "text") | {
     ".gz": "gzip", ".gzip": "gzip", ".zip": "zip", ".parquet": "parquet", ".pq": "parquet",
     ".xlsx": "xlsx", ".xlsm": "xlsx",
 }  # fmt: skip
+MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"PAR1": "parquet"}
 NO_TABLES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".html", ".ipynb", ".md", ".py", ".r", ".log")
 EXPECTED = "expected CSV, TSV, JSON lines, Parquet or .xlsx, as it is or in gzip or zip"
 
@@ -51,14 +52,8 @@ def find_kind(name: str, suffix: str, path: Path) -> str:
     """The kind of a file by its bytes, as in `KINDS`. Raises (RK-115) for no table, (RK-114) for a name that lies."""
     with path.open("rb") as file:
         data = file.read(4096)
-    if data.startswith(b"\x1f\x8b"):
-        kind = "gzip"
-    elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        kind = "zip"
-    elif data.startswith(b"PAR1"):
-        kind = "parquet"
-    else:
-        kind = "text"
+    kind = next((kind for magic, kind in MAGIC.items() if data.startswith(magic)), "text")
+    if kind == "text":
         _check_foreign(name, data)
     members = _members(path) if kind == "zip" else set()
     if "xl/workbook.xml" in members:

@@ -54,18 +54,11 @@ def open_content(path: str | Path) -> Iterator[Content]:
         DataError: RK-111 to RK-119; RK-113 where the file changed while it was open.
     """
     file, member = split_member(path)
-    try:
-        before = os.stat(file)
-        _check_regular(file, before)
-        file.open("rb").close()
-    except (OSError, ValueError) as error:
-        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
+    before = _look(file)
+    _check_regular(file, before)
     with TemporaryDirectory(prefix="recsys_kit-", ignore_cleanup_errors=True) as folder:
         yield _unpack(Content(file.name, "", file, Path(folder), ""), PurePosixPath(file.name), member)
-    try:
-        after = os.stat(file)
-    except OSError as error:
-        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
+    after = _look(file)
     if _version(before) != _version(after):
         raise DataError(
             "RK-113",
@@ -110,13 +103,19 @@ def _check_regular(file: Path, status: os.stat_result) -> None:
             f"{file.name} is a pipe, socket or device; expected a file that can be read twice.",
             "Write its content to a file first.",
         )
-    if status.st_size > MAX_BYTES:
-        raise _too_large(file.name, f"{status.st_size / GIB:.1f} GiB")
+    _check_growth(file.name, status.st_size, status.st_size)
 
 
-def _why_not(file: Path, error: OSError | ValueError) -> str:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return f"{file.name!r} cannot be opened: {reason}; expected a file that exists and may be read."
+def _look(file: Path) -> os.stat_result:
+    try:
+        status = os.stat(file)
+        if stat.S_ISREG(status.st_mode):
+            file.open("rb").close()
+        return status
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        problem = f"{file.name!r} cannot be opened: {reason}; expected a file that exists and may be read."
+        raise DataError("RK-111", problem, _near(file)) from error
 
 
 def _near(file: Path) -> str:
@@ -185,23 +184,15 @@ def _write_bounded(name: str, opened: gzip.GzipFile | IO[bytes], packed: int, ta
 
 
 def _check_growth(name: str, packed: int, size: int) -> None:
-    if size > MAX_BYTES:
-        raise _too_large(name, f"more than {MAX_BYTES / GIB:g} GiB when unpacked")
-    if size > max(SMALL, MAX_RATIO * packed):
+    """Raises (RK-116) for more than memory holds, and for a bomb."""
+    if size > min(MAX_BYTES, max(SMALL, MAX_RATIO * packed)):
         raise DataError(
             "RK-116",
-            f"{name} grows from {packed:,} to more than {size:,} bytes when unpacked; expected at most "
-            f"{MAX_RATIO} times its size: this is how a decompression bomb looks.",
-            "If the file is honest, unpack it yourself or raise recsys_kit.data.files.unpacking.MAX_RATIO.",
+            f"{name} has {packed:,} bytes and at least {size:,} when unpacked; expected at most {MAX_RATIO} times its "
+            f"size and {MAX_BYTES / GIB:g} GiB: a decompression bomb grows more, and the values are held in memory.",
+            "If the file is honest, unpack it yourself, split it, or raise MAX_RATIO and MAX_BYTES in "
+            "recsys_kit.data.files.unpacking.",
         )
-
-
-def _too_large(name: str, size: str) -> DataError:
-    return DataError(
-        "RK-116",
-        f"{name} is {size}; expected at most {MAX_BYTES / GIB:g} GiB, since its values are held in memory.",
-        "Split it, or raise recsys_kit.data.files.unpacking.MAX_BYTES.",
-    )
 
 
 def _unzip(name: str, packed: Path, target: Path, member: str) -> tuple[str, list[dict[str, Any]]]:
