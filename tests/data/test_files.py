@@ -129,6 +129,7 @@ def test_files_of_one_table_are_joined_by_the_names_of_their_columns(read_all):
         (3, "part0.csv 3: 2 fields, not 3: 8,b"),
         (9, "part1.csv 5: 1 fields, not 2: 1"),
     ]
+    json.dumps([rows.rejected, rows.notes])
     assert [(entry["rule"], entry["rows"], entry["example"]) for entry in rows.notes] == [
         ("files read as one table, rows numbered on from file to file", 2, "part0.csv from 1, part1.csv from 5"),
         ("file lacks columns of the others", 2, "part1.csv: price"),
@@ -666,7 +667,8 @@ MOMENT = datetime(2014, 5, 13, 16, 53, 20, tzinfo=UTC)
         (pa.array([MOMENT], pa.timestamp("s", "UTC")), ["2014-05-13T16:53:20+00:00"]),
         (pa.array([MOMENT], pa.timestamp("us", "Asia/Shanghai")), ["2014-05-13T16:53:20+00:00"]),
         (pa.array([datetime(2014, 5, 13, 0, 0, 1, 1500)], pa.timestamp("ns")), ["2014-05-13T00:00:01.0015"]),
-        (pa.array([datetime(2020, 1, 1)], pa.timestamp("ms")), ["2020-01-01T00:00:00"]),
+        (pa.array([datetime(2020, 1, 1), None], pa.timestamp("ms")), ["2020-01-01T00:00:00", None]),
+        (pa.array([datetime(2020, 1, 1, 10, 0, 0, 500_000)], pa.timestamp("us")), ["2020-01-01T10:00:00.5"]),
         (pa.array([date(2020, 1, 2)]), ["2020-01-02"]),
         (pa.array([["a", None, "b"], None, []]), [["a", "b"], None, []]),
         (pa.array([[0.1], [2]], pa.list_(pa.float32())), [["0.1"], ["2.0"]]),
