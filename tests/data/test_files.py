@@ -456,7 +456,7 @@ def test_the_one_table_of_a_zip_is_found_among_other_things(read):
 
 def test_a_table_of_several_is_named_with_two_colons(read, tmp_path):
     archive = zipped({"ml/ratings.csv": WORDS.encode(), "ml/movies.csv": b"id,title\n1,X\n"})
-    with pytest.raises(DataError, match=r"RK-118 a.zip holds 2 tables: .*Name one: 'a.zip::ml/ratings.csv'"):
+    with pytest.raises(DataError, match=r"RK-118 a.zip has 2 tables; .*Name one: 'a.zip::ml/ratings.csv'"):
         read(archive, "a.zip")
     assert words(read_table(f"{tmp_path / 'a.zip'}::ml/movies.csv")) == [["1", "X"]]
     with pytest.raises(DataError, match=r"RK-118 .*no member 'x.csv'; it holds 'ml/ratings.csv', 'ml/movies.csv'"):

@@ -145,3 +145,8 @@ def no_rows(name: str) -> DataError:
         f"{name} has no whole row (a header at most); expected at least one.",
         "Export it again, with its rows.",
     )
+
+
+def damaged(name: str, kind: str, error: Exception) -> DataError:
+    """The error of a packed file that cannot be unpacked."""
+    return DataError("RK-117", f"{name} is damaged ({error!r}); expected a whole {kind}.", "Download or save it again.")

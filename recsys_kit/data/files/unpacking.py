@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
-from recsys_kit.data.files.rows import first_five, note
+from recsys_kit.data.files.rows import damaged, first_five, note
 from recsys_kit.data.files.workbook import write_sheet
 from recsys_kit.errors import DataError
 
@@ -165,11 +165,7 @@ def _gunzip(name: str, packed: Path, target: Path) -> bool:
     except EOFError:
         return True
     except (OSError, zlib.error) as error:
-        raise DataError(
-            "RK-117",
-            f"{name} is damaged ({error}) and cannot be unpacked; expected a whole gzip.",
-            "Download it again.",
-        ) from error
+        raise damaged(name, "gzip", error) from error
     return False
 
 
@@ -210,30 +206,19 @@ def _unzip(name: str, packed: Path, target: Path, member: str) -> tuple[str, lis
             with archive.open(chosen) as opened:
                 _write_bounded(f"{name}::{chosen.filename}", opened, chosen.compress_size, target)
     except BROKEN_ZIP as error:
-        raise DataError(
-            "RK-117", f"{name} is damaged ({error}) and cannot be unpacked; expected a whole zip.", "Download it again."
-        ) from error
+        raise damaged(name, "zip", error) from error
     return chosen.filename, [note("one table of the zip is read", 1, chosen.filename)] if len(members) > 1 else []
 
 
 def _choose_member(name: str, members: list[zipfile.ZipInfo], wanted: str) -> zipfile.ZipInfo:
-    if wanted:
-        found = [info for info in members if info.filename == wanted][-1:]
-        candidates = [info.filename for info in members]
-    else:
-        found = _tables(members)
-        candidates = [info.filename for info in found or members]
+    found = [info for info in members if info.filename == wanted][-1:] if wanted else _tables(members)
     if len(found) == 1:
         return found[0]
-    listed = first_five(map(repr, candidates), len(candidates)) or "nothing"
-    if wanted or not found:
-        problem = f"has no member {wanted!r}" if wanted else "holds no table"
-        raise DataError(
-            "RK-118", f"{name} {problem}; it holds {listed}.", "Pass a zip with a table, or file.zip::member."
-        )
-    raise DataError(
-        "RK-118", f"{name} holds {len(found)} tables: {listed}; expected one.", f"Name one: '{name}::{candidates[0]}'."
-    )
+    names = [info.filename for info in found or members]
+    listed = first_five(map(repr, names), len(names)) or "nothing"
+    problem = f"has no member {wanted!r}; it" if wanted else f"has {len(found) or 'no'} tables; it"
+    fix = f"Name one: '{name}::{names[0]}'." if names else "Pass a zip with a table."
+    raise DataError("RK-118", f"{name} {problem} holds {listed}; expected one table.", fix)
 
 
 def _tables(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_kit.data.files.kinds import BROKEN_ZIP, SHEET
-from recsys_kit.data.files.rows import check_size, first_five, note
+from recsys_kit.data.files.rows import check_size, damaged, first_five, note
 from recsys_kit.errors import DataError
 
 BROKEN = (*BROKEN_ZIP, AttributeError, TypeError, IndexError, SyntaxError)
@@ -34,9 +34,7 @@ def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> tuple[
             chosen = wanted or next(tables, "")
             rows = list(map(_texts, sheets[chosen].iter_rows())) if chosen in sheets else []
     except BROKEN as error:
-        raise DataError(
-            "RK-117", f"{name} is damaged ({error!r}) and cannot be read; expected a whole workbook.", "Save it again."
-        ) from error
+        raise damaged(name, "workbook", error) from error
     if chosen not in sheets:
         listed = first_five(map(repr, sheets), len(sheets))
         problem = f"has no sheet {wanted!r}" if wanted else "has no sheet with a cell"
