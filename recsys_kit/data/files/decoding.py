@@ -209,7 +209,7 @@ def _check_flaws(text: Text, source: Path) -> None:
     broken, shown, n_lines, n_good, n_control, n_characters = [], [], 0, 0, 0, 0
     for n_lines, line in enumerate(text.lines(), start=1):
         n_characters += len(line) + 1
-        n_control += len(line) - len(line.translate(CONTROL))
+        n_control += 0 if line.isprintable() else len(line) - len(line.translate(CONTROL))
         if _UNDECODABLE.search(line):
             broken.append(n_lines)
             shown += [line] * (len(shown) < N_GUESSED)

@@ -315,7 +315,7 @@ def _why_not(text: Text, form: Form, record: list[str]) -> tuple[str, str, str] 
     if len(record) != len(form.header):
         rule = "row is too short" if len(record) < len(form.header) else "row is too long"
         return rule, f"{len(record)} fields, not {len(form.header)}: {form.delimiter.join(record)}", ""
-    if text.has_flaws:
+    if text.has_flaws and text.flaw("".join(record)):
         for column, value in zip(form.header, record, strict=True):
             if rule := text.flaw(value):
                 return rule, value, column
