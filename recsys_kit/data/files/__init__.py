@@ -16,13 +16,13 @@ from recsys_kit.data.files.jsonlines import (
     read_records,
 )
 from recsys_kit.data.files.parquet import read_parquet
-from recsys_kit.data.files.rows import FileRows
+from recsys_kit.data.files.rows import FileRows, join_rows
 from recsys_kit.data.files.unpacking import open_content, split_member
 from recsys_kit.errors import DataError
 
 __all__ = [
     "FileRows", "NotARecord", "Records", "check_record", "decode", "open_content", "parse_header", "parse_json",
-    "read_records", "read_table", "split_member",
+    "read_records", "read_table", "read_tables", "split_member",
 ]  # fmt: skip
 
 
@@ -47,6 +47,26 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
             return read_parquet(content)
         text = decode(content, encoding)
         return read_json(text) if _is_json(text) else read_delimited(text, header)
+
+
+def read_tables(paths: Sequence[str | Path], *, encoding: str = "", header: Sequence[str] = ()) -> FileRows:
+    """Read several files of one table, as if each stood below the one before it.
+
+    The columns may stand in any order. A column that a file lacks has missing values there, and a note says so.
+
+    Args:
+        paths: the files, as for `read_table`.
+        encoding, header: as for `read_table`, the same for all files.
+
+    Returns:
+        The rows of all files. Their numbers go on from file to file; a note says from which number each file counts.
+
+    Raises:
+        DataError: RK-133 no common column; as `read_table`.
+        ParameterError: as `read_table`.
+    """
+    read = {str(path): read_table(path, encoding=encoding, header=header) for path in paths}
+    return join_rows(read) if len(read) > 1 else next(iter(read.values()))
 
 
 def parse_header(header: str) -> list[str]:

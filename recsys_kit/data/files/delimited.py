@@ -1,16 +1,18 @@
 """Text -> rows of a CSV or TSV file, read by DuckDB. A value stays the text that it is: `007`, `NA`, `1E5` survive.
 
 The form of the file (delimiter, quotes, lines above the header) is looked for here and spelled out for DuckDB: measured
-with 2.0.1, its own `sniff_csv` skips a header that is shorter than the rows, and takes a text with bars for a table.
-DuckDB drops lines that it cannot place (such as mixed line ends) without a word, so every line is accounted for.
+with 2.0.1, its `sniff_csv` misreads 11 of 56 files, such as one with a bad row near its start, and knows neither `::`
+nor columns between spaces. A file in which not every line is a row is first written again, without the others.
 """
 
 import csv
-import mmap
+import io
 import re
 import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -22,7 +24,7 @@ import pandas as pd
 
 from recsys_kit.data.files.database import connect, quoted
 from recsys_kit.data.files.decoding import Text
-from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, note, rejection
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, no_rows, note, rejection
 from recsys_kit.errors import DataError
 
 TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
@@ -31,10 +33,10 @@ N_LOOKED_AT = 100  # records that must agree on a delimiter
 AGREE = 0.9  # share of them
 MAX_LINE = 512 * 1024**2  # bytes of one row
 TIMES = range(788_918_400, 4_102_444_800)  # seconds since 1970, from 1995 to 2100
+LOOK = "Look at the rows named: the header, the delimiter or the quotes of the whole file are wrong."
+LINE_ENDS = {None: r"\n", "\n": r"\n", "\r\n": r"\r\n"}
 _NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*")
-_SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n|"?sep=(.)"?\r')
-_LINE_END = re.compile(r"\r\n?|\n")
-_QUOTED_OR_END = re.compile(rb'(?:(?<=[,;|\t\n\r])|\A)"[^"]*+(?:""[^"]*+)*+"|\r\n?')
+_SEP_LINE = re.compile(r'"?sep=(.)"?(\r\n?|\n)')
 
 
 @dataclass(frozen=True)
@@ -71,94 +73,101 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
     """
     limit = csv.field_size_limit(sys.maxsize)
     try:
-        _unify_line_ends(text.path)
-        form = _find_form(text, header)
-        try:
-            return _read(text, form)
-        except BrokenQuote as broken:
-            if form.delimiter != "\t":
-                raise _unclosed(text.name, broken) from broken
-            quotes = note(
-                "quotes are part of the text", 1, f"line {broken.first}"
-            )  # most tab-separated files have none
-        _unify_line_ends(text.path, quotes=False)
-        try:
-            return _read(text, replace(form, quote="", notes=[*form.notes, quotes]))
-        except BrokenQuote as broken:
-            raise _unclosed(text.name, broken) from broken
+        return _read_quoted(text, header)
+    except BrokenQuote as broken:
+        reach = "to the end of the file" if broken.at_end else f"to line {broken.last}"
+        raise DataError(
+            "RK-128",
+            f'{text.name} opens a quote (") in line {broken.first} that does not close properly and reaches {reach}; '
+            'expected fields like "a ""quoted"" word". The rows between would become one.',
+            'Close the quote in that line, or write quotes inside a quoted field twice ("").',
+        ) from broken
     finally:
         csv.field_size_limit(limit)
 
 
-def _unify_line_ends(path: Path, *, quotes: bool = True) -> None:
-    """Write every end of a line as `\\n`, but not inside quotes: DuckDB drops rows where ends are mixed."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        content = mapped[:] if mapped.find(b"\r") >= 0 else b""
-    if content and quotes and b'"' in content:
-        path.write_bytes(_QUOTED_OR_END.sub(lambda end: end[0] if end[0][:1] == b'"' else b"\n", content))
-    elif content:
-        path.write_bytes(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+def _read_quoted(text: Text, header: Sequence[str]) -> FileRows:
+    form = _find_form(text, header)
+    try:
+        return _read(text, form)
+    except BrokenQuote as broken:
+        if form.delimiter != "\t":
+            raise
+        said = note("quotes are part of the text", 1, f"line {broken.first}")
+    form = _find_form(text, header, quote="")  # most tab-separated files have no quoting
+    return _read(text, replace(form, notes=[*form.notes, said]))
+
+
+def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, list[str] | csv.Error]]:
+    """The first and the last line of each record, its first line as text, and its fields or why it has none."""
+    last, delimiter = 0, form.delimiter
+    for line in lines:
+        last, first, content = last + 1, last + 1, line.rstrip("\r\n")
+        if not form.quote or form.quote not in line:
+            yield first, last, content, content.split(delimiter) if content else []
+            continue
+        spaces = f'{delimiter} "' in line  # which DuckDB skips
+        reader = csv.reader(chain([line], lines), delimiter=delimiter, skipinitialspace=spaces, strict=True)
+        try:
+            record: list[str] | csv.Error = next(reader)
+        except csv.Error as error:
+            record = error
+        last += reader.line_num - 1
+        yield first, last, content, record
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------
 
 
-def _find_form(text: Text, names: Sequence[str]) -> Form:
+def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
     head, above, notes = text.head, 0, []
     usual = "\t" if text.suffix in TAB_SUFFIXES else ","
     if separator := _SEP_LINE.match(head):  # written by Excel
-        usual, above, head = separator[1] or separator[2], 1, head[separator.end() :]
+        usual, above, head = separator[1], 1, head[separator.end() :]
         notes.append(note("line sep= of a spreadsheet is skipped"))
-    delimiter, said = _find_delimiter(text.name, head, usual)
-    records = list(_head_records(head, delimiter))
-    preamble = _n_above_header(records, delimiter)
+    found = {delimiter: _head_records(head, delimiter, quote) for delimiter in dict.fromkeys((usual, *NAMES))}
+    delimiter, said = _find_delimiter(text.name, found, usual, head)
+    records = found[delimiter]
+    preamble = _n_above_header([record for _, record in records])
     if preamble:
         notes.append(note("lines above the header are skipped", preamble, records[0][1][0]))
-    records = records[preamble:]
     if not records:
-        raise _no_rows(text.name)
-    end, first = records[0]
-    rows = [record for _, record in records[1:]]
-    if _is_headerless(first, rows) and not names:
+        raise no_rows(text.name)
+    (end, first), *rows = records[preamble:]
+    form = Form(delimiter, first, above + end, quote * (delimiter != "::"), notes + said)
+    if len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
+        return replace(form, header=list(names), n_above=above)
+    if _is_headerless(first, [row for _, row in rows]):
         raise DataError(
             "RK-165",
-            f"{text.name} has no header: line {above + end} is {delimiter.join(first)[:80]!r}, numbers like the lines "
+            f"{text.name} has no header: line {form.n_above} is {delimiter.join(first)[:80]!r}, numbers like the lines "
             f"below it, in {len(first)} columns; expected the names of the columns.",
-            f"Name them in their order, such as --header {','.join(_guess_header([first, *rows]))}.",
+            f"Name them in their order, such as --header {','.join(_guess_header([row for _, row in records]))}.",
         )
-    if names and len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
-        return Form(delimiter, list(names), above, '"' * (delimiter != "::"), notes + said)
-    form = Form(delimiter, first, above + end, '"' * (delimiter != "::"), notes + said)
-    return replace(form, header=_check_header(text, form.header))
+    if flaw := next(filter(None, map(text.flaw, first)), ""):
+        raise DataError(
+            "RK-124",
+            f"{text.name} has a broken name in its header ({flaw}); expected text.",
+            "Mend the header, or pass the encoding of the file.",
+        )
+    check_size(text.name, 1, len(first))
+    return replace(form, header=[name.strip("\ufeff") for name in first])
 
 
-def _no_rows(name: str) -> DataError:
-    return DataError(
-        "RK-122",
-        f"{name} has no whole row (a header at most); expected at least one.",
-        "Export it again, with its rows.",
-    )
-
-
-def _head_records(head: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _head_records(head: str, delimiter: str, quote: str) -> list[tuple[int, list[str]]]:
     """The first records that are not blank, each with the number of its last line."""
-    lines = _LINE_END.split(head)
-    if len(delimiter) > 1:
-        found: Iterable[tuple[int, list[str]]] = ((n, line.split(delimiter)) for n, line in enumerate(lines, start=1))
-    else:
-        reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter)
-        found = ((reader.line_num, record) for record in reader)
-    return islice(((end, record) for end, record in found if "".join(record).strip()), N_LOOKED_AT)
+    records = _records(io.StringIO(head, newline=""), Form(delimiter, [], 0, quote * (delimiter != "::")))
+    found = ((end, record) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
+    return list(islice(found, N_LOOKED_AT))
 
 
-def _find_delimiter(name: str, head: str, usual: str) -> tuple[str, list[dict[str, Any]]]:
+def _find_delimiter(
+    name: str, found: dict[str, list[tuple[int, list[str]]]], usual: str, head: str
+) -> tuple[str, list[dict[str, Any]]]:
     """The usual delimiter; another one, with a note, only where nearly all of the first records agree on it."""
-    fields = {
-        delimiter: [len(record) for _, record in _head_records(head, delimiter)] or [1]
-        for delimiter in dict.fromkeys((usual, *NAMES))
-    }
+    fields = {delimiter: [len(record) for _, record in records] or [1] for delimiter, records in found.items()}
     fitting = [delimiter for delimiter, counts in fields.items() if _agree(counts)]
-    if " " in fitting and not (fitting == [" "] and _is_fixed_table(list(_head_records(head, " ")))):
+    if " " in fitting and not (fitting == [" "] and _is_fixed_table(found[" "])):
         fitting.remove(" ")
     if usual in fitting:
         return usual, []
@@ -186,15 +195,19 @@ def _agree(counts: list[int]) -> bool:
 def _is_fixed_table(records: list[tuple[int, list[str]]]) -> bool:
     """Whether numbers between spaces are columns, of which one holds times; sequences hold none."""
     columns = list(zip(*(record for _, record in records), strict=False))
-    return len(columns) > 2 and any(all(v.isdigit() and int(v) in TIMES for v in column) for column in columns)
+    return len(columns) > 2 and any(map(_are_times, columns))
 
 
-def _n_above_header(records: list[tuple[int, list[str]]], delimiter: str) -> int:
+def _are_times(values: Iterable[str]) -> bool:
+    return all(re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES for value in values)
+
+
+def _n_above_header(records: list[list[str]]) -> int:
     """Titles above the header: lines of fewer fields than a header that is followed by such rows."""
-    counts = [len(record) for _, record in records]
+    counts = [len(record) for record in records]
     usual, n = Counter(counts).most_common(1)[0] if counts else (0, 0)
     start = counts.index(usual) if usual > 2 else 0
-    header = [name.strip() for name in records[start][1]] if start else []
+    header = [name.strip() for name in records[start]] if start else []
     named = all(header) and len(set(header)) == len(header) and not any(map(_NUMBER.fullmatch, header))
     fits = n >= AGREE * (len(counts) - start) and all(count < usual for count in counts[:start])
     return start if start and named and fits and counts[0] == 1 else 0
@@ -218,10 +231,9 @@ def _guess_header(rows: list[list[str]]) -> list[str]:
     names: list[str] = []
     for number, values in enumerate(zip(*rows, strict=False), start=1):
         numbers = [float(value) for value in values if re.fullmatch(r"\d+(\.\d+)?", value)]
-        is_numeric = len(numbers) == len(values)
-        if is_numeric and all(int(value) in TIMES for value in numbers):
+        if _are_times(values):
             name = "timestamp"
-        elif is_numeric and max(numbers) <= 5 and len(names) > 1:
+        elif len(numbers) == len(values) and max(numbers) <= 5 and len(names) > 1:
             name = "rating"
         elif not numbers and len(set(values)) <= len(values) / 4:
             name = "event"
@@ -231,159 +243,83 @@ def _guess_header(rows: list[list[str]]) -> list[str]:
     return names
 
 
-def _check_header(text: Text, header: list[str]) -> list[str]:
-    """The names without byte-order marks. Raises (RK-124) for one that is no text, (RK-125) for two that are alike."""
-    if flaw := next(filter(None, map(text.flaw, header)), ""):
-        raise DataError(
-            "RK-124",
-            f"{text.name} has a broken name in its header ({flaw}); expected text.",
-            "Mend the header, or pass the encoding of the file.",
-        )
-    check_size(text.name, 1, len(header))
-    return [column.strip("\ufeff") for column in header]
-
-
 # -- the rows ----------------------------------------------------------------------------------------------------------
 
 
 def _read(text: Text, form: Form) -> FileRows:
-    table, starts = _query(text, form)
-    content = np.memmap(text.path, np.uint8, "r")
-    ends = np.flatnonzero(content == ord("\n"))
-    rejected, taken = _reject(text, form, starts, ends)
-    n_lines = len(ends) + int(content[-1] != ord("\n"))
-    lines, n_blank = _number_rows(text, form, table, taken, n_lines)
-    frame = table.set_axis(lines, axis=0).set_axis(form.header, axis=1)
-    if text.has_flaws:
-        frame, flawed = _drop_flawed(text, frame)
-        rejected = sorted(rejected + flawed, key=lambda entry: entry["row"])
-    frame = _drop_unnamed(frame)
+    """Read a file as it is where every line is a row, else the rows that fit, written again.
+
+    DuckDB's `ignore_errors` loses the row behind a broken one and `store_rejects` keeps up to 10 kB for each missing
+    value, which makes 10 GB of half a megabyte of short rows.
+    """
+    n_lines = text.count_lines()
+    index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, n_lines + 1), [], 0, None
+    if form.n_above < 2 and not text.has_flaws and text.line_end in LINE_ENDS:
+        with suppress(duckdb.Error):
+            frame = _query(text.path, form, LINE_ENDS[text.line_end])
+    if frame is None or len(frame) != len(index):
+        index, rejected, n_blank = _rewrite(text, form)
+        try:
+            frame = _query(text.path, Form(",", form.header, 0))
+        except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
+            problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
+            raise DataError("RK-127", problem, LOOK) from error
+    frame = _drop_unnamed(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
     check_names(text.name, frame.columns)
     check_rows(text.name, len(frame), rejected, _fix(form, rejected))
-    notes = [*text.notes, *form.notes, *([note("blank lines left out", n_blank)] if n_blank else [])]
-    return FileRows(frame, rejected, notes)
+    blank = [note("blank lines left out", n_blank)] if n_blank else []
+    return FileRows(frame, rejected, [*text.notes, *form.notes, *blank])
 
 
-def _query(text: Text, form: Form) -> tuple[pd.DataFrame, list[int]]:
-    """The rows that fit, and where in the file those start that do not."""
+def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame:
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(form.header)))
-    max_line = min(MAX_LINE, text.path.stat().st_size + 2_000_000)
+    max_line = min(MAX_LINE, path.stat().st_size + 2_000_000)
     with connect() as database:
-        try:
-            rows = database.sql(
-                f"SELECT * FROM read_csv({quoted(str(text.path))}, delim={quoted(form.delimiter)}, "
-                f"quote={quoted(form.quote)}, escape={quoted(form.quote)}, skip={form.n_above}, header=false, "
-                f"columns={{{columns}}}, auto_detect=false, all_varchar=true, new_line='\\n', nullstr='\x01\x02\x03', "
-                f"store_rejects=true, rejects_limit=0, max_line_size={max_line})"
-            ).to_arrow_table()
-            starts = database.execute("SELECT DISTINCT line_byte_position FROM reject_errors ORDER BY 1").fetchall()
-        except duckdb.Error as error:
-            raise DataError(
-                "RK-127",
-                f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]}).",
-                "Look at its first lines: the header, the delimiter or the quotes of the whole file are wrong.",
-            ) from error
-    return rows.to_pandas(), [start - 1 for (start,) in starts if start]
+        rows = database.sql(
+            f"SELECT * FROM read_csv({quoted(str(path))}, delim={quoted(form.delimiter)}, "
+            f"quote={quoted(form.quote)}, escape={quoted(form.quote)}, skip={form.n_above}, header=false, "
+            f"columns={{{columns}}}, auto_detect=false, all_varchar=true, nullstr='\x01\x02\x03', "
+            f"new_line='{line_end}', max_line_size={max_line})"
+        )
+        return rows.to_arrow_table().to_pandas()
 
 
-def _reject(text: Text, form: Form, starts: list[int], ends: np.ndarray) -> tuple[list[dict[str, Any]], dict[int, int]]:
-    """The rejected rows, and their lines: first line -> number of lines. Blank ones are no rows."""
-    rejected: list[dict[str, Any]] = []
-    taken: dict[int, int] = {}
-    with text.path.open("rb") as file:
-        for start in starts:
-            file.seek(start)
-            number = int(np.searchsorted(ends, start)) + 1
-            lines = (line.decode("utf-8", "surrogateescape") for line in file)
-            line = next(lines, "")
-            while line == "\n":  # DuckDB counts the empty lines above to the row
-                line, number = next(lines, ""), number + 1
-            if number in taken or not line.strip():
-                continue
-            record, n_lines = _parse(form, chain([line], lines))
-            if isinstance(record, list):
-                taken[number] = n_lines
-                rejected.append(_why(text, form, number, record))
-            elif not (text.cut_off and record.at_end):
-                if record.at_end or record.last > 1 or form.delimiter == "\t":
-                    raise BrokenQuote(number, number + record.last - 1, record.at_end)
-                taken[number] = 1
-                rejected.append(rejection(number, "text behind a closing quote", line.rstrip("\n")))
+def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], int]:
+    """Write the rows that fit to a plain CSV file; return where they start, the rejected rows, and the blank lines."""
+    starts, rejected, plain = array("q"), [], text.path.with_name("plain")
+    with text.open() as file, plain.open("w", encoding="utf-8", newline="") as out:
+        write = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
+        n_blank = sum(not line.strip() for line in islice(file, form.n_above))
+        for first, last, line, record in _records(file, form):
+            number = first + form.n_above
+            if isinstance(record, csv.Error):
+                at_end = "end of data" in str(record)
+                if at_end and text.cut_off:
+                    break
+                if at_end or last > first or form.delimiter == "\t":
+                    raise BrokenQuote(number, last + form.n_above, at_end)
+                rejected.append(rejection(number, "text behind a closing quote", line))
+            elif len(record) < min(2, len(form.header)) and not "".join(record).strip():
+                n_blank += 1
+            elif why := _why_not(text, form, record):
+                rejected.append(rejection(number, *why))
             else:
-                taken[number] = n_lines
-    return rejected, taken
+                write(record)
+                starts.append(number)
+    plain.replace(text.path)
+    return pd.Index(np.asarray(starts)), rejected, n_blank
 
 
-def _parse(form: Form, lines: Iterator[str]) -> tuple[list[str] | BrokenQuote, int]:
-    """The fields of the first record, or why it has none, and the number of its lines."""
-    if len(form.delimiter) > 1:
-        return next(lines).rstrip("\n").split(form.delimiter), 1
-    quoting: Any = csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=form.delimiter, quoting=quoting, strict=True)
-    try:
-        return next(reader), reader.line_num
-    except csv.Error as error:
-        return BrokenQuote(1, reader.line_num, "end of data" in str(error)), reader.line_num
-
-
-def _why(text: Text, form: Form, line: int, record: list[str]) -> dict[str, Any]:
+def _why_not(text: Text, form: Form, record: list[str]) -> tuple[str, str, str] | None:
+    """The rule that a record breaks, with the value and the column."""
     if len(record) != len(form.header):
         rule = "row is too short" if len(record) < len(form.header) else "row is too long"
-        return rejection(line, rule, f"{len(record)} fields, not {len(form.header)}: {form.delimiter.join(record)}")
-    for column, value in zip(form.header, record, strict=True):
-        if rule := text.flaw(value):
-            return rejection(line, rule, value, column)
-    return rejection(line, "row cannot be read", form.delimiter.join(record))
-
-
-def _number_rows(
-    text: Text, form: Form, table: pd.DataFrame, taken: dict[int, int], n_lines: int
-) -> tuple[np.ndarray, int]:
-    """The line where each row starts, and the number of blank lines. Raises `BrokenQuote` where a line has no place."""
-    lost = {line + place for line, n in taken.items() for place in range(n)}
-    n_free = n_lines - form.n_above - len(lost)
-    spans = np.ones(len(table), int) if n_free == len(table) else _spans(table)
-    blank = set()
-    if n_free != spans.sum() or form.n_above > 1:
-        blank = {number for number, line in enumerate(text.raw_lines(), start=1) if not line.strip()} - lost
-    starts, line, skipped = np.empty(len(table), int), form.n_above + 1, lost | blank
-    if not skipped and spans.sum() == len(table):
-        starts, line = np.arange(line, line + len(table)), line + len(table)
-    else:
-        for row, span in enumerate(spans.tolist()):
-            while line in skipped:
-                line += 1
-            starts[row] = line
-            line += span
-    rest = [number for number in range(line, n_lines + 1) if number not in skipped]
-    if rest or line > n_lines + 1:
-        raise BrokenQuote(min([*taken, *rest, n_lines]), n_lines, False)
-    n_blank = len(blank) - sum(number in blank for number in _inner_lines(starts, spans)) if blank else 0
-    return starts, n_blank
-
-
-def _inner_lines(starts: np.ndarray, spans: np.ndarray) -> Iterator[int]:
-    """The lines of rows that go over several, but for the first of each."""
-    for row in np.flatnonzero(spans > 1):
-        yield from range(starts[row] + 1, starts[row] + spans[row])
-
-
-def _spans(table: pd.DataFrame) -> np.ndarray:
-    """The number of lines of each row."""
-    spans = np.ones(len(table), int)
-    for column in table:
-        spans += table[column].str.count("\n").to_numpy(int)
-    return spans
-
-
-def _drop_flawed(text: Text, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Without the rows that hold NUL, which DuckDB reads."""
-    flawed: dict[int, dict[str, Any]] = {}
-    for place, column in enumerate(frame):
-        values = frame.iloc[:, place]
-        for line, value in values[values.str.contains("\0", regex=False)].items():
-            flawed.setdefault(line, rejection(line, text.flaw(value), value, str(column)))
-    return frame.drop(index=list(flawed)), list(flawed.values())
+        return rule, f"{len(record)} fields, not {len(form.header)}: {form.delimiter.join(record)}", ""
+    if text.has_flaws and text.flaw("".join(record)):
+        for column, value in zip(form.header, record, strict=True):
+            if rule := text.flaw(value):
+                return rule, value, column
+    return None
 
 
 def _drop_unnamed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -400,14 +336,4 @@ def _fix(form: Form, rejected: list[dict[str, Any]]) -> str:
             f"Line {form.n_above} names {len(form.header)} columns and most rows have {surplus.most_common(1)[0][0]}: "
             "add the missing name, take the surplus delimiter out, or quote the texts that contain it."
         )
-    return "Look at the rows named: the header, the delimiter or the quotes of the whole file are wrong."
-
-
-def _unclosed(name: str, broken: BrokenQuote) -> DataError:
-    reach = "to the end of the file" if broken.at_end else f"to line {broken.last}"
-    return DataError(
-        "RK-128",
-        f'{name} opens a quote (") in line {broken.first} that does not close properly and reaches {reach}; expected '
-        'fields like "a ""quoted"" word". The rows between would become one.',
-        'Close the quote in that line, or write quotes inside a quoted field twice ("").',
-    )
+    return LOOK

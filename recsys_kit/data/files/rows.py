@@ -1,9 +1,10 @@
 """What reading a file gives: its rows, the rows that are none, and what is worth saying about it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,44 @@ class FileRows:
     """Rows that cannot be read: row, column, rule, value (at most 80 characters)."""
     notes: list[dict[str, Any]]
     """What was accepted but differs from a plain file: rule, rows, example."""
+
+
+def join_rows(read: Mapping[str, FileRows]) -> FileRows:
+    """The rows of several files of one table below each other; the keys are their paths.
+
+    Raises `DataError`: (RK-133) a file that has no column of the first, (RK-125) two columns of one name, (RK-132).
+    """
+    frames: list[pd.DataFrame] = []
+    rejected: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
+    starts, n_lines = [], 0
+    names = dict.fromkeys(name for rows in read.values() for name in rows.frame)
+    first = next(iter(read))
+    for path, rows in read.items():
+        file, frame = PurePath(path).name, rows.frame
+        if not set(frame) & set(read[first].frame):
+            raise DataError(
+                "RK-133",
+                f"{file} has no column of {PurePath(first).name}, {[*read[first].frame][:5]}; it has "
+                f"{[*frame][:5]}; expected files of one table.",
+                "Pass files with the same columns, each table by its own option.",
+            )
+        if missing := [name for name in names if name not in frame]:
+            notes.append(note("file lacks columns of the others", len(frame), f"{file}: {', '.join(missing)}"))
+        notes += [
+            {**entry, "example": excerpt(f"{file}: {entry['example']}".removesuffix(": "))} for entry in rows.notes
+        ]
+        rejected += [
+            {**entry, "row": n_lines + entry["row"], "value": excerpt(f"{file} {entry['row']}: {entry['value']}")}
+            for entry in rows.rejected
+        ]
+        frames.append(frame.set_axis(frame.index + n_lines))
+        starts.append(f"{file} from {n_lines + 1}")
+        n_lines = max([int(frames[-1].index[-1]), *(entry["row"] for entry in rejected[-1:])])
+    check_names(f"{len(read)} files together", names)
+    check_size(f"{len(read)} files together", sum(map(len, frames)), len(names))
+    notes.insert(0, note("files read as one table, rows numbered on from file to file", len(read), ", ".join(starts)))
+    return FileRows(pd.concat([frame.reindex(columns=list(names)) for frame in frames]), rejected, notes)
 
 
 def note(rule: str, rows: int = 1, example: Any = "") -> dict[str, Any]:
@@ -88,11 +127,7 @@ def check_size(name: str, n_rows: int, n_columns: int) -> None:
 def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str) -> None:
     """Raises `DataError` (RK-122) for a table without rows, (RK-127) where most rows are broken: it is the file."""
     if not n_rows and not rejected:
-        raise DataError(
-            "RK-122",
-            f"{name} has no whole row (a header at most); expected at least one.",
-            "Export it again, with its rows.",
-        )
+        raise no_rows(name)
     if len(rejected) > n_rows:
         broken = (f"row {entry['row']}: {entry['rule']}" for entry in rejected)
         raise DataError(
@@ -101,3 +136,17 @@ def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str)
             f"{first_five(broken, len(rejected))}; expected a broken row to be the exception.",
             fix,
         )
+
+
+def no_rows(name: str) -> DataError:
+    """The error of a table without a row."""
+    return DataError(
+        "RK-122",
+        f"{name} has no whole row (a header at most); expected at least one.",
+        "Export it again, with its rows.",
+    )
+
+
+def damaged(name: str, kind: str, error: Exception) -> DataError:
+    """The error of a packed file that cannot be unpacked."""
+    return DataError("RK-117", f"{name} is damaged ({error!r}); expected a whole {kind}.", "Download or save it again.")
