@@ -19,9 +19,7 @@ from recsys_kit.errors import RecsysKitError
 FORMATS = f"{HERE}: CSV, JSON lines or Parquet; also as gzip or zip."
 Columns = Annotated[str, typer.Option(help='Your names of the columns: "user_id=CustomerID,text=Review Text".')]
 Encoding = Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")]
-Header = Annotated[
-    str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")
-]
+Header = Annotated[str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")]
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
