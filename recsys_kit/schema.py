@@ -42,9 +42,12 @@ RATING_SCALE = (1.0, 5.0)
 HALF_STAR_SCALE = (0.5, 5.0)
 """Stars in half steps, kept as they are."""
 
+UNDOING_EVENTS = "remove|refund|cancel|return|unlike|dislike|unfollow|unsubscribe|storno|退|取消"
+"""Parts of the names of events that undo others; they are no successes unless they are asked for."""
+
 PARTS = ("train", "valid", "test")
 """Training, validation and test set."""
 
 REPORT_COLUMNS = ("table", "rule", "action", "rows", "example")
-ACTIONS = ("kept", "quarantined", "deduplicated", "repaired", "noted")
+ACTIONS = ("kept", "quarantined", "deduplicated", "repaired", "cautioned", "noted")
 QUARANTINE_COLUMNS = ("table", "row", "column", "rule", "value")
