@@ -172,7 +172,12 @@ def _require(column: str, name: str | None = None) -> Rule:
 
 
 def _require_parsed(column: str, name: str) -> Rule:
-    return Rule(column, name, lambda values, parsed: is_present(values) & parsed.isna())
+    def broken(values: pd.Series, parsed: pd.Series) -> pd.Series:
+        missing = parsed.isna()
+        missing[missing] = is_present(values[missing])
+        return missing
+
+    return Rule(column, name, broken)
 
 
 def _outside_years(values: pd.Series, parsed: pd.Series) -> pd.Series:
