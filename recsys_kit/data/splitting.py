@@ -460,7 +460,7 @@ def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
     nth = new.groupby(events["user_id"]).cumsum()  # number of different items, or baskets with one, up to this event
     n_items = nth.groupby(events["user_id"]).transform("max")
     part = (nth - n_items + 2).clip(lower=0)
-    if len(events) >= FEW_EVENTS and not n_items.ge(3).any():
+    if len(events) > FEW_EVENTS and not n_items.ge(3).any():
         what = "different items at different times" if "timestamp" in events else "different items"
         raise DataError(
             "RK-164",
