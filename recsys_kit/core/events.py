@@ -50,9 +50,11 @@ def order_events(interactions: pd.DataFrame, table: str = "interactions") -> pd.
     >>> order_events(events)["item_id"].tolist()
     ['z', 'y', 'x']
     """
-    interactions, when = with_text_ids(interactions, table), check_times(interactions, table)
-    users, times = (pd.factorize(interactions[column], sort=True)[0] for column in ("user_id", when))
-    order = np.lexsort((times, users))
+    interactions = with_text_ids(interactions, table)
+    check_times(interactions, table)
+    users = pd.factorize(interactions["user_id"], sort=True)[0]
+    times = times_as_numbers(interactions)
+    order = _sort_pairs(users, times)
     equal = (np.diff(users[order]) == 0) & (np.diff(times[order]) == 0)
     if equal.any():
         tied = np.r_[equal, False] | np.r_[False, equal]
@@ -61,6 +63,22 @@ def order_events(interactions: pd.DataFrame, table: str = "interactions") -> pd.
         hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy(), item_hash(items)[codes]
         order[tied] = order[tied][np.lexsort((*hashes, times[order[tied]], users[order[tied]]))]
     return interactions.iloc[order].reset_index(drop=True)
+
+
+def times_as_numbers(events: pd.DataFrame) -> np.ndarray:
+    """Return what orders the events, their timestamp or position, as numbers, `(E,)`."""
+    return pd.DatetimeIndex(events["timestamp"]).asi8 if "timestamp" in events else events["position"].to_numpy()
+
+
+def _sort_pairs(users: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the order by user, then time: whole times of a shop fit beside the user into one number."""
+    if len(users) and times.dtype == np.int64:
+        times = times - times.min()
+        times //= max(np.gcd.reduce(times), 1)
+        span = int(times.max()) + 1
+        if span * (int(users.max()) + 1) < 2**63:
+            return np.argsort(users * np.int64(span) + times, kind="stable")
+    return np.lexsort((times, users))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.events import times_as_numbers
 from recsys_kit.core.ids import item_hash
-from recsys_kit.data.tables import Dataset, report_entry
+from recsys_kit.data.tables import Dataset, find_repeated, hash_rows, report_entry
 from recsys_kit.errors import ParameterError
 from recsys_kit.schema import ACTIONS, TABLES, TEXT_COLUMNS
 
@@ -103,7 +104,7 @@ def _drop_duplicates(
     Rows of a file whose rows have been `compared` differ in a column that is not read, such as the number of the order:
     they are counted and kept.
     """
-    again = frame.drop(columns=["attributes"], errors="ignore").duplicated()
+    again = find_repeated(hash_rows(frame.drop(columns="attributes", errors="ignore")))
     noted = []
     if compared:
         if table == "interactions" and again.any():
@@ -147,12 +148,15 @@ def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
     """
     if "rating" not in interactions:
         return pd.Series(False, index=interactions.index)
-    when = "timestamp" if "timestamp" in interactions else "position"
+    rated = np.flatnonzero(interactions["rating"].notna())
+    pairs = hash_rows(interactions[["user_id", "item_id"]].iloc[rated])
+    several = find_repeated(pairs, keep=False)
+    rated, pairs = rated[several], pairs[several]
     # at equal times the higher rating counts as the later one, so the order of the rows does not matter
-    rows = interactions.reset_index(drop=True)
-    rated = rows[rows["rating"].notna()].sort_values([when, "rating"], kind="stable")
-    again = rated.index[rated.duplicated(["user_id", "item_id"], keep="last")]
-    return pd.Series(rows.index.isin(again), index=interactions.index)
+    order = np.lexsort((interactions["rating"].to_numpy()[rated], times_as_numbers(interactions)[rated], pairs))
+    again = np.zeros(len(interactions), bool)
+    again[rated[order[:-1]]] = pairs[order[:-1]] == pairs[order[1:]]
+    return pd.Series(again, index=interactions.index)
 
 
 def _note_repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
@@ -241,11 +245,13 @@ def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
         raise ParameterError(
             "RK-322", f"k_core is {k!r}; expected a whole number from 1.", "Pass k_core=1 to keep all."
         )
+    if k == 1:
+        return interactions.copy(deep=False)
     users, items = (pd.factorize(interactions[column])[0] for column in ("user_id", "item_id"))
-    _, first, pair = np.unique(users * (items.max(initial=0) + 1) + items, return_index=True, return_inverse=True)
-    users, items = users[first], items[first]
-    kept = np.ones(len(first), dtype=bool)
-    while k > 1:
+    pair, different = pd.factorize(users * (items.max(initial=0) + 1) + items)
+    users, items = np.divmod(different, items.max(initial=0) + 1)
+    kept = np.ones(len(different), dtype=bool)
+    while True:
         counts = [np.bincount(ids[kept], minlength=ids.max(initial=0) + 1)[ids] for ids in (users, items)]
         strong = kept & (counts[0] >= k) & (counts[1] >= k)
         if strong.sum() == kept.sum():

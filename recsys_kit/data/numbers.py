@@ -3,6 +3,7 @@
 import re
 
 import pandas as pd
+import pyarrow as pa
 
 _SIGNS = re.compile(
     r"(?<![A-Za-z])(?:USD|EUR|GBP|CHF|CAD|AUD|NZD|JPY|CNY|RMB|INR|BRL|MXN|PLN|CZK|HUF|SEK|NOK|DKK|TRY|RUB|UAH|ZAR|KRW|HKD|SGD|TWD)(?![A-Za-z])"
@@ -27,6 +28,9 @@ def read_numbers(values: pd.Series) -> pd.Series:
     >>> read_numbers(pd.Series(["1 299 zł", "REF100", "4 5", "EUR5"])).tolist()
     [1299.0, nan, nan, 5.0]
     """
+    plain_numbers = cast_texts(values, pa.float64())
+    if plain_numbers is not None:
+        return plain_numbers
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     texts = values[numbers.isna() & values.notna()].astype("str")
     if texts.str.strip().eq("").all():
@@ -50,3 +54,18 @@ def _has_decimal_commas(texts: pd.Series) -> bool:
         return int((last | alone).sum())
 
     return decimal(",", ".") > decimal(".", ",")
+
+
+def cast_texts(values: pd.Series, kind: pa.DataType) -> pd.Series | None:
+    """Return a column of texts as numbers or times in one pass; None where one of them is not written plainly.
+
+    >>> cast_texts(pd.Series(["2024-05-01", "2024-05-01 10:00"]), pa.timestamp("ns")).dt.hour.tolist()
+    [0, 10]
+    >>> cast_texts(pd.Series(["1", "1,5"]), pa.float64())
+    """
+    if values.dtype != "str":
+        return None
+    try:
+        return pd.Series(pa.array(values).cast(kind).to_numpy(zero_copy_only=False), index=values.index)
+    except pa.ArrowInvalid:
+        return None

@@ -119,7 +119,8 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
     for column in ("user_id", "item_id"):
         if column in frame and column in naming.names and "keep=" not in readings.get(column, ""):
             ids = frame[column].astype("str")
-            rounded = ids.str.fullmatch(SCIENTIFIC).fillna(False).astype(bool)
+            different = ids.drop_duplicates().dropna()
+            rounded = ids.isin(different[different.str.fullmatch(SCIENTIFIC)])
             if is_many(rounded.sum(), len(ids)):
                 what = f"{table}: {column} in scientific notation, so that digits are lost"
                 what += f" ({ids[rounded].nunique():,} different ids are left)"

@@ -23,7 +23,7 @@ from recsys_kit.data.files import FileRows, parse_header, read_table, split_memb
 from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
-from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
+from recsys_kit.data.tables import Dataset, RawTables, find_repeated, hash_rows, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
@@ -262,11 +262,7 @@ def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
 
 def _repeated(frame: pd.DataFrame, n_rows: int) -> pd.Index:
     """Return the rows of a file that are equal to an earlier one in all its columns; none where lists became rows."""
-    return frame.index[_contents(frame).duplicated()] if len(frame) == n_rows else frame.index[:0]
-
-
-def _contents(frame: pd.DataFrame) -> pd.Series:
-    return pd.util.hash_pandas_object(frame.astype("str").fillna("\0"), index=False)
+    return frame.index[find_repeated(hash_rows(frame))] if len(frame) == n_rows else frame.index[:0]
 
 
 def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], origin: dict[str, str]) -> None:
@@ -292,7 +288,7 @@ def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], o
 
 def _row_ids(frame: pd.DataFrame) -> pd.Series:
     """Return an id per row, from the number of the first equal row: exact duplicates share an id."""
-    first = pd.Series(frame.index, index=frame.index).groupby(_contents(frame)).transform("first")
+    first = pd.Series(frame.index, index=frame.index).groupby(hash_rows(frame)).transform("first")
     return "r" + first.astype("str")
 
 

@@ -19,7 +19,6 @@ from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import PARTS, UNDOING_EVENTS
 
-METHODS = ("time", "leave_last_out", "stratified", "random")
 FRAMES = (*PARTS, "set_aside")
 SHARES = (0.8, 0.1, 0.1)
 FEW_EVENTS = 20  # of so few a part may be empty
@@ -29,10 +28,12 @@ STRATIFIED_PROTOCOL = (
     f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
     "their time: the future leaks into train; only to compare with tables published so"
 )
-RANDOM_PROTOCOL = (
-    "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; only for "
-    "data without times"
-)
+PROTOCOLS = {
+    "stratified": STRATIFIED_PROTOCOL,
+    "random": "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; "
+    "only for data without times",
+}
+METHODS = ("time", "leave_last_out", *PROTOCOLS)
 
 
 @dataclass(frozen=True)
@@ -318,29 +319,31 @@ def split_interactions(
         raise ParameterError(
             "RK-325", f"shares are {shares}, but method {method!r} has none; only 'time' has.", "Leave shares out."
         )
-    interactions = with_text_ids(interactions, "interactions")
-    events, how = order_events(interactions), {}
+    how: dict[str, Any] = {"method": method, "k_core": k_core, "rated_again": 0}
+    if method in PROTOCOLS:
+        how["protocol"] = PROTOCOLS[method]
+    if method == "stratified":
+        interactions = _draw_stratified(with_text_ids(interactions, "interactions"))
+    events = order_events(interactions)
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
     if method == "time":
-        part, how = _cut_by_time(events, SHARES if shares is None else shares, cut)
+        part, cuts = _cut_by_time(events, SHARES if shares is None else shares, cut)
+        how |= cuts
     elif method == "leave_last_out":
         part = _cut_last_items(events)
     elif method == "random":
-        part, how = _draw_pairs(events), {"protocol": RANDOM_PROTOCOL}
+        part = _draw_pairs(events)
     else:
-        events, part = _draw_stratified(interactions)
-        how = {"protocol": STRATIFIED_PROTOCOL}
-    period = events[part == 0]
-    again = repeated_ratings(period)
-    kept = keep_k_core(period[~again], k_core)
-    split = Split(
-        train=kept.reset_index(drop=True),
-        valid=events[part == 1].reset_index(drop=True),
-        test=events[part == 2].reset_index(drop=True),
-        set_aside=period.drop(index=kept.index).reset_index(drop=True),
-        how={"method": method, "k_core": k_core, "rated_again": int(again.sum())} | how,
-    )
+        part = events.pop("part").to_numpy()
+    period, valid, test = _separate(events, part)
+    del events  # with millions of them, one copy less
+    again = repeated_ratings(period).to_numpy()
+    how["rated_again"] = int(again.sum())
+    kept = keep_k_core(period[~again] if again.any() else period, k_core)
+    is_kept = np.zeros(len(period), bool)
+    is_kept[kept.index] = True
+    split = Split(kept.reset_index(drop=True), valid, test, period[~is_kept].reset_index(drop=True), how)
     if split.train.empty:
         raise DataError(
             "RK-108",
@@ -348,6 +351,12 @@ def split_interactions(
             f"Lower k_core={k_core} or change the split.",
         )
     return split
+
+
+def _separate(events: pd.DataFrame, part: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the events of the parts 0, 1 and 2."""
+    first, second, third = (events[part == number].reset_index(drop=True) for number in range(3))
+    return first, second, third
 
 
 def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Split:
@@ -366,8 +375,7 @@ def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[floa
     events, bounds = order_events(interactions), np.cumsum(_check_shares(shares))[:2]
     draws = np.random.default_rng(seed).random(len(events))
     part = np.searchsorted(bounds, draws, side="right")
-    train, valid, test = (events[part == number].reset_index(drop=True) for number in range(3))
-    return Split(train, valid, test, set_aside=events.iloc[:0])
+    return Split(*_separate(events, part), set_aside=events.iloc[:0])
 
 
 def _cut_by_time(
@@ -381,14 +389,14 @@ def _cut_by_time(
             "Pass split='leave_last_out'.",
         )
     checked = _check_shares(shares)
-    when = events["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
+    when = pd.DatetimeIndex(events["timestamp"]).as_unit("ns").asi8
     times = np.sort(when)
     places = np.round(np.cumsum(checked)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
     if cut:
-        first = np.searchsorted(times, _as_time(cut).value)
-        places = np.array([first, (first + len(times)) // 2]).clip(0, len(times) - 1)
+        places = _places_from(times, _as_time(cut))
+    if len(times) >= FEW_EVENTS and not _fills_parts(times, places):
+        raise _no_cut(times, places, cut)
     part = np.searchsorted(times[places], when, side="right")
-    _check_parts(times, part, cut)
     cuts = [pd.Timestamp(time, tz="UTC").isoformat() for time in times[places]]
     return part, {"shares": checked, "cuts": cuts} | ({"cut": cut} if cut else {})
 
@@ -400,24 +408,35 @@ def _as_time(cut: str) -> pd.Timestamp:
         raise ParameterError("RK-325", f"cut is {cut!r}; expected a day.", "Pass cut='2024-05-20'.") from error
 
 
-def _check_parts(times: np.ndarray, part: np.ndarray, cut: str) -> None:
-    """Raises (RK-164) where a part of a split by time is empty, with a cut that works."""
-    empty = [name for number, name in enumerate(PARTS) if not (part == number).any()]
-    if not empty or len(times) < FEW_EVENTS:
-        return
-    different, counts = np.unique(times, return_counts=True)
-    fullest = pd.Timestamp(different[counts.argmax()], tz="UTC")
-    found = f"{fullest:%Y-%m-%d %H:%M} has {counts.max():,} of {len(times):,} events, and equal times stay together"
-    days = pd.to_datetime(different, utc=True).normalize().unique()
-    at_random = "Pass split=random, which leaks the future, or name another column of times."
+def _places_from(times: np.ndarray, day: pd.Timestamp) -> np.ndarray:
+    """Return the places in the sorted times where valid and test begin, if valid begins with this day."""
+    first = np.searchsorted(times, day.value)
+    return np.array([first, (first + len(times)) // 2]).clip(0, len(times) - 1)
+
+
+def _fills_parts(times: np.ndarray, places: np.ndarray) -> bool:
+    """Return whether cuts at these places of the sorted times leave an event in each part."""
+    return bool(times[0] < times[places[0]] < times[places[1]])
+
+
+def _no_cut(times: np.ndarray, places: np.ndarray, cut: str) -> DataError:
+    """Return the error (RK-164) that a part is empty, with the day that cuts best, if there is one."""
+    train, valid = times[0] < times[places[0]], times[places[0]] < times[places[1]]
+    empty = " and ".join(name for name, full in zip(PARTS, (train, valid, True), strict=True) if not full)
+    days = [day for day in pd.DatetimeIndex(times).tz_localize("UTC").normalize().unique()
+            if _fills_parts(times, _places_from(times, day))]  # fmt: skip
+    best = min(days, key=lambda day: abs(np.searchsorted(times, day.value) - SHARES[0] * len(times)), default=None)
+    way = "split=random, which leaks the future, or name another column of times"
+    fix = f"Pass {way if best is None else f'cut={best:%Y-%m-%d}, the first day of validation'}."
+    first, last = (f"{pd.Timestamp(time):%Y-%m-%d}" for time in times[[0, -1]])
     if cut:
-        span = f"{pd.Timestamp(times[0]):%Y-%m-%d} to {pd.Timestamp(times[-1]):%Y-%m-%d}"
-        problem = f"cut={cut} leaves no event in {' and '.join(empty)}: they go from {span}."
-        raise DataError("RK-164", problem, "Pass a day between them, or leave cut out.")
+        return DataError("RK-164", f"cut={cut} leaves no event in {empty}: they go from {first} to {last}.", fix)
+    different, counts = np.unique(times, return_counts=True)
+    fullest = f"{pd.Timestamp(different[counts.argmax()]):%Y-%m-%d %H:%M}"
     if len(different) == 1:
-        raise DataError("RK-164", f"all {len(times):,} events have one time, {fullest:%Y-%m-%d %H:%M}.", at_random)
-    works = f"Pass cut={days[-2]:%Y-%m-%d}, the first day of validation." if len(days) > 2 else at_random
-    raise DataError("RK-164", f"the split by time has no event in {' and '.join(empty)}: {found}.", works)
+        return DataError("RK-164", f"all {len(times):,} events have one time, {fullest}.", fix)
+    problem = f"{fullest} has {counts.max():,} of {len(times):,} events, and equal times stay together"
+    return DataError("RK-164", f"the split by time has no event in {empty}: {problem}.", fix)
 
 
 def _check_shares(shares: Any) -> list[float]:
@@ -441,6 +460,13 @@ def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
     nth = new.groupby(events["user_id"]).cumsum()  # number of different items, or baskets with one, up to this event
     n_items = nth.groupby(events["user_id"]).transform("max")
     part = (nth - n_items + 2).clip(lower=0)
+    if len(events) > FEW_EVENTS and not n_items.ge(3).any():
+        what = "different items at different times" if "timestamp" in events else "different items"
+        raise DataError(
+            "RK-164",
+            f"no user has three {what}; expected some: one each to train, for valid and for test.",
+            "Pass split=time, or split=random, which leaks the future.",
+        )
     return part.where(n_items >= 3, 0).to_numpy()
 
 
@@ -450,14 +476,13 @@ def _draw_pairs(events: pd.DataFrame) -> np.ndarray:
     return np.searchsorted(np.cumsum(SHARES)[:2], draws, side="right")
 
 
-def _draw_stratified(interactions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the events in canonical order and the part (0, 1, 2) of each; the draw follows the order of the rows."""
+def _draw_stratified(interactions: pd.DataFrame) -> pd.DataFrame:
+    """Add the column part (0, 1, 2); the draw follows the order of the rows."""
     draws = np.random.RandomState(STRATIFIED_SEED).rand(len(interactions))
     by_item = pd.Series(draws).groupby(interactions["item_id"].to_numpy())
     nth, n_events = by_item.rank(method="first"), by_item.transform("size")
     part = sum((nth > (cut * n_events).round()).astype(int) for cut in STRATIFIED_CUTS)  # halves are rounded to even
-    events = order_events(interactions.assign(part=part.to_numpy()))
-    return events.drop(columns="part"), events["part"].to_numpy()
+    return interactions.assign(part=part.to_numpy())
 
 
 # -- reviews follow their interactions ---------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+from recsys_kit.data.numbers import cast_texts
 
 EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
@@ -60,6 +63,11 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     >>> read_times(pd.Series(["13/5/2014 4:53 PM", "1/2/2014"])).values.dt.strftime("%Y-%m-%d %H:%M").tolist()
     ['2014-05-13 16:53', '2014-02-01 00:00']
     """
+    plain = None if form else cast_texts(values, pa.timestamp("ns"))
+    if plain is not None and not plain.hasnans:
+        plain = plain.dt.tz_localize("UTC")
+        if plain.between(*REPRESENTED).all():
+            return ReadTimes(plain, pd.Series("ISO 8601", values.index, dtype="str"), False)
     codes, unique = pd.factorize(values.astype("str").str.strip())
     texts = pd.Series(np.asarray(unique, dtype=object), dtype="str")
     weights = pd.Series(np.bincount(codes[codes >= 0], minlength=len(texts)))

@@ -152,8 +152,9 @@ def inspect_table(
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
     broken = {rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in rules if rule.column in frame}
     bad = _find_invalid_rows(table, frame, broken)
-    typed = _convert_types(frame, read).drop(index=bad["row"])
-    typed, repairs = _repair_prices(table, typed, frame)
+    typed, kept = _convert_types(frame, read), ~frame.index.isin(bad["row"])
+    typed = typed if kept.all() else typed[kept]
+    typed, repairs = _repair_prices(table, typed, frame, kept)
     whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
     naming_ = naming or UNNAMED
     refused = {
@@ -283,11 +284,13 @@ def _as_list(value: Any) -> list[str]:
     return [str(value)] if pd.notna(value) and str(value).strip() else []
 
 
-def _repair_prices(table: str, typed: pd.DataFrame, raw: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def _repair_prices(
+    table: str, typed: pd.DataFrame, raw: pd.DataFrame, kept: np.ndarray
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Set prices to missing that are negative or not a number."""
     if "price" not in typed:
         return typed, []
-    given = raw.loc[typed.index, "price"]
+    given = raw["price"][kept]
     broken = {
         "negative price": typed["price"] < 0,
         "price is not a number": typed["price"].isna() & is_present(given),
@@ -319,7 +322,7 @@ def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
     entries = []
     for column in [column for column in ("user_id", "item_id") if column in typed]:
         ids = pd.Series(typed[column].dropna().unique(), dtype="str")
-        visible = ids.map(lambda text: text if text.isascii() else _visible(text))
+        visible = ids.mask(~ids.str.isascii(), ids[~ids.str.isascii()].map(_visible))
         found = {
             f"{column} looks like another: kept apart": ids[visible.str.strip().duplicated(keep=False)],
             f"{column} written with .0, as a spreadsheet or pandas leaves it: kept so": ids[

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -330,3 +331,33 @@ def test_kinds_of_event_that_there_are_none_of_are_refused_with_those_found(opti
     nameless = Split(*(part.drop(columns="event") for part in split.parts.values()))
     with pytest.raises(DataError, match="RK-110"):
         nameless.ground_truth("test", **{option: ["purchase"]})
+
+
+def events_of_days(days: list[int]) -> pd.DataFrame:
+    return pd.DataFrame({
+        "user_id": [f"u{row % 40}" for row in range(len(days))],
+        "item_id": [f"p{row * 7 % 60}" for row in range(len(days))],
+        "timestamp": pd.Timestamp("2024-05-01", tz="UTC") + pd.to_timedelta(days, unit="D"),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("n_days", [3, 4, 6])
+@pytest.mark.parametrize("crowded", ["first", "last"])
+def test_the_cut_that_is_proposed_works(n_days, crowded):
+    usual = 0 if crowded == "first" else n_days - 1
+    events = events_of_days([row // 20 % n_days if row % 20 == 0 else usual for row in range(2000)])
+    with pytest.raises(DataError, match="RK-164") as refused:
+        split_interactions(events)
+    proposed = re.search(r"cut=([\d-]+)", str(refused.value))
+    split = split_interactions(events, cut=proposed[1])
+    assert len(split.train) and len(split.valid) and len(split.test)
+
+
+def test_a_cut_is_proposed_only_where_one_works():
+    with pytest.raises(DataError, match=r"RK-164.*split=random"):
+        split_interactions(events_of_days([row % 2 for row in range(400)]))
+
+
+def test_users_of_one_basket_cannot_be_cut_by_their_last_items():
+    with pytest.raises(DataError, match="RK-164 no user has three different items at different times"):
+        split_interactions(events_of_days([0] * 400), method="leave_last_out")
