@@ -46,5 +46,5 @@ PARTS = ("train", "valid", "test")
 """Training, validation and test set."""
 
 REPORT_COLUMNS = ("table", "rule", "action", "rows", "example")
-ACTIONS = ("kept", "quarantined", "deduplicated", "repaired", "noted")
+ACTIONS = ("kept", "quarantined", "deduplicated", "repaired", "cautioned", "noted")
 QUARANTINE_COLUMNS = ("table", "row", "column", "rule", "value")

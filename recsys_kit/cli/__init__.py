@@ -1,6 +1,7 @@
 """The command `recsys-kit`. Each sub-command imports what it needs, so that --help answers at once."""
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -19,9 +20,8 @@ from recsys_kit.errors import RecsysKitError
 FORMATS = f"{HERE}: CSV, JSON lines or Parquet; also as gzip or zip."
 Columns = Annotated[str, typer.Option(help='Your names of the columns: "user_id=CustomerID,text=Review Text".')]
 Encoding = Annotated[str, typer.Option(help="Encoding of the text files, such as gb18030. Default: utf-8.")]
-Header = Annotated[
-    str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")
-]
+Header = Annotated[str, typer.Option(help="Names of the columns of files without a header: user_id,item_id,timestamp.")]
+Accept = Annotated[str, typer.Option(help="ids: take ids that are not in the other files as they are.")]
 
 app = typer.Typer(
     help="A workbook for deep-learning recommendation: run its chapters, read the report, ask for recommendations.",
@@ -52,6 +52,7 @@ def run(
     columns: Columns = "",
     encoding: Encoding = "",
     header: Header = "",
+    accept: Accept = "",
     out: Annotated[
         str, typer.Option(help=f"Folder of the run {PROJECT}. Default: runs/ and the name of the data.")
     ] = "",
@@ -80,7 +81,7 @@ def run(
     if any(files.values()):
         dataset = name_of(dataset or "toyshop", **files)
     loads = any("dataset" in chapter.parameters for chapter in chapters)
-    options = {"columns": columns, "encoding": encoding, "header": header, "profile": profile}
+    options = {"columns": with_accepted(columns, accept), "encoding": encoding, "header": header, "profile": profile}
     chosen = {"dataset": dataset if loads else "", **files, **options}
     given = [f"{name}={value}" for name, value in chosen.items() if value]
     parameters = plan_parameters(chapters, [*given, *(settings or [])])
@@ -109,6 +110,15 @@ def run(
         raise typer.Exit(failure.exit_code)
 
 
+def with_accepted(columns: str, accept: str) -> str:
+    """Return `columns` with what is accepted as one of its entries.
+
+    >>> with_accepted("item_id=sku", "ids"), with_accepted("item_id=sku", "")
+    ('item_id=sku,accept=ids', 'item_id=sku')
+    """
+    return ",".join(filter(None, [columns, accept and f"accept={accept}"]))
+
+
 def as_options(chosen: Mapping[str, str], settings: Sequence[str]) -> list[str]:
     """Return the options that repeat a run.
 
@@ -126,6 +136,7 @@ def check(
     columns: Columns = "",
     encoding: Encoding = "",
     header: Header = "",
+    accept: Accept = "",
 ) -> None:
     """List every problem in your files, and what a run would do about it.
 
@@ -133,7 +144,7 @@ def check(
     """
     from recsys_kit.data import check_files
 
-    checks = check_files(paths, table=table, columns=columns, encoding=encoding, header=header)
+    checks = check_files(paths, table=table, columns=with_accepted(columns, accept), encoding=encoding, header=header)
     for found in checks:
         show_check(found, guessed=not table)
     if any(found.refusals for found in checks):
@@ -147,18 +158,29 @@ def show_check(found: Any, *, guessed: bool) -> None:
     console = Console(highlight=False)
     read_as = f", read as {found.table}{' (by its columns; --as says otherwise)' if guessed else ''}"
     console.print(f"[bold]{printable(found.file)}[/]: {found.n_rows:,} rows{read_as if found.table else ''}")
-    if len(found.problems) and found.refusals:
+    if len(found.problems) and "RK-140" in [refusal.code for refusal in found.refusals]:
         console.print("The problems of its rows, if the guesses below are right:")
+    options = []
     for name, problems in found.problems.groupby("table", sort=False):
         rows = []
         for row in problems.itertuples():
+            rule, option = re.fullmatch(r"(.*?)(?:[:;]? (?:with )?(--columns .*))?", row.rule, re.DOTALL).groups()
             line = f"line{'s' * (',' in row.lines)} {row.lines}"
             where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
-            rows.append((f"{row.rows:,}", row.action, "\n".join([row.rule, *where])))
+            rows.append((f"{row.rows:,}", row.action, "\n".join([rule, *where])))
+            options += [f"{rule}:\n{option}"] * bool(option and not found.refusals)
         title = name if name == found.table else f"{name}, made from it"
         print_table(["rows", "what happens", "rule"], rows, title=title, right=["rows"])
     for refusal in found.refusals:
-        console.print(f"[bold red]refused[/]: {printable(refusal)}", soft_wrap=True)
+        said = refusal.what if found.lines and hasattr(refusal, "what") else str(refusal).partition(" ")[2]
+        console.print(f"[bold red]refused[/]: {refusal.code} {printable(said)}", soft_wrap=True)
+    if found.lines:
+        several = len(found.lines) > 1
+        print("Add the line that is right to your command:" if several else "If that is right, add to your command:")
+    for line, meaning in found.lines.items():
+        print(plain(f"{meaning}:\n{line}" if meaning else line))
+    for option in options:
+        print(plain(option))
     if found.hint:
         print(plain(found.hint))
     if not found.refusals:

@@ -1,14 +1,16 @@
 """Check files before a run: which table a file is, which rows are invalid, whether it can be used."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import (
+    MAX_WRONG,
     UNREAD,
     Table,
     Wanted,
@@ -20,12 +22,15 @@ from recsys_kit.data.columns import (
     suggest_columns,
 )
 from recsys_kit.data.files import FileRows, parse_header, read_table
-from recsys_kit.data.sequences import looks_like_sequences
+from recsys_kit.data.questions import Question
+from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables
-from recsys_kit.data.tables import RawTables
+from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import N_EXAMPLES, inspect_table, quarantine_entries, validate
-from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.errors import DataError, ParameterError, RecsysKitError
 from recsys_kit.schema import REPORT_COLUMNS, TABLES
+
+MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class FileCheck:
     """The reasons why it cannot be used; empty if it can."""
     hint: str = ""
     """What else the file may be, with the command to use it."""
+    lines: Mapping[str, str] = field(default_factory=dict)
+    """If it can be used with other `columns`: options to copy, which answer all questions, and what each does."""
 
 
 def check_files(
@@ -72,12 +79,8 @@ def check_files(
             checks.append(_with_hint(unreadable, path, encoding))
             continue
         tables.append(_as_table(table, Path(path).name, rows, wanted))
-        own_columns = {
-            f"{entry.table}.{entry.name}".lstrip("."): entry.theirs
-            for entry in wanted
-            if entry.column in tables[-1].expand(wanted).frame or entry.column in UNREAD
-        }
-        found = _check(tables[-1], rows, own_columns)
+        known = {*tables[-1].expand(wanted).frame, *UNREAD}
+        found = _check(tables[-1], rows, {entry.ours: entry.theirs for entry in wanted if entry.column in known})
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
     try:
         check_wanted(tables, wanted)
@@ -94,55 +97,87 @@ def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) ->
         return replace(table, frame=rows.frame)
     guess = guess_table([*map(str, table.frame), *table.paths], wanted)
     if guess == "users":
-        frame = name_columns([replace(table, table="users")], suggest_columns([replace(table, table="users")])).frames
-        if len(frame["users"]) > 2 * frame["users"]["user_id"].nunique():
-            guess = "interactions"
+        users = replace(table, table="users")
+        ids = name_columns([users], suggest_columns([users])).frames["users"]["user_id"]
+        guess = "interactions" if len(ids) > 2 * ids.nunique() else guess
     return Table(guess, file, rows.frame)
 
 
 def _with_hint(found: FileCheck, path: str | Path, encoding: str) -> FileCheck:
-    """Add a hint to a file that may hold sequences. A file that only lacks column names (RK-140, RK-165) is a table."""
+    """Add a hint to a file that holds sequences. A file that only lacks column names (RK-140, RK-165) is a table."""
+    if {refusal.code for refusal in found.refusals} <= {"RK-140", "RK-165"}:
+        return found
     try:
-        if {refusal.code for refusal in found.refusals} <= {"RK-140", "RK-165"} or not looks_like_sequences(
-            path, encoding=encoding
-        ):
+        if not looks_like_sequences(path, encoding=encoding):
             return found
-    except DataError:  # not text, or no such file
+        events, rejected, _ = read_sequences(Path(path), encoding=encoding)
+    except DataError:  # not text, no such file, or other lines further on
         return found
     command = f"recsys-kit run --dataset sequences --source {shlex.quote(str(path))} --set split=leave_last_out"
-    return replace(found, hint=f"if each line is a user and their items, `user item item ...`: {command}")
+    hint = f"if each line is a user and their items, `user item item ...`: {command}"
+    return replace(found, hint=hint) if len(rejected) <= MAX_WRONG * events["user_id"].nunique() else found
 
 
-def _check(table: Table, rows: FileRows, columns: Columns) -> FileCheck:
+def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     refusals: list[DataError] = []
     n_rows = len(rows.frame) + len(rows.rejected)
     try:
         name_columns([table], columns)
     except DataError as question:
         refusals.append(question)
-        columns = suggest_columns([table], columns)  # check the rows with the guessed columns
-    try:
-        raw = build_tables("files", [table], {table.table: rows}, columns)
-    except DataError:
-        return FileCheck(table.file, table.table, n_rows, _problems([], pd.DataFrame()), refusals)
+        if not isinstance(question, Question):
+            return FileCheck(table.file, table.table, n_rows, _problems([], pd.DataFrame()), refusals)
+        columns = question.ways[0][0]  # check the rows with the guessed columns
+    raw = build_tables("files", [table], {table.table: rows}, columns)
     try:
         dataset = clean(validate(raw))
         report, quarantine = dataset.report.to_dict("records"), dataset.quarantine
     except DataError:
         report, quarantine, more = _inspect(raw)
         refusals += more
-    return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals)
+    lines = _complete_lines(table, rows, columns, refusals) if refusals else {}
+    return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
+
+
+def _complete_lines(
+    table: Table, rows: FileRows, columns: dict[str, str], asked: Sequence[RecsysKitError]
+) -> dict[str, str]:
+    """Options that answer all questions together, each tried on a sample of the rows, and what they do."""
+    sample, lines, n_tried = table.sample, {}, 0
+    meanings: tuple[str, ...] = ()
+    open_ = deque([(columns, meanings, [question for question in asked if question.code != "RK-140"])])
+    while open_ and n_tried < MAX_TRIED and len(lines) < MAX_LINES:
+        answer, meanings, questions = open_.popleft()
+        if not questions:
+            n_tried += 1
+            questions = _ask(sample, replace(rows, frame=sample.frame), answer)
+            if not questions:
+                lines[as_option(answer)] = ", ".join(dict.fromkeys(filter(None, meanings)))
+                continue
+        if isinstance(questions[0], Question):
+            for way, meaning in questions[0].ways:
+                changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
+                open_.append((answer | changed, (*meanings, meaning), questions[1:]))
+    return lines
+
+
+def _ask(table: Table, rows: FileRows, columns: Columns) -> list[RecsysKitError]:
+    """What is asked of a file with these columns."""
+    try:
+        return list(_inspect(build_tables("files", [table], {table.table: rows}, columns))[2])
+    except (DataError, ParameterError) as refusal:
+        return [refusal]
 
 
 def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
     """Return report, quarantine and all refusals of tables that `validate` refuses."""
     found = [
-        inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
-        for table, frame in raw.frames.items()
+        inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name)) for name, frame in raw.frames.items()
     ]
     quarantine = pd.concat([pd.DataFrame(raw.rejected), *[table.bad for table in found]], ignore_index=True)
     report = [*raw.notes, *[entry for table in found for entry in table.entries], *quarantine_entries(quarantine)]
-    return report, quarantine, [refusal for table in found for refusal in table.refusals]
+    refusals = {str(getattr(refusal, "ways", refusal)): refusal for table in found for refusal in table.refusals[::-1]}
+    return report, quarantine, list(refusals.values())
 
 
 def _problems(report: list[dict], quarantine: pd.DataFrame, own: str = "") -> pd.DataFrame:

@@ -16,46 +16,28 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.nested import add_columns, find_paths, holds_objects
-from recsys_kit.data.tables import Naming, quoted, report_entry
+from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects
+from recsys_kit.data.numbers import read_numbers
+from recsys_kit.data.questions import Question
+from recsys_kit.data.tables import Naming, as_option, is_present, report_entry
+from recsys_kit.data.times import EARLIEST, read_times
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, TIME_COLUMNS
+from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, NUMBER_COLUMNS, TIME_COLUMNS
 
-NEEDED = {  # one column of each group
-    "interactions": (("user_id",), ("item_id",), ("timestamp", "position")),
-    "items": (("item_id",),),
-    "users": (("user_id",),),
-    "reviews": (("text",),),
-}
 KNOWN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MEANINGS: dict[str, str] = KNOWN["meanings"]
-DAYS = ("date", "day", "orderdate", "invoicedate", "purchasedate", "transactiondate", "saledate")  # beside a time
+NEEDED: dict[str, list[list[str]]] = KNOWN["needed"]  # one column of each group
 EXPORTS: dict[str, dict[str, Any]] = KNOWN["exports"]
-CONTEXT = ("country", "device", "platform", "channel", "season", "promotion", "region", "city", "daypart")
-PERSONAL = (
-    r"e?mail|phone|mobile$|telefon|^tel$|firstname|lastname|surname|fullname|username|nickname|"
-    r"(reviewer|customer|user|buyer|member|client)name|^name$|address|street|postcode|zipcode|birth|^dob$|^ip$|ipaddr|"
-    r"passport|creditcard|iban|邮箱|电话|手机|姓名|昵称|地址|身份证"
-)
-NUMBER = r"-?\d+(?:\.\d+)?"
-READINGS = {  # how a column may be read -> the columns
-    r"day-first|month-first": TIME_COLUMNS,
-    r'"[^"]+"': TIME_COLUMNS,
-    rf"{NUMBER}\.\.{NUMBER}": ("rating",),
-    rf"{NUMBER}=missing": ("rating",),
-    r"drop": ("timestamp", "position", "rating", "quantity"),
-    r"(?:null|keep)=[^:]+": ("user_id", "item_id"),
-    r"lower|strip=[^:]+": ("user_id", "item_id"),
-}
+READINGS: dict[str, list[str]] = KNOWN["readings"]  # how a column may be read -> the columns
 HOW = re.compile(rf"(?P<column>.+?)(?P<readings>(?::(?:{'|'.join(READINGS)}))+)")
-EXPECTED = (
-    "behind a time day-first, month-first or its form in quotes; behind a rating its range from low to high, or "
-    "0=missing; behind an id null=, keep=, strip= or lower; drop where rows may be left out"
-)
+SAYS_DATE, NO_EVENT = re.compile(KNOWN["parts"]["says"]), re.compile(KNOWN["parts"]["no_event"])
+CONTEXT: list[str] = KNOWN["words"]["context"].split()
 UNREAD = ("ignore", "none")  # named in place of a column: it is not read
 ACCEPT_IDS = ("accept", "ids")  # ids of two files that do not meet are right
 NO_TIME = ("timestamp", "none")  # the rows of interactions have neither a time nor an order
 SAMPLES = 3  # values shown in a question
+N_TRIED = 1000  # rows at the start of a file, and as many of all of it, on which a guess is tried
+MAX_WRONG = 0.03  # share of values that a guessed column may not read
 
 
 @dataclass(frozen=True)
@@ -95,29 +77,38 @@ class Table:
         """The fields of objects and lists, as columns."""
         return find_paths(self.frame)
 
+    @cached_property
+    def sample(self) -> "Table":
+        """The first rows, and others from all of the file."""
+        n = len(self.frame)
+        chosen = sorted({*range(min(n, N_TRIED)), *range(0, n, max(1, n // N_TRIED))})
+        return replace(self, frame=self.frame.iloc[chosen])
+
     def expand(self, wanted: Sequence["Wanted"]) -> "Table":
         """Return the table with the columns that lie in objects and lists, or are joined of two."""
         frame, mine = self.frame, [entry for entry in wanted if _takes(self, entry)]
         has_no_time = NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions"
         if has_no_time and "position" not in frame:
             frame = frame.assign(position=range(1, len(frame) + 1))
-        for entry in mine:
-            if (
-                entry.name == "item_id"
-                and entry.column in frame
-                and frame[entry.column].dtype == object
-                and frame[entry.column].map(_is_list).any()
-            ):
-                path = f"{entry.column}[]"  # a list of products is one event each
-                frame = add_columns(frame, [path]).drop(columns=entry.column).rename(columns={path: entry.column})
+        for column in {"item_id", *(entry.column for entry in mine if entry.name == "item_id")} & set(frame):
+            if holds_lists(frame[column]):  # a list of products is one event each
+                path = f"{column}[]"
+                frame = add_columns(frame, [path]).drop(columns=column).rename(columns={path: column})
         frame = add_columns(frame, list(dict.fromkeys(entry.column for entry in mine)))
         return self if frame is self.frame else replace(self, frame=frame)
+
+    def values(self, column: str) -> pd.Series:
+        """The values of a column of the sample."""
+        frame = add_columns(self.sample.frame, [column])
+        return frame[column] if column in frame else pd.Series(dtype="str")
 
 
 @dataclass(frozen=True)
 class Named:
     """The tables with our column names, notes for the report, and by table how columns are to be read."""
 
+    tables: Sequence[Table]
+    """The files, with the columns that were made of lists and objects."""
     frames: dict[str, pd.DataFrame]
     notes: list[dict[str, Any]]
     readings: dict[str, dict[str, str]]
@@ -139,20 +130,19 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
     if not isinstance(columns, Mapping):
         entries = [part for part in re.split(r",(?=\s*[A-Za-z_][\w.]*=)", columns or "") if part.strip()]
         if broken := [entry for entry in entries if "=" not in entry]:
-            raise ParameterError(
-                "RK-142", f"columns has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID."
-            )
+            raise _wrong(f"has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID.")
         pairs = [entry.split("=", 1) for entry in entries]
     else:
         pairs = list(columns.items())
     wanted = [_entry(ours.strip(), theirs.strip()) for ours, theirs in pairs]
-    twice = [entry for number, entry in enumerate(wanted) if (entry.table, entry.name) in
-             {(other.table, other.name) for other in wanted[:number]}]  # fmt: skip
-    if twice:
-        raise ParameterError(
-            "RK-142", f"columns names {twice[0].name!r} twice.", f"For one table alone: items.{twice[0].name}=..."
-        )
+    names = [entry.ours for entry in wanted]
+    if twice := [entry.name for entry in wanted if names.count(entry.ours) > 1]:
+        raise _wrong(f"names {twice[0]!r} twice.", f"For one table alone: items.{twice[0]}=...")
     return wanted
+
+
+def _wrong(what: str, fix: str) -> ParameterError:
+    return ParameterError("RK-142", f"columns {what}", fix)
 
 
 def _entry(ours: str, theirs: str) -> Wanted:
@@ -161,23 +151,21 @@ def _entry(ours: str, theirs: str) -> Wanted:
     table, _, name = ours.rpartition(".")
     known = dict.fromkeys(name for names in COLUMNS.values() for name in names)
     if table and table not in COLUMNS:
-        raise ParameterError(
-            "RK-142", f"columns names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name."
-        )
+        raise _wrong(f"names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name.")
     if name not in known and not name.startswith(CONTEXT_PREFIX) and table != "users":
-        near = difflib.get_close_matches(name, known, n=2)
-        raise ParameterError(
-            "RK-142",
-            f"columns names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...",
-            f"Did you mean {' or '.join(near)}?" if near else f"For a context column write ctx_{name}={theirs}.",
-        )
+        near = " or ".join(difflib.get_close_matches(name, known, n=2))
+        fix = f"Did you mean {near}?" if near else f"For a context column write ctx_{name}={theirs}."
+        raise _wrong(f"names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", fix)
     read = HOW.fullmatch(theirs)
     if read is None:
         return Wanted(name, theirs, table)
-    reading = read["readings"][1:]
-    for part in split_readings(reading):
-        _check_reading(name, part, theirs)
-    return Wanted(name, read["column"], table, reading)
+    for part in split_readings(read["readings"]):
+        names = next((names for form, names in READINGS.items() if re.fullmatch(form, part)), [])
+        low, dots, high = part.partition("..")
+        if name not in names or (dots and names == ["rating"] and float(low) >= float(high)):
+            fix = "Such as timestamp=Date:day-first or rating=Score:0..10."
+            raise _wrong(f"has {name}={theirs}; expected {KNOWN['words']['readings']}.", fix)
+    return Wanted(name, read["column"], table, read["readings"][1:])
 
 
 def split_readings(reading: str) -> list[str]:
@@ -187,18 +175,6 @@ def split_readings(reading: str) -> list[str]:
     ['"%d.%m.%Y %H:%M"', 'drop']
     """
     return re.findall(r'"[^"]*"|[^:]+', reading)
-
-
-def _check_reading(name: str, reading: str, theirs: str) -> None:
-    """RK-142 for a reading that this column cannot have, or a range that runs backwards."""
-    names = next((names for form, names in READINGS.items() if re.fullmatch(form, reading)), ())
-    low, dots, high = reading.partition("..")
-    if name not in names or (dots and names == ("rating",) and float(low) >= float(high)):
-        raise ParameterError(
-            "RK-142",
-            f"columns has {name}={theirs}; expected {EXPECTED}.",
-            "Such as timestamp=Date:day-first or rating=Score:0..10.",
-        )
 
 
 def read_ids(values: pd.Series, reading: str) -> pd.Series:
@@ -231,53 +207,43 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
             column that a table needs is not named but could be guessed, RK-104 where there is not even a guess.
     """
     wanted = parse_columns(columns)
-    tables, wanted, recognized = recognize(tables, wanted)
+    tables, wanted, notes = _recognize(tables, wanted)
     check_wanted(tables, wanted)
     chosen = {table.table: _chosen(table, wanted) for table in tables}
     if any(_lacking(table, chosen[table.table]) for table in tables):
         raise _question(tables, chosen, wanted)
-    frames, notes = {}, recognized
+    given = {entry.ours: entry.theirs for entry in wanted}
+    frames, readings, naming = {}, {}, {}
     for table in tables:
-        taken = {name: entry.column for name, entry in chosen[table.table].items()}
+        entries = chosen[table.table]
+        taken = {name: entry.column for name, entry in entries.items()}
         if table.table == "users":  # whatever is known of a shopper, but for what says who it is
             taken |= {column: column for column in _rest(table, taken.values()) if not is_personal(column)}
-        how = {name: entry.reading for name, entry in chosen[table.table].items()}
-        frames[table.table] = pd.DataFrame(
-            {
-                name: read_ids(values, how.get(name, "")) if name in ("user_id", "item_id") else values
-                for name, values in ((name, _plain(table.frame[column], name)) for name, column in taken.items())
-            },
-            index=table.frame.index,
-        )
-        notes += _notes(table, taken)
-    readings = {
-        table: {name: entry.reading for name, entry in taken.items() if entry.reading}
-        for table, taken in chosen.items()
-    }
-    given, naming = {entry.ours: entry.theirs for entry in wanted}, {}
-    for table in tables:
-        taken = {name: entry.column for name, entry in chosen[table.table].items()}
-        naming[table.table] = Naming(guess_columns(table.table, _rest(table, taken.values()), taken) | taken, given)
-    return Named(frames, notes, readings, naming)
+        frame = {name: _plain(table.frame[column], name) for name, column in taken.items()}
+        ids = {name: read_ids(frame[name], entries[name].reading) for name in ("user_id", "item_id") if name in frame}
+        frames[table.table] = pd.DataFrame(frame | ids, index=table.frame.index)
+        readings[table.table] = {name: entry.reading for name, entry in entries.items() if entry.reading}
+        guesses = {guess.name: guess.column for guess in _guesses(table, taken)}
+        read = {name: entry.theirs for name, entry in entries.items()}
+        naming[table.table] = Naming(guesses | read, given, table.table)
+        if columns or not wanted:  # of an export all is known
+            notes += _notes(table, taken, guesses, naming[table.table])
+    return Named(tables, frames, notes, readings, naming)
 
 
-def recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table], list[Wanted], list[dict[str, Any]]]:
-    """Return the tables with the columns that are named, or known since a well-known program wrote the file.
-
-    Args:
-        tables: of the files.
-        wanted: what the user named; without it the columns of an export are known.
-    """
+def _recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Table], list[Wanted], list[dict[str, Any]]]:
+    """The tables with the columns that are named, or known since a well-known program wrote the file."""
     notes = []
     for table in tables if not wanted else []:
         if export := export_of(table):
             wanted = [Wanted(name, column, table.table) for name, column in EXPORTS[export]["columns"].items()]
-            notes.append(report_entry(table.table, f"read as an export of {export}", "noted", len(table.frame)))
+            used = ", ".join(f"{entry.name}={entry.column}" for entry in wanted)
+            notes.append(report_entry(table.table, f"an export of {export}: read {used}", "noted", len(table.frame)))
     expanded = [table.expand(wanted) for table in tables]
     for before, after in zip(tables, expanded, strict=True):
         if "position" in after.frame and "position" not in before.frame:
             rule = "no time: rows are numbered as they stand in the file, so that split=random is the only fair one"
-            notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
+            notes.append(report_entry(after.table, rule, "cautioned", len(after.frame)))
         if len(before.frame) != len(after.frame):
             rule = f"a list is one row for each element: {len(after.frame):,} of {len(before.frame):,}"
             notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
@@ -288,10 +254,6 @@ def export_of(table: Table) -> str:
     """Return the program that wrote a file, by its columns; "" for another file."""
     columns = {*map(str, table.frame), *table.paths}
     return next((name for name, export in EXPORTS.items() if columns.issuperset(export["known"])), "")
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
@@ -306,17 +268,15 @@ def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
             near = difflib.get_close_matches(entry.column, found, n=3, cutoff=0.5)
             near += [column for column in found if _key(column) == _key(entry.column) and column not in near]
             files = " and ".join(table.file for table in places or tables)
-            raise DataError(
-                "RK-141",
-                f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}.",
-                f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name of the file as it is written.",
+            what = f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}."
+            fix = (
+                f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name as it is written in the file."
             )
+            raise DataError("RK-141", what, fix)
 
 
 def _takes(table: Table, entry: Wanted) -> bool:
-    if entry.table:
-        return entry.table == table.table
-    return _is_ours(table, entry.name)
+    return entry.table == table.table if entry.table else _is_ours(table, entry.name)
 
 
 def _is_ours(table: Table, column: str) -> bool:
@@ -344,13 +304,9 @@ def _lacking(table: Table, taken: Iterable[str]) -> list[str]:
 
 
 def _rest(table: Table, used: Iterable[str]) -> list[str]:
-    return [column for column in table.frame if column not in set(used)]
-
-
-def _candidates(table: Table, used: Iterable[str]) -> list[str]:
-    """The columns that may be guessed: no objects and lists, but their fields."""
-    columns = [column for column in table.frame if not holds_objects(table.frame[column])]
-    return [column for column in [*columns, *table.paths] if column not in set(used)]
+    """The columns that are not used, nor parts of one that is."""
+    gone = {part for column in used for part in (column, *column.split("+"), re.split(r"\.|\[", column)[0])}
+    return [column for column in table.frame if column not in gone]
 
 
 def _plain(values: pd.Series, name: str) -> pd.Series:
@@ -366,7 +322,7 @@ def is_personal(column: str) -> bool:
     >>> [is_personal(name) for name in ("E-Mail", "reviewerName", "region", "user_id")]
     [True, True, False, False]
     """
-    return bool(re.search(PERSONAL, _key(column)))
+    return bool(re.search(KNOWN["parts"]["personal"], _key(column)))
 
 
 def _key(column: object) -> str:
@@ -384,24 +340,29 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
     {'user_id': 'reviewerID', 'item_id': 'asin', 'timestamp': 'unixReviewTime'}
     """
     keys: dict[str, str] = {}
-    columns = list(columns)
+    columns = [column for column in columns if not is_personal(column) or (table, _key(column)) == ("items", "name")]
     for column in columns:
-        if not is_personal(column) or (table == "items" and _key(column) == "name"):
-            keys.setdefault(_key(column), column)
-    for column in [column for column in columns if "." in column and not is_personal(column)]:
-        last = _key(column.rpartition(".")[2])
-        if last not in ("id", "name", "value", "key", "type"):
-            keys.setdefault(last, column)
-    if "time" in keys and (day := next((keys[key] for key in DAYS if key in keys), "")) and day != keys["time"]:
-        keys = {"timestamp": f"{day}+{keys['time']}"} | keys if "timestamp" not in keys else keys
+        keys.setdefault(_key(column), column)
+    for column in columns:  # fields of objects: by their name, and that of their object
+        steps = [_key(step) for step in re.split(r"\.|\[\]", column) if step]
+        if "." in column and not column.endswith("[]") and steps[-2] not in CONTEXT:
+            keys.setdefault("".join(steps[-2:]), column)
+            if steps[-1] not in ("id", "name", "value", "key", "type"):
+                keys.setdefault(steps[-1], column)
+        elif column.endswith("[]"):  # a list of ids has the name of one, in the plural
+            keys.setdefault(f"{steps[-1].removesuffix('s')}[]", column)
+    day = next((keys[key] for key in KNOWN["words"]["days"].split() if key in keys), "")
+    if day and "time" in keys and day != keys["time"]:
+        keys = {"timestamp": f"{day}+{keys['time']}"} | keys
     found = {}
     for name in COLUMNS[table]:
         if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
             continue
-        special = KNOWN["in_table"][table].get(name)
-        meanings = "" if special == "" else MEANINGS.get(name, name) + (special or "")
-        match = next((key for key in meanings.split() if key in keys), None)
-        if match:
+        special = KNOWN["in_table"][table].get(name, " ")
+        names = f"{MEANINGS.get(name, name)} {special}".split() if special else []
+        if (table, name) == ("interactions", "item_id"):
+            names += [f"{key}[]" for key in names]
+        if match := next((key for key in names if key in keys), None):
             found[name] = keys.pop(match)
     if table == "interactions":
         ours = {key: f"{CONTEXT_PREFIX}{key}" for key in CONTEXT if key in keys}
@@ -417,9 +378,9 @@ def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
     """
 
     def knows(table: str) -> set[str]:
-        frame = Table(table, "", pd.DataFrame(columns=list(columns)))
-        taken = _chosen(frame, wanted)
-        return set(taken) | set(guess_columns(table, [c for c in columns if c not in _used(taken)], taken))
+        taken = _chosen(Table(table, "", pd.DataFrame(columns=list(columns))), wanted)
+        used = [entry.column for entry in taken.values()]
+        return {*taken, *guess_columns(table, [column for column in columns if column not in used], taken)}
 
     event = knows("interactions")
     if "text" in knows("reviews") and "quantity" not in event:
@@ -429,10 +390,6 @@ def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
     if "item_id" in knows("items"):
         return "items"
     return "users" if "user_id" in knows("users") else "interactions"
-
-
-def _used(taken: Mapping[str, Wanted]) -> set[str]:
-    return {entry.column for entry in taken.values()}
 
 
 def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | None = None) -> dict[str, str]:
@@ -446,9 +403,48 @@ def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | 
     return _answer(wanted, [guess for table in tables for guess in _guesses(table, _chosen(table, wanted))])
 
 
-def _guesses(table: Table, taken: Mapping[str, Wanted]) -> list[Wanted]:
-    found = guess_columns(table.table, _candidates(table, _used(taken)), taken)
+def _guesses(table: Table, taken: Mapping[str, Any]) -> list[Wanted]:
+    """What the other columns could be, by their names, tried on the values of a sample."""
+    used = [getattr(entry, "column", entry) for entry in taken.values()]
+    columns = [column for column in _rest(table, used) if not holds_objects(table.frame[column])]
+    columns += [path for path in table.paths if path not in used]
+    while True:
+        found = guess_columns(table.table, columns, taken)
+        lists = next((path for path in (*used, found.get("item_id", "")) if "[]" in path), "")
+        wrong = [
+            column for name, column in found.items()
+            if not _fits(name, table.values(column)) or not lists.startswith(column.rpartition("[]")[0])
+        ]  # fmt: skip
+        if not wrong:
+            break  # else others may fit
+        parts = {part for column in wrong for part in (column, *column.split("+")[1:])}
+        columns = [column for column in columns if column not in parts]
+    if "timestamp" in COLUMNS[table.table] and not {"timestamp", "position"} & {*found, *taken}:
+        dates = [column for column in columns if column not in found.values() and _holds_dates(table, column)]
+        if dates:
+            found["timestamp"] = min(dates, key=lambda name: bool(NO_EVENT.search(name.casefold())))
     return [Wanted(name, column, table.table) for name, column in found.items()]
+
+
+def _fits(name: str, values: pd.Series) -> bool:
+    """Whether values can be what a column of ours holds."""
+    present = values[is_present(values)]
+    if name in TIME_COLUMNS:
+        read = read_times(present).values
+    else:
+        read = read_numbers(present) if name in (*NUMBER_COLUMNS, "position") else present
+    return values.empty or (len(present) > 0 and read.isna().mean() <= MAX_WRONG)
+
+
+def _holds_dates(table: Table, column: str) -> bool:
+    """Whether a column without a known name holds the times of all rows."""
+    values = table.values(column)
+    times = values[is_present(values)].astype("str")
+    if is_personal(column) or "[]" in column or times.empty or len(times) < (1 - MAX_WRONG) * len(values):
+        return False
+    if not SAYS_DATE.search(column.casefold()) and pd.to_numeric(times, errors="coerce").notna().any():
+        return False
+    return read_times(times).values.between(EARLIEST, pd.Timestamp.now("UTC")).mean() >= 1 - MAX_WRONG
 
 
 def _question(
@@ -468,73 +464,49 @@ def _question(
             lines.append(f"{needs}; its columns are {list(table.frame)}.")
             lines += [f"  {guess.name} = {guess.column}{_samples(table, guess.name, guess.column)}" for guess in found]
     answer = _answer(wanted, guesses)
-    return DataError(
-        "RK-140",
-        "Which column is what? " + "\n".join(lines),
-        f"\nCorrect it where it is wrong, and copy:\n--columns {quoted(_as_text(answer))}\nIn Python: columns={answer}",
-    )
+    fix = f"\nCorrect it where it is wrong, and copy:\n{as_option(answer)}\nIn Python: columns={answer}"
+    return Question("RK-140", "Which column is what? " + "\n".join(lines), [(answer, "")], fix)
 
 
 def _samples(table: Table, name: str, column: str) -> str:
     """The first values of a column; none of what a shopper wrote or who they are."""
     if name in ("text", "user_id", "review_id") or (table.table, name) == ("reviews", "title"):
         return ""
-    if column not in table.frame:
-        return ""
-    values = dict.fromkeys(
-        str(value)[:30] for value in table.frame[column].head(20) if isinstance(value, str) and value
-    )
-    return f" ({', '.join(list(values)[:SAMPLES])})" if values else ""
+    texts = [str(value)[:30].strip() for value in table.values(column).head(20) if isinstance(value, str)]
+    shown = list(dict.fromkeys(filter(None, texts)))[:SAMPLES]
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, str]:
     """`columns` with what was named and what is guessed; a table before the name only where it is needed."""
     answer = {entry.ours: entry.theirs for entry in wanted}
     for guess in guesses:
-        if answer.get(guess.name, guess.column) == guess.column:
-            answer[guess.name] = guess.column
-        else:
-            answer[f"{guess.table}.{guess.name}"] = guess.column
+        is_same = answer.get(guess.name, guess.column) == guess.column
+        answer[guess.name if is_same else guess.ours] = guess.column
     return answer
 
 
-def _as_text(answer: Mapping[str, str]) -> str:
-    return ",".join(f"{ours}={theirs}" for ours, theirs in answer.items())
-
-
 def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) -> DataError:
-    columns = list(map(str, table.frame))
-    meanings = MEANINGS[hopeless[0]].split()
-    near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)]
-    known = "".join(f",{guess.name}={guess.column}" for guess in found)
-    order = (
-        "; where the rows have no time but an order, number them in a column position; where they have neither, pass "
-        "timestamp=none and --set split=random"
-    ) * (hopeless[0] == "timestamp")
-    line = quoted(f"{hopeless[0]}=<its name in the file>{known}")
-    return DataError(
-        "RK-104",
-        f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
-        + (f", of which {', '.join(map(repr, near[:3]))} come nearest{order}." if near else f"{order}."),
-        f"Name it: --columns {line}",
-    )
+    columns, meanings = list(map(str, table.frame)), MEANINGS[hopeless[0]].split()
+    near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)][:3]
+    shown = [f"{column!r}{'' if is_present(table.frame[column]).any() else ' (empty)'}" for column in near]
+    what = f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
+    what += f", of which {', '.join(shown)} come nearest" if near else ""
+    what += KNOWN["words"]["no_time"] if hopeless[0] == "timestamp" else ""
+    answer = {hopeless[0]: "<its name in the file>"} | {guess.name: guess.column for guess in found}
+    return DataError("RK-104", f"{what}.", f"Name it: {as_option(answer)}")
 
 
-def _notes(table: Table, taken: Mapping[str, str]) -> list[dict[str, Any]]:
+def _notes(table: Table, taken: Mapping[str, str], guesses: Mapping[str, str], naming: Naming) -> list[dict[str, Any]]:
     """What of a file is not read, and how to have it read."""
     rest = _rest(table, taken.values())
-    personal = [column for column in rest if is_personal(column)]
-    guesses = guess_columns(table.table, rest, taken)
-    notes = [
-        report_entry(table.table, f"personal data, not read: column {column!r}", "noted", len(table.frame))
-        for column in personal
-    ]
-    for name, column in guesses.items():
-        rule = f"column {column!r} is not used: --columns {quoted(f'{name}={column}')}"
-        example = _samples(table, name, column).strip(" ()")
-        notes.append(report_entry(table.table, rule, "noted", len(table.frame), example))
-    if others := [str(column) for column in rest if column not in personal and column not in guesses.values()]:
+    rules = [f"personal data, not read: column {column!r}" for column in rest if is_personal(column)]
+    if guesses:
+        option = naming.option(*(f"{name}={{{name}}}" for name in guesses))
+        could = ", ".join(f"{name}={column}" for name, column in guesses.items())
+        rules.append(f"not used, but could be: {could}: {option}")
+    known = {*guesses.values(), *(part for column in guesses.values() for part in column.split("+"))}
+    if others := [str(column) for column in rest if column not in known and not is_personal(column)]:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        names = ", ".join(map(repr, others[:5])) + more
-        notes.append(report_entry(table.table, f"not used: column {names}", "noted", len(table.frame)))
-    return notes
+        rules.append(f"not used: column {', '.join(map(repr, others[:5]))}{more}")
+    return [report_entry(table.table, rule, "noted", len(table.frame)) for rule in rules]

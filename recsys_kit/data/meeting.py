@@ -7,16 +7,20 @@ import pandas as pd
 
 from recsys_kit.data.columns import ACCEPT_IDS, Named, Table, Wanted, read_ids
 from recsys_kit.data.nested import holds_objects
-from recsys_kit.data.tables import Naming, is_present, report_entry
+from recsys_kit.data.tables import is_present, report_entry
 from recsys_kit.errors import DataError
 
 ASKED, SAID = 0.5, 0.95  # shares of the ids of the events below which it is asked, and said
 FEW_IDS = 10
+DESCRIBED = (("items", "item_id"), ("users", "user_id"))
+ACCEPT = "To take them as they are: --accept ids (in Python 'accept': 'ids' among the columns)."
 WAYS = ("strip=.0", "strip=zeros", "lower", "strip=spaces", "strip='")  # that make ids meet, as `columns` names them
 
 
 def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
-    """Measure which ids of the events the files of items and users know.
+    """Measure which ids of the interactions and reviews the files of items and users know.
+
+    Without a file of items, the items of the reviews are looked for in the interactions.
 
     Args:
         tables: the files, with all their columns.
@@ -24,29 +28,33 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
         wanted: what the user named; `accept=ids` takes the ids as they are.
 
     Returns:
-        Entries of the report for ids that meet in part.
+        Cautions: entries of the report for ids that meet in part.
 
     Raises:
-        DataError: RK-161 fewer than half of the ids meet, or another way nearly all would.
+        DataError: RK-161 fewer than half of the ids meet.
     """
     files = {table.table: table for table in tables}
-    events = "interactions" if "interactions" in named.frames else "reviews"
+    accepted = ACCEPT_IDS in [(entry.name, entry.column) for entry in wanted]
+    pairs = [(events, other, key) for other, key in DESCRIBED for events in ("interactions", "reviews")]
+    if "items" not in files:
+        pairs.append(("reviews", "interactions", "item_id"))
     entries = []
-    for other, key in (("items", "item_id"), ("users", "user_id")):
-        if other in named.frames and key in named.frames.get(events, ()):
-            asked = _different(named.frames[events][key])
-            n_met = len(asked & _different(named.frames[other][key]))
-            if len(asked) < FEW_IDS or n_met >= SAID * len(asked):
-                continue
-            way = _best_way(files, named, events, other, key)
-            found = f"{n_met:,} of {len(asked):,} different {key}s of the {events} are in the {other}"
-            is_wrong = n_met < ASKED * len(asked) or way[0] >= SAID * len(asked)
-            if is_wrong and ACCEPT_IDS not in [(entry.name, entry.column) for entry in wanted]:
-                fix = _offer(*way, len(asked), named.naming[events])
-                raise DataError("RK-161", f"{found}; expected nearly all.", fix)
-            entries.append(
-                report_entry(events, f"{found}: the others have no description", "noted", len(asked) - n_met)
-            )
+    for events, other, key in pairs:
+        if other not in files or key not in named.frames.get(events, ()) or key not in named.frames[other]:
+            continue
+        asked = _different(named.frames[events][key])
+        n_met = len(asked & _different(named.frames[other][key]))
+        if len(asked) < FEW_IDS or n_met >= SAID * len(asked):
+            continue
+        found = f"{n_met:,} of {len(asked):,} different {key}s of the {events} are in the {other}"
+        better, way = _best_way(files, named, events, other, key)
+        option = f"{named.naming[events].option(*way)} {better:,} would meet"
+        has_way = better >= ASKED * len(asked) and better > n_met
+        if n_met < ASKED * len(asked) and not accepted:
+            fix = f"With {option}." if has_way else "Name the column of each file that holds the same ids."
+            raise DataError("RK-161", f"{found}; expected nearly all.", f"{fix} {ACCEPT}")
+        rule = f"{found}, the others are not described" + f"; with {option}" * (has_way and not accepted)
+        entries.append(report_entry(events, rule, "cautioned", len(asked) - n_met))
     return entries
 
 
@@ -66,18 +74,8 @@ def _best_way(files: dict[str, Table], named: Named, events: str, other: str, ke
     return max(found, key=lambda way: way[0])
 
 
-def _offer(n: int, option: tuple[str, ...], of: int, naming: Naming) -> str:
-    accept = f"To take them as they are: {naming.option('accept=ids')}."
-    if n < ASKED * of:
-        return f"Name the column of each file that holds the same ids. {accept}"
-    return f"With {naming.option(*option)} {n:,} would meet. {accept}"
-
-
 def _entries(named: Named, events: str, other: str, key: str, way: str) -> tuple[str, ...]:
-    written = {
-        table: ":".join(filter(None, (named.naming[table].names[key], named.readings[table].get(key), way)))
-        for table in (events, other)
-    }
+    written = {table: f"{named.naming[table].names[key]}:{way}" for table in (events, other)}
     if written[events] == written[other]:
         return (f"{key}={written[events]}",)
     return f"{events}.{key}={written[events]}", f"{other}.{key}={written[other]}"

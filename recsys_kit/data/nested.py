@@ -1,5 +1,6 @@
 """Lists and objects in a file: `items[].sku`, `user.id` and `Date+Time` as columns; a list is one row an element."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from recsys_kit.errors import ParameterError
 N_ROWS = 1000  # in which objects and lists are looked for
 N_LOOKED_AT = 50  # of them in which fields are looked for
 MAX_DEPTH = 5
+MAX_LENGTH = 100_000  # of a text that may be a list
 Path = tuple[str, ...]
 
 
@@ -30,21 +32,22 @@ def add_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     [['7', 'a'], ['7', 'b']]
     """
     missing = [column for column in columns if column not in frame]
-    for column in [column for column in missing if "+" in column]:
-        if all(part in frame for part in column.split("+")):
-            parts = [frame[part].astype("str").str.strip() for part in column.split("+")]
-            frame = frame.assign(**{column: parts[0].str.cat(parts[1:], sep=" ")})
-    paths = {column: _steps(column) for column in missing if _steps(column)[0] in frame and len(_steps(column)) > 1}
+    for column in missing:
+        if "+" in column and all(part in frame for part in column.split("+")):
+            first, *others = (frame[part].astype("str").str.strip() for part in column.split("+"))
+            frame = frame.assign(**{column: first.str.cat(others, sep=" ")})
+    paths = {column: steps for column in missing if len(steps := _steps(column)) > 1 and steps[0] in frame}
     if not paths:
         return frame
-    found = [list(_rows(row, list(paths.values()))) for row in _objects(frame, {path[0] for path in paths.values()})]
+    roots = list(dict.fromkeys(path[0] for path in paths.values()))
+    objects = (dict(zip(roots, map(load, row), strict=True)) for row in zip(*(frame[r] for r in roots), strict=True))
+    found = [list(_rows(row, list(paths.values()))) for row in objects]
     counts = [len(rows) for rows in found]
     spread = frame.iloc[np.repeat(np.arange(len(frame)), counts)]
-    values = {name: [row.get(path) for rows in found for row in rows] for name, path in paths.items()}
     index = spread.index if set(counts) == {1} else pd.RangeIndex(1, len(spread) + 1)
-    return spread.set_axis(index, axis=0).assign(
-        **{name: pd.Series(v, index, dtype="str") for name, v in values.items()}
-    )
+    values = {name: [row.get(path) for rows in found for row in rows] for name, path in paths.items()}
+    added = {name: pd.Series(parts, index, dtype="str") for name, parts in values.items()}
+    return spread.set_axis(index, axis=0).assign(**added)
 
 
 def find_paths(frame: pd.DataFrame) -> list[str]:
@@ -52,34 +55,45 @@ def find_paths(frame: pd.DataFrame) -> list[str]:
 
     >>> find_paths(pd.DataFrame({"a": ['{"b": {"c": 1}}'], "d": [['{"e": 1}', '{"f": 2}']]}))
     ['a.b.c', 'd[].e', 'd[].f']
+    >>> find_paths(pd.DataFrame({"a": ['["x", "y"]']}))
+    ['a[]']
     """
     found: dict[str, None] = {}
     for column in frame:
-        values = frame[column].head(N_ROWS)
-        for value in islice((value for value in values if isinstance(value, list) or _is_json(value)), N_LOOKED_AT):
-            found |= dict.fromkeys(path for path in _leaves(_load(value), str(column)) if path != column)
-    return [path for path in found if not path.endswith("[]")]
+        loaded = (value for value in map(load, frame[column].head(N_ROWS)) if isinstance(value, (dict, list)))
+        for value in islice(loaded, N_LOOKED_AT):
+            found |= dict.fromkeys(path for path in _leaves(value, str(column)) if path != column)
+    return list(found)
 
 
 def holds_objects(values: pd.Series) -> bool:
     """Return whether the values are objects or lists of them."""
-    return any(_is_json(v) or (isinstance(v, list) and any(map(_is_json, v))) for v in values.head(N_LOOKED_AT))
+    loaded = map(load, values.head(N_LOOKED_AT))
+    return any(isinstance(part, dict) for value in loaded for part in (value if isinstance(value, list) else [value]))
+
+
+def holds_lists(values: pd.Series) -> bool:
+    """Return whether the values are lists, as such or as text: `["a", "b"]`, or `['a', 'b']` as Python writes it."""
+    return any(isinstance(load(value), list) for value in values.head(N_LOOKED_AT))
 
 
 def _steps(column: str) -> Path:
     return tuple(re.findall(r"\[\]|[^.\[\]]+", column)) or ("",)
 
 
-def _is_json(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("{", "[{"))
-
-
-def _load(value: Any) -> Any:
+def load(value: Any) -> Any:
+    """Return the list or object that a text is; other values as they are."""
     if isinstance(value, list):
-        return [_load(part) for part in value]
+        return [load(part) for part in value]
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
     try:
-        return json.loads(value, parse_int=str, parse_float=str) if _is_json(value) else value
+        return json.loads(value, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(value[:MAX_LENGTH])
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return value
 
 
@@ -94,21 +108,12 @@ def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[str]:
         yield path
 
 
-def _objects(frame: pd.DataFrame, columns: set[str]) -> Iterator[dict[str, Any]]:
-    names = sorted(columns)
-    for values in zip(*(frame[name] for name in names), strict=True):
-        yield {name: _load(value) for name, value in zip(names, values, strict=True)}
-
-
 def _rows(value: Any, paths: Sequence[Path]) -> Iterator[dict[Path, str | None]]:
     """One row of an object, or one for each element of the list that paths go through."""
     lists = {path[: path.index("[]")] for path in paths if "[]" in path}
     if len(lists) > 1:
-        raise ParameterError(
-            "RK-142",
-            f"columns go through two lists, {' and '.join('.'.join(path) for path in sorted(lists))}.",
-            "Name columns of one of them.",
-        )
+        names = " and ".join(".".join(path) for path in sorted(lists))
+        raise ParameterError("RK-142", f"columns go through two lists, {names}.", "Name columns of one of them.")
     plain = {path: _text(_get(value, path)) for path in paths if "[]" not in path}
     if not lists:
         yield plain
@@ -124,11 +129,9 @@ def _rows(value: Any, paths: Sequence[Path]) -> Iterator[dict[Path, str | None]]
 
 def _get(value: Any, path: Path) -> Any:
     for step in path:
-        value = _load(value.get(step)) if isinstance(value, dict) else None
+        value = load(value.get(step)) if isinstance(value, dict) else None
     return value
 
 
 def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,9 +6,10 @@ import pandas as pd
 
 _SIGNS = re.compile(
     r"(?<![A-Za-z])(?:USD|EUR|GBP|CHF|CAD|AUD|NZD|JPY|CNY|RMB|INR|BRL|MXN|PLN|CZK|HUF|SEK|NOK|DKK|TRY|RUB|UAH|ZAR|KRW|HKD|SGD|TWD)(?![A-Za-z])"
-    r"|[A-Z]{1,2}\$|kr\.?|zł|Kč|Ft|Rs\.?|руб\.?|[$€£¥₹₩₽₺₫฿元円원]"
+    r"|%|[A-Z]{1,2}\$|kr\.?|zł|Kč|Ft|Rs\.?|руб\.?|[$€£¥₹₩₽₺₫฿元円원]"
 )
 _THOUSANDS = re.compile(r"(?<=\d)[ \u00a0\u202f'’](?=\d{3}(?:\D|$))")
+_IN_BRACKETS = re.compile(r"^\((.*\d.*)\)$")  # how accountants write what is below zero
 _SHAPE = re.compile(r"[+-]?\d[\d.,]*")
 
 
@@ -30,7 +31,8 @@ def read_numbers(values: pd.Series) -> pd.Series:
     texts = values[numbers.isna() & values.notna()].astype("str")
     if texts.str.strip().eq("").all():
         return numbers
-    written = values[values.notna()].astype("str").str.replace(_SIGNS, "", regex=True)
+    written = values[values.notna()].astype("str").str.strip().str.replace(_IN_BRACKETS, r"-\1", regex=True)
+    written = written.str.replace(r",[-–—]+", ",00", regex=True).str.replace(_SIGNS, "", regex=True)
     written = written.str.replace(_THOUSANDS, "", regex=True).str.strip()
     fits = written.str.fullmatch(_SHAPE)
     if not fits[texts.index].any():

@@ -4,44 +4,79 @@ A rule may quarantine a few rows. Above `MAX_SHARE` of the rows, and at least `F
 the rows may be right and the rule wrong.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.tables import Naming, is_present
+from recsys_kit.data.tables import Naming, as_option, is_present
 from recsys_kit.errors import DataError
 
 MAX_SHARE = 0.02
 FEW_ROWS = 10
 N_EXAMPLES = 3
-NULL_WORDS = {
-    "null", "\\n", "na", "n/a", "#n/a", "nan", "none", "nil", "(not set)", "(none)", "not set", "undefined", "unknown",
-    "missing", "guest", "anonymous", "0", "-1", "-", "?", "",
-}  # fmt: skip
+WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
-DROP, GUESTS = "to leave these rows out", "to leave these rows out, as guests are no shoppers"
-WAYS = {  # rule -> options to copy and what they do; {name} is the file's column of that name of ours
-    "missing user_id": {"user_id={user_id}:null=drop": GUESTS},
-    "missing item_id": {"item_id={item_id}:null=drop": DROP},
-    "missing timestamp": {"timestamp={timestamp}:drop": DROP},
-    "time cannot be read": {
-        "timestamp={timestamp}:drop": DROP, 'timestamp={timestamp}:"%d/%m/%Y"': "to name the form of the others",
-    },
-    "time out of range": {"timestamp={timestamp}:drop": DROP},
-    "missing position": {"position={position}:drop": DROP},
-    "position is not a whole number": {"position={position}:drop": DROP},
-    "rating is not a number": {"rating={rating}:drop": DROP},
-    "quantity is not a number": {"quantity=ignore": "to keep them all", "quantity={quantity}:drop": DROP},
-    "quantity not above zero: cancelled": {
-        "quantity=ignore": "to keep them all", "quantity={quantity}:drop": f"{DROP}, as cancelled or returned",
-    },
-}  # fmt: skip
+OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
+
+
+class Question(DataError):
+    """A refusal that the user can answer with `columns`.
+
+    Args:
+        code, what, fix: as for every error.
+        ways: the whole `columns` of each answer, and what it does.
+    """
+
+    def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
+        self.what, self.ways = what, ways
+        super().__init__(code, what, fix)
+
+
+def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str = "") -> Question:
+    """Return a question.
+
+    Args:
+        code: of the error.
+        what: is asked about.
+        ways: the entries of `columns` that answer it, and what they do; {name} is the file's column of that name.
+        naming: of the file.
+        more: another way, in words.
+    """
+    answers = [(naming.answer(*re.split(r",(?=\w+=)", way)), meaning) for way, meaning in ways.items()]
+    fix = "; ".join([f"{as_option(answer)} {meaning}" for answer, meaning in answers] + [more] * bool(more))
+    return Question(code, what, answers, f"Pass {fix}.")
+
+
+def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
+    """Return how to read two words, of which one says that a thing is liked, as stars.
+
+    >>> words_of_ratings(pd.Series(["like", "dislike", "like"]))
+    {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
+    """
+    words = ratings[is_present(ratings)].astype("str").str.strip().unique()
+    first, second = (
+        sorted(words, key=lambda word: word.casefold() not in WORDS["liked"]) if len(words) == 2 else ("", "")
+    )
+    if first.casefold() not in WORDS["liked"] or second.casefold() in WORDS["liked"] or ":" in first + second:
+        return {}
+    return {f"rating={{rating}}:{first}=5:{second}=1": "to read them as 5 and 1 stars"}
 
 
 def ask_about_rules(
-    table: str, frame: pd.DataFrame, broken: Mapping[str, pd.Series], readings: Mapping[str, str], naming: Naming
+    table: str,
+    frame: pd.DataFrame,
+    broken: Mapping[str, pd.Series],
+    said: Mapping[str, str],
+    naming: Naming,
+    *,
+    left: bool,
 ) -> Iterator[DataError]:
     """Ask about each rule that many rows break, unless the user has said what to do.
 
@@ -49,15 +84,19 @@ def ask_about_rules(
         table: its name.
         frame: the values as in the file.
         broken: by rule, True where a row breaks it.
-        readings: how the user wants columns to be read.
+        said: how the user wants columns to be read.
         naming: of the file.
+        left: whether there are valid rows; without one it cannot be right to leave rows out.
     """
-    for rule, ways in WAYS.items():
+    for rule, ways in WORDS["ways"].items():
         column = next(iter(ways)).partition("=")[0]
-        said = readings.get(column, "")
-        is_open = rule in broken and column in naming.names and "drop" not in said and "null=" not in said
+        ways = {way: meaning for way, meaning in ways.items() if left or not way.endswith("drop")}
+        is_open = (
+            ways and rule in broken and column in naming.names and not re.search("drop|null=", said.get(column, ""))
+        )
         if is_open and is_many(broken[rule].sum(), len(frame)):
-            yield DataError("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), offer(ways, naming))
+            more = OR_NAME_FORM if rule == "time cannot be read" else ""
+            yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)
 
 
 def is_many(n: int, of: int) -> bool:
@@ -72,12 +111,7 @@ def is_many(n: int, of: int) -> bool:
 def describe(what: str, rows: pd.Series, values: pd.Series) -> str:
     """Return what is wrong, with the count and three examples."""
     shown = ", ".join(f"row {row} {str(value)[:40]!r}" for row, value in values[rows].head(N_EXAMPLES).items())
-    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown}): too many to decide without you."
-
-
-def offer(ways: Mapping[str, str], naming: Naming) -> str:
-    """Return the options to copy, each with what it does."""
-    return f"Pass {'; '.join(f'{naming.option(option)} {meaning}' for option, meaning in ways.items())}."
+    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown})."
 
 
 def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], naming: Naming) -> Iterator[DataError]:
@@ -87,28 +121,25 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
             ids = frame[column].astype("str")
             rounded = ids.str.fullmatch(SCIENTIFIC).fillna(False).astype(bool)
             if is_many(rounded.sum(), len(ids)):
-                n = ids[rounded].nunique()
-                what = (
-                    f"{table}: {column} in scientific notation, so that digits are lost ({n:,} different ids are left)"
-                )
+                what = f"{table}: {column} in scientific notation, so that digits are lost"
+                what += f" ({ids[rounded].nunique():,} different ids are left)"
                 ways = {
                     f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
                 }
-                yield DataError("RK-163", describe(what, rounded, ids), offer(ways, naming))
+                yield ask("RK-163", describe(what, rounded, ids), ways, naming)
     if table == "interactions" and "user_id" in naming.names:
         yield from _ask_about_null_words(frame["user_id"], readings.get("user_id", ""), naming)
 
 
 def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    given = users[is_present(users)].astype("str")
-    counts = given.value_counts()
+    counts = users[is_present(users)].astype("str").value_counts()
     for word in counts.index[counts > MANY_TIMES * counts.median()]:
-        if word.strip().casefold() in NULL_WORDS and f"keep={word}" not in reading.split(":"):
-            ways = {f"user_id={{user_id}}:null={word}": GUESTS, f"user_id={{user_id}}:keep={word}": "to keep it"}
-            if "session_id" in naming.names:
-                ways["user_id={session_id}"] = "to take each session for a shopper"
-            what = f"interactions: user_id is {word!r}, which may mean that there is none,"
-            yield DataError("RK-162", describe(what, users.astype("str") == word, users), offer(ways, naming))
+        if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
+            ways = {way.replace("WORD", word): meaning for way, meaning in WORDS["no_user"].items()}
+            if "session_id" not in naming.names:
+                ways.popitem()
+            what = f"interactions: user_id is {word!r}, which may mean that there is no user,"
+            yield ask("RK-162", describe(what, users.astype("str") == word, users), ways, naming)
 
 
 def find_giant(users: pd.Series) -> int:
@@ -120,3 +151,25 @@ def find_giant(users: pd.Series) -> int:
     counts = users.value_counts()
     largest = int(counts.iloc[0]) if len(counts) else 0
     return largest if largest > GIANT_SHARE * len(users) and largest > MANY_TIMES * counts.median() else 0
+
+
+def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what must be said of a report in the terminal: rules that took rows away, then cautions.
+
+    Args:
+        report: its rows, such as those of `results/data_report.json`.
+
+    >>> said_lines([{"table": "items", "rule": "missing item_id", "action": "quarantined", "rows": 4, "example": ""},
+    ...             {"table": "items", "rule": "kept in all", "action": "kept", "rows": 90, "example": ""}])
+    ['items: 4 of 94 rows quarantined: missing item_id']
+    """
+    report, read = list(report), Counter[str]()
+    for entry in report:
+        if entry["action"] in ("kept", "deduplicated", "quarantined"):
+            read[entry["table"]] += entry["rows"]
+    taken = [
+        f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows {entry['action']}: {entry['rule']}"
+        for entry in report
+        if entry["action"] in ("quarantined", "deduplicated") and entry["rows"]
+    ]
+    return taken + [f"caution: {entry['table']}: {entry['rule']}" for entry in report if entry["action"] == "cautioned"]

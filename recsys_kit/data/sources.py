@@ -18,7 +18,7 @@ import pandas as pd
 
 from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.columns import Table, name_columns, parse_columns, recognize
+from recsys_kit.data.columns import Table, name_columns, parse_columns
 from recsys_kit.data.files import FileRows, parse_header, read_table, split_member
 from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
@@ -228,16 +228,12 @@ def _refuse_sequences(path: Path, encoding: str) -> None:
 
 def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], columns: Columns) -> RawTables:
     """Name the columns of files already read, and derive the tables that have no file of their own."""
-    tables, _, spread = recognize(tables, parse_columns(columns))
     n_rows = {table: len(rows.frame) for table, rows in read.items()}
-    read = {table.table: replace(read[table.table], frame=table.frame) for table in tables}
     named = name_columns(tables, columns)
+    read = {table.table: replace(read[table.table], frame=table.frame) for table in named.tables}
     frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _file_notes(table, rows)]
-    notes += named.notes + [entry for entry in spread if entry not in named.notes]
-    notes += check_ids(tables, named, parse_columns(columns))
+    notes += named.notes + check_ids(named.tables, named, parse_columns(columns))
     same = {table: _repeated(rows.frame, n_rows[table]) for table, rows in read.items()}
-    again = "row equal to an earlier one, in all columns of the file"
-    notes += [report_entry(table, again, "noted", len(rows)) for table, rows in same.items() if len(rows)]
     rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
     origin = {table: table for table in frames}
     _derive_events(frames, read, origin)

@@ -17,19 +17,34 @@ class Naming:
     """The columns of one of a user's files."""
 
     names: Mapping[str, str] = field(default_factory=dict)
-    """Our names -> the file's columns that are read so, and those that could be."""
+    """Our names -> the file's columns that are read so, with how to read them, and those that could be."""
     given: Mapping[str, str] = field(default_factory=dict)
     """What the user gave as `columns`: our names -> theirs, with how to read them."""
+    table: str = ""
+
+    def answer(self, *entries: str) -> dict[str, str]:
+        """Return the `columns` to give: what was given, with these entries; {name} is the file's column.
+
+        >>> Naming({"rating": "Stars"}, {"user_id": "uid"}).answer("rating={rating}:0..10")
+        {'user_id': 'uid', 'rating': 'Stars:0..10'}
+        """
+        answer = dict(self.given)
+        for ours, _, theirs in (entry.format_map(dict(self.names)).partition("=") for entry in entries):
+            answer[f"{self.table}.{ours}" if f"{self.table}.{ours}" in answer else ours] = theirs
+        return answer
 
     def option(self, *entries: str) -> str:
-        """Return the `--columns` to copy: what was given, with these entries; {name} is the file's column.
+        """Return the option of the command line that gives this answer."""
+        return as_option(self.answer(*entries))
 
-        >>> Naming({"rating": "Stars"}, {"user_id": "uid"}).option("rating={rating}:0..10")
-        '--columns "user_id=uid,rating=Stars:0..10"'
-        """
-        written = [entry.format_map(dict(self.names)) for entry in entries]
-        answer = dict(self.given) | dict(entry.split("=", 1) for entry in written)
-        return "--columns " + quoted(",".join(f"{ours}={theirs}" for ours, theirs in answer.items()))
+
+def as_option(columns: Mapping[str, str]) -> str:
+    """Return `columns` as an option of the command line.
+
+    >>> as_option({"user_id": "uid", "rating": "Stars:0..10"})
+    '--columns "user_id=uid,rating=Stars:0..10"'
+    """
+    return "--columns " + quoted(",".join(f"{ours}={theirs}" for ours, theirs in columns.items()))
 
 
 def quoted(text: str) -> str:

@@ -1,5 +1,6 @@
 """Times however they were written: seconds to nanoseconds since 1970, ISO 8601, common dates; all become UTC."""
 
+from calendar import month_name
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,39 +11,25 @@ EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
 REPRESENTED = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")  # what ns can hold
 LATEST_S = pd.Timestamp("2100-01-01", tz="UTC").timestamp()
-OTHER_CLOCKS = {  # what numbers may mean besides: seconds of one, and where it starts
-    "days since 1970": (86_400, 0),
-    "days of a spreadsheet (since 1900)": (86_400, -25_569 * 86_400),
-    "minutes since 1970": (60, 0),
-    "hours since 1970": (3_600, 0),
-    "years": (31_556_952, -1_970 * 31_556_952),
+CLOCKS = {  # what numbers may count besides, as `columns` names it: seconds of one, where it starts, and in words
+    "unix-days": (86_400, 0, "days since 1970"),
+    "excel-days": (86_400, -25_569 * 86_400, "days of a spreadsheet (since 1900)"),
+    "unix-minutes": (60, 0, "minutes since 1970"),
+    "unix-hours": (3_600, 0, "hours since 1970"),
+    "years": (31_556_952, -1_970 * 31_556_952, "years"),
 }
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-CLOCK = r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp][Mm])?)?$"
-YEAR_FIRST = r"^(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?" + CLOCK
-YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
-DAY_NAMED = r"^(?P<day>\d{1,2})\.?[\s-]*(?:de\s+)?(?P<month>[^\W\d]+)\.?,?[\s-]*(?:de\s+)?(?P<year>\d{4})" + CLOCK
-LANGUAGES = (
-    "en",
-    "de",
-    "fr",
-    "es",
-    "it",
-    "pt",
-    "nl",
-    "pl",
-    "sv",
-    "da",
-    "nb",
-    "fi",
-    "cs",
-    "tr",
-    "ru",
-    "uk",
-    "hu",
-    "ro",
-    "id",
+CLOCK = (
+    r"(?:[T ,:]+(?P<hour>\d{1,2})[:时時点h.](?P<minute>\d{2})(?:[:分](?P<second>\d{2}(?:\.\d+)?))?[分秒]?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?(?:Uhr|h)?\s*(?P<zone>[+-]\d{2}:?\d{2}|Z)?)?$"
 )
+YEAR_FIRST = r"^(?P<year>\d{4})[-/.年]\s*(?P<month>\d{1,2})[-/.月]\s*(?P<day>\d{1,2})日?" + CLOCK
+YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
+BETWEEN = r"\.?,?[\s/-]*(?:de[l]?\s+)?"
+DAY_NAMED = rf"^(?P<day>\d{{1,2}}){BETWEEN}(?P<month>[^\W\d]+){BETWEEN}(?P<year>\d{{4}}|\d{{2}})" + CLOCK
+LANGUAGES = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "cs", "tr", "ru", "uk", "hu", "ro", "id",
+)  # fmt: skip
 MONTH_NAME = r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\b\d{4}\b|^\d{4}\b.*[a-z]{3}"
 TOLERATED = 0.1  # share of dates that may contradict the order of day and month that the others prove
 
@@ -77,19 +64,27 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     weights = pd.Series(np.bincount(codes[codes >= 0], minlength=len(texts)))
     read = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns, UTC]")
     how = pd.Series("", index=texts.index, dtype="str")
-    ambiguous = False
 
     def settle(found: pd.Series, name: str) -> None:
         good = found.dropna().dt.as_unit("us").clip(*REPRESENTED)
         read[good.index] = good.dt.as_unit("ns")
         how[good.index] = name
 
+    def finish(ambiguous: bool = False) -> ReadTimes:
+        times, ways = (found.reindex(codes).set_axis(values.index) for found in (read, how))
+        return ReadTimes(times, ways.fillna(""), ambiguous)
+
+    if form in CLOCKS:
+        size, start, _ = CLOCKS[form]
+        counted = pd.to_numeric(texts, errors="coerce") * size + start
+        settle(pd.to_datetime(counted, unit="s", utc=True, errors="coerce"), form)
+        return finish()
     if form:
         settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
-        return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), False)
-    numbers = pd.Series(np.nan, index=texts.index)
-    written = texts[texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)]
-    numbers[written.index] = pd.to_numeric(written, errors="coerce")
+        return finish()
+    numbers = pd.to_numeric(
+        texts.where(texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)), errors="coerce"
+    )
     for unit, found in _read_numbers(texts, numbers, weights).items():
         settle(found, unit)
     rest = _with_zones(texts[numbers.isna()])
@@ -97,22 +92,20 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     rest = rest[how[rest.index] == ""]
     settle(_from_parts(rest.str.extract(YEAR_FIRST)), "year/month/day")
     parts = rest.str.extract(YEAR_LAST).dropna(subset="year")
-    if len(parts):
-        order = _day_first(parts, weights[parts.index]) if day_first is None else day_first
-        ambiguous = order is None
-        names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
-        settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
+    order = _day_first(parts, weights[parts.index]) if day_first is None else day_first
+    names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
+    settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
     rest = rest[how[rest.index] == ""]
-    named = _name_months(rest.str.extract(DAY_NAMED))
-    settle(_from_parts(named), "dates with names of months")
+    settle(_from_parts(_name_months(rest.str.extract(DAY_NAMED))), "dates with names of months")
     rest = rest[how[rest.index] == ""]
     words = rest[rest.str.contains(MONTH_NAME)]
     settle(pd.to_datetime(words, utc=True, errors="coerce", format="mixed"), "dates in words")
-    return ReadTimes(_spread(read, codes, values.index), _spread(how, codes, values.index).fillna(""), ambiguous)
+    return finish(ambiguous=len(parts) > 0 and order is None)
 
 
 def _with_zones(texts: pd.Series) -> pd.Series:
     """Write `UTC-5` as `-05:00`: five hours behind UTC. POSIX, and pandas, take the sign the other way round."""
+    texts = texts.str.replace(r"([+-]\d{2}:?\d{2}) \(?[A-Z]{3,4}\)?$", r"\1", regex=True)  # +0000 UTC, as Go writes it
     named = texts.str.contains(r"(?:UTC|GMT)", regex=True)
     if not named.any():
         return texts
@@ -154,16 +147,10 @@ def _in_english(texts: pd.Series) -> pd.Series:
     words = texts.str.findall(r"[^\W\d]{3,}").explode().str.casefold()
     if not words.notna().any():
         return texts
-    months, english = _language(words), {number: name for name, number in _months("en").items() if len(name) > 2}
-    english |= {number: name for name, number in _months("en").items() if len(name) > 4}
+    months = _language(words)
     return texts.str.replace(
-        r"([^\W\d]{3,})\.?", lambda found: english.get(months.get(found[1].casefold(), 0), found[0]), regex=True
+        r"([^\W\d]{3,})\.?", lambda found: month_name[months.get(found[1].casefold(), 0)] or found[0], regex=True
     )
-
-
-def _spread(found: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:
-    """What was found for each different text, for every row."""
-    return found.reindex(codes).set_axis(index)
 
 
 def _read_numbers(texts: pd.Series, numbers: pd.Series, weights: pd.Series) -> dict[str, pd.Series]:
@@ -186,20 +173,19 @@ def _read_numbers(texts: pd.Series, numbers: pd.Series, weights: pd.Series) -> d
 def _day_first(parts: pd.DataFrame, weights: pd.Series) -> bool | None:
     """Whether the day comes first; None where no date tells, or too many contradict."""
     day, month = (weights[parts[column].astype(int) > 12].sum() for column in ("first", "second_part"))
-    if min(day, month) > TOLERATED * max(day, month) or not max(day, month):
-        return None
-    return bool(day > month)
+    return bool(day > month) if min(day, month) <= TOLERATED * max(day, month) > 0 else None
 
 
 def _from_parts(parts: pd.DataFrame) -> pd.Series:
     """Dates of the columns year, month, day, hour, minute, second, half (am or pm); NaT for impossible ones."""
     parts = parts.dropna(subset="year")
-    half = parts["half"].str.lower()
+    half = parts["half"].str.lower().str.replace(".", "")
     hour = parts["hour"].fillna("0").astype(int)
     hour = hour.where(half.isna(), hour % 12 + 12 * (half == "pm"))
     year = parts["year"].where(parts["year"].str.len() == 4, "20" + parts["year"])
     texts = year + "-" + parts["month"].str.zfill(2) + "-" + parts["day"].str.zfill(2) + "T"
     texts += hour.astype("str").str.zfill(2) + ":" + parts["minute"].fillna("00") + ":" + parts["second"].fillna("00")
+    texts += parts["zone"].fillna("Z")
     return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
 
 
@@ -207,10 +193,8 @@ def guess_clock(values: pd.Series) -> str:
     """What numbers that are no time since 1970 might count; "" where nothing fits.
 
     >>> guess_clock(pd.Series(["40513.35", "40544"]))
-    'days of a spreadsheet (since 1900)'
+    'excel-days'
     """
-    middle = pd.to_numeric(values, errors="coerce").median()
-    for name, (size, start) in OTHER_CLOCKS.items():
-        if EARLIEST.timestamp() <= middle * size + start <= pd.Timestamp.now("UTC").timestamp():
-            return name
-    return ""
+    middle, now = pd.to_numeric(values, errors="coerce").median(), pd.Timestamp.now("UTC").timestamp()
+    fits = [name for name, (size, start, _) in CLOCKS.items() if EARLIEST.timestamp() <= middle * size + start <= now]
+    return (fits or [""])[0]

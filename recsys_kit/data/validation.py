@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.columns import split_readings
+from recsys_kit.data.nested import load
 from recsys_kit.data.numbers import read_numbers
-from recsys_kit.data.questions import ask_about_ids, ask_about_rules, find_giant
+from recsys_kit.data.questions import ask, ask_about_ids, ask_about_rules, find_giant, words_of_ratings
 from recsys_kit.data.tables import (
     RULES,
     Dataset,
@@ -28,7 +29,7 @@ from recsys_kit.data.tables import (
     rating_scale,
     report_entry,
 )
-from recsys_kit.data.times import EARLIEST, ReadTimes, guess_clock, read_times
+from recsys_kit.data.times import CLOCKS, EARLIEST, ReadTimes, guess_clock, read_times
 from recsys_kit.errors import DataError
 from recsys_kit.schema import (
     HALF_STAR_SCALE,
@@ -141,9 +142,11 @@ def inspect_table(
     entries = list(_notes_on_times(table, frame, times))
     scale = RATING_SCALE
     if "rating" in read:
-        frame, read["rating"], notes = _mask_ratings(table, frame, read["rating"], readings.get("rating", ""))
+        frame, read["rating"], notes = _map_ratings(table, frame, read["rating"], readings.get("rating", ""))
         entries += notes
-        read["rating"], scale, notes = _convert_ratings(table, read["rating"], readings.get("rating", ""))
+        read["rating"], scale, notes = _convert_ratings(
+            table, read["rating"], readings.get("rating", ""), naming or UNNAMED
+        )
         entries += notes
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
@@ -151,19 +154,21 @@ def inspect_table(
     bad = _find_invalid_rows(table, frame, broken)
     typed = _convert_types(frame, read).drop(index=bad["row"])
     typed, repairs = _repair_prices(table, typed, frame)
-    masks = {rule.name: mask for rule, mask in broken.items()}
     whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
-    refusals = [
-        *_refuse_times(table, frame, times, whole, naming or UNNAMED),
-        *_refuse_ratings(table, frame, whole, scale, naming or UNNAMED),
-    ]
-    if not refusals and naming:
-        refusals = [*ask_about_ids(table, frame, readings, naming)]
-    if not refusals and naming and len(typed):
-        refusals = [*ask_about_rules(table, frame, masks, readings, naming)]
+    naming_ = naming or UNNAMED
+    refused = {
+        "timestamp": [*_refuse_times(table, frame, times, whole, naming_)],
+        "rating": [*_refuse_ratings(table, frame, whole, scale, naming_)],
+    }
+    refusals = [refusal for of_column in refused.values() for refusal in of_column]
+    if naming:
+        refusals += ask_about_ids(table, frame, readings, naming)
+    if naming:
+        others = {rule.name: mask for rule, mask in broken.items() if not refused.get(rule.column)}
+        refusals += ask_about_rules(table, frame, others, readings, naming, left=len(typed) > 0)
     if not refusals and (table == "interactions" or len(frame)):
         refusals = _refuse_nothing_left(table, typed, bad)
-    entries += repairs + _notes_on_ids(table, typed) + _notes_on_events(table, typed)
+    entries += repairs + _notes_on_ids(table, typed) + ([] if refusals else _notes_on_events(table, typed))
     return Inspection(typed, bad, entries, refusals)
 
 
@@ -179,30 +184,35 @@ def _check_columns(table: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _mask_ratings(
+def _map_ratings(
     table: str, frame: pd.DataFrame, ratings: pd.Series, reading: str
 ) -> tuple[pd.DataFrame, pd.Series, list[dict[str, Any]]]:
-    """Make the ratings missing that mean "not rated", as the user says."""
-    words = [float(part.removesuffix("=missing")) for part in split_readings(reading) if part.endswith("=missing")]
-    unrated = ratings.isin(words)
-    if not unrated.any():
-        return frame, ratings, []
-    entry = report_entry(table, "rating means not rated: missing", "repaired", unrated.sum(), f"{words[0]:g}")
-    return frame.assign(rating=frame["rating"].mask(unrated)), ratings.mask(unrated), [entry]
+    """Read the ratings that mean another number, or "not rated", as the user says."""
+    entries = []
+    for word, _, meant in (part.partition("=") for part in split_readings(reading) if "=" in part):
+        same = frame["rating"].astype("str").str.strip().eq(word).fillna(False).astype(bool)
+        number = pd.to_numeric(word, errors="coerce")
+        same |= ratings.eq(number)
+        value = np.nan if meant == "missing" else float(meant)
+        frame = frame.assign(rating=frame["rating"].mask(same, None if meant == "missing" else meant))
+        ratings = ratings.mask(same, value)
+        rule = "rating means not rated: missing" if meant == "missing" else f"rating {word} read as {meant}"
+        entries += [report_entry(table, rule, "repaired", same.sum(), word)] * bool(same.any())
+    return frame, ratings, entries
 
 
 def _convert_ratings(
-    table: str, ratings: pd.Series, reading: str
+    table: str, ratings: pd.Series, reading: str, naming: Naming
 ) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
     """Return the ratings, their scale and report entries.
 
     Half stars are kept, declared or recognized; ratings of another declared scale are converted to `RATING_SCALE`.
     """
-    reading = next((part for part in split_readings(reading) if ".." in part), "")
+    reading = ([part for part in split_readings(reading) if ".." in part] or [""])[-1]
     low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
     n_rated = ratings.notna().sum()
     if (low, high) == HALF_STAR_SCALE:
-        by = "as declared" if reading else 'if they are not: --columns "rating=<your column>:1..5"'
+        by = "as declared" if reading else f"if they are not: {naming.option('rating={rating}:1..5')}"
         rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are; {by}"
         return ratings, HALF_STAR_SCALE, [report_entry(table, rule, "noted", n_rated)]
     if not reading:
@@ -215,7 +225,7 @@ def _convert_ratings(
 def _how_to_read(reading: str) -> dict[str, Any]:
     """The options of `read_times`."""
     parts = split_readings(reading)
-    form = next((part.strip('"') for part in parts if part.startswith('"')), "")
+    form = next((part.strip('"') for part in parts if part.startswith('"') or part in CLOCKS), "")
     return {"day_first": True if "day-first" in parts else False if "month-first" in parts else None, "form": form}
 
 
@@ -267,6 +277,7 @@ def _split_lists(values: pd.Series) -> pd.Series:
 
 
 def _as_list(value: Any) -> list[str]:
+    value = load(value)
     if isinstance(value, (list, tuple, np.ndarray)):
         return [str(part) for part in value]
     return [str(value)] if pd.notna(value) and str(value).strip() else []
@@ -330,12 +341,12 @@ def _notes_on_events(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
     if giant := find_giant(typed["user_id"]):
         share = f"{giant:,} of {len(typed):,} events ({giant / len(typed):.0%})"
         rule = f"one user has {share}: a reseller, a test account, or a word for no user"
-        entries.append(report_entry(table, rule, "noted", giant))
+        entries.append(report_entry(table, rule, "cautioned", giant))
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
         if UNDOES.search(str(kind).casefold()):
             rule = f"event {kind!r} undoes another: leave it out of the target events"
-            entries.append(report_entry(table, rule, "noted", rows))
+            entries.append(report_entry(table, rule, "cautioned", rows))
     return entries
 
 
@@ -366,13 +377,13 @@ def _refuse_times(
     for column, found in times.items():
         if found.ambiguous:
             rows = frame[column][found.how.isin(["day/month/year", "month/day/year"])]
-            yield DataError(
-                "RK-145",
+            what = (
                 f"{table}: the order of day and month is ambiguous in {len(rows):,} times such as "
-                f"{rows.iloc[0]!r} ({column}).",
-                f"Say which comes first: {naming.option(f'{column}={{{column}}}:day-first')} (or :month-first), "
-                "or write dates as 2024-12-31.",
+                f"{rows.iloc[0]!r} ({column})."
             )
+            first = f"{column}={{{column}}}"
+            ways = {f"{first}:day-first": "if the day comes first", f"{first}:month-first": "if the month does"}
+            yield ask("RK-145", what, ways, naming, "or write dates as 2024-12-31")
     if "time out of range" not in broken:
         return
     found, given = times["timestamp"], frame["timestamp"]
@@ -381,14 +392,14 @@ def _refuse_times(
     if _too_many(len(outside), n_given, MAX_INVALID_TIMES):
         how = found.how.loc[outside["row"].iloc[0]]
         clock = guess_clock(outside["value"])
-        seems = f"they look like {clock}" if clock else "they fit no known clock"
-        yield DataError(
-            "RK-144",
+        seems = f"they look like {CLOCKS[clock][-1]}" if clock else "they fit no known clock"
+        what = (
             f"{table}: {len(outside):,} of {n_given:,} times, read as {how}, lie outside {EARLIEST:%Y}..tomorrow "
-            f"({_show_examples(outside)}); {seems}.",
-            "Write the column as seconds since 1970 or as 2024-12-31; if it only gives an order, name it position: "
-            '--columns "position=<your column>".',
+            f"({_show_examples(outside)}); {seems}."
         )
+        ways = {f"timestamp={{timestamp}}:{clock}": "to read them so"} if clock else {}
+        ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
+        yield ask("RK-144", what, ways, naming, "or write them as 2024-12-31")
     if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
         yield DataError(
             "RK-146",
@@ -409,23 +420,25 @@ def _refuse_ratings(
     if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
         return
     numbers = read_numbers(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
-    theirs, found, ways = "", "none is a number", []
+    found, ways = "none is a number", words_of_ratings(frame["rating"])
     if len(numbers):
         low, high = numbers.min(), numbers.max()
-        theirs, found = f"{low:g}..{high:g}", f"they go {low:g} to {high:g}"
+        found = f"they go {low:g} to {high:g}"
         if set(numbers) == {0, 1}:
             found = "they go 0 to 1: all are 0 and 1, as likes are"
         elif low in (0, -1) and numbers[numbers > 0].between(*scale).all():
-            option = naming.option(f"rating={{rating}}:{low:g}=missing")
-            ways.append(f"if {low:g} means not rated: {option}")
-        ways.append(f"if that is the scale, convert it: {naming.option(f'rating={{rating}}:{theirs}')}")
-    ways.append(f"if they are classes: {naming.option('rating=ignore', 'label={rating}')}")
-    yield DataError(
-        "RK-147",
+            ways[f"rating={{rating}}:{low:g}=missing"] = f"if {low:g} means not rated"
+        if low < high:
+            ways[f"rating={{rating}}:{low:g}..{high:g}"] = "if that is the scale: it is brought to 1..5"
+    if table == "reviews" or "text" in frame:
+        ways["rating=ignore,label={rating}"] = "if they are classes"
+    else:
+        ways["rating=ignore"] = "to leave the ratings out"
+    what = (
         f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {scale[0]:g}..{scale[1]:g} "
-        f"({_show_examples(wrong)}); {found}.",
-        f"{'; '.join(ways)}.".replace("if", "If", 1),
+        f"({_show_examples(wrong)}); {found}."
     )
+    yield ask("RK-147", what, ways, naming)
 
 
 def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> list[DataError]:

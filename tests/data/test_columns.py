@@ -14,8 +14,8 @@ from recsys_kit.data.columns import (
     is_personal,
     name_columns,
     parse_columns,
-    quoted,
 )
+from recsys_kit.data.tables import quoted
 from recsys_kit.errors import DataError, ParameterError
 
 RETAIL = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
@@ -78,7 +78,8 @@ def test_named_columns_are_taken_in_our_words():
 
 
 def test_guesses_become_a_question_with_the_line_to_copy():
-    events = table("interactions", dict.fromkeys(RETAIL, "?") | {"StockCode": "85123A", "CustomerID": "17850.0"})
+    read = {"StockCode": "85123A", "CustomerID": "17850.0", "Quantity": "6", "UnitPrice": "2.55", "InvoiceDate": DAY}
+    events = table("interactions", dict.fromkeys(RETAIL, "?") | read)
     with pytest.raises(DataError, match=r"RK-140 .*needs user_id, item_id, timestamp") as refusal:
         name_columns([events])
     text = str(refusal.value)
@@ -155,7 +156,7 @@ def test_only_optional_guesses_leave_a_note_and_the_run_goes_on():
     named = name_columns(
         [table("interactions", {"user_id": "u", "item_id": "i", "timestamp": DAY, "Country": "France"})]
     )
-    assert rules(named) == ["column 'Country' is not used: --columns \"ctx_country=Country\""]
+    assert rules(named) == ['not used, but could be: ctx_country=Country: --columns "ctx_country=Country"']
     assert "ctx_country" not in named.frames["interactions"]
 
 

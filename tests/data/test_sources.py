@@ -164,7 +164,7 @@ def test_equal_reviews_share_an_id_and_are_dropped_but_only_if_the_whole_row_is_
     shop = load_dataset("files", reviews=write(tmp_path / "r.csv", rows))
     assert shop.reviews["review_id"].tolist() == ["r2", "r4"]
     assert shop.row_counts().loc["reviews"].tolist() == [3, 2, 1, 0]
-    assert noted(shop, "row equal to an earlier one") == [1]
+    assert noted(shop, "exact duplicate") == [1]
 
 
 def test_broken_lines_of_a_file_are_counted_in_each_table_made_of_it(tmp_path):
@@ -428,7 +428,7 @@ class TestRealData:
         assert time.monotonic() - started < 45  # 6 s on an idle machine
         assert shop.n_read["interactions"] == 541_909
         assert noted(shop, "missing user_id") == [135_080]
-        assert noted(shop, "row equal to an earlier one") == [5_268]
+        assert noted(shop, "exact duplicate") == [5_268]
         assert len(shop.items) == 4_070
         assert shop.interactions["ctx_country"].nunique() > 30
         assert shop.interactions["quantity"].min() > 0

@@ -69,7 +69,7 @@ def test_a_few_contradicting_dates_are_unreadable_many_leave_it_open():
 
 @pytest.mark.parametrize(
     ("values", "clock"),
-    [(["40513.35"], "days of a spreadsheet"), (["19000"], "days since 1970"), (["2015"], "years"), (["1", "2"], "")],
+    [(["40513.35"], "excel-days"), (["19000"], "unix-days"), (["2015"], "years"), (["1", "2"], "")],
 )
 def test_other_clocks_are_recognised(values, clock):
     assert guess_clock(pd.Series(values)).startswith(clock)
@@ -127,9 +127,9 @@ def test_a_few_ratings_out_of_range_are_quarantined():
     ("ratings", "words"),
     [
         ([str(n % 11) for n in range(110)], "they go 0 to 10.*:0..10"),
-        (["0", "1"] * 30, "they go 0 to 1.*label="),
-        (["good", "bad"] * 30, "none is a number.*label="),
-        (["5"] * 190 + ["0"] * 10, "they go 0 to 5.*0 means not rated.*:0=missing.*:0..5"),
+        (["0", "1"] * 30, "they go 0 to 1.*rating=ignore"),
+        (["good", "bad"] * 30, "none is a number.*rating=ignore"),
+        (["5"] * 190 + ["0"] * 10, "they go 0 to 5.*0=missing. if 0 means not rated.*:0..5"),
         (["0.73", "4.2", "3.1", "2.5"] * 10, "they go 0.73 to 4.2.*:0.73..4.2"),
         (["1", "0"] + ["1"] * 18 + (["1"] * 19 + ["0"]) * 19, "they go 0 to 1.*:0..1"),
     ],
