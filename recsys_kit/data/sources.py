@@ -3,23 +3,23 @@
 | name | reads |
 |---|---|
 | `toyshop` | nothing: it is generated |
-| `amazon` | `source`: a folder or a reviews file |
-| `movielens` | `source`: a folder with NAME.inter, and optionally NAME.item and NAME.user, or NAME.inter itself |
-| `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
 | `files` | `interactions`, `items`, `users`, `reviews`: your own tables, whose columns `columns` names |
+| `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
+| a name of `sources.toml` | `source`: the folder with the files of that published data set, or its first file |
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import Table, name_columns, parse_columns
-from recsys_kit.data.files import FileRows, parse_header, read_table, split_member
+from recsys_kit.data.declared import DECLARED, find_files, read_declared
+from recsys_kit.data.files import FileRows, parse_header, read_table, read_tables, split_member
 from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
 from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
@@ -31,17 +31,15 @@ from recsys_kit.schema import ITEM_COLUMNS, TABLES
 DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
     "files": "your own files (CSV, JSON lines, Parquet; gzip, zip): --interactions --items --users --reviews",
-    "amazon": "Amazon reviews of 2014 or 2018: --source is a folder, or one reviews file",
-    "movielens": "NAME.inter, NAME.item, NAME.user with headers as user_id:token: --source is their folder",
     "sequences": "lines `user item item ...` in time order: --source; --items may add attributes",
+    **{name: declared["title"] for name, declared in DECLARED.items()},
 }
-TAKES = {
-    "toyshop": (), "amazon": ("source",), "movielens": ("source",), "sequences": ("source", "items"), "files": TABLES,
-}  # fmt: skip
+TAKES = {"toyshop": (), "files": TABLES, "sequences": ("source", "items"), **dict.fromkeys(DECLARED, ("source",))}
 Columns = str | Mapping[str, str] | None
+Files = str | Path | Sequence[str | Path]
 
 
-def name_of(name: str, **files: str | Path) -> str:
+def name_of(name: str, **files: Files) -> str:
     """Return the name of the data set: with own files the default becomes `files`.
 
     Args:
@@ -58,7 +56,7 @@ def name_of(name: str, **files: str | Path) -> str:
         raise ParameterError(
             "RK-320", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
-    given = [option for option, path in files.items() if str(path)]
+    given = [option for option, paths in files.items() if list_files(paths)]
     if name == "toyshop" and given and "source" not in given:
         name = "files"
     if foreign := [option for option in given if option not in TAKES[name]]:
@@ -67,18 +65,43 @@ def name_of(name: str, **files: str | Path) -> str:
         raise ParameterError(
             "RK-143",
             f"dataset {name!r} does not read {foreign[0]}; expected {takes}.",
-            f"Pass dataset={' or '.join(map(repr, others))}." if others else "Leave one of them out.",
+            f"Pass dataset={' or '.join(map(repr, others[:5]))}." if others else "Leave one of them out.",
         )
     return name
 
 
-def stem_of(files: Mapping[str, str]) -> str:
+def list_files(paths: Files) -> list[Path]:
+    """Return the files that an option names: one, several divided by commas, or a pattern with `*`.
+
+    A path that is there is one file, whatever signs are in its name.
+
+    >>> list_files("may.csv,june.zip::events.csv"), list_files("")
+    ([PosixPath('may.csv'), PosixPath('june.zip::events.csv')], [])
+    """
+    if not isinstance(paths, str | Path):
+        return [file for path in paths for file in list_files(path)]
+    path = Path(paths).expanduser()
+    if not str(paths) or split_member(path)[0].exists():
+        return [path] if str(paths) else []
+    if found := [Path(file) for file in sorted(glob(str(path)))]:
+        return found
+    parts = str(paths).split(",")
+    cut = next((n for n in range(1, len(parts)) if _is_there(",".join(parts[:n]))), 1)
+    return [*list_files(",".join(parts[:cut])), *list_files(",".join(parts[cut:]))] if len(parts) > 1 else [path]
+
+
+def _is_there(text: str) -> bool:
+    path = Path(text).expanduser()
+    return split_member(path)[0].is_file() or bool(glob(str(path)))
+
+
+def stem_of(files: Mapping[str, Files]) -> str:
     """Return a name for a run on own files: that of the first file, without its extensions.
 
     >>> stem_of({"interactions": "", "reviews": "data/online_retail.csv.gz"})
     'online_retail'
     """
-    first = next(path for path in files.values() if path)
+    first = next(filter(None, map(list_files, files.values())))[0]
     return split_member(first)[0].name.split(".")[0] or "files"
 
 
@@ -90,16 +113,15 @@ def source_files(name: str = "toyshop", **options: Any) -> list[Path]:
     """
     files = {option: options.get(option, "") for option in ("source", *TABLES)}
     name = name_of(name, **files)
-    if name == "amazon":
-        return [path for path in amazon.find_files(_source(name, files["source"])) if path]
-    if name == "movielens":
-        return list(atomic.find_files(_source(name, files["source"])).values())
-    return [split_member(Path(path).expanduser())[0] for path in files.values() if str(path)]
+    if name in DECLARED:
+        found = find_files(name, _source(name, files["source"]))[1]
+        return [file for several in found.values() for file in several]
+    return [split_member(file)[0] for paths in files.values() for file in list_files(paths)]
 
 
 def read_source(
     name: str = "toyshop",
-    files: Mapping[str, str | Path] | None = None,
+    files: Mapping[str, Files] | None = None,
     *,
     columns: Columns = None,
     encoding: str = "",
@@ -121,25 +143,22 @@ def read_source(
             as the readers of the files.
         ParameterError: as `name_of`.
     """
-    given = {option: path for option, path in (files or {}).items() if str(path)}
+    given = {option: paths for option, paths in (files or {}).items() if list_files(paths)}
     name = name_of(name, **given)
     if name == "toyshop":
         shop = make_toyshop(seed)
         return RawTables(name, shop.frames, truth=shop)
-    if name == "amazon":
-        return amazon.read_amazon(_source(name, given.get("source", "")))
-    if name == "movielens":
-        found = atomic.read_atomic(_source(name, given.get("source", "")), columns, encoding=encoding)
-        return build_tables(name, found.tables, found.read, found.columns)
+    if name in DECLARED:
+        read, tables, named = read_declared(name, _source(name, given.get("source", "")), columns, encoding)
+        return build_tables(name, tables, read, named)
     if name == "sequences":
         return _read_sequences(_source(name, given.get("source", "")), given.get("items", ""), columns, encoding)
-    own = {table: Path(path).expanduser() for table, path in given.items()}
-    if not own:
+    if not given:
         raise DataError(
             "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
             "Pass --interactions FILE (in Python interactions='path/to/file').",
         )  # fmt: skip
-    raw = _read_own(name, own, columns, encoding, header)
+    raw = _read_own(name, given, columns, encoding, header)
     if not {"interactions", "reviews"} & set(raw.frames):
         raise DataError(
             "RK-101", f"dataset 'files' has only {' and '.join(raw.frames)}; expected interactions or reviews as well.",
@@ -152,10 +171,10 @@ def load_dataset(
     name: str = "toyshop",
     *,
     source: str | Path = "",
-    interactions: str | Path = "",
-    items: str | Path = "",
-    users: str | Path = "",
-    reviews: str | Path = "",
+    interactions: Files = "",
+    items: Files = "",
+    users: Files = "",
+    reviews: Files = "",
     columns: Columns = None,
     encoding: str = "",
     header: str = "",
@@ -165,12 +184,13 @@ def load_dataset(
 
     Args:
         name: one of `DATASETS`; with own files the default becomes `files`.
-        source: the folder or file of `amazon`, `movielens` or `sequences`.
-        interactions: own file of interactions. If there is no items file, the items are derived from its item columns;
-            if there is no reviews file, the reviews from its text column.
-        items: own file of items.
-        users: own file of users.
-        reviews: own file of reviews. If there is no interactions file, reviews with user, item and time are the
+        source: the folder of a published data set, or its first file.
+        interactions: own file of interactions, or several: a list, "may.csv,june.csv" or "2024-*.csv". If there is no
+            items file, the items are derived from its item columns; if there is no reviews file, the reviews from its
+            text column.
+        items: own files of items.
+        users: own files of users.
+        reviews: own files of reviews. If there is no interactions file, reviews with user, item and time are the
             interactions.
         columns: the names of the files' columns by ours, `{"user_id": "CustomerID"}` or "user_id=CustomerID,...".
         encoding: of the text files; "" to detect it.
@@ -209,11 +229,12 @@ def _source(name: str, source: str | Path) -> Path:
 # -- own files ---------------------------------------------------------------------------------------------------------
 
 
-def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str, header: str) -> RawTables:
-    read = {table: read_table(path, encoding=encoding, header=parse_header(header)) for table, path in own.items()}
+def _read_own(name: str, own: Mapping[str, Files], columns: Columns, encoding: str, header: str) -> RawTables:
+    files = {table: list_files(paths) for table, paths in own.items()}
+    read = {table: read_tables(paths, encoding=encoding, header=parse_header(header)) for table, paths in files.items()}
     if "interactions" in read and read["interactions"].frame.shape[1] == 1:
-        _refuse_sequences(own["interactions"], encoding)
-    tables = [Table(table, own[table].name, rows.frame) for table, rows in read.items()]
+        _refuse_sequences(files["interactions"][0], encoding)
+    tables = [Table(table, files[table][0].name, rows.frame) for table, rows in read.items()]
     return build_tables(name, tables, read, columns)
 
 
