@@ -70,29 +70,67 @@ def name_of(name: str, **files: Files) -> str:
     return name
 
 
-def list_files(paths: Files) -> list[Path]:
-    """Return the files that an option names: one, several divided by commas, or a pattern with `*`.
+def split_paths(paths: Files) -> list[str]:
+    """Return the paths that an option names: a list, or one text in which commas divide them.
 
-    A path that is there is one file, whatever signs are in its name.
+    A path that is there, or a pattern that fits files, is one path, whatever signs are in it.
 
-    >>> list_files("may.csv,june.zip::events.csv"), list_files("")
-    ([PosixPath('may.csv'), PosixPath('june.zip::events.csv')], [])
+    >>> split_paths("may.csv,june-*.csv"), split_paths(["a.csv", "b.csv"]), split_paths("")
+    (['may.csv', 'june-*.csv'], ['a.csv', 'b.csv'], [])
     """
     if not isinstance(paths, str | Path):
-        return [file for path in paths for file in list_files(path)]
-    path = Path(paths).expanduser()
-    if not str(paths) or split_member(path)[0].exists():
-        return [path] if str(paths) else []
-    if found := [Path(file) for file in sorted(glob(str(path)))]:
-        return found
-    parts = str(paths).split(",")
-    cut = next((n for n in range(1, len(parts)) if _is_there(",".join(parts[:n]))), 1)
-    return [*list_files(",".join(parts[:cut])), *list_files(",".join(parts[cut:]))] if len(parts) > 1 else [path]
+        return [part for path in paths for part in split_paths(path)]
+    parts = str(paths).split(",") if str(paths) else []
+    found = []
+    while parts:
+        ends = range(len(parts), 0, -1)
+        n = next((n for n in ends if _expand(",".join(parts[:n])) or split_member(",".join(parts[:n]))[0].exists()), 1)
+        found.append(",".join(parts[:n]).strip())
+        parts = parts[n:]
+    return found
 
 
-def _is_there(text: str) -> bool:
-    path = Path(text).expanduser()
-    return split_member(path)[0].is_file() or bool(glob(str(path)))
+def list_files(paths: Files) -> list[Path]:
+    """Return the files that an option names, those of a pattern such as `2024-*.csv` in the order of their names."""
+    return [file for path in split_paths(paths) for file in _expand(path) or [Path(path).expanduser()]]
+
+
+def _expand(path: str) -> list[Path]:
+    """Return the files that fit a pattern; none for a path that is one file."""
+    whole = Path(path).expanduser()
+    return [] if whole.exists() else sorted(map(Path, glob(str(whole))))
+
+
+def absolute(paths: Files) -> str:
+    """Return the paths of an option from the root on, for a program that runs in another folder."""
+    return ",".join(str(Path(path).expanduser().resolve()) for path in split_paths(paths))
+
+
+def describe(name: str = "") -> str:
+    """Return what a data set is, where it comes from, its licence, how to cite it, and the command to read it.
+
+    Args:
+        name: one of `DATASETS`; "" for all of them.
+
+    Raises:
+        ParameterError: RK-320 an unknown name.
+    """
+    if not name:
+        return "\n\n".join(map(describe, DATASETS))
+    lines = [DATASETS[name_of(name)]]
+    option = " --source FILE" if name == "sequences" else " --interactions FILE" * (name == "files")
+    if name in DECLARED:
+        told = DECLARED[name]
+        forms = [" ".join(pattern for names in form["files"].values() for pattern in names) for form in told["forms"]]
+        files = "\n  or    ".join(form.replace("{}", "NAME") for form in forms)
+        lines += [
+            f"from    {told['home']}",
+            f"licence {told['licence']}",
+            f"cite    {told['citation']}",
+            f"files   {files}",
+        ]
+        option = " --source FOLDER"
+    return "\n  ".join([name, *lines, f"recsys-kit run --dataset {name}{option}"])
 
 
 def stem_of(files: Mapping[str, Files]) -> str:
