@@ -164,7 +164,9 @@ def show_check(found: Any, *, guessed: bool) -> None:
     for name, problems in found.problems.groupby("table", sort=False):
         rows = []
         for row in problems.itertuples():
-            rule, option = re.fullmatch(r"(.*?)(?:[:;]? (?:with )?(--columns .*))?", row.rule, re.DOTALL).groups()
+            rule, option = re.fullmatch(
+                r"(.*?)(?::? (?:with )?(--(?:columns|accept) .*))?", row.rule, re.DOTALL
+            ).groups()
             line = f"line{'s' * (',' in row.lines)} {row.lines}"
             where = [line] * bool(row.lines) + [f"such as {row.example[:40]}"] * bool(row.example)
             rows.append((f"{row.rows:,}", row.action, "\n".join([rule, *where])))

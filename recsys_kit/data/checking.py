@@ -12,6 +12,7 @@ from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import (
     MAX_WRONG,
     UNREAD,
+    Named,
     Table,
     Wanted,
     check_wanted,
@@ -22,13 +23,14 @@ from recsys_kit.data.columns import (
     suggest_columns,
 )
 from recsys_kit.data.files import FileRows, parse_header, read_table
+from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables
 from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import N_EXAMPLES, inspect_table, quarantine_entries, validate
 from recsys_kit.errors import DataError, ParameterError, RecsysKitError
-from recsys_kit.schema import REPORT_COLUMNS, TABLES
+from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
 
@@ -55,7 +57,7 @@ class FileCheck:
 def check_files(
     paths: Sequence[str | Path], *, table: str = "", columns: Columns = None, encoding: str = "", header: str = ""
 ) -> list[FileCheck]:
-    """Check each file by itself; a file that cannot be read does not stop the others.
+    """Check each file, and whether their ids meet; a file that cannot be read does not stop the others.
 
     Args:
         paths: CSV, JSON lines or Parquet files, also in gzip or zip.
@@ -84,22 +86,33 @@ def check_files(
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
     try:
         check_wanted(tables, wanted)
+        if len({table.table for table in tables}) == len(tables) > 1 and not any(check.refusals for check in checks):
+            named = name_columns(tables, columns)
+            check_ids(named.tables, named, wanted)
     except DataError as refusal:
         if tables:
             next(check for check in checks if check.table).refusals.insert(0, refusal)
     return checks
 
 
+def _name(tables: Sequence[Table], columns: Columns) -> Named | None:
+    """The tables with guessed columns, if that is possible."""
+    try:
+        return name_columns(tables, suggest_columns(tables, columns))
+    except DataError:
+        return None
+
+
 def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:
-    """The file as the table that it is, or seems to be by its columns; a list of users names each user once."""
+    """The file as the table that it is, or seems to be by its columns; lists of users and items name each once."""
     table = Table(name or "interactions", file, rows.frame).expand(wanted)
     if name or export_of(table):
         return replace(table, frame=rows.frame)
     guess = guess_table([*map(str, table.frame), *table.paths], wanted)
-    if guess == "users":
-        users = replace(table, table="users")
-        ids = name_columns([users], suggest_columns([users])).frames["users"]["user_id"]
-        guess = "interactions" if len(ids) > 2 * ids.nunique() else guess
+    if guess in KEYS and guess != "reviews":
+        named = _name([replace(table, table=guess)], {entry.ours: entry.theirs for entry in wanted})
+        if named and len(named.frames[guess]) > 2 * named.frames[guess][KEYS[guess]].nunique():
+            guess = "interactions"
     return Table(guess, file, rows.frame)
 
 
@@ -135,49 +148,72 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     except DataError:
         report, quarantine, more = _inspect(raw)
         refusals += more
-    lines = _complete_lines(table, rows, columns, refusals) if refusals else {}
+    others = [refusal for refusal in refusals if refusal.code != "RK-140"]
+    lines = _try_answers([table], {table.table: rows}, columns, others)[0] if refusals else {}
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
 
 
-def _complete_lines(
-    table: Table, rows: FileRows, columns: dict[str, str], asked: Sequence[RecsysKitError]
-) -> dict[str, str]:
-    """Options that answer all questions together, each tried on a sample of the rows, and what they do."""
-    sample, lines, n_tried = table.sample, {}, 0
+def complete(question: Question, tables: Sequence[Table], read: Mapping[str, FileRows]) -> Question:
+    """Return a question together with those that its answer leads to, and the options that answer them all."""
+    lines, asked = _try_answers(tables, read, {}, [question])
+    if not lines:
+        return question
+    copied = "\n".join(f"{meaning}:\n{line}" if meaning else line for line, meaning in lines.items())
+    fix = f"\nAdd the line that is right to your command (in Python its text is columns=...):\n{copied}"
+    return Question(question.code, "\n".join(dict.fromkeys(one.what for one in asked)), question.ways, fix)
+
+
+def _try_answers(
+    tables: Sequence[Table], read: Mapping[str, FileRows], columns: dict[str, str], asked: Sequence[RecsysKitError]
+) -> tuple[dict[str, str], list[Question]]:
+    """Options that answer all questions together, each tried on a sample, with what they do; and the questions."""
+    tables = [table.sample if table.table in ("interactions", "reviews") else table for table in tables]
+    read = {table.table: replace(read[table.table], frame=table.frame) for table in tables}
+    lines, found, n_tried = {}, [], 0
     meanings: tuple[str, ...] = ()
-    open_ = deque([(columns, meanings, [question for question in asked if question.code != "RK-140"])])
+    open_ = deque([(columns, meanings, list(asked))])
     while open_ and n_tried < MAX_TRIED and len(lines) < MAX_LINES:
         answer, meanings, questions = open_.popleft()
         if not questions:
             n_tried += 1
-            questions = _ask(sample, replace(rows, frame=sample.frame), answer)
-            if not questions:
+            if not (questions := _ask(tables, read, answer)):
                 lines[as_option(answer)] = ", ".join(dict.fromkeys(filter(None, meanings)))
                 continue
         if isinstance(questions[0], Question):
+            found.append(questions[0])
             for way, meaning in questions[0].ways:
                 changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
                 open_.append((answer | changed, (*meanings, meaning), questions[1:]))
-    return lines
+    return lines, found
 
 
-def _ask(table: Table, rows: FileRows, columns: Columns) -> list[RecsysKitError]:
-    """What is asked of a file with these columns."""
+def _ask(tables: Sequence[Table], read: Mapping[str, FileRows], columns: Columns) -> list[RecsysKitError]:
+    """What is asked of files with these columns."""
     try:
-        return list(_inspect(build_tables("files", [table], {table.table: rows}, columns))[2])
+        return list(_inspect(build_tables("files", list(tables), dict(read), columns))[2])
     except (DataError, ParameterError) as refusal:
         return [refusal]
 
 
 def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
     """Return report, quarantine and all refusals of tables that `validate` refuses."""
-    found = [
-        inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name)) for name, frame in raw.frames.items()
+    found = {
+        name: inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name))
+        for name, frame in raw.frames.items()
+    }
+    bad = [pd.DataFrame(raw.rejected), *(table.bad for table in found.values())]
+    quarantine = pd.concat(bad, ignore_index=True)
+    entries = [entry for table in found.values() for entry in table.entries]
+    report = [*raw.notes, *entries, *quarantine_entries(quarantine)]
+    own = [name for name in raw.frames if name == getattr(raw.naming.get(name), "table", name)]  # others come from them
+    asked = {refusal.code for name, table in found.items() if name in own for refusal in table.refusals}
+    refusals = [
+        refusal
+        for name, table in found.items()
+        for refusal in table.refusals
+        if name in own or refusal.code not in asked
     ]
-    quarantine = pd.concat([pd.DataFrame(raw.rejected), *[table.bad for table in found]], ignore_index=True)
-    report = [*raw.notes, *[entry for table in found for entry in table.entries], *quarantine_entries(quarantine)]
-    refusals = {str(getattr(refusal, "ways", refusal)): refusal for table in found for refusal in table.refusals[::-1]}
-    return report, quarantine, list(refusals.values())
+    return report, quarantine, refusals
 
 
 def _problems(report: list[dict], quarantine: pd.DataFrame, own: str = "") -> pd.DataFrame:

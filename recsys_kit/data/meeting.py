@@ -7,13 +7,12 @@ import pandas as pd
 
 from recsys_kit.data.columns import ACCEPT_IDS, Named, Table, Wanted, read_ids
 from recsys_kit.data.nested import holds_objects
+from recsys_kit.data.questions import ask
 from recsys_kit.data.tables import is_present, report_entry
-from recsys_kit.errors import DataError
 
 ASKED, SAID = 0.5, 0.95  # shares of the ids of the events below which it is asked, and said
 FEW_IDS = 10
 DESCRIBED = (("items", "item_id"), ("users", "user_id"))
-ACCEPT = "To take them as they are: --accept ids (in Python 'accept': 'ids' among the columns)."
 WAYS = ("strip=.0", "strip=zeros", "lower", "strip=spaces", "strip='")  # that make ids meet, as `columns` names them
 
 
@@ -48,13 +47,16 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
             continue
         found = f"{n_met:,} of {len(asked):,} different {key}s of the {events} are in the {other}"
         better, way = _best_way(files, named, events, other, key)
-        option = f"{named.naming[events].option(*way)} {better:,} would meet"
         has_way = better >= ASKED * len(asked) and better > n_met
         if n_met < ASKED * len(asked) and not accepted:
-            fix = f"With {option}." if has_way else "Name the column of each file that holds the same ids."
-            raise DataError("RK-161", f"{found}; expected nearly all.", f"{fix} {ACCEPT}")
-        rule = f"{found}, the others are not described" + f"; with {option}" * (has_way and not accepted)
-        entries.append(report_entry(events, rule, "cautioned", len(asked) - n_met))
+            ways = {",".join(way): f"so that {better:,} meet"} if has_way else {}
+            ways |= {"accept=ids": "to take them as they are"}
+            more = "" if has_way else "or name the column of each file that holds the same ids"
+            raise ask("RK-161", f"{found}; expected nearly all.", ways, named.naming[events], more)
+        option = f"; {better:,} would meet with {named.naming[events].option(*way)}" if has_way and not accepted else ""
+        entries.append(
+            report_entry(events, f"{found}, the others are not described{option}", "cautioned", len(asked) - n_met)
+        )
     return entries
 
 

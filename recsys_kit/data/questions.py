@@ -49,7 +49,7 @@ def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str
         naming: of the file.
         more: another way, in words.
     """
-    answers = [(naming.answer(*re.split(r",(?=\w+=)", way)), meaning) for way, meaning in ways.items()]
+    answers = [(naming.answer(*re.split(r",(?=[\w.]+=)", way)), meaning) for way, meaning in ways.items()]
     fix = "; ".join([f"{as_option(answer)} {meaning}" for answer, meaning in answers] + [more] * bool(more))
     return Question(code, what, answers, f"Pass {fix}.")
 

@@ -8,6 +8,7 @@
 | a name of `sources.toml` | `source`: the folder with the files of that published data set, or its first file |
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from glob import glob
@@ -21,6 +22,7 @@ from recsys_kit.data.columns import Table, name_columns, parse_columns
 from recsys_kit.data.declared import DECLARED, find_files, read_declared
 from recsys_kit.data.files import FileRows, parse_header, read_table, read_tables, split_member
 from recsys_kit.data.meeting import check_ids
+from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
 from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
@@ -75,17 +77,16 @@ def split_paths(paths: Files) -> list[str]:
 
     A path that is there, or a pattern that fits files, is one path, whatever signs are in it.
 
-    >>> split_paths("may.csv,june-*.csv"), split_paths(["a.csv", "b.csv"]), split_paths("")
-    (['may.csv', 'june-*.csv'], ['a.csv', 'b.csv'], [])
+    >>> split_paths(["a.csv", "b-*.csv"]), split_paths("")
+    (['a.csv', 'b-*.csv'], [])
     """
     if not isinstance(paths, str | Path):
         return [part for path in paths for part in split_paths(path)]
-    parts = str(paths).split(",") if str(paths) else []
-    found = []
+    parts, found = str(paths).split(",") if str(paths) else [], []
     while parts:
-        ends = range(len(parts), 0, -1)
-        n = next((n for n in ends if _expand(",".join(parts[:n])) or split_member(",".join(parts[:n]))[0].exists()), 1)
-        found.append(",".join(parts[:n]).strip())
+        heads = {n: ",".join(parts[:n]).strip() for n in range(len(parts), 0, -1)}
+        n = next((n for n, head in heads.items() if _expand(head)), len(parts))
+        found.append(heads[n])
         parts = parts[n:]
     return found
 
@@ -96,9 +97,9 @@ def list_files(paths: Files) -> list[Path]:
 
 
 def _expand(path: str) -> list[Path]:
-    """Return the files that fit a pattern; none for a path that is one file."""
+    """Return the file that is there, or else those that fit a pattern."""
     whole = Path(path).expanduser()
-    return [] if whole.exists() else sorted(map(Path, glob(str(whole))))
+    return [whole] if os.path.exists(split_member(whole)[0]) else sorted(map(Path, glob(str(whole))))
 
 
 def absolute(paths: Files) -> str:
@@ -122,14 +123,14 @@ def describe(name: str = "") -> str:
     if name in DECLARED:
         told = DECLARED[name]
         forms = [" ".join(pattern for names in form["files"].values() for pattern in names) for form in told["forms"]]
-        files = "\n  or    ".join(form.replace("{}", "NAME") for form in forms)
+        files = "\n  or      ".join(form.replace("{}", "NAME") for form in forms)
         lines += [
             f"from    {told['home']}",
             f"licence {told['licence']}",
             f"cite    {told['citation']}",
             f"files   {files}",
         ]
-        option = " --source FOLDER"
+        option = " --source FOLDER" + told.get("options", "")
     return "\n  ".join([name, *lines, f"recsys-kit run --dataset {name}{option}"])
 
 
@@ -249,19 +250,18 @@ def load_dataset(
     return clean(validate(read_source(name, files, columns=columns, encoding=encoding, header=header, seed=seed)))
 
 
-def _source(name: str, source: str | Path) -> Path:
-    if not str(source):
+def _source(name: str, source: Files) -> Path:
+    if not (paths := list_files(source)):
         raise DataError(
             "RK-101", f"dataset {name!r} has no source; expected a folder or a file.", "Pass source='path/to/folder'."
         )
-    path = Path(source).expanduser()
-    if not split_member(path)[0].exists():
+    if not os.path.exists(split_member(paths[0])[0]):
         raise DataError(
             "RK-111",
             f"source {str(source)!r} does not exist.",
             "Check the path; a relative one counts from the current folder.",
         )
-    return path
+    return paths[0]
 
 
 # -- own files ---------------------------------------------------------------------------------------------------------
@@ -273,7 +273,12 @@ def _read_own(name: str, own: Mapping[str, Files], columns: Columns, encoding: s
     if "interactions" in read and read["interactions"].frame.shape[1] == 1:
         _refuse_sequences(files["interactions"][0], encoding)
     tables = [Table(table, files[table][0].name, rows.frame) for table, rows in read.items()]
-    return build_tables(name, tables, read, columns)
+    try:
+        return build_tables(name, tables, read, columns)
+    except Question as question:
+        from recsys_kit.data.checking import complete  # it builds tables, too
+
+        raise complete(question, tables, read) from None
 
 
 def _refuse_sequences(path: Path, encoding: str) -> None:
@@ -398,12 +403,11 @@ def _drop_other_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd
 # -- sequences ---------------------------------------------------------------------------------------------------------
 
 
-def _read_sequences(path: Path, items: str | Path, columns: Columns, encoding: str) -> RawTables:
+def _read_sequences(path: Path, items: Files, columns: Columns, encoding: str) -> RawTables:
     events, rejected, notes = read_sequences(path, encoding=encoding)
     frames = {"interactions": events}
     rejected = [{"table": "interactions", **entry} for entry in rejected]
-    if str(items):
-        file = Path(items).expanduser()
+    for file in list_files(items)[:1]:
         attributes = read_attributes(file)
         if attributes is None:
             rows = read_table(file, encoding=encoding)

@@ -17,7 +17,7 @@ from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.cleaning import k_core as keep_k_core
 from recsys_kit.data.cleaning import repeated_ratings
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.schema import PARTS
+from recsys_kit.schema import PARTS, UNDOING_EVENTS
 
 METHODS = ("time", "leave_last_out", "stratified", "random")
 FRAMES = (*PARTS, "set_aside")
@@ -173,7 +173,7 @@ class Split:
         Args:
             part: "valid" or "test".
             min_rating: events with a lower rating are not relevant; events without a rating are.
-            target_events: kinds of event that are relevant; empty for all.
+            target_events: kinds of event that are relevant; empty for all but `schema.UNDOING_EVENTS`.
             seen_events: kinds of event that make an item seen; empty for all.
 
         Returns:
@@ -189,6 +189,8 @@ class Split:
             raise ParameterError("RK-158", f"min_rating is {min_rating!r}; expected a number or None.", "Pass 4.0.")
         if min_rating is not None and "rating" in events:
             events = events[~(events["rating"] < min_rating)]
+        if not kinds_of(target_events) and "event" in events:
+            events = events[~events["event"].astype("str").str.contains(UNDOING_EVENTS, case=False, na=False)]
         events = self._select_kinds(events, "target_events", target_events)
         pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()
         earlier = self._select_kinds(self._before(part), "seen_events", seen_events)

@@ -43,8 +43,12 @@ def as_option(columns: Mapping[str, str]) -> str:
 
     >>> as_option({"user_id": "uid", "rating": "Stars:0..10"})
     '--columns "user_id=uid,rating=Stars:0..10"'
+    >>> as_option({"accept": "ids"})
+    '--accept ids'
     """
-    return "--columns " + quoted(",".join(f"{ours}={theirs}" for ours, theirs in columns.items()))
+    told = ",".join(f"{ours}={theirs}" for ours, theirs in columns.items() if ours != "accept")
+    options = [f"--columns {quoted(told)}"] * bool(told)
+    return " ".join([*options, *(f"--accept {columns[name]}" for name in columns if name == "accept")])
 
 
 def quoted(text: str) -> str:

@@ -41,6 +41,7 @@ from recsys_kit.schema import (
     REQUIRED,
     TABLES,
     TIME_COLUMNS,
+    UNDOING_EVENTS,
 )
 
 MAX_INVALID_TIMES = 0.9  # share of invalid times above which the column, not its rows, is wrong
@@ -50,7 +51,6 @@ MAX_INVALID_RATINGS_OF_MANY = 0.005
 FEW_ROWS = 10  # fewer invalid rows are quarantined, whatever their share, as long as valid ones are left
 N_EXAMPLES = 5
 UNNAMED = Naming(dict.fromkeys(("timestamp", "created_at", "joined_at", "rating"), "<your column>"))
-UNDOES = re.compile(r"remove|refund|cancel|return|unlike|dislike|unfollow|unsubscribe|退|取消")
 # characters of no width
 INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
 
@@ -344,8 +344,8 @@ def _notes_on_events(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
         entries.append(report_entry(table, rule, "cautioned", giant))
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
-        if UNDOES.search(str(kind).casefold()):
-            rule = f"event {kind!r} undoes another: leave it out of the target events"
+        if re.search(UNDOING_EVENTS, str(kind).casefold()):
+            rule = f"event {kind!r} undoes another: no success unless target_events names it"
             entries.append(report_entry(table, rule, "cautioned", rows))
     return entries
 

@@ -616,6 +616,11 @@ def test_a_file_whose_users_repeat_is_no_list_of_users(write):
     assert check(write("log.csv", rows)).table != "users"
 
 
+def test_a_file_whose_items_repeat_is_no_list_of_items(write):
+    found = check(write("log.csv", table("sku,when_seen", 120, lambda i: f"p{i % 30},{day(i)}")))
+    assert found.table == "interactions" and asks(found, "RK-104", "user_id")
+
+
 def test_events_that_undo_others_are_said(write):
     kinds = ["view", "add_to_cart", "remove_from_cart", "purchase"]
     found = check(write("log.csv", events(120, more="event", extra=lambda i: kinds[i % 4])))
@@ -919,7 +924,9 @@ def test_cancelled_orders_are_said_or_asked_about(write):
 
 
 def columns_of(line: str) -> str:
-    return shlex.split(line)[1]
+    words = shlex.split(line)
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    return ",".join([options.get("--columns", ""), "accept=ids" * ("--accept" in options)]).strip(",")
 
 
 def test_the_last_lines_answer_all_questions_together(write):
@@ -1034,3 +1041,32 @@ def test_whatever_is_proposed_works(write, seed):
         bad = again.problems[again.problems["action"] == "quarantined"]
         rows = [row.rows for row in bad.itertuples() if not any(name in row.rule for name in said)]
         assert sum(rows) < 0.03 * found.n_rows, (line, bad[["rule", "rows"]])
+
+
+def test_events_that_undo_others_are_no_successes_unless_asked(write):
+    kinds = ["purchase", "remove_from_cart", "Refund"]
+    content = events(600, item=lambda i: f"p{i * 7 % 211}", more="event", extra=lambda i: kinds[i % 3])
+    split = split_interactions(frame(write("log.csv", content)))
+    pairs = {(row.user_id, row.item_id) for row in split.test.itertuples() if row.event == "purchase"}
+    assert {*split.ground_truth("test").itertuples(index=False, name=None)} <= pairs
+    assert len(split.ground_truth("test", target_events=["Refund"]))
+
+
+def test_a_run_asks_everything_at_once_and_its_lines_work(write):
+    rows = table("customer_id,sku,date", 300, lambda i: f"{i % 40 if i % 3 == 0 else 'NULL'},A{i % 20}.0,{day(i)}")
+    files = {"interactions": write("orders.csv", rows)}
+    files["items"] = write("items.csv", table("sku,name", 20, lambda i: f"A{i},Lamp {i}"))
+    refused = refusal_of(load, **files)
+    assert asks(refused, "RK-140", "NULL", "0 of 20", "strip=.0")
+    lines = re.findall(r"(?m)^--columns .*", str(refused))
+    assert len(lines) == 4
+    for line in lines:
+        assert len(load(**files, columns=columns_of(line)).interactions)
+
+
+def test_a_check_of_several_files_says_whether_their_ids_meet(write):
+    items = write("items.csv", table("item_id,title", 60, lambda i: f"{i}.0,Oak lamp {i}"))
+    interactions = write("events.csv", events(600, item=lambda i: str(i % 60)))
+    first, second = check_files([interactions, items])
+    assert asks(first, "RK-161", "0 of 60", "strip=.0") and not second.refusals
+    assert not any(found.refusals for found in check_files([interactions, items], columns=proposed(first)))

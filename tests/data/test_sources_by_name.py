@@ -1,0 +1,104 @@
+"""Published data sets by name: small files of the shape that each has, read with its name alone."""
+
+import gzip
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from recsys_kit.data import load_dataset, source_files
+from recsys_kit.data.declared import DECLARED
+from recsys_kit.data.sources import describe
+from recsys_kit.errors import DataError
+
+CASES = tomllib.loads(Path(__file__).with_name("published_sets.toml").read_text(encoding="utf-8"))
+
+
+def write(folder: Path, case: str) -> Path:
+    for name, text in CASES[case]["files"].items():
+        content = text.encode("latin-1" if "encoding" in str(DECLARED[CASES[case]["dataset"]]["forms"]) else "utf-8")
+        (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return folder
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_a_published_data_set_is_read_by_its_name(tmp_path, title):
+    case = CASES[title]
+    shop = load_dataset(case["dataset"], source=write(tmp_path, title))
+    assert len(shop.interactions) == case["n_events"]
+    first, expected = shop.interactions.iloc[0].to_dict(), case["first_event"]
+    if "timestamp" in expected:
+        first["timestamp"] = str(first["timestamp"])[:10]
+    assert {column: first[column] for column in expected} == expected
+    item = shop.items[shop.items["item_id"] == case["an_item"]["item_id"]].iloc[0]
+    assert {column: item[column] for column in case["an_item"]} == case["an_item"]
+
+
+def test_every_declared_form_has_a_case_or_a_test_of_its_own():
+    elsewhere = {"amazon": 1, "movielens": 1}  # test_amazon.py, test_atomic.py
+    for name, declared in DECLARED.items():
+        n_cases = sum(case["dataset"] == name for case in CASES.values())
+        assert n_cases >= len(declared["forms"]) - elsewhere.get(name, 0)
+
+
+def test_zero_is_no_rating_where_the_set_says_so(tmp_path):
+    shop = load_dataset("bookcrossing", source=write(tmp_path, "bookcrossing"))
+    assert shop.interactions["rating"].isna().tolist() == [True, False]
+
+
+def test_a_file_that_completes_another_is_needed_and_its_gaps_are_counted(tmp_path):
+    with (write(tmp_path, "olist") / "olist_order_items_dataset.csv").open("a") as file:
+        file.write("o9,1,p1,s,2017-09-19 09:45:35,58.90,13.29\n")
+    shop = load_dataset("olist", source=tmp_path)
+    rules = shop.report["rule"]
+    assert rules.str.contains("completed from olist_orders_dataset.csv by order_id: 1 rows have no match").any()
+    assert [path.name for path in source_files("olist", source=tmp_path)] == [
+        "olist_order_items_dataset.csv", "olist_orders_dataset.csv", "olist_customers_dataset.csv",
+        "olist_products_dataset.csv",
+    ]  # fmt: skip
+    (tmp_path / "olist_orders_dataset.csv").unlink()
+    with pytest.raises(DataError, match=r"RK-102 olist lacks olist_orders_dataset.csv"):
+        load_dataset("olist", source=tmp_path)
+
+
+def test_other_names_of_columns_go_before_the_declared_ones(tmp_path):
+    shop = load_dataset("retailrocket", source=write(tmp_path, "retailrocket"), columns="item_id=event")
+    assert shop.interactions["item_id"].tolist() == ["view", "transaction"]
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_each_set_tells_its_origin_licence_and_citation(name):
+    told = describe(name)
+    assert "https://" in told or "http://" in told
+    for word in ("licence ", "cite ", f"recsys-kit run --dataset {name} --source FOLDER"):
+        assert word in told
+
+
+# -- several files of one table ----------------------------------------------------------------------------------------
+
+
+def part(folder: Path, name: str, *users: str) -> Path:
+    rows = "".join(f"{user},i,2024-05-0{n}\n" for n, user in enumerate(users, start=1))
+    (folder / name).write_text("user_id,item_id,timestamp\n" + rows)
+    return folder / name
+
+
+@pytest.mark.parametrize("spelling", ["list", "comma", "pattern"])
+def test_several_files_are_one_table_and_all_are_told(tmp_path, spelling):
+    first, second = part(tmp_path, "orders-1.csv", "a", "b"), part(tmp_path, "orders-2.csv", "a", "c", "d")
+    given = {"list": [first, second], "comma": f"{first},{second}", "pattern": tmp_path / "orders-*.csv"}[spelling]
+    shop = load_dataset(interactions=given)
+    assert shop.n_read["interactions"] == 5
+    assert shop.interactions["user_id"].tolist() == ["a", "b", "c", "d"]  # a's row stands in both
+    assert shop.row_counts().loc["interactions", "deduplicated"] == 1
+    assert source_files(interactions=given) == [first, second]
+
+
+def test_a_comma_in_a_name_that_is_there_divides_nothing(tmp_path):
+    folder = tmp_path / "May, June"
+    folder.mkdir()
+    first, second = part(folder, "a,b.csv", "a"), part(folder, "c.csv", "b")
+    assert source_files(interactions=first) == [first]
+    assert source_files(interactions=f"{first},{second}") == [first, second]
+    with pytest.raises(DataError, match=r"RK-111 .*nowhere-\*"):
+        load_dataset(interactions=folder / "nowhere-*.csv")
