@@ -3,6 +3,7 @@
 import shlex
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import (
     MAX_WRONG,
     UNREAD,
-    Named,
     Table,
     Wanted,
     check_wanted,
@@ -95,24 +95,17 @@ def check_files(
     return checks
 
 
-def _name(tables: Sequence[Table], columns: Columns) -> Named | None:
-    """The tables with guessed columns, if that is possible."""
-    try:
-        return name_columns(tables, suggest_columns(tables, columns))
-    except DataError:
-        return None
-
-
 def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:
     """The file as the table that it is, or seems to be by its columns; lists of users and items name each once."""
     table = Table(name or "interactions", file, rows.frame).expand(wanted)
     if name or export_of(table):
         return replace(table, frame=rows.frame)
     guess = guess_table([*map(str, table.frame), *table.paths], wanted)
-    if guess in KEYS and guess != "reviews":
-        named = _name([replace(table, table=guess)], {entry.ours: entry.theirs for entry in wanted})
-        if named and len(named.frames[guess]) > 2 * named.frames[guess][KEYS[guess]].nunique():
-            guess = "interactions"
+    if guess in ("items", "users"):
+        part, given = replace(table, table=guess), {entry.ours: entry.theirs for entry in wanted}
+        with suppress(DataError):
+            ids = name_columns([part], suggest_columns([part], given)).frames[guess][KEYS[guess]]
+            guess = "interactions" if len(ids) > 2 * ids.nunique() else guess
     return Table(guess, file, rows.frame)
 
 
@@ -148,7 +141,7 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     except DataError:
         report, quarantine, more = _inspect(raw)
         refusals += more
-    others = [refusal for refusal in refusals if refusal.code != "RK-140"]
+    others = [refusal for refusal in refusals if refusal.code not in ("RK-140", "RK-104")]
     lines = _try_answers([table], {table.table: rows}, columns, others)[0] if refusals else {}
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
 
@@ -206,23 +199,20 @@ def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]
     entries = [entry for table in found.values() for entry in table.entries]
     report = [*raw.notes, *entries, *quarantine_entries(quarantine)]
     own = [name for name in raw.frames if name == getattr(raw.naming.get(name), "table", name)]  # others come from them
-    asked = {refusal.code for name, table in found.items() if name in own for refusal in table.refusals}
-    refusals = [
-        refusal
-        for name, table in found.items()
-        for refusal in table.refusals
-        if name in own or refusal.code not in asked
-    ]
-    return report, quarantine, refusals
+    refusals = [(name, refusal) for name, table in found.items() for refusal in table.refusals]
+    asked = {refusal.code for name, refusal in refusals if name in own}
+    return report, quarantine, [refusal for name, refusal in refusals if name in own or refusal.code not in asked]
 
 
 def _problems(report: list[dict], quarantine: pd.DataFrame, own: str = "") -> pd.DataFrame:
     """Return the report with line numbers, the file's `own` table first, without what derived tables repeat."""
     table = pd.DataFrame(report, columns=list(REPORT_COLUMNS))
-    lines = {}
-    if len(quarantine):
-        first = quarantine.sort_values("row", kind="stable").groupby(["table", "rule"])["row"]
-        lines = {key: ", ".join(map(str, rows.head(N_EXAMPLES))) for key, rows in first}
+    first = (
+        quarantine.reindex(columns=["table", "rule", "row"])
+        .sort_values("row", kind="stable")
+        .groupby(["table", "rule"])
+    )
+    lines = {key: ", ".join(map(str, rows.head(N_EXAMPLES))) for key, rows in first["row"]}
     keys = zip(table["table"], table["rule"], strict=True)
     of_own = table[table["table"] == own].groupby(["rule", "action"])["rows"].max()
     known = [of_own.get((row.rule, row.action), 0) for row in table.itertuples()]

@@ -57,7 +57,7 @@ class Wanted:
     @property
     def theirs(self) -> str:
         """The right side of its entry."""
-        return f"{self.column}:{self.reading}".rstrip(":") if self.reading else self.column
+        return ":".join(filter(None, (self.column, self.reading)))
 
 
 @dataclass(frozen=True)
@@ -429,10 +429,8 @@ def _guesses(table: Table, taken: Mapping[str, Any]) -> list[Wanted]:
 def _fits(name: str, values: pd.Series) -> bool:
     """Whether values can be what a column of ours holds."""
     present = values[is_present(values)]
-    if name in TIME_COLUMNS:
-        read = read_times(present).values
-    else:
-        read = read_numbers(present) if name in (*NUMBER_COLUMNS, "position") else present
+    is_number = name in (*NUMBER_COLUMNS, "position")
+    read = read_times(present).values if name in TIME_COLUMNS else read_numbers(present) if is_number else present
     return values.empty or (len(present) > 0 and read.isna().mean() <= MAX_WRONG)
 
 
@@ -440,9 +438,8 @@ def _holds_dates(table: Table, column: str) -> bool:
     """Whether a column without a known name holds the times of all rows."""
     values = table.values(column)
     times = values[is_present(values)].astype("str")
-    if is_personal(column) or "[]" in column or times.empty or len(times) < (1 - MAX_WRONG) * len(values):
-        return False
-    if not SAYS_DATE.search(column.casefold()) and pd.to_numeric(times, errors="coerce").notna().any():
+    is_number = pd.to_numeric(times, errors="coerce").notna().any() and not SAYS_DATE.search(column.casefold())
+    if is_personal(column) or "[]" in column or is_number or len(times) < max(1, (1 - MAX_WRONG) * len(values)):
         return False
     return read_times(times).values.between(EARLIEST, pd.Timestamp.now("UTC")).mean() >= 1 - MAX_WRONG
 
@@ -457,7 +454,7 @@ def _question(
         taken = chosen[table.table]
         found = _guesses(table, taken)
         if hopeless := _lacking(table, {*taken, *[guess.name for guess in found]}):
-            return _no_guess(table, hopeless, found)
+            return _no_guess(table, hopeless, _answer(wanted, found))
         guesses += found
         if lacking := _lacking(table, taken):
             needs = f"{table.file} ({table.table}) needs {', '.join(lacking)}"
@@ -486,15 +483,17 @@ def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, st
     return answer
 
 
-def _no_guess(table: Table, hopeless: Sequence[str], found: Sequence[Wanted]) -> DataError:
+def _no_guess(table: Table, hopeless: Sequence[str], known: dict[str, str]) -> DataError:
     columns, meanings = list(map(str, table.frame)), MEANINGS[hopeless[0]].split()
     near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)][:3]
     shown = [f"{column!r}{'' if is_present(table.frame[column]).any() else ' (empty)'}" for column in near]
     what = f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
     what += f", of which {', '.join(shown)} come nearest" if near else ""
     what += KNOWN["words"]["no_time"] if hopeless[0] == "timestamp" else ""
-    answer = {hopeless[0]: "<its name in the file>"} | {guess.name: guess.column for guess in found}
-    return DataError("RK-104", f"{what}.", f"Name it: {as_option(answer)}")
+    fix = f"Name it: {as_option({hopeless[0]: '<its name in the file>'} | known)}"
+    if list(hopeless) == ["timestamp"]:
+        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, "for rows without time and order")], fix)
+    return DataError("RK-104", f"{what}.", fix)
 
 
 def _notes(table: Table, taken: Mapping[str, str], guesses: Mapping[str, str], naming: Naming) -> list[dict[str, Any]]:

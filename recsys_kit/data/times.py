@@ -105,7 +105,7 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
 
 def _with_zones(texts: pd.Series) -> pd.Series:
     """Write `UTC-5` as `-05:00`: five hours behind UTC. POSIX, and pandas, take the sign the other way round."""
-    texts = texts.str.replace(r"([+-]\d{2}:?\d{2}) \(?[A-Z]{3,4}\)?$", r"\1", regex=True)  # +0000 UTC, as Go writes it
+    texts = texts.str.removesuffix(" UTC")  # also behind +0000, as Go writes it
     named = texts.str.contains(r"(?:UTC|GMT)", regex=True)
     if not named.any():
         return texts

@@ -95,7 +95,7 @@ def validate(raw: RawTables) -> Dataset:
         quarantine.append(found.bad)
         typed, repeats = _drop_repeated_rows(table, found.typed, raw.repeated.get(table))
         tables[table], entries = _drop_repeated_ids(table, typed)
-        report += found.entries + repeats + entries
+        report += found.entries + repeats + entries + _notes_on_events(table, tables[table])
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
@@ -168,7 +168,7 @@ def inspect_table(
         refusals += ask_about_rules(table, frame, others, readings, naming, left=len(typed) > 0)
     if not refusals and (table == "interactions" or len(frame)):
         refusals = _refuse_nothing_left(table, typed, bad)
-    entries += repairs + _notes_on_ids(table, typed) + ([] if refusals else _notes_on_events(table, typed))
+    entries += repairs + _notes_on_ids(table, typed)
     return Inspection(typed, bad, entries, refusals)
 
 

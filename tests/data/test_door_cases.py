@@ -632,7 +632,10 @@ def test_events_that_undo_others_are_said(write):
 
 def test_no_time_at_all_is_allowed_with_a_random_split(write):
     path = write("likes.csv", table("user_id,item_id", 300, lambda i: f"u{i % 20},p{i * 7 % 60}"))
-    assert asks(check(path), "RK-104", "split=random")
+    question = check(path)
+    assert asks(question, "RK-104", "split=random") and list(question.lines) == ['--columns "timestamp=none"']
+    other = check(write("named.csv", path.read_text().replace("item_id", "thing")), "item_id=thing")
+    assert list(other.lines) == ['--columns "timestamp=none,item_id=thing"']
     found = load(interactions=path, columns="timestamp=none")
     split = split_interactions(found.interactions, method="random")
     assert 0 < len(split.test) < len(split.train)
