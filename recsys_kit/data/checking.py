@@ -116,12 +116,12 @@ def _with_hint(found: FileCheck, path: str | Path, encoding: str) -> FileCheck:
     try:
         if not looks_like_sequences(path, encoding=encoding):
             return found
-        events, rejected, _ = read_sequences(Path(path), encoding=encoding)
+        rows = read_sequences(Path(path), encoding=encoding)
     except DataError:  # not text, no such file, or other lines further on
         return found
     command = f"recsys-kit run --dataset sequences --source {shlex.quote(str(path))} --set split=leave_last_out"
     hint = f"if each line is a user and their items, `user item item ...`: {command}"
-    return replace(found, hint=hint) if len(rejected) <= MAX_WRONG * events["user_id"].nunique() else found
+    return replace(found, hint=hint) if len(rows.rejected) <= MAX_WRONG * rows.frame["user_id"].nunique() else found
 
 
 def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:

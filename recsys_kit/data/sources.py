@@ -191,7 +191,12 @@ def read_source(
         read, tables, named = read_declared(name, _source(name, given.get("source", "")), columns, encoding)
         return build_tables(name, tables, read, named)
     if name == "sequences":
-        return _read_sequences(_source(name, given.get("source", "")), given.get("items", ""), columns, encoding)
+        path = _source(name, given.get("source", ""))
+        read = {"interactions": read_sequences(path, encoding=encoding)}
+        for file in list_files(given.get("items", ""))[:1]:
+            read["items"] = read_attributes(file) or read_table(file, encoding=encoding)
+        tables = [Table(table, path.name, rows.frame) for table, rows in read.items()]
+        return build_tables(name, tables, read, columns)
     if not given:
         raise DataError(
             "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
@@ -398,20 +403,3 @@ def _drop_other_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd
     else:
         gone = ["category", "brand"] if table == "reviews" else []
     return frame.drop(columns=gone, errors="ignore")
-
-
-# -- sequences ---------------------------------------------------------------------------------------------------------
-
-
-def _read_sequences(path: Path, items: Files, columns: Columns, encoding: str) -> RawTables:
-    events, rejected, notes = read_sequences(path, encoding=encoding)
-    frames = {"interactions": events}
-    rejected = [{"table": "interactions", **entry} for entry in rejected]
-    for file in list_files(items)[:1]:
-        attributes = read_attributes(file)
-        if attributes is None:
-            rows = read_table(file, encoding=encoding)
-            raw = build_tables("sequences", [Table("items", file.name, rows.frame)], {"items": rows}, columns)
-            attributes, rejected, notes = raw.frames["items"], rejected + raw.rejected, notes + raw.notes
-        frames["items"] = attributes
-    return RawTables("sequences", frames, rejected, notes)
