@@ -84,7 +84,7 @@ def test_a_folder_without_or_with_several_sets_is_refused(folder):
         file.unlink()
     with pytest.raises(DataError, match=r"RK-102 .*NAME.inter.*--interactions"):
         load_dataset("movielens", source=folder)
-    with pytest.raises(DataError, match=r"RK-102 films.item has no file of movielens"):
+    with pytest.raises(DataError, match=r"RK-102 dataset 'movielens' needs NAME.inter.*'films.item'"):
         load_dataset("movielens", source=folder / "films.item")
 
 

@@ -50,14 +50,16 @@ def test_a_file_that_completes_another_is_needed_and_its_gaps_are_counted(tmp_pa
     with (write(tmp_path, "olist") / "olist_order_items_dataset.csv").open("a") as file:
         file.write("o9,1,p1,s,2017-09-19 09:45:35,58.90,13.29\n")
     shop = load_dataset("olist", source=tmp_path)
-    rules = shop.report["rule"]
-    assert rules.str.contains("completed from olist_orders_dataset.csv by order_id: 1 rows have no match").any()
+    assert shop.report.set_index("rule").loc["order_id not among the orders", "rows"] == 1
     assert [path.name for path in source_files("olist", source=tmp_path)] == [
-        "olist_order_items_dataset.csv", "olist_orders_dataset.csv", "olist_customers_dataset.csv",
-        "olist_products_dataset.csv",
+        "olist_order_items_dataset.csv", "olist_products_dataset.csv", "olist_orders_dataset.csv",
+        "olist_customers_dataset.csv",
     ]  # fmt: skip
+    (tmp_path / "olist_orders_dataset.csv").write_text("id,customer_id\no1,c1\n")
+    with pytest.raises(DataError, match="RK-105 orders has no order_id"):
+        load_dataset("olist", source=tmp_path)
     (tmp_path / "olist_orders_dataset.csv").unlink()
-    with pytest.raises(DataError, match=r"RK-102 olist lacks olist_orders_dataset.csv"):
+    with pytest.raises(DataError, match=r"RK-102 dataset 'olist' needs olist_orders_dataset.csv"):
         load_dataset("olist", source=tmp_path)
 
 
