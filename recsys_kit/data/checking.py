@@ -176,8 +176,16 @@ def _try_answers(
             found.append(questions[0])
             for way, meaning in questions[0].ways:
                 changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
-                open_.append((answer | changed, (*meanings, meaning), questions[1:]))
+                others = [one for one in questions[1:] if not changed.keys() & _changed(one, columns)]  # or asked again
+                open_.append((answer | changed, (*meanings, meaning), others))
     return lines, found
+
+
+def _changed(question: RecsysKitError, columns: Mapping[str, str]) -> set[str]:
+    """The entries of `columns` that answers to a question change."""
+    return {
+        ours for way, _ in getattr(question, "ways", ()) for ours, theirs in way.items() if columns.get(ours) != theirs
+    }
 
 
 def _ask(tables: Sequence[Table], read: Mapping[str, FileRows], columns: Columns) -> list[RecsysKitError]:

@@ -135,7 +135,9 @@ def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Ite
     counts = users[is_present(users)].astype("str").value_counts()
     for word in counts.index[counts > MANY_TIMES * counts.median()]:
         if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
-            ways = {way.replace("WORD", word): meaning for way, meaning in WORDS["no_user"].items()}
+            ways = {
+                way.replace("WORD", word): meaning.replace("WORD", word) for way, meaning in WORDS["no_user"].items()
+            }
             if "session_id" not in naming.names:
                 ways.popitem()
             what = f"interactions: user_id is {word!r}, which may mean that there is no user,"

@@ -27,6 +27,7 @@ YEAR_FIRST = r"^(?P<year>\d{4})[-/.年]\s*(?P<month>\d{1,2})[-/.月]\s*(?P<day>\
 YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
 BETWEEN = r"\.?,?[\s/-]*(?:de[l]?\s+)?"
 DAY_NAMED = rf"^(?P<day>\d{{1,2}}){BETWEEN}(?P<month>[^\W\d]+){BETWEEN}(?P<year>\d{{4}}|\d{{2}})" + CLOCK
+MONTH_NAMED = rf"^(?P<month>[^\W\d]+){BETWEEN}(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>\d{{4}})" + CLOCK
 LANGUAGES = (
     "en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "cs", "tr", "ru", "uk", "hu", "ro", "id",
 )  # fmt: skip
@@ -96,7 +97,8 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
     settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
     rest = rest[how[rest.index] == ""]
-    settle(_from_parts(_name_months(rest.str.extract(DAY_NAMED))), "dates with names of months")
+    for form in (DAY_NAMED, MONTH_NAMED):
+        settle(_from_parts(_name_months(rest.str.extract(form))), "dates with names of months")
     rest = rest[how[rest.index] == ""]
     words = rest[rest.str.contains(MONTH_NAME)]
     settle(pd.to_datetime(words, utc=True, errors="coerce", format="mixed"), "dates in words")

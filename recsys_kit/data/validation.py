@@ -426,8 +426,10 @@ def _refuse_ratings(
         found = f"they go {low:g} to {high:g}"
         if set(numbers) == {0, 1}:
             found = "they go 0 to 1: all are 0 and 1, as likes are"
-        elif low in (0, -1) and numbers[numbers > 0].between(*scale).all():
-            ways[f"rating={{rating}}:{low:g}=missing"] = f"if {low:g} means not rated"
+        elif low in (0, -1):
+            rated = numbers[numbers > 0]
+            others = "" if rated.between(*scale).all() else f":{rated.min():g}..{high:g}"
+            ways[f"rating={{rating}}:{low:g}=missing{others}"] = f"if {low:g} means not rated"
         if low < high:
             ways[f"rating={{rating}}:{low:g}..{high:g}"] = "if that is the scale: it is brought to 1..5"
     if table == "reviews" or "text" in frame:

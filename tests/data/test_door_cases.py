@@ -732,6 +732,7 @@ MONTHS = {
     "Chinese": (CHINESE, "2023年{m}{d}日"),
     "Chinese with a clock": (CHINESE, "2023年{m}{d}日 10:15:30"),
     "English, month first": (ENGLISH, "{m} {d}, 2023"),
+    "French, month first": (FRENCH, "{m} {d} 2023"),
     "English, with a clock": (SHORT, "{m} {d}, 2023 4:05:06 PM"),
     "German, full": (LONG_GERMAN, "{d}. {m} 2023, 10:15 Uhr"),
     "Twitter": (SHORT, "Fri {m} {d:02} 11:32:40 -0800 2023"),
@@ -1073,3 +1074,18 @@ def test_a_check_of_several_files_says_whether_their_ids_meet(write):
     first, second = check_files([interactions, items])
     assert asks(first, "RK-161", "0 of 60", "strip=.0") and not second.refusals
     assert not any(found.refusals for found in check_files([interactions, items], columns=proposed(first)))
+
+
+def test_two_words_for_no_user_are_answered_together(write):
+    path = write("two.csv", events(300, user=lambda i: ["NULL", "guest", f"c{i % 150}"][i % 3]))
+    found = check(path)
+    assert len(found.lines) == 4
+    assert any("null=NULL" in line and "null=guest" in line for line in found.lines)
+    assert all("NULL" in meaning and "guest" in meaning for meaning in found.lines.values())
+
+
+def test_0_on_a_scale_of_ten_may_mean_not_rated(write):
+    path = write("books.csv", events(300, more="rating", extra=lambda i: str(i % 11)))
+    assert asks(check(path), "RK-147", "rating=rating:0=missing:1..10", "rating=rating:0..10")
+    rated = load(interactions=path, columns="rating=rating:0=missing:1..10").interactions["rating"]
+    assert (rated.isna().sum(), rated.min(), rated.max()) == (28, 1, 5)
