@@ -26,7 +26,7 @@ from recsys_kit.data.files import FileRows, parse_header, read_table
 from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
-from recsys_kit.data.sources import Columns, build_tables
+from recsys_kit.data.sources import Columns, build_tables, known_dataset
 from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import N_EXAMPLES, inspect_table, quarantine_entries, validate
 from recsys_kit.errors import DataError, ParameterError, RecsysKitError
@@ -92,6 +92,10 @@ def check_files(
     except DataError as refusal:
         if tables:
             next(check for check in checks if check.table).refusals.insert(0, refusal)
+    for n, (path, found) in enumerate(zip(paths, checks, strict=True)):
+        if found.refusals and not found.hint and (name := known_dataset(path)):
+            command = f"recsys-kit run --dataset {name} --source {shlex.quote(str(path))}"
+            checks[n] = replace(found, hint=f"this looks like the data set {name}: {command}")
     return checks
 
 

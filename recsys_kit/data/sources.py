@@ -134,6 +134,17 @@ def describe(name: str = "") -> str:
     return "\n  ".join([name, *lines, f"recsys-kit run --dataset {name}{option}"])
 
 
+def known_dataset(path: str | Path) -> str:
+    """Return the published data set that a folder or file is: the one under whose name it can be read; "" for none."""
+    for name in DECLARED:
+        try:
+            clean(validate(read_source(name, {"source": path})))
+        except (DataError, OSError):  # no such folder
+            continue
+        return name
+    return ""
+
+
 def stem_of(files: Mapping[str, Files]) -> str:
     """Return a name for a run on own files: that of the first file, without its extensions.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_kit.data import load_dataset, source_files
+from recsys_kit.data import check_files, load_dataset, source_files
 from recsys_kit.data.declared import DECLARED
 from recsys_kit.data.sources import describe
 from recsys_kit.errors import DataError
@@ -74,6 +74,23 @@ def test_each_set_tells_its_origin_licence_and_citation(name):
     assert "https://" in told or "http://" in told
     for word in ("licence ", "cite ", f"recsys-kit run --dataset {name} --source FOLDER"):
         assert word in told
+
+
+@pytest.mark.parametrize("title", ["movielens 1M", "retailrocket", "goodbooks", "yelp", "amazon 2023"])
+def test_a_check_names_a_published_data_set_that_can_be_read(tmp_path, title):
+    folder, name = write(tmp_path, title), CASES[title]["dataset"]
+    (found,) = check_files([folder])
+    assert f"recsys-kit run --dataset {name} --source {folder}" in found.hint
+    (found,) = check_files([folder / next(iter(CASES[title]["files"]))])
+    assert f"recsys-kit run --dataset {name} --source {folder}/" in found.hint or not found.refusals
+
+
+def test_a_check_names_no_data_set_that_cannot_be_read(tmp_path):
+    (tmp_path / "events.csv").write_text("timestamp,visitor,event,item\n1433221332117,1,view,2\n")
+    (tmp_path / "ratings.csv").write_text("who,what\n1,2\n")
+    for path in (tmp_path, tmp_path / "events.csv", tmp_path / "ratings.csv", tmp_path / "nowhere" / "x.csv"):
+        (found,) = check_files([path])
+        assert found.refusals and not found.hint
 
 
 # -- several files of one table ----------------------------------------------------------------------------------------
