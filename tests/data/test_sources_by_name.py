@@ -1,6 +1,7 @@
 """Published data sets by name: small files of the shape that each has, read with its name alone."""
 
 import gzip
+import os
 import tomllib
 from pathlib import Path
 
@@ -121,3 +122,58 @@ def test_a_comma_in_a_name_that_is_there_divides_nothing(tmp_path):
     assert source_files(interactions=f"{first},{second}") == [first, second]
     with pytest.raises(DataError, match=r"RK-111 .*nowhere-\*"):
         load_dataset(interactions=folder / "nowhere-*.csv")
+
+
+# -- real files, where there are any -----------------------------------------------------------------------------------
+
+REAL = os.environ.get("RECSYS_KIT_DATA", "")
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REAL, reason="RECSYS_KIT_DATA is not set: no real data on this machine")
+class TestRealData:
+    def test_online_retail_by_its_name(self):
+        shop = load_dataset("online-retail", source=Path(REAL) / "online-retail-2011")
+        rows = shop.report.set_index("rule")["rows"]
+        assert shop.n_read == {"interactions": 541_909, "items": 4_070}
+        assert rows["missing user_id"] == 135_080
+        assert rows["exact duplicate"] == 5_192  # of 5,268; the others are in quarantine already
+        assert shop.interactions["ctx_country"].nunique() > 30
+
+    def test_nested_histories_in_three_files(self):
+        shop = load_dataset(
+            interactions=Path(REAL) / "amazon-histories-2023" / "*.jsonl",
+            columns="user_id=user_id,item_id=history[].parent_asin,timestamp=history[].timestamp_ms,"
+            "rating=history[].rating,text=history[].review_full,title=history[].product.title,category=category",
+        )
+        assert shop.n_read == {"interactions": 2_764, "items": 2_610, "reviews": 2_762}
+        assert shop.interactions["user_id"].nunique() == 354
+        assert shop.items["category"].nunique() == 24
+
+    def test_office_products_without_a_time(self):
+        shop = load_dataset(
+            interactions=Path(REAL) / "amazon-office-itemtext-2018" / "Office_Products.*.csv",
+            columns="item_id=item_id,title=item_title,timestamp=none",
+        )
+        assert (len(shop.interactions), shop.interactions["user_id"].nunique()) == (9_732, 3_231)
+        assert shop.report["action"].eq("cautioned").sum() == 1  # no time
+
+    def test_chinese_reviews(self):
+        path = Path(REAL) / "chinese-shopping-reviews" / "online_shopping_10_cats.zip"
+        with pytest.raises(DataError, match=r"(?s)RK-140 .*text=review"):
+            load_dataset(reviews=path)
+        shop = load_dataset(reviews=path, columns="text=review")
+        assert shop.row_counts().loc["reviews"].tolist() == [62_774, 62_773, 0, 1]
+        assert shop.reviews["label"].value_counts().to_dict() == {"1": 31_727, "0": 31_046}
+
+    @pytest.mark.parametrize(
+        ("folder", "name"),
+        [
+            ("movielens-100k", "movielens"),
+            ("amazon-gift-cards-2018", "amazon"),
+            ("online-retail-2011", "online-retail"),
+        ],
+    )
+    def test_a_check_of_the_folder_names_the_set(self, folder, name):
+        (found,) = check_files([Path(REAL) / folder])
+        assert f"--dataset {name} " in found.hint
