@@ -72,39 +72,34 @@ def name_of(name: str, **files: Files) -> str:
     return name
 
 
-def split_paths(paths: Files) -> list[str]:
-    """Return the paths that an option names: a list, or one text in which commas divide them.
+def list_files(paths: Files, root: Path = Path()) -> list[Path]:
+    """Return the files that an option names: a list, or one text in which commas divide them; patterns with `*`.
 
-    A path that is there, or a pattern that fits files, is one path, whatever signs are in it.
+    A path that is there, or a pattern that fits files, is one path, whatever signs are in it. A relative one counts
+    from `root`. The files of a pattern come in the order of their names.
 
-    >>> split_paths(["a.csv", "b-*.csv"]), split_paths("")
-    (['a.csv', 'b-*.csv'], [])
+    >>> list_files(["may.csv", "shop.zip::june.csv"], Path("data")), list_files("")
+    ([PosixPath('data/may.csv'), PosixPath('data/shop.zip::june.csv')], [])
     """
     if not isinstance(paths, str | Path):
-        return [part for path in paths for part in split_paths(path)]
+        return [file for path in paths for file in list_files(path, root)]
     parts, found = str(paths).split(",") if str(paths) else [], []
     while parts:
-        heads = {n: ",".join(parts[:n]).strip() for n in range(len(parts), 0, -1)}
-        n = next((n for n, head in heads.items() if _expand(head)), len(parts))
-        found.append(heads[n])
+        heads = {n: root / Path(",".join(parts[:n]).strip()).expanduser() for n in range(len(parts), 0, -1)}
+        n, files = next(((n, files) for n, head in heads.items() if (files := _expand(head))), (len(parts), []))
+        found += files or [heads[n]]
         parts = parts[n:]
     return found
 
 
-def list_files(paths: Files) -> list[Path]:
-    """Return the files that an option names, those of a pattern such as `2024-*.csv` in the order of their names."""
-    return [file for path in split_paths(paths) for file in _expand(path) or [Path(path).expanduser()]]
-
-
-def _expand(path: str) -> list[Path]:
+def _expand(path: Path) -> list[Path]:
     """Return the file that is there, or else those that fit a pattern."""
-    whole = Path(path).expanduser()
-    return [whole] if os.path.exists(split_member(whole)[0]) else sorted(map(Path, glob(str(whole))))
+    return [path] if os.path.exists(split_member(path)[0]) else sorted(map(Path, glob(str(path))))
 
 
-def absolute(paths: Files) -> str:
-    """Return the paths of an option from the root on, for a program that runs in another folder."""
-    return ",".join(str(Path(path).expanduser().resolve()) for path in split_paths(paths))
+def absolute(paths: Files, root: Path = Path()) -> str:
+    """Return the files of an option with their whole paths, for a program that runs in another folder."""
+    return ",".join(str(file.resolve()) for file in list_files(paths, root))
 
 
 def describe(name: str = "") -> str:

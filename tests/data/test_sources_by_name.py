@@ -9,7 +9,7 @@ import pytest
 
 from recsys_kit.data import check_files, load_dataset, source_files
 from recsys_kit.data.declared import DECLARED
-from recsys_kit.data.sources import describe
+from recsys_kit.data.sources import absolute, describe
 from recsys_kit.errors import DataError
 
 CASES = tomllib.loads(Path(__file__).with_name("published_sets.toml").read_text(encoding="utf-8"))
@@ -122,6 +122,13 @@ def test_a_comma_in_a_name_that_is_there_divides_nothing(tmp_path):
     assert source_files(interactions=f"{first},{second}") == [first, second]
     with pytest.raises(DataError, match=r"RK-111 .*nowhere-\*"):
         load_dataset(interactions=folder / "nowhere-*.csv")
+
+
+def test_a_run_is_told_each_file_by_its_whole_path(tmp_path):
+    first, second = part(tmp_path, "orders-1.csv", "a"), part(tmp_path, "orders-2.csv", "b")
+    assert absolute("orders-*.csv", tmp_path) == absolute(["orders-1.csv", "orders-2.csv"], tmp_path)
+    assert absolute("orders-1.csv,orders-2.csv", tmp_path) == f"{first},{second}"
+    assert (absolute(""), absolute("gone.csv", tmp_path)) == ("", str(tmp_path / "gone.csv"))
 
 
 # -- real files, where there are any -----------------------------------------------------------------------------------
