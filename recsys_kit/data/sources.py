@@ -28,7 +28,7 @@ from recsys_kit.data.tables import Dataset, RawTables, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.schema import ITEM_COLUMNS, TABLES
+from recsys_kit.schema import COLUMNS, ITEM_COLUMNS, TABLES
 
 DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
@@ -306,7 +306,10 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     n_rows = {table: len(rows.frame) for table, rows in read.items()}
     named = name_columns(tables, columns)
     read = {table.table: replace(read[table.table], frame=table.frame) for table in named.tables}
-    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _file_notes(table, rows)]
+    frames, notes = (
+        dict(named.frames),
+        [{**entry, "table": table, "action": "noted"} for table, rows in read.items() for entry in rows.notes],
+    )
     notes += named.notes + check_ids(named.tables, named, parse_columns(columns))
     same = {table: _repeated(rows.frame, n_rows[table]) for table, rows in read.items()}
     rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
@@ -325,10 +328,6 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     return RawTables(name, frames, rejected, notes, readings, naming, repeated)
 
 
-def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
-    return [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
-
-
 def _repeated(frame: pd.DataFrame, n_rows: int) -> pd.Index:
     """Return the rows of a file that are equal to an earlier one in all its columns; none where lists became rows."""
     return frame.index[_contents(frame).duplicated()] if len(frame) == n_rows else frame.index[:0]
@@ -345,16 +344,14 @@ def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], o
     if "interactions" not in frames and {"user_id", "item_id", "timestamp"} <= set(frames.get("reviews", ())):
         reviews = frames["reviews"]
         event = "rating" if "rating" in reviews else "review"
-        columns = [c for c in ("user_id", "item_id", "timestamp", "rating", "review_id") if c in reviews]
+        columns = ["user_id", "item_id", "timestamp", *(c for c in ("rating", "review_id") if c in reviews)]
         frames["interactions"] = reviews[columns].assign(event=event)
         origin["interactions"] = "reviews"
     elif "reviews" not in frames and "text" in frames.get("interactions", ()):
         events = frames["interactions"]
         if "review_id" not in events:
             events = frames["interactions"] = events.assign(review_id=_row_ids(read["interactions"].frame))
-        columns = [
-            c for c in ("review_id", "user_id", "item_id", "timestamp", "rating", "text", "label") if c in events
-        ]
+        columns = [column for column in COLUMNS["reviews"] if column in events and column not in ITEM_COLUMNS]
         frames["reviews"] = events.loc[is_present(events["text"]), columns]
         origin["reviews"] = "interactions"
 
@@ -404,8 +401,5 @@ def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[st
 
 def _drop_other_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Drop the columns that belong to another table."""
-    if table == "interactions":
-        gone = [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]
-    else:
-        gone = ["category", "brand"] if table == "reviews" else []
-    return frame.drop(columns=gone, errors="ignore")
+    gone = {"interactions": [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]}
+    return frame.drop(columns=gone.get(table, ["category", "brand"] if table == "reviews" else []), errors="ignore")
