@@ -130,19 +130,19 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
     if not isinstance(columns, Mapping):
         entries = [part for part in re.split(r",(?=\s*[A-Za-z_][\w.]*=)", columns or "") if part.strip()]
         if broken := [entry for entry in entries if "=" not in entry]:
-            raise _wrong(f"has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID.")
+            raise ParameterError(
+                "RK-142", f"columns has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID."
+            )
         pairs = [entry.split("=", 1) for entry in entries]
     else:
         pairs = list(columns.items())
     wanted = [_entry(ours.strip(), theirs.strip()) for ours, theirs in pairs]
     names = [entry.ours for entry in wanted]
     if twice := [entry.name for entry in wanted if names.count(entry.ours) > 1]:
-        raise _wrong(f"names {twice[0]!r} twice.", f"For one table alone: items.{twice[0]}=...")
+        raise ParameterError(
+            "RK-142", f"columns names {twice[0]!r} twice.", f"For one table alone: items.{twice[0]}=..."
+        )
     return wanted
-
-
-def _wrong(what: str, fix: str) -> ParameterError:
-    return ParameterError("RK-142", f"columns {what}", fix)
 
 
 def _entry(ours: str, theirs: str) -> Wanted:
@@ -151,11 +151,15 @@ def _entry(ours: str, theirs: str) -> Wanted:
     table, _, name = ours.rpartition(".")
     known = dict.fromkeys(name for names in COLUMNS.values() for name in names)
     if table and table not in COLUMNS:
-        raise _wrong(f"names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name.")
+        raise ParameterError(
+            "RK-142", f"columns names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name."
+        )
     if name not in known and not name.startswith(CONTEXT_PREFIX) and table != "users":
         near = " or ".join(difflib.get_close_matches(name, known, n=2))
-        fix = f"Did you mean {near}?" if near else f"For a context column write ctx_{name}={theirs}."
-        raise _wrong(f"names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", fix)
+        meant = f"Did you mean {near}?" if near else f"For a context column write ctx_{name}={theirs}."
+        raise ParameterError(
+            "RK-142", f"columns names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", meant
+        )
     read = HOW.fullmatch(theirs)
     if read is None:
         return Wanted(name, theirs, table)
@@ -163,8 +167,10 @@ def _entry(ours: str, theirs: str) -> Wanted:
         names = next((names for form, names in READINGS.items() if re.fullmatch(form, part)), [])
         low, dots, high = part.partition("..")
         if name not in names or (dots and names == ["rating"] and float(low) >= float(high)):
-            fix = "Such as timestamp=Date:day-first or rating=Score:0..10."
-            raise _wrong(f"has {name}={theirs}; expected {KNOWN['words']['readings']}.", fix)
+            example = "Such as timestamp=Date:day-first or rating=Score:0..10."
+            raise ParameterError(
+                "RK-142", f"columns has {name}={theirs}; expected {KNOWN['words']['readings']}.", example
+            )
     return Wanted(name, read["column"], table, read["readings"][1:])
 
 
@@ -269,10 +275,10 @@ def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
             near += [column for column in found if _key(column) == _key(entry.column) and column not in near]
             files = " and ".join(table.file for table in places or tables)
             what = f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}."
-            fix = (
+            near_by = (
                 f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name as it is written in the file."
             )
-            raise DataError("RK-141", what, fix)
+            raise DataError("RK-141", what, near_by)
 
 
 def _takes(table: Table, entry: Wanted) -> bool:
@@ -461,8 +467,8 @@ def _question(
             lines.append(f"{needs}; its columns are {list(table.frame)}.")
             lines += [f"  {guess.name} = {guess.column}{_samples(table, guess.name, guess.column)}" for guess in found]
     answer = _answer(wanted, guesses)
-    fix = f"\nCorrect it where it is wrong, and copy:\n{as_option(answer)}\nIn Python: columns={answer}"
-    return Question("RK-140", "Which column is what? " + "\n".join(lines), [(answer, "")], fix)
+    copied = f"\nCorrect it where it is wrong, and copy:\n{as_option(answer)}\nIn Python: columns={answer}"
+    return Question("RK-140", "Which column is what? " + "\n".join(lines), [(answer, "")], copied)
 
 
 def _samples(table: Table, name: str, column: str) -> str:

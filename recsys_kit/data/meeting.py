@@ -51,7 +51,7 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
         if n_met < ASKED * len(asked) and not accepted:
             ways = {",".join(way): f"so that {better:,} meet"} if has_way else {}
             ways |= {"accept=ids": "to take them as they are"}
-            more = "" if has_way else "or name the column of each file that holds the same ids"
+            more = "or name the column of each file that holds the same ids" * (not has_way)
             raise ask("RK-161", f"{found}; expected nearly all.", ways, named.naming[events], more)
         option = f"; {better:,} would meet with {named.naming[events].option(*way)}" if has_way and not accepted else ""
         entries.append(

@@ -44,10 +44,11 @@ def _sites_of(path: Path) -> Iterator[Site]:
             texts.setdefault(node.targets[0].id, []).append(node.value)
     for call in nodes:
         match call:
-            case ast.Call(func=func, args=[ast.Constant(value=str(code)), _, advice]) if CODE.fullmatch(code):
+            case ast.Call(func=func, args=[ast.Constant(value=str(code)), _, *_, advice]) if CODE.fullmatch(code):
                 kind = ast.unparse(func).rpartition(".")[2]
                 if kind == "__init__":  # an error that fills in its own code
                     kind = next(one.name for one in nodes if isinstance(one, ast.ClassDef) and call in ast.walk(one))
+                kind = "DataError" if kind in ("ask", "Question") else kind  # a refusal that can be answered
                 yield Site(code, module, kind, tuple(sorted(set(_render(advice, texts)))))
 
 
