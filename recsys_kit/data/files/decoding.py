@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +23,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
-CONTROL = bytes([*range(9), *range(14, 32)])
+CONTROL = dict.fromkeys([*range(9), *range(14, 32)])
 HEAD = 1024**2  # bytes in which the form of a table is looked for
 N_LINES = 100  # of it, at least
 N_GUESSED = 1000  # lines from which an encoding is guessed
@@ -118,20 +119,19 @@ def decode(content: Content, encoding: str = "") -> Text:
     with content.path.open("rb") as file:
         start = file.read(4)
     marked = next((known for mark, known in MARKS.items() if start.startswith(mark)), "")
-    notes = list(content.notes)
-    if marked and marked != "utf-8":
+    chosen, target, notes = marked or encoding or "utf-8", content.folder / "text", list(content.notes)
+    n_marks, has_flaws, line_end = _transcode(content, chosen, target)
+    if marked not in ("", "utf-8"):
+        n_marks += 1
         notes.append(note(f"{marked} read as text"))
-    chosen = marked or encoding or "utf-8"
-    target = content.folder / "text"
-    found = _transcode(content, chosen, target)
-    if found.is_utf8 and not marked and not _is_utf8(chosen):
+    elif not marked and not _is_utf8(chosen) and _holds_utf8(content.path):
         notes.append(note(f"bytes are valid utf-8, read as {chosen}"))
-    if n_marks := found.n_marks + (marked not in ("", "utf-8")):
+    if n_marks:
         notes.append(note("byte-order mark left out" if n_marks == 1 else "several byte-order marks left out", n_marks))
     if content.cut_off:
         _cut_last_line(target)
         notes.append(note(CUT_OFF, 1, content.name))
-    text = Text(content.name, content.suffix, target, chosen, content.cut_off, found.has_flaws, found.line_end, notes)
+    text = Text(content.name, content.suffix, target, chosen, content.cut_off, has_flaws, line_end, notes)
     if not any(map(str.strip, text.lines())):
         size = content.path.stat().st_size
         raise DataError(
@@ -140,59 +140,36 @@ def decode(content: Content, encoding: str = "") -> Text:
             f"({size:,} bytes); expected a header and rows.",
             "Export or download it again.",
         )
-    if found.has_flaws:
-        _check_flaws(content, text, found)
+    if has_flaws:
+        _check_flaws(text, content.path)
     return text
 
 
-@dataclass
-class _Found:
-    """What was seen while a file was read."""
+def _transcode(content: Content, encoding: str, target: Path) -> tuple[int, bool, Any]:
+    """Undecodable bytes stay as they are, so that the rows that hold them can be named.
 
-    n_characters: int = 0
-    n_control: int = 0
-    n_marks: int = 0
-    has_flaws: bool = False
-    line_end: Any = None
-    is_utf8: bool = False
-    """True where letters beyond ASCII are valid UTF-8."""
-
-
-def _transcode(content: Content, encoding: str, target: Path) -> _Found:
-    """Undecodable bytes stay as they are, so that the rows that hold them can be named."""
+    Returns the number of byte-order marks that the decoder left, and `has_flaws` and `line_end` of the text.
+    """
     main, _, other = encoding.partition("+")
-    errors = _read_with(other) if other else "surrogateescape"
-    found, at_start, is_ascii = _Found(), True, True
-    as_utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
+    n_marks = n_written = 0
+    has_flaws = False
     try:
-        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(main)(errors), translate=False)
+        decoder = codecs.getincrementaldecoder(main)(_read_with(other) if other else "surrogateescape")
+        reader = io.IncrementalNewlineDecoder(decoder, translate=False)
         with content.path.open("rb") as source, target.open("wb") as out:
-            data = b"start"
-            while data:
-                data = source.read(CHUNK)
-                is_ascii &= data.isascii()
-                text = decoder.decode(data, not data and not content.cut_off)
-                if as_utf8 and not _is_utf8(encoding):
-                    as_utf8 = _decodes_on(as_utf8, data)
-                if at_start:
-                    stripped = text.lstrip("\ufeff")
-                    found.n_marks += len(text) - len(stripped)
-                    text, at_start = stripped, not stripped
-                found.n_characters += len(text)
-                encoded = text.encode("utf-8", "surrogateescape")
-                n_control = len(encoded) - len(encoded.translate(None, CONTROL))
-                found.n_control += n_control
-                found.has_flaws |= (n_control > 0 and b"\0" in encoded) or not _is_text(text)
-                out.write(encoded)
+            for data in chain(iter(partial(source.read, CHUNK), b""), [b""]):
+                text = reader.decode(data, not data and not content.cut_off)
+                if not n_written:
+                    n_marks += len(text) - len(text := text.lstrip("\ufeff"))
+                has_flaws = has_flaws or "\0" in text or bool(not text.isascii() and NO_TEXT.search(text))
+                n_written += out.write(text.encode("utf-8", "surrogateescape"))
     except (UnicodeError, LookupError, TypeError) as error:
         raise DataError(
             "RK-123",
             f"{content.name} is not {encoding} from byte {getattr(error, 'start', 0):,} on ({error}).",
             "Pass the encoding that it was written in, or download it again.",
         ) from error
-    found.line_end = decoder.newlines
-    found.is_utf8 = as_utf8 is not None and not is_ascii
-    return found
+    return n_marks, has_flaws, reader.newlines
 
 
 def _read_with(encoding: str) -> str:
@@ -208,16 +185,13 @@ def _read_with(encoding: str) -> str:
     return name
 
 
-def _decodes_on(decoder: codecs.IncrementalDecoder, data: bytes) -> codecs.IncrementalDecoder | None:
+def _holds_utf8(path: Path) -> bool:
+    """Whether letters beyond ASCII are valid UTF-8."""
     try:
-        decoder.decode(data, not data)
+        with path.open(encoding="utf-8") as file:
+            return sum(not line.isascii() for line in file) > 0
     except UnicodeDecodeError:
-        return None
-    return decoder
-
-
-def _is_text(text: str) -> bool:
-    return text.isascii() or not NO_TEXT.search(text)
+        return False
 
 
 def _cut_last_line(path: Path) -> None:
@@ -230,26 +204,28 @@ def _cut_last_line(path: Path) -> None:
         file.truncate(size)
 
 
-def _check_flaws(content: Content, text: Text, found: _Found) -> None:
+def _check_flaws(text: Text, source: Path) -> None:
     """A few broken lines are quarantined; many, or the first one, mean that the file is not what it is taken for."""
-    if found.n_control > MAX_CONTROL * found.n_characters:
-        with content.path.open("rb") as file:
-            data = file.read(HEAD)
-        guess = next((f"encoding='utf-16-{end}'" for end, at in (("le", 1), ("be", 0)) if _is_wide(data, at)), "")
-        raise DataError(
-            "RK-124",
-            f"{text.name} has {found.n_control:,} control characters in {found.n_characters:,}; expected text.",
-            f"It looks like UTF-16 without its mark: pass {guess}."
-            if guess
-            else "It is no text: pass the table itself.",
-        )
-    broken, n_lines, n_good, shown = [], 0, 0, []
+    broken, shown, n_lines, n_good, n_control, n_characters = [], [], 0, 0, 0, 0
     for n_lines, line in enumerate(text.lines(), start=1):
+        n_characters += len(line) + 1
+        n_control += 0 if line.isprintable() else len(line) - len(line.translate(CONTROL))
         if _UNDECODABLE.search(line):
             broken.append(n_lines)
             shown += [line] * (len(shown) < N_GUESSED)
         else:
             n_good += not line.isascii()
+    if n_control > MAX_CONTROL * n_characters:
+        with source.open("rb") as file:
+            data = file.read(HEAD)
+        wide = [end for end, at in (("le", 1), ("be", 0)) if data[at::2].count(0) > len(data) // 5]
+        raise DataError(
+            "RK-124",
+            f"{text.name} has {n_control:,} control characters in {n_characters:,}; expected text.",
+            f"It looks like UTF-16 without its mark: pass encoding='utf-16-{wide[0]}'."
+            if wide
+            else "It is no text: pass the table itself.",
+        )
     if len(broken) <= max(1, MAX_BROKEN * n_lines) and 1 not in broken:
         return
     guess = _guess("\n".join(shown), text.encoding)
@@ -262,31 +238,13 @@ def _check_flaws(content: Content, text: Text, found: _Found) -> None:
     raise DataError(
         "RK-123",
         f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
-        f"{first_five(broken, len(broken))}, the first at byte {_first_broken(content, text.encoding):,}; "
-        "read so, names and ids would be wrong.",
+        f"{first_five(broken, len(broken))}; read so, names and ids would be wrong.",
         fix,
     )
 
 
 def _is_utf8(encoding: str) -> bool:
     return encoding.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
-
-
-def _is_wide(data: bytes, at: int) -> bool:
-    return data[at::2].count(0) > len(data) // 5
-
-
-def _first_broken(content: Content, encoding: str) -> int:
-    decoder, at = codecs.getincrementaldecoder(encoding)(), 0
-    with content.path.open("rb") as file:
-        while data := file.read(CHUNK):
-            held = len(decoder.getstate()[0])
-            try:
-                decoder.decode(data)
-            except UnicodeDecodeError as error:
-                return at - held + error.start
-            at += len(data)
-    return 0
 
 
 def _guess(lines: str, encoding: str) -> str:

@@ -33,9 +33,10 @@ N_LOOKED_AT = 100  # records that must agree on a delimiter
 AGREE = 0.9  # share of them
 MAX_LINE = 512 * 1024**2  # bytes of one row
 TIMES = range(788_918_400, 4_102_444_800)  # seconds since 1970, from 1995 to 2100
+LOOK = "Look at the rows named: the header, the delimiter or the quotes of the whole file are wrong."
 LINE_ENDS = {None: r"\n", "\n": r"\n", "\r\n": r"\r\n"}
 _NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*")
-_SEP_LINE = re.compile(r'"?sep=(.)"?[\r\n]+')
+_SEP_LINE = re.compile(r'"?sep=(.)"?(\r\n?|\n)')
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,7 @@ def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
     if separator := _SEP_LINE.match(head):  # written by Excel
         usual, above, head = separator[1], 1, head[separator.end() :]
         notes.append(note("line sep= of a spreadsheet is skipped"))
-    found = {
-        delimiter: _head_records(head, Form(delimiter, [], 0, quote * (len(delimiter) == 1)))
-        for delimiter in dict.fromkeys((usual, *NAMES))
-    }
+    found = {delimiter: _head_records(head, delimiter, quote) for delimiter in dict.fromkeys((usual, *NAMES))}
     delimiter, said = _find_delimiter(text.name, found, usual, head)
     records = found[delimiter]
     preamble = _n_above_header([record for _, record in records])
@@ -146,12 +144,19 @@ def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
             f"below it, in {len(first)} columns; expected the names of the columns.",
             f"Name them in their order, such as --header {','.join(_guess_header([row for _, row in records]))}.",
         )
-    return replace(form, header=_check_header(text, first))
+    if flaw := next(filter(None, map(text.flaw, first)), ""):
+        raise DataError(
+            "RK-124",
+            f"{text.name} has a broken name in its header ({flaw}); expected text.",
+            "Mend the header, or pass the encoding of the file.",
+        )
+    check_size(text.name, 1, len(first))
+    return replace(form, header=[name.strip("\ufeff") for name in first])
 
 
-def _head_records(head: str, form: Form) -> list[tuple[int, list[str]]]:
+def _head_records(head: str, delimiter: str, quote: str) -> list[tuple[int, list[str]]]:
     """The first records that are not blank, each with the number of its last line."""
-    records = _records(io.StringIO(head, newline=""), form)
+    records = _records(io.StringIO(head, newline=""), Form(delimiter, [], 0, quote * (delimiter != "::")))
     found = ((end, record) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
     return list(islice(found, N_LOOKED_AT))
 
@@ -238,18 +243,6 @@ def _guess_header(rows: list[list[str]]) -> list[str]:
     return names
 
 
-def _check_header(text: Text, header: list[str]) -> list[str]:
-    """The names without byte-order marks. Raises (RK-124) for one that is no text, (RK-125) for two that are alike."""
-    if flaw := next(filter(None, map(text.flaw, header)), ""):
-        raise DataError(
-            "RK-124",
-            f"{text.name} has a broken name in its header ({flaw}); expected text.",
-            "Mend the header, or pass the encoding of the file.",
-        )
-    check_size(text.name, 1, len(header))
-    return [column.strip("\ufeff") for column in header]
-
-
 # -- the rows ----------------------------------------------------------------------------------------------------------
 
 
@@ -262,11 +255,15 @@ def _read(text: Text, form: Form) -> FileRows:
     n_lines = text.count_lines()
     index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, n_lines + 1), [], 0, None
     if form.n_above < 2 and not text.has_flaws and text.line_end in LINE_ENDS:
-        with suppress(DataError):
+        with suppress(duckdb.Error):
             frame = _query(text.path, form, LINE_ENDS[text.line_end])
     if frame is None or len(frame) != len(index):
         index, rejected, n_blank = _rewrite(text, form)
-        frame = _query(text.path, Form(",", form.header, 0))
+        try:
+            frame = _query(text.path, Form(",", form.header, 0))
+        except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
+            problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
+            raise DataError("RK-127", problem, LOOK) from error
     frame = _drop_unnamed(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
     check_names(text.name, frame.columns)
     check_rows(text.name, len(frame), rejected, _fix(form, rejected))
@@ -278,20 +275,13 @@ def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame:
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(form.header)))
     max_line = min(MAX_LINE, path.stat().st_size + 2_000_000)
     with connect() as database:
-        try:
-            rows = database.sql(
-                f"SELECT * FROM read_csv({quoted(str(path))}, delim={quoted(form.delimiter)}, "
-                f"quote={quoted(form.quote)}, escape={quoted(form.quote)}, skip={form.n_above}, header=false, "
-                f"columns={{{columns}}}, auto_detect=false, all_varchar=true, nullstr='\x01\x02\x03', "
-                f"new_line='{line_end}', max_line_size={max_line})"
-            ).to_arrow_table()
-        except duckdb.Error as error:
-            raise DataError(
-                "RK-127",
-                f"{path.name} cannot be read as a table ({str(error).splitlines()[0][:200]}).",
-                "Look at its first lines: the header, the delimiter or the quotes of the whole file are wrong.",
-            ) from error
-    return rows.to_pandas()
+        rows = database.sql(
+            f"SELECT * FROM read_csv({quoted(str(path))}, delim={quoted(form.delimiter)}, "
+            f"quote={quoted(form.quote)}, escape={quoted(form.quote)}, skip={form.n_above}, header=false, "
+            f"columns={{{columns}}}, auto_detect=false, all_varchar=true, nullstr='\x01\x02\x03', "
+            f"new_line='{line_end}', max_line_size={max_line})"
+        )
+        return rows.to_arrow_table().to_pandas()
 
 
 def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], int]:
@@ -325,7 +315,7 @@ def _why_not(text: Text, form: Form, record: list[str]) -> tuple[str, str, str] 
     if len(record) != len(form.header):
         rule = "row is too short" if len(record) < len(form.header) else "row is too long"
         return rule, f"{len(record)} fields, not {len(form.header)}: {form.delimiter.join(record)}", ""
-    if text.has_flaws:
+    if text.has_flaws and text.flaw("".join(record)):
         for column, value in zip(form.header, record, strict=True):
             if rule := text.flaw(value):
                 return rule, value, column
@@ -346,4 +336,4 @@ def _fix(form: Form, rejected: list[dict[str, Any]]) -> str:
             f"Line {form.n_above} names {len(form.header)} columns and most rows have {surplus.most_common(1)[0][0]}: "
             "add the missing name, take the surplus delimiter out, or quote the texts that contain it."
         )
-    return "Look at the rows named: the header, the delimiter or the quotes of the whole file are wrong."
+    return LOOK

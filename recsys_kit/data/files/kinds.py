@@ -11,12 +11,14 @@ from recsys_kit.errors import DataError
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".inter", ".item", ".user", ".json", ".jsonl", ".ndjson")
 KINDS = dict.fromkeys(TEXT_SUFFIXES, "text") | {
     ".gz": "gzip", ".gzip": "gzip", ".zip": "zip", ".parquet": "parquet", ".pq": "parquet",
+    ".xlsx": "xlsx", ".xlsm": "xlsx",
 }  # fmt: skip
+MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"PAR1": "parquet"}
 NO_TABLES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".html", ".ipynb", ".md", ".py", ".r", ".log")
-EXPECTED = "expected CSV, TSV, JSON lines or Parquet, as it is or in gzip or zip"
+EXPECTED = "expected CSV, TSV, JSON lines, Parquet or .xlsx, as it is or in gzip or zip"
 
 UNPACK = "Unpack it, or pack it with gzip."
-_SHEET = "Open it in the program that made it and save the sheet as 'CSV UTF-8'."
+SHEET = "Open it in the program that made it and save the sheet as 'CSV UTF-8'."
 _PAGE = "It is often a log-in or error page saved in place of the file: download it again, logged in."
 _TABLE = "Pass the table itself."
 _PARQUET = "Save it as Parquet."
@@ -26,7 +28,7 @@ FOREIGN = {
     b"\xff\xd8\xff": ("a JPEG picture", _TABLE),
     b"GIF8": ("a GIF picture", _TABLE),
     b"\x7fELF": ("a program", _TABLE),
-    b"\xd0\xcf\x11\xe0": ("an Excel 97 workbook", _SHEET),
+    b"\xd0\xcf\x11\xe0": ("an Excel 97 workbook", SHEET),
     b"BZh": ("a bzip2 archive", UNPACK),
     b"\xfd7zXZ": ("an xz archive", UNPACK),
     b"(\xb5/\xfd": ("a zstd archive", UNPACK),
@@ -47,27 +49,30 @@ BROKEN_ZIP = (
 
 
 def find_kind(name: str, suffix: str, path: Path) -> str:
-    """gzip, zip, parquet or text, by the bytes. Raises (RK-115) for what is no table, (RK-114) for a name that lies."""
+    """The kind of a file by its bytes, as in `KINDS`. Raises (RK-115) for no table, (RK-114) for a name that lies."""
     with path.open("rb") as file:
         data = file.read(4096)
-    if data.startswith(b"\x1f\x8b"):
-        kind = "gzip"
-    elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        kind = "zip"
-    elif data.startswith(b"PAR1"):
-        kind = "parquet"
-    else:
-        kind = "text"
+    kind = next((kind for magic, kind in MAGIC.items() if data.startswith(magic)), "text")
+    if kind == "text":
         _check_foreign(name, data)
-    if kind == "zip" and _is_spreadsheet(path):
-        raise DataError("RK-115", f"{name} is an Excel or Office document; {EXPECTED}.", _SHEET)
+    members = _members(path) if kind == "zip" else set()
+    if "xl/workbook.xml" in members:
+        kind = "xlsx"
+    elif members & {"[Content_Types].xml", "content.xml"}:
+        raise DataError("RK-115", f"{name} is an Office document; {EXPECTED}.", SHEET)
     if KINDS.get(suffix, kind) != kind:
         found = "text, or damaged from the first byte" if kind == "text" else kind
-        right = {"gzip": f"{suffix}.gz", "zip": f"{suffix}.zip", "parquet": ".parquet", "text": ".csv, if it is whole"}
+        right = {
+            "gzip": f"{suffix}.gz",
+            "zip": f"{suffix}.zip",
+            "parquet": ".parquet",
+            "xlsx": ".xlsx",
+            "text": ".csv, if it is whole",
+        }
         raise DataError(
             "RK-114",
             f"{name} is called {suffix} and is {found}; expected what its name says.",
-            f"Rename it, so that it ends in {right[kind]}.",
+            f"Rename it, so that it ends in {right.get(kind, f'.{kind}')}.",
         )
     return kind
 
@@ -82,9 +87,9 @@ def _check_foreign(name: str, data: bytes) -> None:
         raise DataError("RK-115", f"{name} is {found[0]}, not a table; {EXPECTED}.", found[1])
 
 
-def _is_spreadsheet(path: Path) -> bool:
+def _members(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return bool({"[Content_Types].xml", "content.xml"} & set(archive.namelist()))
+            return set(archive.namelist())
     except BROKEN_ZIP:
-        return False
+        return set()

@@ -19,10 +19,6 @@ from recsys_kit.errors import DataError
 Values = list[str | list[str] | None]
 
 
-class NoText(Exception):
-    """A column that cannot be told as text."""
-
-
 def read_parquet(content: Content) -> FileRows:
     """The rows of a Parquet file; pandas' own metadata is ignored.
 
@@ -36,9 +32,10 @@ def read_parquet(content: Content) -> FileRows:
     columns, notes, index = {}, list(content.notes), pd.RangeIndex(1, table.num_rows + 1)
     for name in names:
         try:
-            columns[name] = to_column(_texts(table[name]), index)
-        except NoText as error:
-            notes.append(note("column left out: it holds no text", table.num_rows, f"{name}: {error}"))
+            columns[name] = _column(table[name], index)
+        except (pa.ArrowException, ValueError, OverflowError):
+            kind = table[name].type
+            notes.append(note("column left out: it holds no text", table.num_rows, f"{name}: {kind}"))
     return FileRows(pd.DataFrame(columns, index), [], notes)
 
 
@@ -69,11 +66,18 @@ def _damaged(content: Content, why: Any) -> DataError:
 # -- one column --------------------------------------------------------------------------------------------------------
 
 
-def _texts(column: pa.ChunkedArray) -> Values:
-    return [value for chunk in column.chunks for value in _values(chunk)]
+def _column(column: pa.ChunkedArray, index: pd.Index) -> pd.Series:
+    parts = [_values(chunk) for chunk in column.chunks]
+    if all(isinstance(part, pa.Array) and not part.null_count for part in parts):
+        return pa.chunked_array(parts).to_pandas().set_axis(index)
+    return to_column([value for part in parts for value in _listed(part)], index)
 
 
-def _values(array: pa.Array) -> Values:
+def _listed(values: pa.Array | Values) -> Values:
+    return values.to_pylist() if isinstance(values, pa.Array) else values
+
+
+def _values(array: pa.Array) -> pa.Array | Values:
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         return _values(array.storage)
@@ -82,41 +86,28 @@ def _values(array: pa.Array) -> Values:
     if pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind):
         return list(_lists(array))
     if pt.is_struct(kind) or pt.is_map(kind):
-        return [None if value is None else to_json(value) for value in _python(array)]
-    texts = _scalars(array).to_pylist()
-    return _times(texts, kind) if pt.is_timestamp(kind) else texts
+        return [None if value is None else to_json(value) for value in array.to_pylist()]
+    return _times(array) if pt.is_timestamp(kind) else _scalars(array)
 
 
 def _lists(array: pa.Array) -> Iterator[list[str] | None]:
-    inner = iter(_values(array.flatten()))
+    inner = iter(_listed(_values(array.flatten())))
     for length in pc.list_value_length(array).to_pylist():
         parts = None if length is None else list(islice(inner, length))
         yield parts and [part if isinstance(part, str) else to_json(part) for part in parts if part is not None]
 
 
-def _python(array: pa.Array) -> list[Any]:
-    try:
-        return array.to_pylist()
-    except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise NoText(str(array.type)) from error
-
-
 def _scalars(array: pa.Array) -> pa.Array:
-    """Numbers in full, floats as the shortest text that gives them back, times as ISO 8601, with their zone."""
-    kind = array.type
-    if pt.is_timestamp(kind):
-        array = array.cast(pa.timestamp(kind.unit))
-    if pt.is_floating(kind):
+    """Numbers in full, floats as the shortest text that gives them back."""
+    if pt.is_floating(array.type):
         texts = array.to_numpy(zero_copy_only=False).astype("U32")
-        return pa.array(texts, pa.string(), mask=np.asarray(array.is_null()))
-    try:
-        return array.cast(pa.large_string())
-    except (pa.ArrowException, ValueError) as error:
-        raise NoText(str(kind)) from error
+        return pa.array(texts, pa.large_string(), mask=np.asarray(array.is_null()))
+    return array.cast(pa.large_string())
 
 
-def _times(texts: list[str | None], kind: pa.TimestampType) -> Values:
+def _times(array: pa.Array) -> pa.Array:
     """`2014-05-13T16:53:20`, with `+00:00` where the column has a zone: the same instant, without a zone table."""
-    zone = "+00:00" if kind.tz else ""
-    whole = (text and (text.rstrip("0").rstrip(".") if "." in text else text) for text in texts)
-    return [text and text.replace(" ", "T") + zone for text in whole]
+    texts = pc.replace_substring(_scalars(array.cast(pa.timestamp(array.type.unit))), " ", "T")
+    texts = pc.replace_substring_regex(texts, r"(\.[0-9]*?)0+$", r"\1")
+    zone, nothing = (pa.scalar(text, pa.large_string()) for text in ("+00:00" if array.type.tz else "", ""))
+    return pc.binary_join_element_wise(pc.utf8_rtrim(texts, "."), zone, nothing)

@@ -62,7 +62,7 @@ def join_rows(read: Mapping[str, FileRows]) -> FileRows:
         ]
         frames.append(frame.set_axis(frame.index + n_lines))
         starts.append(f"{file} from {n_lines + 1}")
-        n_lines = max(n_lines, *frames[-1].index[-1:], *(entry["row"] for entry in rejected))
+        n_lines = max([int(frames[-1].index[-1]), *(entry["row"] for entry in rejected[-1:])])
     check_names(f"{len(read)} files together", names)
     check_size(f"{len(read)} files together", sum(map(len, frames)), len(names))
     notes.insert(0, note("files read as one table, rows numbered on from file to file", len(read), ", ".join(starts)))
@@ -145,3 +145,8 @@ def no_rows(name: str) -> DataError:
         f"{name} has no whole row (a header at most); expected at least one.",
         "Export it again, with its rows.",
     )
+
+
+def damaged(name: str, kind: str, error: Exception) -> DataError:
+    """The error of a packed file that cannot be unpacked."""
+    return DataError("RK-117", f"{name} is damaged ({error!r}); expected a whole {kind}.", "Download or save it again.")

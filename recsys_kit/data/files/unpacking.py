@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
-from recsys_kit.data.files.rows import first_five, note
+from recsys_kit.data.files.rows import damaged, first_five, note
+from recsys_kit.data.files.workbook import write_sheet
 from recsys_kit.errors import DataError
 
 GIB = 1024**3
@@ -53,18 +54,11 @@ def open_content(path: str | Path) -> Iterator[Content]:
         DataError: RK-111 to RK-119; RK-113 where the file changed while it was open.
     """
     file, member = split_member(path)
-    try:
-        before = os.stat(file)
-        _check_regular(file, before)
-        file.open("rb").close()
-    except (OSError, ValueError) as error:
-        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
+    before = _look(file)
+    _check_regular(file, before)
     with TemporaryDirectory(prefix="recsys_kit-", ignore_cleanup_errors=True) as folder:
         yield _unpack(Content(file.name, "", file, Path(folder), ""), PurePosixPath(file.name), member)
-    try:
-        after = os.stat(file)
-    except OSError as error:
-        raise DataError("RK-111", _why_not(file, error), _near(file)) from error
+    after = _look(file)
     if _version(before) != _version(after):
         raise DataError(
             "RK-113",
@@ -109,13 +103,19 @@ def _check_regular(file: Path, status: os.stat_result) -> None:
             f"{file.name} is a pipe, socket or device; expected a file that can be read twice.",
             "Write its content to a file first.",
         )
-    if status.st_size > MAX_BYTES:
-        raise _too_large(file.name, f"{status.st_size / GIB:.1f} GiB")
+    _check_growth(file.name, status.st_size, status.st_size)
 
 
-def _why_not(file: Path, error: OSError | ValueError) -> str:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return f"{file.name!r} cannot be opened: {reason}; expected a file that exists and may be read."
+def _look(file: Path) -> os.stat_result:
+    try:
+        status = os.stat(file)
+        if stat.S_ISREG(status.st_mode):
+            file.open("rb").close()
+        return status
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        problem = f"{file.name!r} cannot be opened: {reason}; expected a file that exists and may be read."
+        raise DataError("RK-111", problem, _near(file)) from error
 
 
 def _near(file: Path) -> str:
@@ -135,7 +135,7 @@ def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int
     """What lies in `packed`; `inner` is the name that it should answer to."""
     name, suffix = packed.name, inner.suffix.lower()
     kind = find_kind(name, suffix, packed.path)
-    if member and kind != "zip":
+    if member and kind not in ("zip", "xlsx"):
         raise DataError("RK-118", f"{name} is {kind}, not a zip; only a zip has members.", f"Leave out '::{member}'.")
     if kind in ("text", "parquet"):
         return replace(packed, suffix=suffix, kind=kind)
@@ -146,6 +146,12 @@ def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int
         cut_off = _gunzip(name, packed.path, unpacked.path) or packed.cut_off
         name_inside = inner.with_suffix("") if inner.suffix else inner
         return _unpack(replace(unpacked, cut_off=cut_off), name_inside, layers=layers + 1)
+    if kind == "xlsx":
+        with zipfile.ZipFile(packed.path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        _check_growth(name, packed.path.stat().st_size, size)
+        _, notes = write_sheet(name, packed.path, unpacked.path, member)
+        return replace(unpacked, suffix=".csv", kind="text", notes=packed.notes + notes)
     chosen, notes = _unzip(name, packed.path, unpacked.path, member)
     unpacked = replace(unpacked, name=f"{name}::{chosen}", notes=packed.notes + notes)
     return _unpack(unpacked, PurePosixPath(chosen), layers=layers + 1)
@@ -159,11 +165,7 @@ def _gunzip(name: str, packed: Path, target: Path) -> bool:
     except EOFError:
         return True
     except (OSError, zlib.error) as error:
-        raise DataError(
-            "RK-117",
-            f"{name} is damaged ({error}) and cannot be unpacked; expected a whole gzip.",
-            "Download it again.",
-        ) from error
+        raise damaged(name, "gzip", error) from error
     return False
 
 
@@ -174,23 +176,19 @@ def _write_bounded(name: str, opened: gzip.GzipFile | IO[bytes], packed: int, ta
         while chunk := opened.read1(CHUNK):  # type: ignore[union-attr]
             out.write(chunk)
             size += len(chunk)
-            if size > MAX_BYTES:
-                raise _too_large(name, f"more than {MAX_BYTES / GIB:g} GiB when unpacked")
-            if size > max(SMALL, MAX_RATIO * packed):
-                raise DataError(
-                    "RK-116",
-                    f"{name} grows from {packed:,} to more than {size:,} bytes when unpacked; expected at most "
-                    f"{MAX_RATIO} times its size: this is how a decompression bomb looks.",
-                    "If the file is honest, unpack it yourself or raise recsys_kit.data.files.unpacking.MAX_RATIO.",
-                )
+            _check_growth(name, packed, size)
 
 
-def _too_large(name: str, size: str) -> DataError:
-    return DataError(
-        "RK-116",
-        f"{name} is {size}; expected at most {MAX_BYTES / GIB:g} GiB, since its values are held in memory.",
-        "Split it, or raise recsys_kit.data.files.unpacking.MAX_BYTES.",
-    )
+def _check_growth(name: str, packed: int, size: int) -> None:
+    """Raises (RK-116) for more than memory holds, and for a bomb."""
+    if size > min(MAX_BYTES, max(SMALL, MAX_RATIO * packed)):
+        raise DataError(
+            "RK-116",
+            f"{name} has {packed:,} bytes and at least {size:,} when unpacked; expected at most {MAX_RATIO} times its "
+            f"size and {MAX_BYTES / GIB:g} GiB: a decompression bomb grows more, and the values are held in memory.",
+            "If the file is honest, unpack it yourself, split it, or raise MAX_RATIO and MAX_BYTES in "
+            "recsys_kit.data.files.unpacking.",
+        )
 
 
 def _unzip(name: str, packed: Path, target: Path, member: str) -> tuple[str, list[dict[str, Any]]]:
@@ -208,30 +206,19 @@ def _unzip(name: str, packed: Path, target: Path, member: str) -> tuple[str, lis
             with archive.open(chosen) as opened:
                 _write_bounded(f"{name}::{chosen.filename}", opened, chosen.compress_size, target)
     except BROKEN_ZIP as error:
-        raise DataError(
-            "RK-117", f"{name} is damaged ({error}) and cannot be unpacked; expected a whole zip.", "Download it again."
-        ) from error
+        raise damaged(name, "zip", error) from error
     return chosen.filename, [note("one table of the zip is read", 1, chosen.filename)] if len(members) > 1 else []
 
 
 def _choose_member(name: str, members: list[zipfile.ZipInfo], wanted: str) -> zipfile.ZipInfo:
-    if wanted:
-        found = [info for info in members if info.filename == wanted][-1:]
-        candidates = [info.filename for info in members]
-    else:
-        found = _tables(members)
-        candidates = [info.filename for info in found or members]
+    found = [info for info in members if info.filename == wanted][-1:] if wanted else _tables(members)
     if len(found) == 1:
         return found[0]
-    listed = first_five(map(repr, candidates), len(candidates)) or "nothing"
-    if wanted or not found:
-        problem = f"has no member {wanted!r}" if wanted else "holds no table"
-        raise DataError(
-            "RK-118", f"{name} {problem}; it holds {listed}.", "Pass a zip with a table, or file.zip::member."
-        )
-    raise DataError(
-        "RK-118", f"{name} holds {len(found)} tables: {listed}; expected one.", f"Name one: '{name}::{candidates[0]}'."
-    )
+    names = [info.filename for info in found or members]
+    listed = first_five(map(repr, names), len(names)) or "nothing"
+    problem = f"has no member {wanted!r}; it" if wanted else f"has {len(found) or 'no'} tables; it"
+    fix = f"Name one: '{name}::{names[0]}'." if names else "Pass a zip with a table."
+    raise DataError("RK-118", f"{name} {problem} holds {listed}; expected one table.", fix)
 
 
 def _tables(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:

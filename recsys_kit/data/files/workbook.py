@@ -1,0 +1,73 @@
+"""A sheet of an Excel workbook -> a CSV file, with the values that the sheet shows. Needs the extra `excel`."""
+
+import csv
+import re
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from recsys_kit.data.files.kinds import BROKEN_ZIP, SHEET
+from recsys_kit.data.files.rows import check_size, damaged, first_five, note
+from recsys_kit.errors import DataError
+
+BROKEN = (*BROKEN_ZIP, AttributeError, TypeError, IndexError, SyntaxError)
+
+
+def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> tuple[str, list[dict[str, Any]]]:
+    """Write the sheet `wanted`, or the first with a cell, to `target`; return its name and notes.
+
+    Raises `DataError`: (RK-117) damaged, (RK-118) no such sheet, (RK-132) too large, (RK-134) openpyxl is missing.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise DataError(
+            "RK-134",
+            f"{name} is an Excel workbook, and openpyxl is not installed; expected CSV, or the extra `excel`.",
+            f"pip install 'recsys_kit[excel]'. Or: {SHEET}",
+        ) from error
+    try:
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheets = {sheet.title: sheet for sheet in book.worksheets}
+            tables = (title for title, sheet in sheets.items() if any(map(any, sheet.iter_rows(values_only=True))))
+            chosen = wanted or next(tables, "")
+            rows = list(map(_texts, sheets[chosen].iter_rows())) if chosen in sheets else []
+    except BROKEN as error:
+        raise damaged(name, "workbook", error) from error
+    if chosen not in sheets:
+        listed = first_five(map(repr, sheets), len(sheets))
+        problem = f"has no sheet {wanted!r}" if wanted else "has no sheet with a cell"
+        raise DataError("RK-118", f"{name} {problem}; it holds {listed}.", "Name one: file.xlsx::Sheet1.")
+    width = max(map(len, rows), default=0)
+    check_size(name, len(rows), width)
+    is_table = False
+    with target.open("w", encoding="utf-8", newline="") as out:
+        for row in rows:
+            is_table |= 2 * len(row) > width  # above stand titles, which stay short
+            padded = row + [""] * (width - len(row)) * (is_table and any(row))
+            csv.writer(out, lineterminator="\n").writerow(padded)
+    return chosen, [note("one sheet of the workbook is read", 1, chosen)] if len(sheets) > 1 else []
+
+
+def _texts(row: tuple[Any, ...]) -> list[str]:
+    """The cells as text, up to the last that holds something; the end of a line in a cell becomes a space."""
+    texts = [" ".join(_text(cell).splitlines()) for cell in row]
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
+
+
+def _text(cell: Any) -> str:
+    """A number in full, with the zeros that its format puts before it; a time as ISO 8601."""
+    value = cell.value
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).upper()
+    if isinstance(value, datetime) and value.time() == time() and "h" not in cell.number_format.lower():
+        value = value.date()
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    zeros = re.fullmatch("0+", cell.number_format)
+    return str(value).zfill(len(zeros[0])) if zeros and isinstance(value, int) else str(value)
