@@ -70,14 +70,14 @@ def run(
     A chapter is rerun only if its cells, parameters, inputs or code have changed.
     After a failure or an interruption, the same command continues where it stopped.
     """
-    from recsys_kit.data.sources import name_of, stem_of
+    from recsys_kit.data.sources import absolute, name_of, stem_of
     from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, refuse_paths, select_chapters
 
     refuse_paths(settings or [])
     everything = list_chapters()
     chapters = select_chapters(everything, [key.strip() for key in only.split(",") if key.strip()], first=first)
     files = {"source": source, "interactions": interactions, "items": items, "users": users, "reviews": reviews}
-    files = {name: str(Path(path).expanduser().resolve()) if path else "" for name, path in files.items()}
+    files = {name: absolute(paths) for name, paths in files.items()}
     if any(files.values()):
         dataset = name_of(dataset or "toyshop", **files)
     loads = any("dataset" in chapter.parameters for chapter in chapters)
@@ -252,12 +252,11 @@ def show_results(folder: Path) -> None:
 
 
 @app.command()
-def datasets() -> None:
-    """List the data sets that can be loaded by name, and what each needs."""
-    from recsys_kit.data import DATASETS
+def datasets(name: Annotated[str, typer.Argument(help="One of them. Default: all.")] = "") -> None:
+    """List the data sets that can be loaded by name: where each comes from, its licence, how to cite and read it."""
+    from recsys_kit.data.sources import describe
 
-    for name, what in DATASETS.items():
-        print(f"{name:10}  {what}")
+    print(describe(name))
 
 
 @app.command()

@@ -26,7 +26,7 @@ from recsys_kit.data.files import FileRows, parse_header, read_table
 from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
-from recsys_kit.data.sources import Columns, build_tables
+from recsys_kit.data.sources import Columns, build_tables, known_dataset
 from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import N_EXAMPLES, inspect_table, quarantine_entries, validate
 from recsys_kit.errors import DataError, ParameterError, RecsysKitError
@@ -92,6 +92,10 @@ def check_files(
     except DataError as refusal:
         if tables:
             next(check for check in checks if check.table).refusals.insert(0, refusal)
+    for n, (path, found) in enumerate(zip(paths, checks, strict=True)):
+        if found.refusals and not found.hint and (name := known_dataset(path)):
+            command = f"recsys-kit run --dataset {name} --source {shlex.quote(str(path))}"
+            checks[n] = replace(found, hint=f"this looks like the data set {name}: {command}")
     return checks
 
 
@@ -116,12 +120,12 @@ def _with_hint(found: FileCheck, path: str | Path, encoding: str) -> FileCheck:
     try:
         if not looks_like_sequences(path, encoding=encoding):
             return found
-        events, rejected, _ = read_sequences(Path(path), encoding=encoding)
+        rows = read_sequences(Path(path), encoding=encoding)
     except DataError:  # not text, no such file, or other lines further on
         return found
     command = f"recsys-kit run --dataset sequences --source {shlex.quote(str(path))} --set split=leave_last_out"
     hint = f"if each line is a user and their items, `user item item ...`: {command}"
-    return replace(found, hint=hint) if len(rejected) <= MAX_WRONG * events["user_id"].nunique() else found
+    return replace(found, hint=hint) if len(rows.rejected) <= MAX_WRONG * rows.frame["user_id"].nunique() else found
 
 
 def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:

@@ -351,7 +351,7 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
         keys.setdefault(_key(column), column)
     for column in columns:  # fields of objects: by their name, and that of their object
         steps = [_key(step) for step in re.split(r"\.|\[\]", column) if step]
-        if "." in column and not column.endswith("[]") and steps[-2] not in CONTEXT:
+        if len(steps) > 1 and "." in column and not column.endswith("[]") and steps[-2] not in CONTEXT:
             keys.setdefault("".join(steps[-2:]), column)
             if steps[-1] not in ("id", "name", "value", "key", "type"):
                 keys.setdefault(steps[-1], column)

@@ -3,23 +3,24 @@
 | name | reads |
 |---|---|
 | `toyshop` | nothing: it is generated |
-| `amazon` | `source`: a folder or a reviews file |
-| `movielens` | `source`: a folder with NAME.inter, and optionally NAME.item and NAME.user, or NAME.inter itself |
-| `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
 | `files` | `interactions`, `items`, `users`, `reviews`: your own tables, whose columns `columns` names |
+| `sequences` | `source`: lines `user item item ...`; `items`: a JSON map item -> attributes, or a table |
+| a name of `sources.toml` | `source`: the folder with the files of that published data set, or its first file |
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data import amazon, atomic
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import Table, name_columns, parse_columns
-from recsys_kit.data.files import FileRows, parse_header, read_table, split_member
+from recsys_kit.data.declared import DECLARED, find_files, read_declared
+from recsys_kit.data.files import FileRows, parse_header, read_table, read_tables, split_member
 from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
@@ -27,22 +28,20 @@ from recsys_kit.data.tables import Dataset, RawTables, find_repeated, hash_rows,
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
-from recsys_kit.schema import ITEM_COLUMNS, TABLES
+from recsys_kit.schema import COLUMNS, ITEM_COLUMNS, TABLES
 
 DATASETS = {
     "toyshop": "the built-in shop: invented, seeded, nothing to download",
     "files": "your own files (CSV, JSON lines, Parquet; gzip, zip): --interactions --items --users --reviews",
-    "amazon": "Amazon reviews of 2014 or 2018: --source is a folder, or one reviews file",
-    "movielens": "NAME.inter, NAME.item, NAME.user with headers as user_id:token: --source is their folder",
     "sequences": "lines `user item item ...` in time order: --source; --items may add attributes",
+    **{name: declared["title"] for name, declared in DECLARED.items()},
 }
-TAKES = {
-    "toyshop": (), "amazon": ("source",), "movielens": ("source",), "sequences": ("source", "items"), "files": TABLES,
-}  # fmt: skip
+TAKES = {"toyshop": (), "files": TABLES, "sequences": ("source", "items"), **dict.fromkeys(DECLARED, ("source",))}
 Columns = str | Mapping[str, str] | None
+Files = str | Path | Sequence[str | Path]
 
 
-def name_of(name: str, **files: str | Path) -> str:
+def name_of(name: str, **files: Files) -> str:
     """Return the name of the data set: with own files the default becomes `files`.
 
     Args:
@@ -59,7 +58,7 @@ def name_of(name: str, **files: str | Path) -> str:
         raise ParameterError(
             "RK-320", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
         )
-    given = [option for option, path in files.items() if str(path)]
+    given = [option for option, paths in files.items() if list_files(paths)]
     if name == "toyshop" and given and "source" not in given:
         name = "files"
     if foreign := [option for option in given if option not in TAKES[name]]:
@@ -68,18 +67,86 @@ def name_of(name: str, **files: str | Path) -> str:
         raise ParameterError(
             "RK-143",
             f"dataset {name!r} does not read {foreign[0]}; expected {takes}.",
-            f"Pass dataset={' or '.join(map(repr, others))}." if others else "Leave one of them out.",
+            f"Pass dataset={' or '.join(map(repr, others[:5]))}." if others else "Leave one of them out.",
         )
     return name
 
 
-def stem_of(files: Mapping[str, str]) -> str:
+def list_files(paths: Files, root: Path = Path()) -> list[Path]:
+    """Return the files that an option names: a list, or one text in which commas divide them; patterns with `*`.
+
+    A path that is there, or a pattern that fits files, is one path, whatever signs are in it. A relative one counts
+    from `root`. The files of a pattern come in the order of their names.
+
+    >>> list_files(["may.csv", "shop.zip::june.csv"], Path("data")), list_files("")
+    ([PosixPath('data/may.csv'), PosixPath('data/shop.zip::june.csv')], [])
+    """
+    if not isinstance(paths, str | Path):
+        return [file for path in paths for file in list_files(path, root)]
+    parts, found = str(paths).split(",") if str(paths) else [], []
+    while parts:
+        heads = {n: root / Path(",".join(parts[:n]).strip()).expanduser() for n in range(len(parts), 0, -1)}
+        n, files = next(((n, files) for n, head in heads.items() if (files := _expand(head))), (len(parts), []))
+        found += files or [heads[n]]
+        parts = parts[n:]
+    return found
+
+
+def _expand(path: Path) -> list[Path]:
+    """Return the file that is there, or else those that fit a pattern."""
+    return [path] if os.path.exists(split_member(path)[0]) else sorted(map(Path, glob(str(path))))
+
+
+def absolute(paths: Files, root: Path = Path()) -> str:
+    """Return the files of an option with their whole paths, for a program that runs in another folder."""
+    return ",".join(str(file.resolve()) for file in list_files(paths, root))
+
+
+def describe(name: str = "") -> str:
+    """Return what a data set is, where it comes from, its licence, how to cite it, and the command to read it.
+
+    Args:
+        name: one of `DATASETS`; "" for all of them.
+
+    Raises:
+        ParameterError: RK-320 an unknown name.
+    """
+    if not name:
+        return "\n\n".join(map(describe, DATASETS))
+    lines = [DATASETS[name_of(name)]]
+    option = " --source FILE" if name == "sequences" else " --interactions FILE" * (name == "files")
+    if name in DECLARED:
+        told = DECLARED[name]
+        forms = [" ".join(pattern for names in form["files"].values() for pattern in names) for form in told["forms"]]
+        files = "\n  or      ".join(form.replace("{}", "NAME") for form in forms)
+        lines += [
+            f"from    {told['home']}",
+            f"licence {told['licence']}",
+            f"cite    {told['citation']}",
+            f"files   {files}",
+        ]
+        option = " --source FOLDER" + told.get("options", "")
+    return "\n  ".join([name, *lines, f"recsys-kit run --dataset {name}{option}"])
+
+
+def known_dataset(path: str | Path) -> str:
+    """Return the published data set that a folder or file is: the one under whose name it can be read; "" for none."""
+    for name in DECLARED:
+        try:
+            clean(validate(read_source(name, {"source": path})))
+        except (DataError, OSError):  # no such folder
+            continue
+        return name
+    return ""
+
+
+def stem_of(files: Mapping[str, Files]) -> str:
     """Return a name for a run on own files: that of the first file, without its extensions.
 
     >>> stem_of({"interactions": "", "reviews": "data/online_retail.csv.gz"})
     'online_retail'
     """
-    first = next(path for path in files.values() if path)
+    first = next(filter(None, map(list_files, files.values())))[0]
     return split_member(first)[0].name.split(".")[0] or "files"
 
 
@@ -91,16 +158,15 @@ def source_files(name: str = "toyshop", **options: Any) -> list[Path]:
     """
     files = {option: options.get(option, "") for option in ("source", *TABLES)}
     name = name_of(name, **files)
-    if name == "amazon":
-        return [path for path in amazon.find_files(_source(name, files["source"])) if path]
-    if name == "movielens":
-        return list(atomic.find_files(_source(name, files["source"])).values())
-    return [split_member(Path(path).expanduser())[0] for path in files.values() if str(path)]
+    if name in DECLARED:
+        found = find_files(name, _source(name, files["source"]))[1]
+        return [file for several in found.values() for file in several]
+    return [split_member(file)[0] for paths in files.values() for file in list_files(paths)]
 
 
 def read_source(
     name: str = "toyshop",
-    files: Mapping[str, str | Path] | None = None,
+    files: Mapping[str, Files] | None = None,
     *,
     columns: Columns = None,
     encoding: str = "",
@@ -122,25 +188,27 @@ def read_source(
             as the readers of the files.
         ParameterError: as `name_of`.
     """
-    given = {option: path for option, path in (files or {}).items() if str(path)}
+    given = {option: paths for option, paths in (files or {}).items() if list_files(paths)}
     name = name_of(name, **given)
     if name == "toyshop":
         shop = make_toyshop(seed)
         return RawTables(name, shop.frames, truth=shop)
-    if name == "amazon":
-        return amazon.read_amazon(_source(name, given.get("source", "")))
-    if name == "movielens":
-        found = atomic.read_atomic(_source(name, given.get("source", "")), columns, encoding=encoding)
-        return build_tables(name, found.tables, found.read, found.columns)
+    if name in DECLARED:
+        read, tables, named = read_declared(name, _source(name, given.get("source", "")), columns, encoding)
+        return build_tables(name, tables, read, named)
     if name == "sequences":
-        return _read_sequences(_source(name, given.get("source", "")), given.get("items", ""), columns, encoding)
-    own = {table: Path(path).expanduser() for table, path in given.items()}
-    if not own:
+        path = _source(name, given.get("source", ""))
+        read = {"interactions": read_sequences(path, encoding=encoding)}
+        for file in list_files(given.get("items", ""))[:1]:
+            read["items"] = read_attributes(file) or read_table(file, encoding=encoding)
+        tables = [Table(table, path.name, rows.frame) for table, rows in read.items()]
+        return build_tables(name, tables, read, columns)
+    if not given:
         raise DataError(
             "RK-101", "dataset 'files' has no file; expected one of interactions, items, users, reviews.",
             "Pass --interactions FILE (in Python interactions='path/to/file').",
         )  # fmt: skip
-    raw = _read_own(name, own, columns, encoding, header)
+    raw = _read_own(name, given, columns, encoding, header)
     if not {"interactions", "reviews"} & set(raw.frames):
         raise DataError(
             "RK-101", f"dataset 'files' has only {' and '.join(raw.frames)}; expected interactions or reviews as well.",
@@ -153,10 +221,10 @@ def load_dataset(
     name: str = "toyshop",
     *,
     source: str | Path = "",
-    interactions: str | Path = "",
-    items: str | Path = "",
-    users: str | Path = "",
-    reviews: str | Path = "",
+    interactions: Files = "",
+    items: Files = "",
+    users: Files = "",
+    reviews: Files = "",
     columns: Columns = None,
     encoding: str = "",
     header: str = "",
@@ -166,12 +234,13 @@ def load_dataset(
 
     Args:
         name: one of `DATASETS`; with own files the default becomes `files`.
-        source: the folder or file of `amazon`, `movielens` or `sequences`.
-        interactions: own file of interactions. If there is no items file, the items are derived from its item columns;
-            if there is no reviews file, the reviews from its text column.
-        items: own file of items.
-        users: own file of users.
-        reviews: own file of reviews. If there is no interactions file, reviews with user, item and time are the
+        source: the folder of a published data set, or its first file.
+        interactions: own file of interactions, or several: a list, "may.csv,june.csv" or "2024-*.csv". If there is no
+            items file, the items are derived from its item columns; if there is no reviews file, the reviews from its
+            text column.
+        items: own files of items.
+        users: own files of users.
+        reviews: own files of reviews. If there is no interactions file, reviews with user, item and time are the
             interactions.
         columns: the names of the files' columns by ours, `{"user_id": "CustomerID"}` or "user_id=CustomerID,...".
         encoding: of the text files; "" to detect it.
@@ -192,29 +261,29 @@ def load_dataset(
     return clean(validate(read_source(name, files, columns=columns, encoding=encoding, header=header, seed=seed)))
 
 
-def _source(name: str, source: str | Path) -> Path:
-    if not str(source):
+def _source(name: str, source: Files) -> Path:
+    if not (paths := list_files(source)):
         raise DataError(
             "RK-101", f"dataset {name!r} has no source; expected a folder or a file.", "Pass source='path/to/folder'."
         )
-    path = Path(source).expanduser()
-    if not split_member(path)[0].exists():
+    if not os.path.exists(split_member(paths[0])[0]):
         raise DataError(
             "RK-111",
             f"source {str(source)!r} does not exist.",
             "Check the path; a relative one counts from the current folder.",
         )
-    return path
+    return paths[0]
 
 
 # -- own files ---------------------------------------------------------------------------------------------------------
 
 
-def _read_own(name: str, own: dict[str, Path], columns: Columns, encoding: str, header: str) -> RawTables:
-    read = {table: read_table(path, encoding=encoding, header=parse_header(header)) for table, path in own.items()}
+def _read_own(name: str, own: Mapping[str, Files], columns: Columns, encoding: str, header: str) -> RawTables:
+    files = {table: list_files(paths) for table, paths in own.items()}
+    read = {table: read_tables(paths, encoding=encoding, header=parse_header(header)) for table, paths in files.items()}
     if "interactions" in read and read["interactions"].frame.shape[1] == 1:
-        _refuse_sequences(own["interactions"], encoding)
-    tables = [Table(table, own[table].name, rows.frame) for table, rows in read.items()]
+        _refuse_sequences(files["interactions"][0], encoding)
+    tables = [Table(table, files[table][0].name, rows.frame) for table, rows in read.items()]
     try:
         return build_tables(name, tables, read, columns)
     except Question as question:
@@ -237,7 +306,10 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     n_rows = {table: len(rows.frame) for table, rows in read.items()}
     named = name_columns(tables, columns)
     read = {table.table: replace(read[table.table], frame=table.frame) for table in named.tables}
-    frames, notes = dict(named.frames), [entry for table, rows in read.items() for entry in _file_notes(table, rows)]
+    frames, notes = (
+        dict(named.frames),
+        [{**entry, "table": table, "action": "noted"} for table, rows in read.items() for entry in rows.notes],
+    )
     notes += named.notes + check_ids(named.tables, named, parse_columns(columns))
     same = {table: _repeated(rows.frame, n_rows[table]) for table, rows in read.items()}
     rejected = [{"table": table, **entry} for table, rows in read.items() for entry in rows.rejected]
@@ -256,10 +328,6 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     return RawTables(name, frames, rejected, notes, readings, naming, repeated)
 
 
-def _file_notes(table: str, rows: FileRows) -> list[dict[str, Any]]:
-    return [report_entry(table, entry["rule"], "noted", entry["rows"], entry["example"]) for entry in rows.notes]
-
-
 def _repeated(frame: pd.DataFrame, n_rows: int) -> pd.Index:
     """Return the rows of a file that are equal to an earlier one in all its columns; none where lists became rows."""
     return frame.index[find_repeated(hash_rows(frame))] if len(frame) == n_rows else frame.index[:0]
@@ -272,16 +340,14 @@ def _derive_events(frames: dict[str, pd.DataFrame], read: dict[str, FileRows], o
     if "interactions" not in frames and {"user_id", "item_id", "timestamp"} <= set(frames.get("reviews", ())):
         reviews = frames["reviews"]
         event = "rating" if "rating" in reviews else "review"
-        columns = [c for c in ("user_id", "item_id", "timestamp", "rating", "review_id") if c in reviews]
+        columns = ["user_id", "item_id", "timestamp", *(c for c in ("rating", "review_id") if c in reviews)]
         frames["interactions"] = reviews[columns].assign(event=event)
         origin["interactions"] = "reviews"
     elif "reviews" not in frames and "text" in frames.get("interactions", ()):
         events = frames["interactions"]
         if "review_id" not in events:
             events = frames["interactions"] = events.assign(review_id=_row_ids(read["interactions"].frame))
-        columns = [
-            c for c in ("review_id", "user_id", "item_id", "timestamp", "rating", "text", "label") if c in events
-        ]
+        columns = [column for column in COLUMNS["reviews"] if column in events and column not in ITEM_COLUMNS]
         frames["reviews"] = events.loc[is_present(events["text"]), columns]
         origin["reviews"] = "interactions"
 
@@ -331,26 +397,5 @@ def usual_values(keys: pd.Series, values: pd.Series) -> tuple[pd.Series, list[st
 
 def _drop_other_columns(table: str, frame: pd.DataFrame, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Drop the columns that belong to another table."""
-    if table == "interactions":
-        gone = [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]
-    else:
-        gone = ["category", "brand"] if table == "reviews" else []
-    return frame.drop(columns=gone, errors="ignore")
-
-
-# -- sequences ---------------------------------------------------------------------------------------------------------
-
-
-def _read_sequences(path: Path, items: str | Path, columns: Columns, encoding: str) -> RawTables:
-    events, rejected, notes = read_sequences(path, encoding=encoding)
-    frames = {"interactions": events}
-    rejected = [{"table": "interactions", **entry} for entry in rejected]
-    if str(items):
-        file = Path(items).expanduser()
-        attributes = read_attributes(file)
-        if attributes is None:
-            rows = read_table(file, encoding=encoding)
-            raw = build_tables("sequences", [Table("items", file.name, rows.frame)], {"items": rows}, columns)
-            attributes, rejected, notes = raw.frames["items"], rejected + raw.rejected, notes + raw.notes
-        frames["items"] = attributes
-    return RawTables("sequences", frames, rejected, notes)
+    gone = {"interactions": [*ITEM_COLUMNS, *(("text", "label") if "reviews" in frames else ())]}
+    return frame.drop(columns=gone.get(table, ["category", "brand"] if table == "reviews" else []), errors="ignore")

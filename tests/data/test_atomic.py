@@ -78,13 +78,13 @@ def test_a_header_without_types_is_refused(folder, header, named):
 
 def test_a_folder_without_or_with_several_sets_is_refused(folder):
     (folder / "music.inter").write_text(INTER)
-    with pytest.raises(DataError, match=r"RK-176 .*films.inter.*source='.*/films.inter'"):
+    with pytest.raises(DataError, match=r"RK-103 .*films.inter.*source='.*/films.inter'"):
         load_dataset("movielens", source=folder)
     for file in folder.glob("*.inter"):
         file.unlink()
-    with pytest.raises(DataError, match=r"RK-175 .*--interactions"):
+    with pytest.raises(DataError, match=r"RK-102 .*NAME.inter.*--interactions"):
         load_dataset("movielens", source=folder)
-    with pytest.raises(DataError, match=r"RK-175 films.item is no .inter file"):
+    with pytest.raises(DataError, match=r"RK-102 dataset 'movielens' needs NAME.inter.*'films.item'"):
         load_dataset("movielens", source=folder / "films.item")
 
 

@@ -8,12 +8,10 @@ from recsys_kit.data.files.delimited import read_delimited
 from recsys_kit.data.files.jsonlines import (
     JSON_SUFFIXES,
     NotARecord,
-    Records,
     check_record,
     looks_like_json,
     parse_json,
     read_json,
-    read_records,
 )
 from recsys_kit.data.files.parquet import read_parquet
 from recsys_kit.data.files.rows import FileRows, join_rows
@@ -21,8 +19,8 @@ from recsys_kit.data.files.unpacking import open_content, split_member
 from recsys_kit.errors import DataError
 
 __all__ = [
-    "FileRows", "NotARecord", "Records", "check_record", "decode", "open_content", "parse_header", "parse_json",
-    "read_records", "read_table", "read_tables", "split_member",
+    "FileRows", "NotARecord", "check_record", "decode", "open_content", "parse_header", "parse_json", "read_json",
+    "read_table", "read_tables", "split_member",
 ]  # fmt: skip
 
 

@@ -39,12 +39,14 @@ def looks_like_json(text: str) -> bool:
     return bool(_LOOKS_LIKE_JSON.match(text))
 
 
-def read_json(text: Text) -> FileRows:
+def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) -> FileRows:
     """The rows of a JSON lines file or array: one column for each key, None where a row lacks it.
+
+    `parse` makes an object of a line; by default `parse_json`.
 
     Raises `DataError`: (RK-127, RK-129) most lines are no objects, (RK-130) a broken array, (RK-132) too many keys.
     """
-    records = read_records(text, lambda line: flatten(parse_json(line)))
+    records = read_records(text, lambda line: flatten((parse or parse_json)(line)))
     if len(records.rejected) > len(records.rows):
         _check_lines(text)
     fix = "Write one JSON object per line, as json.dumps makes it, not the text of a Python dict."

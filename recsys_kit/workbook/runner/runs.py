@@ -23,12 +23,21 @@ import pandas as pd
 from recsys_kit import data
 from recsys_kit.core.hardware import usable_cores
 from recsys_kit.data.files.database import connect
+from recsys_kit.data.sources import absolute
 from recsys_kit.data.splitting import FRAMES, Split
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
 from recsys_kit.workbook.runner import lock, storage
 from recsys_kit.workbook.runner.manifest import edit_manifest, find_damage, read_manifest, recorded
 from recsys_kit.workbook.runner.parameters import check_parameters
-from recsys_kit.workbook.runner.places import FILE_OPTIONS, PROFILES, maker_of, resolve, run_folder, shared_name
+from recsys_kit.workbook.runner.places import (
+    FILE_OPTIONS,
+    PROFILES,
+    maker_of,
+    project_root,
+    resolve,
+    run_folder,
+    shared_name,
+)
 from recsys_kit.workbook.runner.reuse import command_to_make, library_versions
 
 PLAIN = (str, int, float, bool, list, type(None))  # types that a parameter may have
@@ -165,7 +174,7 @@ class Run:
         Raises:
             DataError: RK-413 a file changed while it was read.
         """
-        options |= {key: str(resolve(options[key])) for key in FILE_OPTIONS if options.get(key)}
+        options |= {key: absolute(options[key], project_root()) for key in FILE_OPTIONS if options.get(key)}
         files = [path for path in data.source_files(name, **options) if path.is_file()]
         before = {str(path): storage.sha256_of(path) for path in files}
         dataset = data.load_dataset(name, seed=self.seed, **options)

@@ -1,0 +1,137 @@
+"""Published data sets by name: `sources.toml` declares their files, columns and joins; this module reads them.
+
+Where they come from, their licences and citations stand there as well.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recsys_kit.data import amazon, atomic
+from recsys_kit.data.columns import NEEDED, UNREAD, Table, Wanted, parse_columns, suggest_columns
+from recsys_kit.data.files import FileRows, parse_header, read_tables
+from recsys_kit.data.files.rows import note
+from recsys_kit.errors import DataError
+from recsys_kit.schema import TABLES
+
+DECLARED: dict[str, Any] = tomllib.loads(Path(__file__).with_name("sources.toml").read_text(encoding="utf-8"))
+READERS = {"lines": amazon.read_lines, "atomic": atomic.read_atomic}
+
+
+def find_files(name: str, path: Path) -> tuple[Mapping[str, Any], dict[str, list[Path]]]:
+    """Return the form of a data set whose files are there, and its files by table.
+
+    Args:
+        name: one of `DECLARED`.
+        path: the folder, or the file of the first table.
+
+    Raises:
+        DataError: RK-102 none of the files, or one that completes them is missing; RK-103 several sets of files.
+    """
+    forms = DECLARED[name]["forms"]
+    beside = sorted((path if path.is_dir() else path.parent).iterdir())
+    candidates = beside if path.is_dir() else [path]
+    for form in forms:
+        (main, patterns), *others = form["files"].items()
+        of_others = [pattern for _, several in others for pattern in several]
+        stems = {file: _stem(file, patterns) for file in candidates if _stem(file, of_others) is None}
+        stems = {file: stem for file, stem in stems.items() if stem is not None}
+        if len(set(stems.values())) > 1:
+            raise DataError(
+                "RK-103",
+                f"{path.name}/ has {len(stems)} sets of {main}, {[file.name for file in stems][:5]}; expected one.",
+                f"Name one of them: source='{path.name}/{next(iter(stems)).name}'.",
+            )
+        for stem in set(stems.values()):
+            found = {main: list(stems)}
+            for table, several in others:
+                names = [pattern.replace("{}", str(stem)) for pattern in several]
+                found[table] = [file for file in beside if _stem(file, names) is not None]
+            for part in form.get("join", {}).get(main, {}):
+                if not found[part]:
+                    raise _missing(name, beside, form["files"][part])
+            return form, {table: files for table, files in found.items() if files}
+    raise _missing(name, candidates, [pattern for form in forms for pattern in next(iter(form["files"].values()))])
+
+
+def _missing(name: str, files: Sequence[Path], patterns: Sequence[str]) -> DataError:
+    return DataError(
+        "RK-102",
+        f"dataset {name!r} needs {' or '.join(patterns).replace('{}', 'NAME')} (also .gz, .zip); found "
+        f"{[file.name for file in files][:10] or 'nothing'}.",
+        "Pass the folder of its files, or the first of them, as source; for other files use --interactions.",
+    )
+
+
+def _stem(file: Path, patterns: Sequence[str]) -> str | None:
+    """What stands for `{}` in a file's name; None where it has none of the names."""
+    name = re.sub(r"\.(gz|zip)$", "", file.name)
+    signs = [re.escape(pattern).replace(r"\{\}", "(.+)").replace(r"\*", ".*") for pattern in patterns]
+    match = next(filter(None, (re.fullmatch(sign, name) for sign in signs)), None)
+    return "".join(match.groups()) if match else None
+
+
+def read_declared(
+    name: str, path: Path, columns: str | Mapping[str, str] | None, encoding: str
+) -> tuple[dict[str, FileRows], list[Table], dict[str, str]]:
+    """Read the files of a data set: the rows, the tables before their columns are named, and the names.
+
+    Raises:
+        DataError: as `find_files`; RK-105 the files lack the columns of the data set.
+    """
+    form, files = find_files(name, path)
+    code, read = encoding or form.get("encoding", ""), {}
+    for table in [table for table in TABLES if table in files]:
+        if reader := READERS.get(form.get("reader", "")):
+            rows = reader(files[table], table, code)
+        else:
+            rows = read_tables(files[table], encoding=code, header=parse_header(form.get("header", {}).get(table, "")))
+        for part, key in form.get("join", {}).get(table, {}).items():
+            rows = _join(rows, read_tables(files[part], encoding=code), key, part) if part in files else rows
+        read[table] = rows
+    tables = [Table(table, files[table][0].name, rows.frame) for table, rows in read.items()]
+    given = {entry.ours: entry.theirs for entry in parse_columns(columns)}
+    named = _present(tables, parse_columns(form.get("columns", ""))) | given
+    if form.get("reader") == "atomic":  # the types in its header say that the names are meant
+        return read, tables, suggest_columns(tables, named)
+    main = next(table for table in tables if table.table in ("interactions", "reviews"))
+    known = {entry.name for entry in parse_columns(named)} | set(main.frame)
+    if lacking := [group[0] for group in NEEDED["interactions"] if not set(group) & known]:
+        raise _foreign(main.file, lacking[0], main.frame)
+    return read, tables, named
+
+
+def _foreign(file: str, lacking: str, frame: pd.DataFrame) -> DataError:
+    return DataError(
+        "RK-105",
+        f"{file} has no {lacking} as this data set has it; found {list(frame)[:20]}; expected its files as published.",
+        "Pass them as source, or your own with --interactions or --reviews.",
+    )
+
+
+def _present(tables: Sequence[Table], entries: Sequence[Wanted]) -> dict[str, str]:
+    """The declared names of the columns that the files have; of `a|b` the first."""
+    named = {}
+    for entry in entries:
+        there = {*UNREAD, *(column for table in tables if entry.table in ("", table.table) for column in table.frame)}
+        if column := next((column for column in entry.column.split("|") if column in there), ""):
+            named[entry.ours] = replace(entry, column=column).theirs
+    return named
+
+
+def _join(rows: FileRows, other: FileRows, key: str, part: str) -> FileRows:
+    """Complete rows with the columns of the row of another file that has the same key."""
+    for frame in (rows.frame, other.frame):
+        if key not in frame:
+            raise _foreign(part, key, frame)
+    new = [column for column in other.frame if column == key or column not in rows.frame]
+    right = other.frame[new].drop_duplicates(key)
+    frame = rows.frame.merge(right, on=key, how="left").set_axis(rows.frame.index)
+    alone = (~rows.frame[key].isin(right[key])).sum()
+    notes = [*rows.notes, *other.notes, *([note(f"{key} not among the {part}", alone)] if alone else [])]
+    return replace(rows, frame=frame, notes=notes)
