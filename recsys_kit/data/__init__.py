@@ -5,6 +5,7 @@ from recsys_kit.core.ids import item_hash
 from recsys_kit.data.audit import audit_split
 from recsys_kit.data.checking import FileCheck, check_files
 from recsys_kit.data.cleaning import (
+    FLAGS,
     clean,
     clean_text,
     compare_sample,
@@ -26,8 +27,8 @@ from recsys_kit.data.tables import Dataset, RawTables
 from recsys_kit.data.validation import validate
 
 __all__ = [
-    "DATASETS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files", "clean",
-    "clean_text", "cold_counts", "compare_sample", "facts", "flag_unusual", "item_hash", "k_core", "k_core_price",
+    "DATASETS", "FLAGS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
+    "clean", "clean_text", "cold_counts", "compare_sample", "facts", "flag_unusual", "item_hash", "k_core", "k_core_price",
     "leak_counts", "load_dataset", "name_of", "order_events", "repeated_ratings", "sample_users", "source_files",
     "split_at_random", "split_interactions", "validate", "waterfall",
 ]  # fmt: skip
