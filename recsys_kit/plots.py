@@ -314,7 +314,7 @@ def plot_losses(report: pd.DataFrame, *, shown: int = 8) -> Axes:
         "table", sort=False
     ):
         read, kept = mine["rows"].sum(), mine.loc[mine["action"] == "kept", "rows"].sum()
-        lines.append((table, 0, f"{read:,} rows read, {kept:,} kept ({kept / max(read, 1):.1%})", BLACK))
+        lines.append((table, 0, f" {read:,} rows read, {kept:,} kept ({kept / max(read, 1):.1%})", BLACK))
         lost = mine[(mine["action"] != "kept") & (mine["rows"] > 0)].sort_values("rows", ascending=False, kind="stable")
         for row in lost.head(shown).itertuples():
             colour = GREY if row.action == "quarantined" else ORANGE

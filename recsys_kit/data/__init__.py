@@ -28,7 +28,7 @@ from recsys_kit.data.validation import validate
 
 __all__ = [
     "DATASETS", "FLAGS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
-    "clean", "clean_text", "cold_counts", "compare_sample", "facts", "flag_unusual", "item_hash", "k_core", "k_core_price",
-    "leak_counts", "load_dataset", "name_of", "order_events", "repeated_ratings", "sample_users", "source_files",
-    "split_at_random", "split_interactions", "validate", "waterfall",
+    "clean", "clean_text", "cold_counts", "compare_sample", "facts", "flag_unusual", "item_hash", "k_core",
+    "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events", "repeated_ratings", "sample_users",
+    "source_files", "split_at_random", "split_interactions", "validate", "waterfall",
 ]  # fmt: skip
