@@ -302,6 +302,43 @@ def plot_waterfall(steps: pd.DataFrame) -> Axes:
     return ax
 
 
+def plot_losses(report: pd.DataFrame, *, shown: int = 8) -> Axes:
+    """Plot the rows of each table that were quarantined, by rule, or deduplicated; its heading says what is left.
+
+    Args:
+        report: of a data set: table, rule, action, rows.
+        shown: the most rules of a table that have a bar of their own.
+    """
+    lines: list[tuple[str, int, str, str]] = []
+    for table, mine in report[report["action"].isin(["kept", "deduplicated", "quarantined"])].groupby(
+        "table", sort=False
+    ):
+        read, kept = mine["rows"].sum(), mine.loc[mine["action"] == "kept", "rows"].sum()
+        lines.append((table, 0, f" {read:,} rows read, {kept:,} kept ({kept / max(read, 1):.1%})", BLACK))
+        lost = mine[(mine["action"] != "kept") & (mine["rows"] > 0)].sort_values("rows", ascending=False, kind="stable")
+        for row in lost.head(shown).itertuples():
+            colour = GREY if row.action == "quarantined" else ORANGE
+            lines.append((shorten(row.rule, 45), row.rows, f" {row.rows:,} ({row.rows / read:.2%})", colour))
+        if len(others := lost.iloc[shown:]):
+            lines.append((f"{len(others)} other rules", others["rows"].sum(), f" {others['rows'].sum():,}", GREY))
+    if not lines:
+        return nothing_to_show("no row was read")
+    ax = new_axes(height=0.28 * len(lines) + 0.9)
+    for place, (_, rows, text, colour) in enumerate(lines):
+        ax.barh(place, rows, color=colour)
+        ax.annotate(text, (rows, place), va="center", weight="normal" if rows else "bold")
+    for action, colour in (("quarantined", GREY), ("deduplicated", ORANGE)):
+        ax.barh(0, 0, color=colour, label=action)
+    ax.set_yticks(range(len(lines)), [label.replace("$", r"\$") for label, *_ in lines])
+    for label, (_, rows, *_) in zip(ax.get_yticklabels(), lines, strict=True):
+        label.set_fontweight("normal" if rows else "bold")
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set(title="What was lost where?", xlabel="rows", xlim=(0, 1.35 * max(1, *(rows for _, rows, *_ in lines))))
+    _legend(ax, loc="lower right")
+    return ax
+
+
 def plot_split(parts: Mapping[str, pd.DataFrame]) -> Axes:
     """Plot the events of each part of a split over time, or over positions."""
     timed = "timestamp" in next(iter(parts.values()))

@@ -132,3 +132,17 @@ def test_every_cell_of_a_notebook_shows_its_figure_not_only_the_first():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     nbclient.NotebookClient(notebook, timeout=120).execute()
     assert ["image/png" in output.data for cell in notebook.cells for output in cell.outputs] == [True, True]
+
+
+def test_the_losses_of_each_table_are_drawn_by_rule_and_the_smallest_together():
+    rules = [("t", "kept in all", "kept", 90), *[("t", f"rule {n}", "quarantined", n) for n in (1, 2, 3, 4)]]
+    report = pd.DataFrame(rules, columns=["table", "rule", "action", "rows"])
+    ax = plots.plot_losses(report, shown=2)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["t", "rule 4", "rule 3", "2 other rules"]
+    assert [text.get_text().strip() for text in ax.texts] == [
+        "100 rows read, 90 kept (90.0%)",
+        "4 (4.00%)",
+        "3 (3.00%)",
+        "3",
+    ]
+    assert "no row was read" in plots.plot_losses(report.iloc[:0]).texts[0].get_text()

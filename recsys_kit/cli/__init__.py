@@ -234,11 +234,13 @@ def parameters(markdown: Annotated[bool, typer.Option("--markdown", help="Print 
 
 
 def show_results(folder: Path) -> None:
-    """Print the leaderboard and the skipped sections."""
+    """Print what happened to the rows of the data, the leaderboard and the skipped sections."""
     from recsys_kit.workbook.report.page import summary
     from recsys_kit.workbook.report.wording import interval, short
 
     found = summary(folder)
+    for line in found["said"]:
+        print(plain(line))
     if board := found["table"]:
         first, *others = board["columns"][:4]
         columns, rows = [f"{first}, 95 % interval", *others], []

@@ -164,14 +164,15 @@ def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
 
     >>> said_lines([{"table": "items", "rule": "missing item_id", "action": "quarantined", "rows": 4, "example": ""},
     ...             {"table": "items", "rule": "kept in all", "action": "kept", "rows": 90, "example": ""}])
-    ['items: 4 of 94 rows quarantined: missing item_id']
+    ['items: 4 of 94 rows (4.3 %) quarantined: missing item_id']
     """
     report, read = list(report), Counter[str]()
     for entry in report:
         if entry["action"] in ("kept", "deduplicated", "quarantined"):
             read[entry["table"]] += entry["rows"]
     taken = [
-        f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows {entry['action']}: {entry['rule']}"
+        f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows "
+        f"({100 * entry['rows'] / read[entry['table']]:.2g} %) {entry['action']}: {entry['rule']}"
         for entry in report
         if entry["action"] in ("quarantined", "deduplicated") and entry["rows"]
     ]

@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.data import clean_text, k_core, load_dataset, repeated_ratings, sample_users
+from recsys_kit.data import (
+    Dataset,
+    clean_text,
+    compare_sample,
+    flag_unusual,
+    k_core,
+    load_dataset,
+    repeated_ratings,
+    sample_users,
+)
+from recsys_kit.data.cleaning import find_bots, find_bursts, find_near_duplicates
+from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import ParameterError
 
 
@@ -126,3 +137,103 @@ def test_counts_that_are_no_whole_numbers_are_refused(number):
         sample_users(shop, number)
     with pytest.raises(ParameterError, match="RK-322"):
         k_core(shop.interactions, number)
+
+
+# -- unusual users, items and texts ------------------------------------------------------------------------------------
+
+
+def clicks(user: str, gaps_s: np.ndarray, item: str = "x") -> pd.DataFrame:
+    times = pd.Timestamp("2024-03-01", tz="UTC") + pd.to_timedelta(np.cumsum(gaps_s), unit="s")
+    return pd.DataFrame({"user_id": user, "item_id": item, "timestamp": times})
+
+
+def test_programs_are_flagged_and_busy_people_are_not():
+    chance = np.random.default_rng(0)
+    events = pd.concat([
+        clicks("fast", chance.choice([1, 1, 1, 40], 200)),
+        clicks("clock", np.full(200, 1800.0)),
+        clicks("sleepless", chance.exponential(600, 800)),
+        clicks("fast for a moment", np.ones(50)),
+        clicks("one large order", np.zeros(5000)),
+        clicks("one a day", np.full(300, 86_400.0)),
+        clicks("reader", chance.choice([5, 20, 60, 40_000], 900)),
+    ])  # fmt: skip
+    assert find_bots(events).to_dict() == {
+        "fast": "faster than a person",
+        "clock": "regular as a clock",
+        "sleepless": "never asleep",
+    }
+    whole = pd.DataFrame({"user_id": ["crawler"] * 500 + ["reseller"] * 300, "item_id": [*range(500), *range(300)]})
+    assert find_bots(whole).to_dict() == {"crawler": "most of the catalogue"}
+    assert find_bots(whole.iloc[:0]).empty
+
+
+def test_bursts_of_top_ratings_are_flagged_and_a_liked_product_is_not():
+    minutes = clicks("u", np.full(12, 60.0), "bought").assign(rating=5.0)
+    liked = clicks("u", np.full(40, 50_000.0), "liked").assign(rating=5.0)
+    mixed = clicks("u", np.full(12, 60.0), "mixed").assign(rating=[5.0, 2.0] * 6)
+    assert find_bursts(pd.concat([minutes, liked, mixed])).to_dict() == {"bought": 12}
+    assert find_bursts(minutes.drop(columns="rating")).empty
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("IT broke — after one   week of use!", True),
+        ("It broke after one week of light use", True),
+        ("It broke after two week of use", True),
+        ("It broke after one week", False),
+        ("It lasted after two week of use", False),
+        ("broke", False),
+        (None, False),
+    ],
+)
+def test_a_text_that_repeats_another_but_for_a_word(text, repeats):
+    texts = pd.Series(["It broke after one week of use", "broke", None, text], index=list("abcd"))
+    assert find_near_duplicates(texts).tolist() == [False, False, False, repeats]
+
+
+def test_texts_without_spaces_and_long_texts_are_compared_too():
+    long = " ".join(f"w{n}" for n in range(100))
+    texts = pd.Series(["这个茶壶很漂亮,质量也好", "这个茶壶很漂亮!质量也很好", long, long.upper(), long + " more"])
+    assert find_near_duplicates(texts).tolist() == [False, True, False, True, False]
+
+
+def unusual_shop():
+    events = pd.concat([clicks("bot", np.full(200, 30.0)), clicks("ann", np.array([5.0, 80_000.0]))], ignore_index=True)
+    texts = ["A pot that is well made", "a pot, that is well made!", "Nothing to say about it really"]
+    reviews = pd.DataFrame({"review_id": ["1", "2", "3"], "text": texts, "user_id": ["ann", "ann", "bot"]})
+    report = pd.DataFrame([report_entry("interactions", "kept in all", "kept", len(events)),
+                           report_entry("reviews", "kept in all", "kept", 3)])  # fmt: skip
+    return Dataset("shop", events, None, None, reviews, quarantine=pd.DataFrame(), report=report)
+
+
+def test_flagging_removes_nothing_unless_it_is_asked_to():
+    shop = unusual_shop()
+    flagged = flag_unusual(shop)
+    assert len(flagged.interactions) == 202 and len(flagged.reviews) == 3
+    noted = flagged.report.query("action == 'noted'")[["table", "rule", "rows"]].values.tolist()
+    assert noted == [
+        ["interactions", "bots: regular as a clock", 200],
+        ["reviews", "bots: regular as a clock", 1],
+        ["reviews", "near-duplicates: text repeats another, but for a word or punctuation", 1],
+    ]
+    assert not flagged.report["example"].str.len().any()  # no ids of users
+    dropped = flag_unusual(shop, drop="bots, near-duplicates")
+    assert len(dropped.interactions) == 2 and dropped.reviews["review_id"].tolist() == ["1"]
+    assert dropped.row_counts()["read"].to_dict() == flagged.row_counts()["read"].to_dict()
+    with pytest.raises(ParameterError, match="RK-381"):
+        flag_unusual(shop, drop="resellers")
+
+
+def test_a_representative_sample_keeps_activity_and_popularity():
+    shop = load_dataset("toyshop", seed=7)
+    even = {seed: sample_users(shop, 200, seed=seed, representative=True).interactions for seed in range(5)}
+    assert {events["user_id"].nunique() for events in even.values()} == {200}
+    assert even[0]["user_id"].unique().tolist() != even[1]["user_id"].unique().tolist()
+    hashed = [sample_users(shop, 200, seed=seed).interactions for seed in range(5)]
+    distance = [
+        np.mean([compare_sample(shop.interactions, events)["distance"].tolist() for events in drawn], axis=0)
+        for drawn in (even.values(), hashed)
+    ]
+    assert distance[0][0] < 0.6 * distance[1][0] and (distance[0] < 0.03).all(), distance

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recsys_kit.workbook.report.cautions import Caution, find_cautions
+from recsys_kit.workbook.report.cautions import WHERE, Caution, find_cautions, said_of
+from recsys_kit.workbook.report.page import render, summary
 from recsys_kit.workbook.runner.storage import sha256_of
 from tests.workbook.test_report import write
 
@@ -165,3 +166,19 @@ def test_a_readable_result_raises_no_alarm(tmp_path):
     (tmp_path / "results").mkdir()
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "results/metrics.parquet")
     assert found(tmp_path) == []
+
+
+def test_what_the_checks_of_the_data_cautioned_about_is_said_and_quarantined_rows_are_found(tmp_path):
+    doubt = {"table": "interactions", "action": "cautioned", "rule": "80 of 100 different item_ids", "rows": 20}
+    lost = {"table": "interactions", "action": "quarantined", "rule": "missing user_id", "rows": 1}
+    report = {"report": [{"table": "interactions", "action": "kept", "rows": 999}, lost, doubt]}
+    write(tmp_path, REPORT, report)
+    assert titles(tmp_path) == ["1 row of 1,000 is quarantined (0.1 %)", "The data came with 1 caution"]
+    assert "80 of 100 different item_ids" in found(tmp_path)[1].meaning
+    assert said_of(report) == [
+        "interactions: 1 of 1,000 rows (0.1 %) quarantined: missing user_id",
+        "caution: interactions: 80 of 100 different item_ids",
+        WHERE,
+    ]
+    assert all(line in render(tmp_path) for line in said_of(report))
+    assert summary(tmp_path)["said"] == said_of(report)

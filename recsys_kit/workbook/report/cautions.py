@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recsys_kit.data.questions import said_lines
 from recsys_kit.workbook.report.data_figures import count_rows
 from recsys_kit.workbook.report.pages import read, read_dict
 from recsys_kit.workbook.report.wording import chapter_title, read_texts, say, sentence, short, without_folders
 from recsys_kit.workbook.runner.places import maker_of
 from recsys_kit.workbook.runner.storage import sha256_of
 
+WHERE = "data/quarantine.parquet has each quarantined row with its line, its rule and the value as it came."
 MANY_COLD = 0.2  # share of cold users that moves the mean over all users
 TEXTS = read_texts(__file__)
 Facts = Iterator[tuple[str, dict[str, Any]]]  # name of a warning -> the values in its texts
@@ -32,6 +34,7 @@ def find_cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
         *find_leaks(report),
         *find_cold_users(read_dict(folder, "results/protocol.json"), report.get("cold") or {}),
         *find_quarantined_rows(report),
+        *find_doubts(report),
         *find_unread_texts(read_dict(folder, "results/text_features.json")),
     ]
     return [Caution(**{part: say(text, **facts) for part, text in TEXTS[name].items()}) for name, facts in found]
@@ -90,6 +93,22 @@ def find_quarantined_rows(report: Mapping[str, Any]) -> Facts:
         lines = [line for line in report["report"] if line["action"] == "quarantined" and line["rows"]]
         lines.sort(key=lambda line: -line["rows"])
         yield "quarantined", {"n": n, "read": sum(sum(fates.values()) for fates in tables.values()), "lines": lines}
+
+
+def find_doubts(report: Mapping[str, Any]) -> Facts:
+    """Find what the checks of the data cautioned about, such as ids that meet in part."""
+    if lines := [line for line in report.get("report") or [] if line["action"] == "cautioned"]:
+        yield "doubts", {"lines": lines}
+
+
+def said_of(report: Mapping[str, Any]) -> list[str]:
+    """Return what must be said of the data: each rule that removed rows, each caution, where to look.
+
+    Args:
+        report: `results/data_report.json`.
+    """
+    lines = said_lines(report.get("report") or [])
+    return [*lines, WHERE] if any(" quarantined: " in line for line in lines) else lines
 
 
 def find_unread_texts(found: Mapping[str, Any]) -> Facts:

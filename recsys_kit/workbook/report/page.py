@@ -12,7 +12,7 @@ import pandas as pd
 import recsys_kit.workbook.lineup  # noqa: F401 (registers the colours of the models)
 from recsys_kit.intervals import Interval
 from recsys_kit.workbook.report import pages
-from recsys_kit.workbook.report.cautions import find_cautions
+from recsys_kit.workbook.report.cautions import find_cautions, said_of
 from recsys_kit.workbook.report.compare import compare_runs
 from recsys_kit.workbook.report.data_figures import make_data_figures
 from recsys_kit.workbook.report.headlines import headline, review_headline
@@ -49,7 +49,15 @@ def render(folder: Path, other: Path | None = None) -> str:
     }
     words = {"n_figures": len(sections["data"]), "other": other and other.name}
     titles = {name: say(title, **words) for name, title in TITLES.items() if sections[name]}
-    return fill("report.html.j2", **(found | sections), sections=titles, folder=folder, k=k, glossary=COLUMNS)
+    return fill(
+        "report.html.j2",
+        **(found | sections),
+        said=said_of(found["data_report"]),
+        sections=titles,
+        folder=folder,
+        k=k,
+        glossary=COLUMNS,
+    )
 
 
 def build_leaderboards(metrics: pd.DataFrame | None, k: int) -> list[dict[str, Any]]:
@@ -106,7 +114,7 @@ def as_interval(score: Mapping[str, float] | None) -> Interval | None:
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """Return what the command prints at its end: the leaderboard of all users and the skipped sections."""
+    """Return what the command prints: lines on the data, the leaderboard of all users, and the skipped sections."""
     metrics, run = read(folder, "results/metrics.parquet"), read_dict(folder, "run.json")
     skipped = [
         (name, section["section"], section["reason"])
@@ -116,4 +124,5 @@ def summary(folder: Path) -> dict[str, Any]:
     k = pages.report_k(metrics)
     boards = pages.slices_of(metrics, k)
     table = build_leaderboard(metrics, boards["all"]) if "all" in boards else None
-    return {"k": k, "table": table, "skipped": skipped}
+    said = said_of(read_dict(folder, "results/data_report.json"))
+    return {"said": said, "k": k, "table": table, "skipped": skipped}

@@ -1,11 +1,14 @@
 """Sentences of chapter 01 about a data set, in Markdown; numbers are computed, the words are in `sentences.toml`."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from recsys_kit.data.describe import facts
 from recsys_kit.data.rehearsal import AT_RANDOM
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import Dataset
+from recsys_kit.plots import shorten
 from recsys_kit.workbook.report.wording import read_texts, say
 
 KINDS = ("view", "cart", "purchase", "rating")  # kinds of events in their usual order
@@ -19,6 +22,30 @@ def introduction(shop: Dataset) -> str:
     extra = int(found["n_items"]) - int(shop.row_counts()["kept"].get("items", found["n_items"]))
     known = {"simulated": shop.truth is not None, "has_events": shop.interactions is not None, "n_extra": extra}
     return say(TEXTS["introduction"], **found, **known).replace("\n", "\n\n")
+
+
+def asked(shop: Dataset, answers: Mapping[str, str]) -> str:
+    """List the answers that the user gave, what was cautioned about, and how lists and the like were read."""
+    notes = shop.report[shop.report["action"].isin(["cautioned", "noted"])].sort_values("action")
+    given = {name: answer for name, answer in answers.items() if answer}
+    return say(TEXTS["asked"], given=given, notes=notes.to_dict("records"))
+
+
+def first_rows(frame: pd.DataFrame | None, n: int = 3, *, width: int = 50) -> pd.DataFrame:
+    """Return the first n rows, or the best described items, without columns that are empty or raw; texts are shortened.
+
+    >>> first_rows(pd.DataFrame({"item_id": ["x", "y"], "title": [None, "A pot"], "title_raw": [None, "A  pot"]}), 1)
+      item_id  title
+    1       y  A pot
+    """
+    if frame is None:
+        return pd.DataFrame()
+    shown = frame[[column for column in frame if not str(column).endswith("_raw")]].dropna(axis="columns", how="all")
+    if not len(shown.columns.difference(["item_id"])):
+        return pd.DataFrame()
+    if "title" in shown and "user_id" not in shown:
+        shown = shown.loc[shown.notna().sum(axis=1).nlargest(n).index]
+    return shown.head(n).map(lambda value: shorten(value, width) if isinstance(value, str) else value)
 
 
 def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
