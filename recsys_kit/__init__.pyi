@@ -33,6 +33,7 @@ from recsys_kit.recommenders import Switching as Switching
 from recsys_kit.recommenders import TransformerSequence as TransformerSequence
 from recsys_kit.recommenders import TwoTowers as TwoTowers
 from recsys_kit.recommenders import UserKNN as UserKNN
+from recsys_kit.workbook.runner.runs import open_for_reading as open_for_reading
 from recsys_kit.workbook.runner.runs import open_run as open_run
 from recsys_kit.workbook.serving import bought_together as bought_together
 from recsys_kit.workbook.serving import popular as popular

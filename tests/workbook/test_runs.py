@@ -68,7 +68,10 @@ def test_sql_queries_the_tables_of_a_run_and_nothing_else(run, tmp_path):
     ):
         with pytest.raises(ParameterError, match=r"RK-379 the query cannot be run"):
             run.sql(wrong)
-    with pytest.raises(ArtifactError, match=r"data/users.parquet"):
+    run.write("results/leaderboard.csv", pd.DataFrame({"model": ["ease"], "ndcg@10": [0.5]}))
+    assert run.sql('select "ndcg@10" from leaderboard')["ndcg@10"].tolist() == [0.5]
+    assert run.sql("show tables")["name"].tolist() == ["interactions", "leaderboard", "quarantine"]
+    with pytest.raises(ParameterError, match=r"the tables of this run: interactions, leaderboard, quarantine"):
         run.sql("select * from users")
 
 

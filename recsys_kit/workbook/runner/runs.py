@@ -144,25 +144,33 @@ class Run:
         raise ArtifactError("RK-401", problem, f"Run notebook {maker} first: {make()}")
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Query the tables in `data/` of the run, the run's data lake, with DuckDB.
+        """Query the tables of the run, its data lake, with DuckDB.
 
             run.sql("select item_id, count(*) as n from interactions group by item_id order by n desc limit 5")
+            run.sql("show tables")
 
         Args:
-            query: one statement of SQL over interactions, items, users, reviews, quarantine, train, valid, test.
+            query: one statement of SQL. A table is called like its file in `data/` or `results/`: interactions, items,
+                users, reviews, quarantine, train, valid, test, leaderboard, metrics ...
 
         Raises:
             ParameterError: RK-379 the query cannot be run.
-            NothingToDo, ArtifactError: as `read`, for a table that the run does not have.
+            IntegrityError: as `read`.
         """
+        artifacts = read_manifest(self.folder)["artifacts"]
+        tables = {Path(name).stem: name for name in artifacts if name.endswith((".parquet", ".csv"))}
         with connect() as database:
             try:
-                for name in sorted(database.get_table_names(query)):
-                    database.register(name, self.read(f"data/{name}.parquet"))
+                used = database.get_table_names(query)
+                for name in used & set(tables) or (set() if used else tables):
+                    database.register(name, self.read(tables[name]))
                 return database.sql(query).to_df()
             except (duckdb.Error, AttributeError) as error:  # a statement that is no query gives no table
                 problem = str(error).splitlines()[0]
-                raise ParameterError("RK-379", f"the query cannot be run: {problem}.", "Correct the query.") from error
+                listed = ", ".join(sorted(tables)) or "none"
+                raise ParameterError(
+                    "RK-379", f"the query cannot be run: {problem}.", f"Correct it; the tables of this run: {listed}."
+                ) from error
 
     def load_dataset(self, name: str = "toyshop", **options: Any) -> data.Dataset:
         """Load a data set with the run's seed; relative paths count from the project root.
