@@ -6,7 +6,9 @@ on other rows (the latest rating, the k-core) are applied to the training set al
 
 import html
 import re
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,20 +22,9 @@ from recsys_kit.errors import ParameterError
 from recsys_kit.schema import ACTIONS, LOST, TABLES, TEXT_COLUMNS
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_ELEMENTS = (  # of HTML; with another name it needs more evidence to be a tag, so "<M>" stays a size
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
-    "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em "
-    "embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i "
-    "iframe img input ins kbd label legend li link main map mark marquee menu meta meter nav nobr noframes noscript "
-    "object ol optgroup option output p param picture pre progress q rp rt ruby s samp script search section select "
-    "slot small source span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead "
-    "time title tr track tt u ul var video wbr"
-).replace(" ", "|")
-_BARE = (  # attributes that may stand without a value
-    "allowfullscreen async autofocus autoplay checked compact controls default defer disabled formnovalidate hidden "
-    "ismap itemscope loop multiple muted nohref nomodule noresize noshade novalidate nowrap open playsinline readonly "
-    "required reversed selected"
-).replace(" ", "|")
+_ELEMENTS, _BARE = (
+    names.replace(" ", "|") for names in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")).values()
+)
 _TAG = re.compile(
     r"</[a-z][\w:-]*\s*>|<[a-z][\w:-]*\s*/\s*>"  # closing or self-closing
     rf"|<(?:{_ELEMENTS}|[a-z]\w*[:-][\w:-]*)(?:\s+(?:{_BARE}))*\s*/?\s*>"

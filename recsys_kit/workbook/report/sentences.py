@@ -93,9 +93,8 @@ def how_uneven(shop: Dataset) -> str:
         of_items, of_users = (events[column].value_counts() for column in ("item_id", "user_id"))
         tenth = of_items.iloc[: max(1, len(of_items) // 10)].sum() / of_items.sum()
         found |= {"tenth": tenth, "median": of_users.median(), "busiest": of_users.max()}
-        if "event" in events and (events["event"] == "view").any():
-            kinds = events["event"].groupby([events["user_id"], events["item_id"]]).agg(set)
-            found["only_viewed"] = (kinds == {"view"}).mean()
+        if "event" in events and (viewed := events["event"] == "view").any():
+            found["only_viewed"] = viewed.groupby([events["user_id"], events["item_id"]]).all().mean()
         if "rating" in events and events["rating"].notna().any():
             found["high"] = (events["rating"].dropna() >= 4).mean()
         if "timestamp" in events:
