@@ -96,22 +96,18 @@ def _drop_duplicates(
     they are counted and kept.
     """
     again = find_repeated(hash_rows(frame.drop(columns="attributes", errors="ignore")))
-    noted = []
-    if compared:
-        if table == "interactions" and again.any():
-            rule = "same user, item and time as another row that differs in other columns: kept"
-            noted = [report_entry(table, rule, "noted", again.sum())]
-        again &= False
-    repeats = {"exact duplicate": again}
+    repeats = {"exact duplicate": again & (not compared)}
     if table == "reviews":
         repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
-    again = np.logical_or.reduce(list(repeats.values()))
     entries = [
         report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask].get("item_id", _NO_EXAMPLE).iloc[0])
         for rule, mask in repeats.items()
         if mask.any()
     ]
-    return frame[~again].reset_index(drop=True), entries + noted
+    if compared and table == "interactions" and again.any():
+        rule = "same user, item and time as another row that differs in other columns: kept"
+        entries.append(report_entry(table, rule, "noted", again.sum()))
+    return frame[~np.logical_or.reduce([*repeats.values()])].reset_index(drop=True), entries
 
 
 def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -271,9 +267,8 @@ def flag_unusual(dataset: Dataset, *, drop: str = "") -> Dataset:
     """
     asked = {name.strip() for name in drop.split(",") if name.strip()}
     if unknown := sorted(asked - {*FLAGS}):
-        raise ParameterError(
-            "RK-381", f"drop_flagged is {unknown}; expected some of {FLAGS}.", "Pass drop_flagged=bots."
-        )
+        problem = f"drop_flagged is {unknown}; expected some of {FLAGS}."
+        raise ParameterError("RK-381", problem, "Pass drop_flagged=bots.")
     frames = {name: getattr(dataset, name) for name in ("interactions", "reviews")}
     frames = {name: frame for name, frame in frames.items() if frame is not None}
     entries: list[dict[str, Any]] = []
@@ -287,10 +282,11 @@ def flag_unusual(dataset: Dataset, *, drop: str = "") -> Dataset:
             again = find_near_duplicates(frame["text"])
             flags.append(("near-duplicates", again.map({True: "like another text but for a word"})))
         for kind, why in flags:
+            why = why.reindex(frames[name].index)  # a row is dropped once, for its first reason
             action = "dropped" if kind in asked else "noted"
             entries += [report_entry(name, f"{kind}: {rule}", action, n) for rule, n in why.value_counts().items()]
             if kind in asked:
-                frames[name] = frames[name][why.reindex(frames[name].index).isna()]
+                frames[name] = frames[name][why.isna()]
     kept = {name: frame.reset_index(drop=True) for name, frame in frames.items()}
     return replace(dataset, **kept, report=_extend_report(dataset.report, entries))
 

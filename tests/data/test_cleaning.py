@@ -228,6 +228,10 @@ def test_flagging_removes_nothing_unless_it_is_asked_to():
     assert "interactions: 200 of 202 rows (99 %) dropped: bots: regular as a clock" in said_lines(
         dropped.report.to_dict("records")
     )
+    of_bot = replace(shop, reviews=shop.reviews.assign(user_id="bot"))  # also a near-duplicate: dropped once
+    assert flag_unusual(of_bot, drop="bots,near-duplicates").row_counts().loc[
+        "reviews", ["kept", "dropped"]
+    ].tolist() == [0, 3]
     with pytest.raises(ParameterError, match="RK-381"):
         flag_unusual(shop, drop="resellers")
 
