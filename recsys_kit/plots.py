@@ -18,6 +18,7 @@ from matplotlib.dates import date2num
 LOOKS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = LOOKS["colours"].values()
 FOR, AGAINST = BLUE, ORANGE  # of a word that speaks for a label, or against it
+FATES = {"kept": BLUE, "deduplicated": ORANGE, "quarantined": GREY, "dropped": VERMILION}  # of rows
 PART_NAMES = {"set_aside": "replaced or set aside"}  # part of a split -> its name in a figure
 FAMILIES = {family: LOOKS["colours"][colour] for family, colour in LOOKS["families"].items()}
 COLOURS = {model: FAMILIES[family] for family, models in LOOKS["markers"].items() for model in models}
@@ -280,58 +281,32 @@ def plot_uneven(interactions: pd.DataFrame) -> list[Axes]:
     return axes
 
 
-def plot_waterfall(steps: pd.DataFrame) -> Axes:
-    """Plot the rows that each step of preprocessing keeps (pale) and removes (in colour).
-
-    Args:
-        steps: columns step, change, rows, as `data.waterfall` returns them.
-    """
-    shown = steps[(steps["change"] != 0) | (steps["step"] == "train")].iloc[::-1]
-    ax = new_axes(height=0.38 * len(shown) + 0.9)
-    for place, (step, change, rows) in enumerate(zip(shown["step"], shown["change"], shown["rows"], strict=True)):
-        whole = step in ("read", "train")
-        lost, text = (0, f" {rows:,}") if whole else (-change, f" {change:,}".replace("-", "\N{MINUS SIGN}"))
-        ax.barh(place, rows, color=BLUE, alpha=1 if whole else 0.25)
-        if not whole:
-            ax.barh(place, lost, left=rows, color=COLOURS.get(step.split(":")[0], BLACK))
-        ax.annotate(text, (rows + lost, place), va="center")
-    ax.set_yticks(range(len(shown)), shown["step"])
-    ax.grid(axis="y", visible=False)
-    ax.margins(x=0.12)
-    ax.set(title="Where did the rows go?", xlabel="interactions")
-    return ax
-
-
 def plot_losses(report: pd.DataFrame, *, shown: int = 8) -> Axes:
-    """Plot the rows of each table that were quarantined, by rule, or deduplicated; its heading says what is left.
+    """Plot the rows of each table that were lost, by rule and fate; the heading of a table says what is left.
 
     Args:
         report: of a data set: table, rule, action, rows.
         shown: the most rules of a table that have a bar of their own.
     """
     lines: list[tuple[str, int, str, str]] = []
-    for table, mine in report[report["action"].isin(["kept", "deduplicated", "quarantined"])].groupby(
-        "table", sort=False
-    ):
+    for table, mine in report[report["action"].isin(FATES)].groupby("table", sort=False):
         read, kept = mine["rows"].sum(), mine.loc[mine["action"] == "kept", "rows"].sum()
-        lines.append((table, 0, f" {read:,} rows read, {kept:,} kept ({kept / max(read, 1):.1%})", BLACK))
+        lines.append((str(table), 0, f"{read:,} rows read, {kept:,} kept ({kept / max(read, 1):.1%})", BLACK))
         lost = mine[(mine["action"] != "kept") & (mine["rows"] > 0)].sort_values("rows", ascending=False, kind="stable")
         for row in lost.head(shown).itertuples():
-            colour = GREY if row.action == "quarantined" else ORANGE
-            lines.append((shorten(row.rule, 45), row.rows, f" {row.rows:,} ({row.rows / read:.2%})", colour))
-        if len(others := lost.iloc[shown:]):
-            lines.append((f"{len(others)} other rules", others["rows"].sum(), f" {others['rows'].sum():,}", GREY))
+            lines.append((shorten(row.rule, 45), row.rows, f"{row.rows:,} ({row.rows / read:.2%})", FATES[row.action]))
+        if n := lost["rows"].iloc[shown:].sum():
+            lines.append((f"{len(lost) - shown} other rules", n, f"{n:,}", FATES["quarantined"]))
     if not lines:
         return nothing_to_show("no row was read")
     ax = new_axes(height=0.28 * len(lines) + 0.9)
-    for place, (_, rows, text, colour) in enumerate(lines):
-        ax.barh(place, rows, color=colour)
-        ax.annotate(text, (rows, place), va="center", weight="normal" if rows else "bold")
-    for action, colour in (("quarantined", GREY), ("deduplicated", ORANGE)):
-        ax.barh(0, 0, color=colour, label=action)
+    ax.barh(range(len(lines)), [rows for _, rows, *_ in lines], color=[colour for *_, colour in lines])
     ax.set_yticks(range(len(lines)), [label.replace("$", r"\$") for label, *_ in lines])
-    for label, (_, rows, *_) in zip(ax.get_yticklabels(), lines, strict=True):
-        label.set_fontweight("normal" if rows else "bold")
+    for place, (tick, (_, rows, text, _)) in enumerate(zip(ax.get_yticklabels(), lines, strict=True)):
+        tick.set_fontweight("normal" if rows else "bold")
+        ax.annotate(f" {text}", (rows, place), va="center", weight=tick.get_fontweight())
+    for action in [action for action in FATES if action != "kept" and action in set(report["action"])]:
+        ax.barh(0, 0, color=FATES[action], label=action)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set(title="What was lost where?", xlabel="rows", xlim=(0, 1.35 * max(1, *(rows for _, rows, *_ in lines))))

@@ -49,5 +49,7 @@ PARTS = ("train", "valid", "test")
 """Training, validation and test set."""
 
 REPORT_COLUMNS = ("table", "rule", "action", "rows", "example")
-ACTIONS = ("kept", "quarantined", "deduplicated", "repaired", "cautioned", "noted")
+LOST = ("quarantined", "deduplicated", "dropped")
+"""What happens to a row that is not kept; dropped are only flagged rows, and only if this is asked for."""
+ACTIONS = ("kept", *LOST, "repaired", "cautioned", "noted")
 QUARANTINE_COLUMNS = ("table", "row", "column", "rule", "value")

@@ -145,4 +145,10 @@ def test_the_losses_of_each_table_are_drawn_by_rule_and_the_smallest_together():
         "3 (3.00%)",
         "3",
     ]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["quarantined"]
+    dropped = pd.concat([report, pd.DataFrame([["t", "bots: fast", "dropped", 10]], columns=report.columns)])
+    ax = plots.plot_losses(dropped)
+    assert ax.texts[0].get_text().strip() == "110 rows read, 90 kept (81.8%)"
+    assert to_hex(ax.patches[1].get_facecolor()) == to_hex(plots.FATES["dropped"])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["quarantined", "dropped"]
     assert "no row was read" in plots.plot_losses(report.iloc[:0]).texts[0].get_text()

@@ -125,3 +125,13 @@ def test_the_wish_box_follows_and_an_empty_wish_shows_nothing():
     assert "jazz record" in shown.value
     row.children[0].value = " "
     assert shown.value == ""
+
+
+def test_a_split_that_cannot_be_made_is_explained_in_its_explorer():
+    times = pd.date_range("2024-01-01", periods=30, tz="UTC")
+    events = pd.DataFrame({"user_id": list("abcde") * 6, "item_id": list("uvwxyz") * 5, "timestamp": times})
+    controls, shown = widgets.explore_split(events).children
+    assert "train events" in shown.value
+    controls.children[1].value = 10  # no shopper has ten products
+    assert "RK-108" in shown.value and "no such split" in shown.value
+    assert "RK-164" in widgets.explore_split(events.assign(timestamp=times[0])).children[1].value

@@ -6,7 +6,9 @@ on other rows (the latest rating, the k-core) are applied to the training set al
 
 import html
 import re
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,23 +19,12 @@ from recsys_kit.core.events import times_as_numbers
 from recsys_kit.core.ids import item_hash
 from recsys_kit.data.tables import Dataset, find_repeated, hash_rows, report_entry
 from recsys_kit.errors import ParameterError
-from recsys_kit.schema import ACTIONS, TABLES, TEXT_COLUMNS
+from recsys_kit.schema import ACTIONS, LOST, TABLES, TEXT_COLUMNS
 
 _CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_ELEMENTS = (  # of HTML; with another name it needs more evidence to be a tag, so "<M>" stays a size
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
-    "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em "
-    "embed fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i "
-    "iframe img input ins kbd label legend li link main map mark marquee menu meta meter nav nobr noframes noscript "
-    "object ol optgroup option output p param picture pre progress q rp rt ruby s samp script search section select "
-    "slot small source span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead "
-    "time title tr track tt u ul var video wbr"
-).replace(" ", "|")
-_BARE = (  # attributes that may stand without a value
-    "allowfullscreen async autofocus autoplay checked compact controls default defer disabled formnovalidate hidden "
-    "ismap itemscope loop multiple muted nohref nomodule noresize noshade novalidate nowrap open playsinline readonly "
-    "required reversed selected"
-).replace(" ", "|")
+_ELEMENTS, _BARE = (
+    names.replace(" ", "|") for names in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")).values()
+)
 _TAG = re.compile(
     r"</[a-z][\w:-]*\s*>|<[a-z][\w:-]*\s*/\s*>"  # closing or self-closing
     rf"|<(?:{_ELEMENTS}|[a-z]\w*[:-][\w:-]*)(?:\s+(?:{_BARE}))*\s*/?\s*>"
@@ -90,11 +81,10 @@ def clean(dataset: Dataset) -> Dataset:
             frame, cleaned = _clean_texts(name, frame)
             tables[name] = frame
             entries += dropped + cleaned
-    if "interactions" in tables:
-        entries += _note_repeated_ratings(tables["interactions"])
-    report = _subtract_deduplicated(dataset.report, entries)
-    report = pd.concat([report, pd.DataFrame(entries, columns=report.columns)], ignore_index=True)
-    return replace(dataset, **tables, report=_sort_report(report))
+    if "interactions" in tables and (again := repeated_ratings(tables["interactions"])).any():
+        example = tables["interactions"].loc[again, "item_id"].iloc[0]
+        entries.append(report_entry("interactions", "repeated rating", "noted", again.sum(), example))
+    return replace(dataset, **tables, report=_extend_report(dataset.report, entries))
 
 
 def _drop_duplicates(
@@ -106,22 +96,18 @@ def _drop_duplicates(
     they are counted and kept.
     """
     again = find_repeated(hash_rows(frame.drop(columns="attributes", errors="ignore")))
-    noted = []
-    if compared:
-        if table == "interactions" and again.any():
-            rule = "same user, item and time as another row that differs in other columns: kept"
-            noted = [report_entry(table, rule, "noted", again.sum())]
-        again &= False
-    repeats = {"exact duplicate": again}
+    repeats = {"exact duplicate": again & (not compared)}
     if table == "reviews":
         repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
-    again = np.logical_or.reduce(list(repeats.values()))
     entries = [
         report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask].get("item_id", _NO_EXAMPLE).iloc[0])
         for rule, mask in repeats.items()
         if mask.any()
     ]
-    return frame[~again].reset_index(drop=True), entries + noted
+    if compared and table == "interactions" and again.any():
+        rule = "same user, item and time as another row that differs in other columns: kept"
+        entries.append(report_entry(table, rule, "noted", again.sum()))
+    return frame[~np.logical_or.reduce([*repeats.values()])].reset_index(drop=True), entries
 
 
 def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -160,33 +146,15 @@ def repeated_ratings(interactions: pd.DataFrame) -> pd.Series:
     return pd.Series(again, index=interactions.index)
 
 
-def _note_repeated_ratings(interactions: pd.DataFrame) -> list[dict[str, Any]]:
-    again = repeated_ratings(interactions)
-    if not again.any():
-        return []
-    return [
-        report_entry(
-            "interactions", "repeated rating", "noted", again.sum(), interactions.loc[again, "item_id"].iloc[0]
-        )
-    ]
-
-
-def _subtract_deduplicated(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return the report with deduplicated rows subtracted from the kept ones."""
-    report = report.copy()
+def _extend_report(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the report with entries, whose lost rows are no longer kept: by table and action, the largest first."""
+    report = pd.concat([report, pd.DataFrame(entries, columns=report.columns)], ignore_index=True)
     for entry in entries:
-        if entry["action"] == "deduplicated":
+        if entry["action"] in LOST:
             report.loc[(report["table"] == entry["table"]) & (report["action"] == "kept"), "rows"] -= entry["rows"]
-    return report
-
-
-def _sort_report(report: pd.DataFrame) -> pd.DataFrame:
-    """Sort the report by table and action, the largest count first."""
-    tables = list(TABLES)
-    keys = report.assign(
-        table=report["table"].map(tables.index), action=report["action"].map(ACTIONS.index), rows=-report["rows"]
-    )
-    return report.loc[keys.sort_values(["table", "action", "rows"], kind="stable").index].reset_index(drop=True)
+    ranks = {"table": TABLES.index, "action": ACTIONS.index, "rows": int.__neg__}
+    keys = report.assign(**{column: report[column].map(rank) for column, rank in ranks.items()})
+    return report.loc[keys.sort_values([*ranks], kind="stable").index].reset_index(drop=True)
 
 
 # -- what looks unusual: flagged, never removed without being asked ----------------------------------------------------
@@ -222,6 +190,7 @@ def find_near_duplicates(texts: pd.Series) -> pd.Series:
         "text": np.concatenate([np.arange(len(rows)), of_text[short]]),
         "key": np.concatenate([sums, sums[of_text[short]] - hashes[short]]),
     })  # fmt: skip
+    keys = keys[find_repeated(keys["key"].to_numpy(), keep=False)]  # most keys occur once
     first = keys.groupby("key")["text"].transform("min")
     again = np.zeros(len(texts), dtype=bool)
     again[rows[keys.loc[first < keys["text"], "text"].unique()]] = True
@@ -291,16 +260,15 @@ def flag_unusual(dataset: Dataset, *, drop: str = "") -> Dataset:
             and reviews of these items) or near-duplicates (these reviews). By default nothing.
 
     Returns:
-        The data set with an entry of the report, noted or deduplicated, for each kind and reason.
+        The data set with an entry of the report, noted or dropped, for each kind and reason.
 
     Raises:
         ParameterError: RK-381 drop names something else.
     """
     asked = {name.strip() for name in drop.split(",") if name.strip()}
     if unknown := sorted(asked - {*FLAGS}):
-        raise ParameterError(
-            "RK-381", f"drop_flagged is {unknown}; expected some of {FLAGS}.", "Pass drop_flagged=bots."
-        )
+        problem = f"drop_flagged is {unknown}; expected some of {FLAGS}."
+        raise ParameterError("RK-381", problem, "Pass drop_flagged=bots.")
     frames = {name: getattr(dataset, name) for name in ("interactions", "reviews")}
     frames = {name: frame for name, frame in frames.items() if frame is not None}
     entries: list[dict[str, Any]] = []
@@ -312,15 +280,15 @@ def flag_unusual(dataset: Dataset, *, drop: str = "") -> Dataset:
         flags = [(kind, frame[key].map(why)) for (kind, key), why in reasons.items() if key in frame and len(why)]
         if name == "reviews":
             again = find_near_duplicates(frame["text"])
-            flags.append(("near-duplicates", again.map({True: "text repeats another, but for a word or punctuation"})))
+            flags.append(("near-duplicates", again.map({True: "like another text but for a word"})))
         for kind, why in flags:
-            action = "deduplicated" if kind in asked else "noted"
+            why = why.reindex(frames[name].index)  # a row is dropped once, for its first reason
+            action = "dropped" if kind in asked else "noted"
             entries += [report_entry(name, f"{kind}: {rule}", action, n) for rule, n in why.value_counts().items()]
             if kind in asked:
-                frames[name] = frames[name][why.reindex(frames[name].index).isna()]
-    report = pd.concat([_subtract_deduplicated(dataset.report, entries), pd.DataFrame(entries)], ignore_index=True)
+                frames[name] = frames[name][why.isna()]
     kept = {name: frame.reset_index(drop=True) for name, frame in frames.items()}
-    return replace(dataset, **kept, report=_sort_report(report))
+    return replace(dataset, **kept, report=_extend_report(dataset.report, entries))
 
 
 # -- smaller data ------------------------------------------------------------------------------------------------------
@@ -351,23 +319,20 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7, representativ
         return dataset
     chance = item_hash(f"{seed}:{user}" for user in shoppers)
     if representative:
-        counts = _popularity(dataset.interactions).groupby(dataset.interactions["user_id"]).agg(["size", "mean"])
-        ranks = counts.reindex(shoppers)["size"].rank(pct=True).mul(10).apply(np.ceil).to_numpy()
-        order = np.lexsort((chance, counts.reindex(shoppers)["mean"].to_numpy(), ranks))
+        users, items = dataset.interactions["user_id"], dataset.interactions["item_id"]
+        counts = items.map(items.value_counts()).groupby(users).agg(["size", "mean"]).reindex(shoppers)
+        order = np.lexsort((chance, counts["mean"], counts["size"].rank(pct=True).mul(10).apply(np.ceil)))
         start = np.random.default_rng(seed).random()
         chosen = shoppers.iloc[order[((start + np.arange(n_users)) * len(shoppers) / n_users).astype(int)]]
     else:
         chosen = shoppers.iloc[np.argsort(chance, kind="stable")[:n_users]]
-    return replace(
-        dataset,
-        interactions=_keep_users(dataset.interactions, chosen),
-        users=None if dataset.users is None else _keep_users(dataset.users, chosen),
-        reviews=None if dataset.reviews is None else _keep_users(dataset.reviews, chosen),
-    )
-
-
-def _popularity(interactions: pd.DataFrame) -> pd.Series:
-    return interactions["item_id"].map(interactions["item_id"].value_counts())
+    frames = {name: getattr(dataset, name) for name in ("interactions", "users", "reviews")}
+    mine = {  # without shoppers: all
+        name: frame[frame["user_id"].isin(chosen) | frame["user_id"].isna()].reset_index(drop=True)
+        for name, frame in frames.items()
+        if frame is not None and "user_id" in frame
+    }
+    return replace(dataset, **mine)
 
 
 def compare_sample(whole: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
@@ -392,12 +357,6 @@ def compare_sample(whole: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
         quantiles = {f"q{q}, {part}": v.quantile(q / 100) for q in (10, 50, 90) for part, v in values.items()}
         rows.append({"of": name} | quantiles | {"distance": ks_2samp(*values.values()).statistic})
     return pd.DataFrame(rows)
-
-
-def _keep_users(frame: pd.DataFrame, users: pd.Series) -> pd.DataFrame:
-    if "user_id" not in frame:
-        return frame
-    return frame[frame["user_id"].isin(users) | frame["user_id"].isna()].reset_index(drop=True)
 
 
 def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:

@@ -69,6 +69,7 @@ def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int
         "read": n_read,
         "quarantined": -int(mine.get("quarantined", 0)),
         "exact duplicates": -int(mine.get("deduplicated", 0)),
+        "flagged and dropped": -int(mine.get("dropped", 0)),
         "shoppers not sampled": -n_not_sampled,
         "test: kept for later": -len(split.test),
         "valid: kept for later": -len(split.valid),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from recsys_kit.data.tables import Naming, as_option, is_present
 from recsys_kit.errors import DataError
+from recsys_kit.schema import LOST
 
 MAX_SHARE = 0.02
 FEW_ROWS = 10
@@ -168,12 +169,12 @@ def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
     """
     report, read = list(report), Counter[str]()
     for entry in report:
-        if entry["action"] in ("kept", "deduplicated", "quarantined"):
+        if entry["action"] in ("kept", *LOST):
             read[entry["table"]] += entry["rows"]
     taken = [
         f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows "
         f"({100 * entry['rows'] / read[entry['table']]:.2g} %) {entry['action']}: {entry['rule']}"
         for entry in report
-        if entry["action"] in ("quarantined", "deduplicated") and entry["rows"]
+        if entry["action"] in LOST and entry["rows"]
     ]
     return taken + [f"caution: {entry['table']}: {entry['rule']}" for entry in report if entry["action"] == "cautioned"]

@@ -108,8 +108,8 @@ class Dataset:
     """For the built-in shop: the `ToyShop` with the preferences behind its events."""
 
     def row_counts(self) -> pd.DataFrame:
-        """Return the number of rows read, kept, deduplicated and quarantined, one row per table."""
-        actions = ["kept", "deduplicated", "quarantined"]
+        """Return the number of rows read, kept, deduplicated, quarantined and, if any, dropped, a row per table."""
+        actions = ["kept", "deduplicated", "quarantined", *({"dropped"} & set(self.report["action"]))]
         counted = self.report[self.report["action"].isin(actions)]
         counts = counted.pivot_table(index="table", columns="action", values="rows", aggfunc="sum", fill_value=0)
         counts = counts.reindex(columns=actions, fill_value=0).astype(int)

@@ -3,25 +3,11 @@
 import ipywidgets
 import pandas as pd
 
-from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.describe import cold_counts, density
-from recsys_kit.data.splitting import Split, split_interactions
+from recsys_kit.data.splitting import split_interactions
 from recsys_kit.errors import DataError
 from recsys_kit.plots import plot_split
 from recsys_kit.widgets.controls import explore
-
-
-def _shares(train_percent: int, method: str) -> tuple[float, float, float] | None:
-    rest = (100 - train_percent) / 200
-    return (1 - 2 * rest, rest, rest) if method == "time" else None
-
-
-def _try_split(interactions: pd.DataFrame, train_percent: int, method: str) -> Split | None:
-    """Split without a k-core; None where that percent leaves a part empty."""
-    try:
-        return split_interactions(interactions, method=method, shares=_shares(train_percent, method))
-    except DataError:
-        return None
 
 
 def view_split(
@@ -35,7 +21,9 @@ def view_split(
         k_core: minimum number of interactions per user and per item in the training set.
         method: one of `METHODS`; `train_percent` counts for "time" only.
     """
-    split = split_interactions(interactions, method=method, k_core=k_core, shares=_shares(train_percent, method))
+    rest = (100 - train_percent) / 200
+    shares = (1 - 2 * rest, rest, rest) if method == "time" else None
+    split = split_interactions(interactions, method=method, k_core=k_core, shares=shares)
     plot_split(split.parts)
     cold = cold_counts(split).set_index("part")
     return pd.DataFrame([{
@@ -51,17 +39,16 @@ def view_split(
 
 
 def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywidgets.Widget:
-    """Explore `view_split` by its percent and its k-core, as far as a core is left."""
-    cuts = [split for percent in range(40, 100, 5) if (split := _try_split(interactions, percent, method))]
-    largest = max([k for k in range(1, 11) if cuts and len(k_core(cuts[0].train, k))], default=1)
+    """Explore `view_split` by its percent and its k-core; where there is no such split, the reason is shown."""
 
     def view(train_percent: int, k_core: int) -> pd.DataFrame:
-        if _try_split(interactions, train_percent, method) is None:
-            return pd.DataFrame([{"train %": train_percent, "no such cut": "equal times stay together"}])
-        return view_split(interactions, train_percent=train_percent, k_core=k_core, method=method)
+        try:
+            return view_split(interactions, train_percent=train_percent, k_core=k_core, method=method)
+        except DataError as problem:
+            return pd.DataFrame([{"no such split": str(problem)}])
 
     return explore(
         view,
         train_percent=ipywidgets.IntSlider(value=80, min=40, max=95, step=5, description="train %"),
-        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core"),
+        k_core=ipywidgets.IntSlider(value=1, min=1, max=10, description="k-core"),
     )

@@ -15,6 +15,7 @@ from recsys_kit.data import (
     sample_users,
 )
 from recsys_kit.data.cleaning import find_bots, find_bursts, find_near_duplicates
+from recsys_kit.data.questions import said_lines
 from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import ParameterError
 
@@ -216,17 +217,26 @@ def test_flagging_removes_nothing_unless_it_is_asked_to():
     assert noted == [
         ["interactions", "bots: regular as a clock", 200],
         ["reviews", "bots: regular as a clock", 1],
-        ["reviews", "near-duplicates: text repeats another, but for a word or punctuation", 1],
+        ["reviews", "near-duplicates: like another text but for a word", 1],
     ]
     assert not flagged.report["example"].str.len().any()  # no ids of users
     dropped = flag_unusual(shop, drop="bots, near-duplicates")
     assert len(dropped.interactions) == 2 and dropped.reviews["review_id"].tolist() == ["1"]
     assert dropped.row_counts()["read"].to_dict() == flagged.row_counts()["read"].to_dict()
+    assert dropped.row_counts()["dropped"].tolist() == [200, 2] and not dropped.row_counts()["deduplicated"].any()
+    assert "dropped" not in flagged.row_counts()
+    assert "interactions: 200 of 202 rows (99 %) dropped: bots: regular as a clock" in said_lines(
+        dropped.report.to_dict("records")
+    )
+    of_bot = replace(shop, reviews=shop.reviews.assign(user_id="bot"))  # also a near-duplicate: dropped once
+    assert flag_unusual(of_bot, drop="bots,near-duplicates").row_counts().loc[
+        "reviews", ["kept", "dropped"]
+    ].tolist() == [0, 3]
     with pytest.raises(ParameterError, match="RK-381"):
         flag_unusual(shop, drop="resellers")
 
 
-def test_a_representative_sample_keeps_activity_and_popularity():
+def test_a_representative_sample_keeps_activity_better_than_chance_and_popularity_as_well():
     shop = load_dataset("toyshop", seed=7)
     even = {seed: sample_users(shop, 200, seed=seed, representative=True).interactions for seed in range(5)}
     assert {events["user_id"].nunique() for events in even.values()} == {200}

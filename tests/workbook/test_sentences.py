@@ -1,5 +1,7 @@
 """The sentences of chapter 01, by hand: every number is computed, and what a data set lacks is not spoken of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from recsys_kit.data import load_dataset, split_interactions
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import Dataset
+from recsys_kit.schema import REPORT_COLUMNS
 from recsys_kit.workbook.report import sentences
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -83,13 +86,26 @@ def test_a_shop_without_new_shoppers_is_not_said_to_have_any():
     assert "k-core" not in said
 
 
-def test_older_ratings_and_a_core_are_told_apart():
-    events = frame(*[("a", "x", "")] * 6)
-    split = Split(events[:2], events[:0], events[:0], events[2:5], {"rated_again": 1})
-    said = sentences.left_to_learn_from(split, 9)
-    assert said.startswith("2 of 9 rows are left to learn from. 1 older rating was replaced")
-    assert "2 events were set aside by the k-core" in said
-    assert "replaced" not in sentences.left_to_learn_from(Split(*[events] * 3, events[:0]), 6)
+def test_answers_are_listed_where_they_differ_from_the_default_and_flags_are_told_elsewhere():
+    rules = [
+        ("interactions", "80 of 100 ids", "cautioned", 20, ""),
+        ("reviews", "near-duplicates: like another", "noted", 9, ""),
+        ("interactions", "repeated rating", "noted", 3, ""),
+    ]
+    shop = replace(dataset(SHOP), report=pd.DataFrame(rules, columns=REPORT_COLUMNS))
+    said = sentences.asked(shop, {"split": "time", "columns": "user_id=who"}).splitlines()
+    assert said == [
+        "- `columns` was given as `user_id=who`.",
+        "- Caution, interactions: 80 of 100 ids.",
+        "- Noted, interactions: repeated rating (3).",
+    ]
+    assert "No option was given" in sentences.asked(shop, {"split": "time", "columns": ""})
+    assert "`split` was given as `random`" in sentences.asked(shop, {"split": "random"})
+
+
+def test_the_best_described_rows_keep_their_order():
+    history = pd.DataFrame({"timestamp": [1, 2, 3], "item_id": list("xyz"), "title": [None, "A pot", "A bowl"]})
+    assert sentences.first_rows(history, 3)["timestamp"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

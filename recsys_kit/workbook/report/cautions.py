@@ -1,11 +1,10 @@
 """Warnings of a report: what may be wrong with the numbers of a run, and what to do. Their words: `cautions.toml`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from recsys_kit.data.questions import said_lines
-from recsys_kit.workbook.report.data_figures import count_rows
 from recsys_kit.workbook.report.pages import read, read_dict
 from recsys_kit.workbook.report.wording import chapter_title, read_texts, say, sentence, short, without_folders
 from recsys_kit.workbook.runner.places import maker_of
@@ -18,11 +17,12 @@ Facts = Iterator[tuple[str, dict[str, Any]]]  # name of a warning -> the values 
 
 
 class Caution(NamedTuple):
-    """A warning: heading, meaning for the numbers, remedy."""
+    """A warning: heading, meaning for the numbers, remedy, and findings that are listed."""
 
     title: str
     meaning: str
     remedy: str
+    lines: Sequence[str] = ()
 
 
 def find_cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
@@ -33,11 +33,12 @@ def find_cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
         *find_damaged_results(folder, run),
         *find_leaks(report),
         *find_cold_users(read_dict(folder, "results/protocol.json"), report.get("cold") or {}),
-        *find_quarantined_rows(report),
-        *find_doubts(report),
+        *find_losses(report),
         *find_unread_texts(read_dict(folder, "results/text_features.json")),
     ]
-    return [Caution(**{part: say(text, **facts) for part, text in TEXTS[name].items()}) for name, facts in found]
+    return [
+        Caution(*(say(text, **facts) for text in TEXTS[name].values()), facts.get("lines", ())) for name, facts in found
+    ]
 
 
 def find_stopped_chapters(run: Mapping[str, Any], folder: Path) -> Facts:
@@ -86,19 +87,10 @@ def find_cold_users(protocol: Mapping[str, Any], cold: Mapping[str, Any]) -> Fac
         yield "cold", {"n": n, "new": new}
 
 
-def find_quarantined_rows(report: Mapping[str, Any]) -> Facts:
-    """Find quarantined rows, by rule."""
-    tables = count_rows(report)
-    if n := sum(fates["quarantined"] for fates in tables.values()):
-        lines = [line for line in report["report"] if line["action"] == "quarantined" and line["rows"]]
-        lines.sort(key=lambda line: -line["rows"])
-        yield "quarantined", {"n": n, "read": sum(sum(fates.values()) for fates in tables.values()), "lines": lines}
-
-
-def find_doubts(report: Mapping[str, Any]) -> Facts:
-    """Find what the checks of the data cautioned about, such as ids that meet in part."""
-    if lines := [line for line in report.get("report") or [] if line["action"] == "cautioned"]:
-        yield "doubts", {"lines": lines}
+def find_losses(report: Mapping[str, Any]) -> Facts:
+    """Find what the checks of the data removed or cautioned about, such as ids that meet in part."""
+    if lines := said_of(report):
+        yield "losses", {"lines": lines}
 
 
 def said_of(report: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from recsys_kit import plots
 from recsys_kit.workbook.report.wording import read_texts, say
 
 PARTS = ("train", "valid", "test", "set_aside")
-FATES = {"kept": plots.BLUE, "deduplicated": plots.ORANGE, "quarantined": plots.GREY}
 NEW = {"known": plots.BLUE, "new": plots.ORANGE, "with interactions": plots.BLUE, "without": plots.GREY}
 TEXTS = read_texts(__file__)
 
@@ -68,23 +67,23 @@ def make_bar(label: str, parts: Mapping[str, float], colours: Mapping[str, str])
 
 
 def count_rows(report: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Count the rows of each table that were kept, deduplicated and quarantined.
+    """Count the rows of each table that were kept, deduplicated, quarantined and dropped.
 
     >>> count_rows({"report": [{"table": "items", "action": "kept", "rows": 5}]})
-    {'items': {'kept': 5, 'deduplicated': 0, 'quarantined': 0}}
+    {'items': {'kept': 5, 'deduplicated': 0, 'quarantined': 0, 'dropped': 0}}
     """
     found: dict[str, dict[str, int]] = {}
     for line in report.get("report") or []:
-        if line["action"] in FATES:
-            found.setdefault(line["table"], dict.fromkeys(FATES, 0))[line["action"]] += line["rows"]
+        if line["action"] in plots.FATES:
+            found.setdefault(line["table"], dict.fromkeys(plots.FATES, 0))[line["action"]] += line["rows"]
     return {table: fates for table, fates in found.items() if sum(fates.values())}
 
 
 def show_rows(report: Mapping[str, Any]) -> Iterator[Figure]:
     """Show the outcome of the rows of each table."""
     if tables := count_rows(report):
-        totals = {fate: sum(fates[fate] for fates in tables.values()) for fate in FATES}
-        bars = [make_bar(table, fates, FATES) for table, fates in tables.items()]
+        totals = {fate: sum(fates[fate] for fates in tables.values()) for fate in plots.FATES}
+        bars = [make_bar(table, fates, plots.FATES) for table, fates in tables.items()]
         yield make_figure("rows", bars, read=sum(totals.values()), **totals)
 
 

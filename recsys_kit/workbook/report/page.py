@@ -52,7 +52,6 @@ def render(folder: Path, other: Path | None = None) -> str:
     return fill(
         "report.html.j2",
         **(found | sections),
-        said=said_of(found["data_report"]),
         sections=titles,
         folder=folder,
         k=k,

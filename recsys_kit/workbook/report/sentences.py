@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from recsys_kit.data.cleaning import FLAGS
 from recsys_kit.data.describe import facts
 from recsys_kit.data.rehearsal import AT_RANDOM
-from recsys_kit.data.splitting import Split
+from recsys_kit.data.splitting import METHODS, Split
 from recsys_kit.data.tables import Dataset
 from recsys_kit.plots import shorten
 from recsys_kit.workbook.report.wording import read_texts, say
@@ -25,9 +26,10 @@ def introduction(shop: Dataset) -> str:
 
 
 def asked(shop: Dataset, answers: Mapping[str, str]) -> str:
-    """List the answers that the user gave, what was cautioned about, and how lists and the like were read."""
-    notes = shop.report[shop.report["action"].isin(["cautioned", "noted"])].sort_values("action")
-    given = {name: answer for name, answer in answers.items() if answer}
+    """List the answers that differ from the defaults, what was cautioned about, and what was noted but is no flag."""
+    notes = shop.report[shop.report["action"].isin(["cautioned", "noted"])].sort_values("action", kind="stable")
+    notes = notes[~notes["rule"].str.startswith(tuple(f"{kind}:" for kind in FLAGS))]
+    given = {name: answer for name, answer in answers.items() if answer not in ("", METHODS[0])}
     return say(TEXTS["asked"], given=given, notes=notes.to_dict("records"))
 
 
@@ -44,7 +46,7 @@ def first_rows(frame: pd.DataFrame | None, n: int = 3, *, width: int = 50) -> pd
     if not len(shown.columns.difference(["item_id"])):
         return pd.DataFrame()
     if "title" in shown and "user_id" not in shown:
-        shown = shown.loc[shown.notna().sum(axis=1).nlargest(n).index]
+        shown = shown.loc[shown.notna().sum(axis=1).nlargest(n).index].sort_index()
     return shown.head(n).map(lambda value: shorten(value, width) if isinstance(value, str) else value)
 
 
@@ -55,19 +57,16 @@ def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
     >>> funnel(events).index.tolist()
     ['view', 'purchase', 'all']
     """
-    kinds = interactions["event"].value_counts().index
-    rows = {kind: interactions[interactions["event"] == kind] for kind in [*KINDS, *kinds.difference(KINDS)]}
-    counts = {
-        kind: {
-            "events": len(events),
-            "pairs of shopper and product": len(events.drop_duplicates(["user_id", "item_id"])),
-            "shoppers": events["user_id"].nunique(),
-            "products": events["item_id"].nunique(),
-        }
-        for kind, events in (rows | {"all": interactions}).items()
-        if len(events) or kind == "all"
-    }
-    return pd.DataFrame.from_dict(counts, orient="index").rename_axis("kind of event")
+    pairs = interactions.groupby(["user_id", "item_id"]).ngroup()
+    events = interactions[["user_id", "item_id", "event"]].assign(pair=pairs)
+    table = pd.concat([events, events.assign(event="all")]).groupby("event").agg(**{
+        "events": ("pair", "size"),
+        "pairs of shopper and product": ("pair", "nunique"),
+        "shoppers": ("user_id", "nunique"),
+        "products": ("item_id", "nunique"),
+    })  # fmt: skip
+    order = [*KINDS, *table.index.difference([*KINDS, "all"]), "all"]
+    return table.loc[[kind for kind in order if kind in table.index]].rename_axis("kind of event")
 
 
 def purchases_without_view(interactions: pd.DataFrame) -> str:
@@ -94,9 +93,8 @@ def how_uneven(shop: Dataset) -> str:
         of_items, of_users = (events[column].value_counts() for column in ("item_id", "user_id"))
         tenth = of_items.iloc[: max(1, len(of_items) // 10)].sum() / of_items.sum()
         found |= {"tenth": tenth, "median": of_users.median(), "busiest": of_users.max()}
-        if "event" in events and (events["event"] == "view").any():
-            kinds = events["event"].groupby([events["user_id"], events["item_id"]]).agg(set)
-            found["only_viewed"] = (kinds == {"view"}).mean()
+        if "event" in events and (viewed := events["event"] == "view").any():
+            found["only_viewed"] = viewed.groupby([events["user_id"], events["item_id"]]).all().mean()
         if "rating" in events and events["rating"].notna().any():
             found["high"] = (events["rating"].dropna() >= 4).mean()
         if "timestamp" in events:
@@ -105,13 +103,6 @@ def how_uneven(shop: Dataset) -> str:
     if reviews is not None and "label" in reviews:
         found["labels"] = reviews["label"].value_counts(normalize=True).tolist()
     return say(TEXTS["how_uneven"], **found).replace("\n", LINES)
-
-
-def left_to_learn_from(split: Split, n_read: int) -> str:
-    """Describe how many rows are in the training set, and which were set aside."""
-    again = int(split.how.get("rated_again", 0))
-    counts = {"n_train": len(split.train), "n_read": n_read, "again": again, "of_core": len(split.set_aside) - again}
-    return say(TEXTS["left_to_learn_from"], **counts).replace("\n", " ")
 
 
 def cold_start(split: Split) -> str:
