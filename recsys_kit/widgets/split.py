@@ -1,11 +1,13 @@
 """Chapter 1: move the cut and the k-core of a split."""
 
+from contextlib import suppress
+
 import ipywidgets
 import pandas as pd
 
 from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.describe import cold_counts, density
-from recsys_kit.data.splitting import Split, split_interactions
+from recsys_kit.data.splitting import split_interactions
 from recsys_kit.errors import DataError
 from recsys_kit.plots import plot_split
 from recsys_kit.widgets.controls import explore
@@ -14,14 +16,6 @@ from recsys_kit.widgets.controls import explore
 def _shares(train_percent: int, method: str) -> tuple[float, float, float] | None:
     rest = (100 - train_percent) / 200
     return (1 - 2 * rest, rest, rest) if method == "time" else None
-
-
-def _try_split(interactions: pd.DataFrame, train_percent: int, method: str) -> Split | None:
-    """Split without a k-core; None where that percent leaves a part empty."""
-    try:
-        return split_interactions(interactions, method=method, shares=_shares(train_percent, method))
-    except DataError:
-        return None
 
 
 def view_split(
@@ -50,18 +44,31 @@ def view_split(
     }])  # fmt: skip
 
 
+def _largest_core(interactions: pd.DataFrame, method: str) -> int:
+    """Return the largest k up to 10 whose core is not empty with the lowest percent that can be cut."""
+    for percent in range(40, 100, 5):
+        with suppress(DataError):
+            core = split_interactions(interactions, method=method, shares=_shares(percent, method)).train
+            for k in range(2, 11):
+                core = k_core(core, k)  # within the core of k - 1: cores are nested
+                if core.empty:
+                    return k - 1
+            return 10
+    return 1
+
+
 def explore_split(interactions: pd.DataFrame, *, method: str = "time") -> ipywidgets.Widget:
     """Explore `view_split` by its percent and its k-core, as far as a core is left."""
-    cuts = [split for percent in range(40, 100, 5) if (split := _try_split(interactions, percent, method))]
-    largest = max([k for k in range(1, 11) if cuts and len(k_core(cuts[0].train, k))], default=1)
 
     def view(train_percent: int, k_core: int) -> pd.DataFrame:
-        if _try_split(interactions, train_percent, method) is None:
-            return pd.DataFrame([{"train %": train_percent, "no such cut": "equal times stay together"}])
-        return view_split(interactions, train_percent=train_percent, k_core=k_core, method=method)
+        try:
+            return view_split(interactions, train_percent=train_percent, k_core=k_core, method=method)
+        except DataError as refusal:
+            why = "equal times stay together" if refusal.code == "RK-164" else "no event is left to train on"
+            return pd.DataFrame([{"train %": train_percent, "no such cut": why}])
 
     return explore(
         view,
         train_percent=ipywidgets.IntSlider(value=80, min=40, max=95, step=5, description="train %"),
-        k_core=ipywidgets.IntSlider(value=1, min=1, max=largest, description="k-core"),
+        k_core=ipywidgets.IntSlider(value=1, min=1, max=_largest_core(interactions, method), description="k-core"),
     )
