@@ -111,7 +111,7 @@ def cold_counts(split: Split) -> pd.DataFrame:
         One row per part: `part`, events, shoppers, `new shoppers` (without an event in the training set), products,
         `new products`, and the percentage of events by new shoppers.
     """
-    users, items = set(split.train["user_id"]), set(split.train["item_id"])
+    users, items = (split.train[column].drop_duplicates() for column in ("user_id", "item_id"))
     rows = []
     for part in PARTS:
         events = getattr(split, part)

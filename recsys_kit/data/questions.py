@@ -115,12 +115,20 @@ def describe(what: str, rows: pd.Series, values: pd.Series) -> str:
     return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown})."
 
 
-def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], naming: Naming) -> Iterator[DataError]:
-    """Ask about words for no user, and refuse ids that a spreadsheet has rounded."""
-    for column in ("user_id", "item_id"):
-        if column in frame and column in naming.names and "keep=" not in readings.get(column, ""):
-            ids = frame[column].astype("str")
-            different = ids.drop_duplicates().dropna()
+def ask_about_ids(
+    table: str, coded: Mapping[str, pd.Series], readings: Mapping[str, str], naming: Naming
+) -> Iterator[DataError]:
+    """Ask about words for no user, and refuse ids that a spreadsheet has rounded.
+
+    Args:
+        table: its name.
+        coded: its columns of ids, as `as_codes` gives them.
+        readings: how the user wants columns to be read.
+        naming: of the file.
+    """
+    for column, ids in coded.items():
+        if column in naming.names and "keep=" not in readings.get(column, ""):
+            different = ids.cat.categories
             rounded = ids.isin(different[different.str.fullmatch(SCIENTIFIC)])
             if is_many(rounded.sum(), len(ids)):
                 what = f"{table}: {column} in scientific notation, so that digits are lost"
@@ -130,11 +138,11 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
                 }
                 yield ask("RK-163", describe(what, rounded, ids), ways, naming)
     if table == "interactions" and "user_id" in naming.names:
-        yield from _ask_about_null_words(frame["user_id"], readings.get("user_id", ""), naming)
+        yield from _ask_about_null_words(coded["user_id"], readings.get("user_id", ""), naming)
 
 
 def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    counts = users[is_present(users)].astype("str").value_counts()
+    counts = _count(users[is_present(users)])
     for word in counts.index[counts > MANY_TIMES * counts.median()]:
         if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
             ways = {
@@ -143,7 +151,13 @@ def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Ite
             if "session_id" not in naming.names:
                 ways.popitem()
             what = f"interactions: user_id is {word!r}, which may mean that there is no user,"
-            yield ask("RK-162", describe(what, users.astype("str") == word, users), ways, naming)
+            yield ask("RK-162", describe(what, users == word, users), ways, naming)
+
+
+def _count(ids: pd.Series) -> pd.Series:
+    """Return the number of events of each id, the largest first; a category without events is left out."""
+    counts = ids.value_counts()
+    return counts[counts > 0]
 
 
 def find_giant(users: pd.Series) -> int:
@@ -152,7 +166,7 @@ def find_giant(users: pd.Series) -> int:
     >>> find_giant(pd.Series(["a"] * 50 + list("bcdefg")))
     50
     """
-    counts = users.value_counts()
+    counts = _count(users)
     largest = int(counts.iloc[0]) if len(counts) else 0
     return largest if largest > GIANT_SHARE * len(users) and largest > MANY_TIMES * counts.median() else 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -139,8 +140,7 @@ class Split:
         Raises:
             ParameterError: RK-323 another part.
         """
-        events = order_events(self._before(part))
-        return events.groupby("user_id", sort=True)["item_id"].agg(list)
+        return self.seen_items(part)
 
     def seen_items(self, part: str, seen_events: Sequence[str] = ()) -> pd.Series:
         """Return each user's seen items before `part`: they are masked from recommendations.
@@ -156,7 +156,11 @@ class Split:
             DataError, ParameterError: as `ground_truth`.
         """
         events = self._select_kinds(self._before(part), "seen_events", seen_events)
-        return order_events(events).groupby("user_id", sort=True)["item_id"].agg(list)
+        events = order_events(events)
+        starts = np.flatnonzero(~events["user_id"].duplicated())
+        bounds, items = [*starts, len(events)], events["item_id"].to_numpy(object).tolist()
+        lists = pd.Series([items[a:b] for a, b in pairwise(bounds)], dtype=object, name="item_id")
+        return lists.set_axis(pd.Index(events["user_id"].iloc[starts], name="user_id"))
 
     def ground_truth(
         self,

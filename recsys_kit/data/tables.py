@@ -162,8 +162,18 @@ class Rule:
     """Called with the values as in the file and as parsed (numbers, times); True where a value breaks the rule."""
 
 
+def as_codes(ids: pd.Series) -> pd.Series:
+    """Return ids as numbers of their different values, a category: what is counted or compared by id takes no texts."""
+    codes, different = pd.factorize(ids)
+    coded = pd.Series(pd.Categorical.from_codes(codes, different), index=ids.index)
+    return coded.cat.remove_categories("") if "" in different else coded  # an empty field is missing
+
+
 def is_present(values: pd.Series) -> pd.Series:
     """Return True for values that are neither missing nor blank."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        different = values.cat.categories.to_series()
+        return values.isin(different[is_present(different)])
     return values.notna() & values.astype("str").str.strip().fillna("").ne("")
 
 
@@ -174,7 +184,7 @@ def _require(column: str, name: str | None = None) -> Rule:
 def _require_parsed(column: str, name: str) -> Rule:
     def broken(values: pd.Series, parsed: pd.Series) -> pd.Series:
         missing = parsed.isna()
-        missing[missing] = is_present(values[missing])
+        missing[missing] = is_present(values[missing]).to_numpy()
         return missing
 
     return Rule(column, name, broken)

@@ -8,12 +8,13 @@ suggestion.
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit.core.ids import IDS
 from recsys_kit.data.columns import split_readings
 from recsys_kit.data.nested import load
 from recsys_kit.data.numbers import read_numbers
@@ -24,6 +25,7 @@ from recsys_kit.data.tables import (
     Naming,
     RawTables,
     Rule,
+    as_codes,
     is_present,
     rating_rules,
     rating_scale,
@@ -67,6 +69,8 @@ class Inspection:
     """Repairs and notes: entries of the report."""
     refusals: list[DataError]
     """The reasons why the table cannot be used."""
+    ids: dict[str, pd.Series]
+    """The ids of the valid rows as categories."""
 
 
 def validate(raw: RawTables) -> Dataset:
@@ -86,18 +90,22 @@ def validate(raw: RawTables) -> Dataset:
         DataError: RK-104 a required column is missing, RK-106 no row is valid, RK-144 nearly all times out of range,
             RK-145 day and month are ambiguous, RK-146 nearly all times unreadable, RK-147 another rating scale.
     """
-    report, tables = list(raw.notes), {}
+    report, tables, events = list(raw.notes), {}, {}
     quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
     for table, frame in raw.frames.items():
         found = inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
         if found.refusals:
             raise found.refusals[0]
         quarantine.append(found.bad)
-        typed, repeats = _drop_repeated_rows(table, found.typed, raw.repeated.get(table))
-        tables[table], entries = _drop_repeated_ids(table, typed)
-        report += found.entries + repeats + entries + _notes_on_events(table, tables[table])
+        found, repeats = _drop_repeated_rows(table, found, raw.repeated.get(table))
+        tables[table], entries = _drop_repeated_ids(table, found.typed)
+        report += found.entries + repeats + entries
+        if table == "interactions":
+            report += _notes_on_events(tables[table], found.ids["user_id"])
+        if table in ("interactions", "reviews"):
+            events.setdefault(table, found.ids.get("item_id"))
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
-    tables["items"], entries = _complete_catalogue(tables)
+    tables["items"], entries = _complete_catalogue(tables.get("items"), events)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
     report += entries + quarantine_entries(quarantined)
     return Dataset(
@@ -150,7 +158,12 @@ def inspect_table(
         entries += notes
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
-    broken = {rule: rule.broken(frame[rule.column], read.get(rule.column)) for rule in rules if rule.column in frame}
+    ids = {column: as_codes(frame[column].astype("str")) for column in IDS if column in frame}
+    broken = {
+        rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column))
+        for rule in rules
+        if rule.column in frame
+    }
     bad = _find_invalid_rows(table, frame, broken)
     typed, kept = _convert_types(frame, read), ~frame.index.isin(bad["row"])
     typed = typed if kept.all() else typed[kept]
@@ -163,14 +176,15 @@ def inspect_table(
     }
     refusals = [refusal for of_column in refused.values() for refusal in of_column]
     if naming:
-        refusals += ask_about_ids(table, frame, readings, naming)
+        refusals += ask_about_ids(table, ids, readings, naming)
     if naming:
         others = {rule.name: mask for rule, mask in broken.items() if not refused.get(rule.column)}
         refusals += ask_about_rules(table, frame, others, readings, naming, left=len(typed) > 0)
     if not refusals and (table == "interactions" or len(frame)):
         refusals = _refuse_nothing_left(table, typed, bad)
-    entries += repairs + _notes_on_ids(table, typed)
-    return Inspection(typed, bad, entries, refusals)
+    ids = {column: values if kept.all() else values[kept] for column, values in ids.items()}
+    entries += repairs + _notes_on_ids(table, ids)
+    return Inspection(typed, bad, entries, refusals, ids)
 
 
 def _check_columns(table: str, frame: pd.DataFrame) -> None:
@@ -259,7 +273,8 @@ def _convert_types(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFr
             columns[name] = _split_lists(values).map(_as_list)
         else:
             texts = values.astype("str")
-            columns[name] = texts.mask(texts == "")  # an empty field is missing
+            empty = texts.eq("").fillna(False)
+            columns[name] = texts.mask(empty) if empty.any() else texts  # an empty field is missing
     typed = pd.DataFrame(columns, index=frame.index)
     if "position" in typed:
         whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # such rows are quarantined
@@ -317,11 +332,11 @@ def _visible(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(INVISIBLE)
 
 
-def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
+def _notes_on_ids(table: str, coded: dict[str, pd.Series]) -> list[dict[str, Any]]:
     """Count ids that may be mistakes; they are kept, since they may be right."""
     entries = []
-    for column in [column for column in ("user_id", "item_id") if column in typed]:
-        ids = pd.Series(typed[column].dropna().unique(), dtype="str")
+    for column, values in coded.items():
+        ids = values.drop_duplicates().dropna().astype("str")
         visible = ids.mask(~ids.str.isascii(), ids[~ids.str.isascii()].map(_visible))
         found = {
             f"{column} looks like another: kept apart": ids[visible.str.strip().duplicated(keep=False)],
@@ -332,16 +347,14 @@ def _notes_on_ids(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
         for rule, odd in found.items():
             if len(odd):
                 example = "" if column == "user_id" else repr(odd.iloc[0])  # the report shows no ids of users
-                entries.append(report_entry(table, rule, "noted", typed[column].isin(odd).sum(), example))
+                entries.append(report_entry(table, rule, "noted", values.isin(odd).sum(), example))
     return entries
 
 
-def _notes_on_events(table: str, typed: pd.DataFrame) -> list[dict[str, Any]]:
+def _notes_on_events(typed: pd.DataFrame, users: pd.Series) -> list[dict[str, Any]]:
     """Name a user that is hardly one shopper, and kinds of event that undo others."""
-    if table != "interactions":
-        return []
-    entries = []
-    if giant := find_giant(typed["user_id"]):
+    table, entries = "interactions", []
+    if giant := find_giant(users):
         share = f"{giant:,} of {len(typed):,} events ({giant / len(typed):.0%})"
         rule = f"one user has {share}: a reseller, a test account, or a word for no user"
         entries.append(report_entry(table, rule, "cautioned", giant))
@@ -390,8 +403,8 @@ def _refuse_times(
     if "time out of range" not in broken:
         return
     found, given = times["timestamp"], frame["timestamp"]
-    n_given = int(is_present(given).sum())
     outside, unreadable = broken["time out of range"], broken["time cannot be read"]
+    n_given = int(is_present(given).sum()) if len(outside) or len(unreadable) else 0
     if _too_many(len(outside), n_given, MAX_INVALID_TIMES):
         how = found.how.loc[outside["row"].iloc[0]]
         clock = guess_clock(outside["value"])
@@ -418,6 +431,8 @@ def _refuse_ratings(
     if "rating out of range" not in broken:
         return
     wrong = pd.concat([broken["rating out of range"], broken["rating is not a number"]]).sort_values("row")
+    if wrong.empty:
+        return
     n_given = int(is_present(frame["rating"]).sum())
     many = len(wrong) >= MANY_ROWS and len(wrong) > MAX_INVALID_RATINGS_OF_MANY * n_given
     if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
@@ -463,14 +478,17 @@ def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> 
 
 
 def _drop_repeated_rows(
-    table: str, typed: pd.DataFrame, repeated: pd.Index | None
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    table: str, found: Inspection, repeated: pd.Index | None
+) -> tuple[Inspection, list[dict[str, Any]]]:
     """Drop the rows that repeat an earlier one of the file."""
+    typed = found.typed
     again = typed.index.isin([] if repeated is None else repeated)
     if not again.any():
-        return typed, []
+        return found, []
     example = typed["item_id"][again].iloc[0] if "item_id" in typed else ""
-    return typed[~again], [report_entry(table, "exact duplicate", "deduplicated", again.sum(), example)]
+    entry = report_entry(table, "exact duplicate", "deduplicated", again.sum(), example)
+    ids = {column: values[~again] for column, values in found.ids.items()}
+    return replace(found, typed=typed[~again], ids=ids), [entry]
 
 
 def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -493,14 +511,14 @@ def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, l
     return typed[~again].reset_index(drop=True), entries
 
 
-def _complete_catalogue(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame | None, list[dict[str, Any]]]:
+def _complete_catalogue(
+    items: pd.DataFrame | None, events: dict[str, pd.Series | None]
+) -> tuple[pd.DataFrame | None, list[dict[str, Any]]]:
     """Add the items that occur only in the interactions (or, without interactions, in the reviews)."""
-    items = tables.get("items")
-    table = "interactions" if "interactions" in tables else "reviews"
-    events = tables.get(table, pd.DataFrame())
-    if "item_id" not in events:
+    table = "interactions" if "interactions" in events else "reviews"
+    if (found := events.get(table)) is None:
         return items, []
-    item_ids = events["item_id"].dropna()
+    item_ids = found.dropna()
     if items is None:
         return pd.DataFrame({"item_id": item_ids.unique()}).astype("str") if len(item_ids) else None, []
     unknown = item_ids[~item_ids.isin(items["item_id"])]
