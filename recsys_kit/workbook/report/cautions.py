@@ -37,7 +37,8 @@ def find_cautions(folder: Path, run: Mapping[str, Any]) -> list[Caution]:
         *find_unread_texts(read_dict(folder, "results/text_features.json")),
     ]
     return [
-        Caution(*(say(text, **facts) for text in TEXTS[name].values()), facts.get("lines", ())) for name, facts in found
+        Caution(**{part: say(text, **facts) for part, text in TEXTS[name].items()}, lines=facts.get("lines", ()))
+        for name, facts in found
     ]
 
 
