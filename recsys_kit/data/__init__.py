@@ -17,7 +17,6 @@ from recsys_kit.data.cleaning import (
 from recsys_kit.data.describe import (
     cold_counts,
     facts,
-    k_core_price,
     leak_counts,
     waterfall,
 )
@@ -29,6 +28,6 @@ from recsys_kit.data.validation import validate
 __all__ = [
     "DATASETS", "FLAGS", "Dataset", "FileCheck", "RawTables", "Split", "assign_parts", "audit_split", "check_files",
     "clean", "clean_text", "cold_counts", "compare_sample", "facts", "flag_unusual", "item_hash", "k_core",
-    "k_core_price", "leak_counts", "load_dataset", "name_of", "order_events", "repeated_ratings", "sample_users",
+    "leak_counts", "load_dataset", "name_of", "order_events", "repeated_ratings", "sample_users",
     "source_files", "split_at_random", "split_interactions", "validate", "waterfall",
 ]  # fmt: skip

@@ -1,10 +1,7 @@
 """Summary statistics of a data set, of each step of cleaning and of a split."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from recsys_kit.data.cleaning import k_core
 from recsys_kit.data.splitting import Split
 from recsys_kit.data.tables import Dataset
 from recsys_kit.schema import PARTS
@@ -81,27 +78,6 @@ def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int
     return pd.concat(
         [table, pd.DataFrame([{"step": "train", "change": 0, "rows": len(split.train)}])], ignore_index=True
     )
-
-
-def k_core_price(train: pd.DataFrame, ks: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
-    """Count what the k-core keeps of the training set for each k.
-
-    Args:
-        train: the training set, before the k-core.
-        ks: the sizes to compare.
-
-    Returns:
-        One row per k: `k`, events, shoppers, products, `density %`, and the percentage of each that is left.
-    """
-    rows = []
-    for k in ks:
-        core = k_core(train, k)
-        left = {"events": len(core), "shoppers": core["user_id"].nunique(), "products": core["item_id"].nunique()}
-        rows.append({"k": k} | left | {"density %": 100 * density(core) if len(core) else 0.0})
-    table = pd.DataFrame(rows)
-    for column in ("events", "shoppers", "products"):
-        table[f"{column} left %"] = 100 * table[column] / table[column].iloc[0]
-    return table
 
 
 def cold_counts(split: Split) -> pd.DataFrame:

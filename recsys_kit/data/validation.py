@@ -90,7 +90,7 @@ def validate(raw: RawTables) -> Dataset:
         DataError: RK-104 a required column is missing, RK-106 no row is valid, RK-144 nearly all times out of range,
             RK-145 day and month are ambiguous, RK-146 nearly all times unreadable, RK-147 another rating scale.
     """
-    report, tables, events = list(raw.notes), {}, {}
+    report, tables, items_of = list(raw.notes), {}, {}
     quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
     for table, frame in raw.frames.items():
         found = inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
@@ -102,10 +102,9 @@ def validate(raw: RawTables) -> Dataset:
         report += found.entries + repeats + entries
         if table == "interactions":
             report += _notes_on_events(tables[table], found.ids["user_id"])
-        if table in ("interactions", "reviews"):
-            events.setdefault(table, found.ids.get("item_id"))
+        items_of[table] = found.ids.get("item_id")
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
-    tables["items"], entries = _complete_catalogue(tables.get("items"), events)
+    tables["items"], entries = _complete_catalogue(tables.get("items"), items_of)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
     report += entries + quarantine_entries(quarantined)
     return Dataset(
@@ -151,11 +150,9 @@ def inspect_table(
     scale = RATING_SCALE
     if "rating" in read:
         frame, read["rating"], notes = _map_ratings(table, frame, read["rating"], readings.get("rating", ""))
-        entries += notes
-        read["rating"], scale, notes = _convert_ratings(
-            table, read["rating"], readings.get("rating", ""), naming or UNNAMED
-        )
-        entries += notes
+        reading, asked = readings.get("rating", ""), naming or UNNAMED
+        read["rating"], scale, more = _convert_ratings(table, read["rating"], reading, asked)
+        entries += notes + more
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
     ids = {column: as_codes(frame[column].astype("str")) for column in IDS if column in frame}
@@ -169,15 +166,13 @@ def inspect_table(
     typed = typed if kept.all() else typed[kept]
     typed, repairs = _repair_prices(table, typed, frame, kept)
     whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
-    naming_ = naming or UNNAMED
     refused = {
-        "timestamp": [*_refuse_times(table, frame, times, whole, naming_)],
-        "rating": [*_refuse_ratings(table, frame, whole, scale, naming_)],
+        "timestamp": [*_refuse_times(table, frame, times, whole, naming or UNNAMED)],
+        "rating": [*_refuse_ratings(table, frame, whole, scale, naming or UNNAMED)],
     }
     refusals = [refusal for of_column in refused.values() for refusal in of_column]
     if naming:
         refusals += ask_about_ids(table, ids, readings, naming)
-    if naming:
         others = {rule.name: mask for rule, mask in broken.items() if not refused.get(rule.column)}
         refusals += ask_about_rules(table, frame, others, readings, naming, left=len(typed) > 0)
     if not refusals and (table == "interactions" or len(frame)):
@@ -512,11 +507,11 @@ def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, l
 
 
 def _complete_catalogue(
-    items: pd.DataFrame | None, events: dict[str, pd.Series | None]
+    items: pd.DataFrame | None, items_of: dict[str, pd.Series | None]
 ) -> tuple[pd.DataFrame | None, list[dict[str, Any]]]:
     """Add the items that occur only in the interactions (or, without interactions, in the reviews)."""
-    table = "interactions" if "interactions" in events else "reviews"
-    if (found := events.get(table)) is None:
+    table = "interactions" if "interactions" in items_of else "reviews"
+    if (found := items_of.get(table)) is None:
         return items, []
     item_ids = found.dropna()
     if items is None:

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from recsys_kit.data import RawTables, clean, item_hash, order_events, validate
+from recsys_kit.data.questions import find_giant
+from recsys_kit.data.tables import as_codes, is_present
 from recsys_kit.errors import DataError
 
 DAY = "2024-05-01T10:00:00"
@@ -216,3 +218,14 @@ def test_canonical_order_does_not_depend_on_the_order_of_rows():
 def test_item_hash_is_fixed_and_tells_ids_apart():
     assert item_hash(["0417"])[0] == 16775426987203270136
     assert len(set(item_hash([str(number) for number in range(10_000)]))) == 10_000
+
+
+def test_ids_as_codes_are_counted_like_texts_and_an_empty_field_is_missing():
+    ids = pd.Series(["b", "", None, "a", " ", "b"], index=range(1, 7), dtype="str")
+    coded = as_codes(ids)
+    assert coded.drop_duplicates().dropna().astype("str").tolist() == ["b", "a", " "]
+    assert coded.index.tolist() == ids.index.tolist()
+    assert is_present(coded).tolist() == is_present(ids).tolist() == [True, False, False, True, False, True]
+    gone, kept = [f"gone {n}" for n in range(500)], [*"bcdefghijk"] * 3 + ["a"] * 50
+    assert find_giant(pd.Series(kept)) == find_giant(as_codes(pd.Series(gone + kept))[len(gone) :]) == 0
+    assert find_giant(as_codes(pd.Series(gone + kept))) == 50

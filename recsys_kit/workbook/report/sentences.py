@@ -108,9 +108,9 @@ def how_uneven(shop: Dataset) -> str:
 def cold_start(split: Split) -> str:
     """Describe the cold users of the test set, their histories, and how much there is to predict."""
     test, histories, truth = split.test, split.histories("test").index, split.ground_truth("test")
-    shoppers = pd.Series(test["user_id"].unique(), dtype=object)
-    new = shoppers[~shoppers.isin(split.train["user_id"])]
-    n_late = int(new.isin(split.valid["user_id"]).sum())
+    shoppers = test["user_id"].drop_duplicates()
+    new = shoppers[~shoppers.isin(split.train["user_id"].drop_duplicates())]
+    n_late = int(new.isin(split.valid["user_id"].drop_duplicates()).sum())
     n_of_core = int(new.isin(histories).sum()) - n_late
     return say(
         TEXTS["cold_start"],
@@ -119,7 +119,7 @@ def cold_start(split: Split) -> str:
         n_late=n_late,
         n_of_core=n_of_core,
         n_without=len(new) - n_late - n_of_core,
-        n_new_items=test.loc[~test["item_id"].isin(split.train["item_id"]), "item_id"].nunique(),
+        n_new_items=int((~test["item_id"].drop_duplicates().isin(split.train["item_id"].drop_duplicates())).sum()),
         n_pairs=len(truth),
         n_asked=truth["user_id"].nunique(),
     ).replace("\n", " ")
