@@ -8,10 +8,9 @@ import pandas as pd
 
 from recsys_kit.data.columns import Table
 from recsys_kit.data.files import FileRows
-from recsys_kit.data.questions import Question
 from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import inspect_table, quarantine_entries
-from recsys_kit.errors import DataError, ParameterError, RecsysKitError
+from recsys_kit.errors import DataError, ParameterError, Question, RecsysKitError
 
 MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
 Build = Callable[[str, list[Table], dict[str, FileRows], dict[str, str]], RawTables]  # `sources.build_tables`

@@ -24,11 +24,10 @@ from recsys_kit.data.columns import (
 )
 from recsys_kit.data.files import FileRows, parse_header, read_table
 from recsys_kit.data.meeting import check_ids
-from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables, known_dataset
 from recsys_kit.data.validation import N_EXAMPLES, validate
-from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.errors import DataError, ParameterError, Question
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 

@@ -47,6 +47,23 @@ def read_numbers(values: pd.Series) -> pd.Series:
     return read.where(read.notna(), numbers) if comma else numbers.where(numbers.notna(), read)
 
 
+def read_ratings(values: pd.Series) -> pd.Series:
+    """Return the ratings of a column: numbers, also as `4 out of 5`, `4/5` or stars.
+
+    >>> read_ratings(pd.Series(["4/5", "5 out of 5 stars", "★★★☆☆", "good"])).tolist()
+    [4.0, 5.0, 3.0, nan]
+    """
+    numbers = read_numbers(values)
+    texts = values[numbers.isna() & values.notna()].astype("str").str.strip()
+    if texts.empty:
+        return numbers
+    parts = texts.str.extract(r"^(\d+(?:[.,]\d+)?)\s*(?:/|out of|of|von|sur|de|su)\s*(\d+)\b")
+    if parts[1].nunique() == 1:  # else they are of several scales
+        numbers = numbers.fillna(read_numbers(parts[0].dropna()))
+    stars = texts[texts.str.fullmatch("[★⭐]+[☆✩]*")].str.count("[★⭐]")
+    return numbers.fillna(stars.astype(float))
+
+
 def _has_decimal_commas(texts: pd.Series) -> bool:
     def decimal(sign: str, other: str) -> int:
         last = texts.str.contains(rf"\{other}.*\{sign}")

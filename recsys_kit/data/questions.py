@@ -7,36 +7,25 @@ the rows may be right and the rule wrong.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from recsys_kit.data.tables import Naming, as_option, is_present
-from recsys_kit.errors import DataError
+from recsys_kit.errors import DataError, Question
 
 MAX_SHARE = 0.02
+MAX_LEFT_OUT = 0.5  # share of rows that is proposed to be left out, except where there is no id
 FEW_ROWS = 10
 N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+MANY_TIMES_OF_WORD = 3  # times the events of the median user or item: worth a question where the id is a word
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
 OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
-
-
-class Question(DataError):
-    """A refusal that the user can answer with `columns`.
-
-    Args:
-        code, what, fix: as for every error.
-        ways: the whole `columns` of each answer, and what it does.
-    """
-
-    def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
-        self.what, self.ways = what, ways
-        super().__init__(code, what, fix)
 
 
 def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str = "") -> Question:
@@ -61,6 +50,9 @@ def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
     {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
     """
     words = ratings[is_present(ratings)].astype("str").str.strip().unique()
+    if nothing := [word for word in words if word.casefold() in WORDS["null"] and not word.lstrip("-").isdigit()]:
+        read = "".join(f":{word}=missing" for word in nothing if not set(":=,") & set(word))
+        return {f"rating={{rating}}{read}": "as that means not rated"} if len(nothing) < len(words) and read else {}
     first, second = (
         sorted(words, key=lambda word: word.casefold() not in WORDS["liked"]) if len(words) == 2 else ("", "")
     )
@@ -90,13 +82,23 @@ def ask_about_rules(
     """
     for rule, ways in WORDS["ways"].items():
         column = next(iter(ways)).partition("=")[0]
-        ways = {way: meaning for way, meaning in ways.items() if left or not way.endswith("drop")}
+        few = left and (column.endswith("_id") or broken.get(rule, pd.Series([1])).mean() < MAX_LEFT_OUT)
+        ways = {way: meaning for way, meaning in ways.items() if few or not way.endswith("drop")}
         is_open = (
             ways and rule in broken and column in naming.names and not re.search("drop|null=", said.get(column, ""))
         )
         if is_open and is_many(broken[rule].sum(), len(frame)):
             more = OR_NAME_FORM if rule == "time cannot be read" else ""
             yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)
+
+
+def start_of_scale(ratings: pd.Series) -> float:
+    """Return the lowest rating of the scale: few raters may have used none so low.
+
+    >>> start_of_scale(pd.Series([5, 10])), start_of_scale(pd.Series([20, 100])), start_of_scale(pd.Series([-10, 10]))
+    (1.0, 0.0, -10.0)
+    """
+    return min(float(ratings.min()), 1.0 if ratings.max() <= 10 else 0.0)
 
 
 def is_many(n: int, of: int) -> bool:
@@ -128,21 +130,28 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
                     f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
                 }
                 yield ask("RK-163", describe(what, rounded, ids), ways, naming)
-    if table == "interactions" and "user_id" in naming.names:
-        yield from _ask_about_null_words(frame["user_id"], readings.get("user_id", ""), naming)
+    for column in WORDS["no_id"]:
+        if table == "interactions" and column in naming.names:
+            yield from _ask_about_null_words(column, frame[column], readings.get(column, ""), naming)
 
 
-def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    counts = users[is_present(users)].astype("str").value_counts()
-    for word in counts.index[counts > MANY_TIMES * counts.median()]:
-        if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
+def _ask_about_null_words(column: str, given: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
+    ids = given[is_present(given)].astype("str").str.strip()
+    counts = ids.value_counts()
+    for word, n in counts[counts > MANY_TIMES_OF_WORD * counts.median()].items():
+        written = re.sub(r"\.0+$", "", word.casefold())
+        is_number = written.lstrip("-").isdigit()  # which may be an id
+        is_word = re.fullmatch(WORDS["nothing"], written) or written in WORDS["null"]
+        if is_word and n > is_number * MANY_TIMES * counts.median() and is_many(n, len(given)):
+            if f"keep={word}" in reading.split(":"):
+                continue
             ways = {
-                way.replace("WORD", word): meaning.replace("WORD", word) for way, meaning in WORDS["no_user"].items()
+                way.replace("WORD", word): meaning.replace("WORD", word)
+                for way, meaning in WORDS["no_id"][column].items()
+                if "{session_id}" not in way or "session_id" in naming.names
             }
-            if "session_id" not in naming.names:
-                ways.popitem()
-            what = f"interactions: user_id is {word!r}, which may mean that there is no user,"
-            yield ask("RK-162", describe(what, users.astype("str") == word, users), ways, naming)
+            what = f"interactions: {column} is {word!r}, which may mean that there is none,"
+            yield ask("RK-162", describe(what, given.astype("str").str.strip() == word, given), ways, naming)
 
 
 def find_giant(users: pd.Series) -> int:

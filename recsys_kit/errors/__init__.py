@@ -5,6 +5,8 @@ Codes: RK-1xx input data, RK-2xx language models and devices, RK-3xx parameters 
 RK-5xx the run itself. `docs/errors.md` lists them all; `meanings.toml` holds the meaning of each code.
 """
 
+from collections.abc import Sequence
+
 
 class RecsysKitError(Exception):
     """Base class of all errors of this package.
@@ -37,6 +39,19 @@ class DataError(RecsysKitError):
     """The input data cannot be used as it is."""
 
     exit_code = 2
+
+
+class Question(DataError):
+    """A refusal that the user can answer with `columns`.
+
+    Args:
+        code, what, fix: as for every error.
+        ways: the whole `columns` of each answer, and what it does.
+    """
+
+    def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
+        self.what, self.ways = what, ways
+        super().__init__(code, what, fix)
 
 
 class ParameterError(RecsysKitError):
