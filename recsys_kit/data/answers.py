@@ -8,9 +8,10 @@ import pandas as pd
 
 from recsys_kit.data.columns import Table
 from recsys_kit.data.files import FileRows
+from recsys_kit.data.questions import Question
 from recsys_kit.data.tables import RawTables, as_option
 from recsys_kit.data.validation import inspect_table, quarantine_entries
-from recsys_kit.errors import DataError, ParameterError, Question, RecsysKitError
+from recsys_kit.errors import DataError, ParameterError, RecsysKitError
 
 MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
 Build = Callable[[str, list[Table], dict[str, FileRows], dict[str, str]], RawTables]  # `sources.build_tables`
@@ -21,8 +22,9 @@ def complete(question: Question, tables: Sequence[Table], read: Mapping[str, Fil
     lines, asked = try_answers(tables, read, {}, [question], build)
     if not lines:
         return question
+    accepted = '; --accept ids is columns="accept=ids"' * any("--accept" in line for line in lines)
     copied = "\n".join(f"{meaning}:\n{line}" if meaning else line for line, meaning in lines.items())
-    fix = f"\nAdd the line that is right to your command (in Python its text is columns=...):\n{copied}"
+    fix = f"\nAdd the line that is right to your command (in Python its text is columns=...{accepted}):\n{copied}"
     return Question(question.code, "\n".join(dict.fromkeys(one.what for one in asked)), question.ways, fix)
 
 

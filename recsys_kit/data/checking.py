@@ -24,10 +24,11 @@ from recsys_kit.data.columns import (
 )
 from recsys_kit.data.files import FileRows, parse_header, read_table
 from recsys_kit.data.meeting import check_ids
+from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables, known_dataset
 from recsys_kit.data.validation import N_EXAMPLES, validate
-from recsys_kit.errors import DataError, ParameterError, Question
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 
@@ -68,7 +69,7 @@ def check_files(
     if table and table not in TABLES:
         raise ParameterError("RK-149", f"as is {table!r}; expected one of {list(TABLES)}.", "Leave it out to guess.")
     wanted = parse_columns(columns)
-    checks, tables = [], []
+    checks, tables, read = [], [], {}
     for path in paths:
         try:
             rows = read_table(path, encoding=encoding, header=parse_header(header))
@@ -77,14 +78,14 @@ def check_files(
             checks.append(_with_hint(unreadable, path, encoding))
             continue
         tables.append(_as_table(table, Path(path).name, rows, wanted))
+        read[tables[-1].table] = rows
         known = {*tables[-1].expand(wanted).frame, *UNREAD}
         found = _check(tables[-1], rows, {entry.ours: entry.theirs for entry in wanted if entry.column in known})
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
     try:
         check_wanted(tables, wanted)
-        if len({table.table for table in tables}) == len(tables) > 1 and not any(check.refusals for check in checks):
-            named = name_columns(tables, columns)
-            check_ids(named.tables, named, wanted)
+        if len(read) == len(tables) > 1:
+            checks = _check_together(tables, read, checks, {entry.ours: entry.theirs for entry in wanted})
     except DataError as refusal:
         if tables:
             next(check for check in checks if check.table).refusals.insert(0, refusal)
@@ -93,6 +94,29 @@ def check_files(
             command = f"recsys-kit run --dataset {name} --source {shlex.quote(str(path))}"
             checks[n] = replace(found, hint=f"this looks like the data set {name}: {command}")
     return checks
+
+
+def _check_together(
+    tables: Sequence[Table], read: Mapping[str, FileRows], checks: list[FileCheck], columns: dict[str, str]
+) -> list[FileCheck]:
+    """Add whether the ids of the files meet, and options that answer the questions of all files."""
+    asked = [refusal for check in checks for refusal in check.refusals]
+    if not asked:
+        named = name_columns(tables, columns)
+        try:
+            cautions = check_ids(named.tables, named, parse_columns(columns))
+        except Question as question:
+            asked = [question]
+            checks[0].refusals.append(question)
+        else:
+            for n, check in enumerate(checks):
+                own = [entry for entry in cautions if entry["table"] == check.table]
+                checks[n] = replace(check, problems=pd.concat([check.problems, _problems(own, pd.DataFrame())]))
+            return checks
+    if not all(isinstance(refusal, Question) for refusal in asked):
+        return checks
+    lines = try_answers(tables, read, columns, asked, build_tables)[0]
+    return [replace(check, lines=lines) if lines and check.refusals else check for check in checks]
 
 
 def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:

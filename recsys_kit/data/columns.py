@@ -19,9 +19,10 @@ import pandas as pd
 
 from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects
 from recsys_kit.data.numbers import read_numbers
+from recsys_kit.data.questions import Question
 from recsys_kit.data.tables import Naming, as_option, is_present, report_entry
 from recsys_kit.data.times import EARLIEST, LANGUAGES, check_language, read_times
-from recsys_kit.errors import DataError, ParameterError, Question
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, NUMBER_COLUMNS, TIME_COLUMNS
 
 KNOWN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -91,6 +92,7 @@ class Table:
         """Return the table with the columns that lie in objects and lists, or are joined of two."""
         frame, mine = self.frame, [entry for entry in wanted if _takes(self, entry)]
         if filled := EXPORTS.get(export_of(self), {}).get("filled"):  # on the first line of an order alone
+            frame = frame.replace({column: {"": None} for column in filled["columns"]})
             frame = frame.assign(**frame.groupby(filled["by"])[filled["columns"]].ffill())
         has_no_time = NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions"
         if has_no_time and "position" not in frame:
@@ -193,6 +195,9 @@ def split_readings(reading: str) -> list[str]:
 def read_ids(values: pd.Series, reading: str) -> pd.Series:
     """Return ids as the user wants them read: words for no id become missing, what two files write differently goes.
 
+    `strip=` takes zeros in front, spaces around, `.0`, all signs that are neither letters nor digits, or a given text
+    in front; `hash` makes them unreadable, as for addresses of e-mail.
+
     >>> read_ids(pd.Series(["007", "NULL", " B.0"]), "null=NULL:strip=zeros:strip=spaces:strip=.0:lower").tolist()
     ['7', nan, 'b']
     """
@@ -206,6 +211,8 @@ def read_ids(values: pd.Series, reading: str) -> pd.Series:
         elif how == "hash":
             different = pd.Series(texts.dropna().unique(), dtype="str")
             values = texts.map(dict(zip(different, different.str.strip().str.lower().map(_hash), strict=True)))
+        elif (how, what) == ("strip", "signs"):
+            values = texts.str.normalize("NFKC").str.replace(r"[\W_]+", "", regex=True)
         elif how == "strip":
             sign = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$"}
             values = texts.str.replace(sign.get(what, f"^(?:{re.escape(what)})+"), "", regex=True)
@@ -258,7 +265,7 @@ def _recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Tabl
     for table in tables if not wanted else []:
         if export := export_of(table):
             known = EXPORTS[export]["columns"].items()
-            entries = [_entry(f"{table.table}.{name}", column) for name, column in known]
+            entries = [_entry(name, column) for name, column in known]
             wanted = [entry for entry in entries if entry.column in {*table.frame, *table.paths}]
             used = ", ".join(f"{entry.name}={entry.theirs}" for entry in wanted)
             notes.append(report_entry(table.table, f"an export of {export}: read {used}", "noted", len(table.frame)))

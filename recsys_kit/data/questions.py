@@ -7,14 +7,15 @@ the rows may be right and the rule wrong.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recsys_kit.data.tables import Naming, as_option, is_present
-from recsys_kit.errors import DataError, Question
+from recsys_kit.errors import DataError
 
 MAX_SHARE = 0.02
 MAX_LEFT_OUT = 0.5  # share of rows that is proposed to be left out, except where there is no id
@@ -26,6 +27,19 @@ MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
 OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
+
+
+class Question(DataError):
+    """A refusal that the user can answer with `columns`.
+
+    Args:
+        code, what, fix: as for every error.
+        ways: the whole `columns` of each answer, and what it does.
+    """
+
+    def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
+        self.ways = ways
+        super().__init__(code, what, fix)
 
 
 def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str = "") -> Question:
@@ -98,7 +112,7 @@ def start_of_scale(ratings: pd.Series) -> float:
     >>> start_of_scale(pd.Series([5, 10])), start_of_scale(pd.Series([20, 100])), start_of_scale(pd.Series([-10, 10]))
     (1.0, 0.0, -10.0)
     """
-    return min(float(ratings.min()), 1.0 if ratings.max() <= 10 else 0.0)
+    return min(np.floor(ratings.min()), 1.0 if ratings.max() <= 10 else 0.0)
 
 
 def is_many(n: int, of: int) -> bool:

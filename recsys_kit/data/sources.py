@@ -23,11 +23,12 @@ from recsys_kit.data.columns import Table, name_columns, parse_columns
 from recsys_kit.data.declared import DECLARED, find_files, read_declared
 from recsys_kit.data.files import FileRows, parse_header, read_table, read_tables, split_member
 from recsys_kit.data.meeting import check_ids
+from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_attributes, read_sequences
 from recsys_kit.data.tables import Dataset, RawTables, find_repeated, hash_rows, is_present, report_entry
 from recsys_kit.data.toyshop import make_toyshop
 from recsys_kit.data.validation import validate
-from recsys_kit.errors import DataError, ParameterError, Question
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import COLUMNS, ITEM_COLUMNS, TABLES
 
 DATASETS = {

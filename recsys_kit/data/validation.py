@@ -411,7 +411,8 @@ def _refuse_times(
             f"({_show_examples(outside)}); {seems}."
         )
         ways = {f"timestamp={{timestamp}}:{clock}": "to read them so"} if clock else {}
-        ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
+        if pd.to_numeric(given[is_present(given)], errors="coerce").notna().all():
+            ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
         yield ask("RK-144", what, ways, naming, "or write them as 2024-12-31")
     if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
         yield DataError(
@@ -435,8 +436,8 @@ def _refuse_ratings(
     numbers = read_ratings(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
     found, ways = "none is a number", words_of_ratings(frame["rating"])
     if len(numbers):
-        low, high = numbers.min(), numbers.max()
-        found = f"they go {low:g} to {high:g}"
+        low, high = numbers.min(), np.ceil(numbers.max())
+        found = f"they go {low:g} to {numbers.max():g}"
         if set(numbers) == {0, 1}:
             found = "they go 0 to 1: all are 0 and 1, as likes are"
         elif set(numbers) == {-1, 1}:

@@ -5,8 +5,6 @@ Codes: RK-1xx input data, RK-2xx language models and devices, RK-3xx parameters 
 RK-5xx the run itself. `docs/errors.md` lists them all; `meanings.toml` holds the meaning of each code.
 """
 
-from collections.abc import Sequence
-
 
 class RecsysKitError(Exception):
     """Base class of all errors of this package.
@@ -18,6 +16,7 @@ class RecsysKitError(Exception):
 
     Attributes:
         code: the number of the error.
+        what: the problem, without the code and the fix.
         exit_code: the exit code of the command `recsys-kit` after this error.
 
     >>> str(DataError("RK-104", "interactions is missing column 'timestamp'.", "Pass columns={'timestamp': 'ts'}."))
@@ -27,7 +26,7 @@ class RecsysKitError(Exception):
     exit_code = 3
 
     def __init__(self, code: str, problem: str, fix: str) -> None:
-        self.code = code
+        self.code, self.what = code, problem
         super().__init__(f"{code} {problem} {fix}")
 
     def _render_traceback_(self) -> list[str]:
@@ -39,19 +38,6 @@ class DataError(RecsysKitError):
     """The input data cannot be used as it is."""
 
     exit_code = 2
-
-
-class Question(DataError):
-    """A refusal that the user can answer with `columns`.
-
-    Args:
-        code, what, fix: as for every error.
-        ways: the whole `columns` of each answer, and what it does.
-    """
-
-    def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
-        self.what, self.ways = what, ways
-        super().__init__(code, what, fix)
 
 
 class ParameterError(RecsysKitError):
