@@ -112,7 +112,8 @@ def start_of_scale(ratings: pd.Series) -> float:
     >>> start_of_scale(pd.Series([5, 10])), start_of_scale(pd.Series([20, 100])), start_of_scale(pd.Series([-10, 10]))
     (1.0, 0.0, -10.0)
     """
-    return min(np.floor(ratings.min()), 1.0 if ratings.max() <= 10 else 0.0)
+    low = float(np.floor(ratings.min()))
+    return low if low <= 1 else float(ratings.max() <= 10)
 
 
 def is_many(n: int, of: int) -> bool:
