@@ -32,9 +32,6 @@ from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 
-NAMES = ("RK-104", "RK-140")  # questions about names, whose first answer is tried at once
-
-
 @dataclass(frozen=True)
 class FileCheck:
     """The result of checking one file."""
@@ -168,8 +165,7 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
     except DataError:
         report, quarantine, more = inspect_tables(raw)
         refusals += more
-    others = [refusal for refusal in refusals if len(getattr(refusal, "ways", ())) != 1 or refusal.code not in NAMES]
-    lines = try_answers([table], {table.table: rows}, columns, others, build_tables)[0] if refusals else {}
+    lines = try_answers([table], {table.table: rows}, columns, refusals, build_tables)[0] if refusals else {}
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
 
 

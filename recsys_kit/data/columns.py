@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects
+from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects, split_lists
 from recsys_kit.data.numbers import read_numbers
 from recsys_kit.data.questions import Question
 from recsys_kit.data.tables import Naming, as_option, is_present, report_entry
@@ -97,7 +97,9 @@ class Table:
         has_no_time = NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions"
         if has_no_time and "position" not in frame:
             frame = frame.assign(position=range(1, len(frame) + 1))
-        for column in {"item_id", *(entry.column for entry in mine if entry.name == "item_id")} & set(frame):
+        named = {"item_id", *(entry.column for entry in mine if entry.name == "item_id")} & set(frame)
+        for column in named if self.table == "interactions" else ():
+            frame = split_lists(frame, column)
             if holds_lists(frame[column]):  # a list of products is one event each
                 path = f"{column}[]"
                 frame = add_columns(frame, [path]).drop(columns=column).rename(columns={path: column})
@@ -539,7 +541,8 @@ def _no_guess(table: Table, hopeless: Sequence[str], known: dict[str, str]) -> D
         fix = f"Say how they are written, such as %d.%m.%Y %H:%M: {form}; for rows without time: timestamp=none"
         return DataError("RK-104", f"{what}.", f"{fix}.")
     if list(hopeless) == ["timestamp"]:
-        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, "for rows without time and order")], fix)
+        meaning = "for rows without time and order; a run takes --set split=random as well"
+        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, meaning)], fix)
     emails = [column for column in columns if re.search(KNOWN["parts"]["email"], _key(column))]
     if list(hopeless) == ["user_id"] and emails:
         ways = [

@@ -109,6 +109,10 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
     rest = rest[how[rest.index] == ""]
     settle(_from_parts(rest.str.extract(YEAR_FIRST)), "year/month/day")
     parts = rest.str.extract(YEAR_LAST).dropna(subset="year")
+    if _is_year_first(parts):
+        names = {"first": "year", "second_part": "month", "year": "day"}
+        settle(_from_parts(parts.rename(columns=names)), "year/month/day")
+        parts = parts[:0]
     order = _day_first(parts, weights[parts.index]) if day_first is None else day_first
     names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
     settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
@@ -138,6 +142,7 @@ def _without_words(texts: pd.Series) -> pd.Series:
     texts = texts.str.replace(r"(:\d{2}),(\d{3})$", r"\1.\2", regex=True)  # as programs write it in their logs
     texts = texts.str.replace(r"(\d)\s*(?:года|г\.)|\s+(?:às|a las|à|um|kl\.?|в)(?=\s+\d)", r"\1", regex=True)
     texts = texts.str.replace(r"((?:UTC|GMT)[+-]\d{4}) \([^()]*\)$", r"\1", regex=True)  # as JavaScript writes it
+    texts = texts.str.replace(r"^[^\W\d]+\.?,\s+(?=\d)", "", regex=True)  # the day of the week
     for zone, hours in ZONES.items() if texts.str.contains(r":\d{2} [A-Z]{3}$").any() else ():
         for sign, more in (("S", 0), ("D", 1)):
             texts = texts.str.replace(f" {zone}{sign}T$", f"-{hours - more:02}:00", regex=True)
@@ -214,6 +219,13 @@ def _day_first(parts: pd.DataFrame, weights: pd.Series) -> bool | None:
     """Whether the day comes first; None where no date tells, or too many contradict."""
     day, month = (weights[parts[column].astype(int) > 12].sum() for column in ("first", "second_part"))
     return bool(day > month) if min(day, month) <= TOLERATED * max(day, month) > 0 else None
+
+
+def _is_year_first(parts: pd.DataFrame) -> bool:
+    """Whether dates are written 18-01-31: else some lie in the future, and so none does."""
+    first, last, this_year = parts["first"].astype(int), parts["year"].astype(int), pd.Timestamp.now("UTC").year % 100
+    is_short = parts["year"].str.len().eq(2).all()
+    return bool(is_short and last.between(this_year + 1, 31).any() and last.max() <= 31 and first.max() <= this_year)
 
 
 def _from_parts(parts: pd.DataFrame) -> pd.Series:

@@ -1302,3 +1302,36 @@ def test_an_encoding_that_does_not_read_the_file_is_not_proposed(write):
     if "--encoding" in said:
         encoding = re.search(r"--encoding (\S+?)\)?[. )]", said)[1]
         assert not check(write("odd.csv", rows), encoding=encoding).refusals
+
+
+@pytest.mark.parametrize("word", ["guest", "NULL", "0"])
+def test_a_word_for_no_user_is_asked_about_where_few_have_many_events(write, word):
+    found = check(write("few.csv", events(300, user=lambda i: word if i % 4 == 0 else f"u{i % 27}")))
+    assert asks(found, "RK-162", f"user_id=user_id:null={word}", "75 of 300")
+
+
+def test_the_user_0_among_others_like_it_is_no_question(write):
+    assert is_read(check(write("zero.csv", events(300, user=lambda i: str(i % 20)))), 300)
+
+
+def test_a_basket_in_one_cell_is_one_event_a_product(write):
+    found = check(write("baskets.csv", events(100, item=lambda i: f"p{i % 7}|p{i % 5 + 7}")))
+    assert is_read(found, 200)
+    assert is_noted(found, "a list is one row for each element")
+
+
+def test_dates_of_two_digit_years_in_front_are_read_so(write):
+    times = load(interactions=write("e.csv", events(time=lambda i: f"{18 + i % 6}-01-{1 + i % 31:02}")))
+    assert times.interactions["timestamp"].dt.year.between(2018, 2023).all()
+
+
+def test_a_day_of_the_week_before_a_date_is_left_out(write):
+    path = write("at.csv", events(time=lambda i: f'"Montag, {1 + i % 28:02}. Jänner 2023"'))
+    assert load(interactions=path).interactions["timestamp"].dt.month.eq(1).all()
+
+
+def test_no_time_is_proposed_with_the_split_that_it_takes(write):
+    found = check(write("bare.csv", table("user_id,item_id", 60, lambda i: f"u{i % 9},p{i % 7}")))
+    ((line, meaning),) = found.lines.items()
+    assert "timestamp=none" in line
+    assert "--set split=random" in meaning
