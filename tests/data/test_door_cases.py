@@ -1335,3 +1335,10 @@ def test_no_time_is_proposed_with_the_split_that_it_takes(write):
     ((line, meaning),) = found.lines.items()
     assert "timestamp=none" in line
     assert "--set split=random" in meaning
+
+
+@pytest.mark.parametrize("name", ["products", "items", "song"])
+def test_a_basket_has_the_name_of_its_products(write, name):
+    content = events(100, item=lambda i: f"p{i % 7};p{i % 5 + 7}").replace("item_id", name)
+    path = write("baskets.csv", content)
+    assert is_read(check(path, proposed(check(path))), 200)
