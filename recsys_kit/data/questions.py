@@ -22,7 +22,7 @@ MAX_LEFT_OUT = 0.5  # share of rows that is proposed to be left out, except wher
 FEW_ROWS = 10
 N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question where the id is 0 or -1
+MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question if it has many rows
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
@@ -153,12 +153,10 @@ def ask_about_ids(table: str, frame: pd.DataFrame, readings: Mapping[str, str], 
 def _ask_about_null_words(column: str, given: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
     ids = given[is_present(given)].astype("str").str.strip()
     counts = ids.value_counts()
-    for word, n in counts[counts >= min(FEW_ROWS, MANY_TIMES * counts.median())].items():
+    for word, n in counts[counts > MANY_TIMES_OF_WORD * counts.median()].items():
         written = re.sub(r"\.0+$", "", word.casefold())
-        is_number = written.lstrip("-").isdigit()  # which may be an id
         is_word = re.fullmatch(WORDS["nothing"], written) or written in WORDS["null"]
-        usual = MANY_TIMES_OF_WORD * counts.median() if is_number else 0
-        if is_word and (n > MANY_TIMES * counts.median() or (is_many(n, len(given)) and n > usual)):
+        if is_word and (n > MANY_TIMES * counts.median() or is_many(n, len(given))):
             if f"keep={word}" in reading.split(":"):
                 continue
             ways = {
