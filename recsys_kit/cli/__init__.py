@@ -145,13 +145,14 @@ def check(
     from recsys_kit.data import check_files
 
     checks = check_files(paths, table=table, columns=with_accepted(columns, accept), encoding=encoding, header=header)
-    for found in checks:
-        show_check(found, guessed=not table)
+    for n, found in enumerate(checks):
+        shown_later = any(found.lines == later.lines for later in checks[n + 1 :])
+        show_check(found, guessed=not table, with_lines=not shown_later)
     if any(found.refusals for found in checks):
         raise typer.Exit(2)
 
 
-def show_check(found: Any, *, guessed: bool) -> None:
+def show_check(found: Any, *, guessed: bool, with_lines: bool) -> None:
     """Print the table that a file was read as, a line for each rule, and whether the file can be used."""
     from rich.console import Console
 
@@ -176,10 +177,11 @@ def show_check(found: Any, *, guessed: bool) -> None:
     for refusal in found.refusals:
         said = refusal.what if found.lines and hasattr(refusal, "what") else str(refusal).partition(" ")[2]
         console.print(f"[bold red]refused[/]: {refusal.code} {printable(said)}", soft_wrap=True)
-    if found.lines:
-        several = len(found.lines) > 1
+    lines = found.lines if with_lines else {}
+    if lines:
+        several = len(lines) > 1
         print("Add the line that is right to your command:" if several else "If that is right, add to your command:")
-    for line, meaning in found.lines.items():
+    for line, meaning in lines.items():
         print(plain(f"{meaning}:\n{line}" if meaning else line))
     for option in options:
         print(plain(option))

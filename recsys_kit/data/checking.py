@@ -1,7 +1,6 @@
 """Check files before a run: which table a file is, which rows are invalid, whether it can be used."""
 
 import shlex
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from recsys_kit.data.answers import inspect_tables, try_answers
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import (
     MAX_WRONG,
@@ -27,12 +27,9 @@ from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables, known_dataset
-from recsys_kit.data.tables import RawTables, as_option
-from recsys_kit.data.validation import N_EXAMPLES, inspect_table, quarantine_entries, validate
-from recsys_kit.errors import DataError, ParameterError, RecsysKitError
+from recsys_kit.data.validation import N_EXAMPLES, validate
+from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
-
-MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def check_files(
     if table and table not in TABLES:
         raise ParameterError("RK-149", f"as is {table!r}; expected one of {list(TABLES)}.", "Leave it out to guess.")
     wanted = parse_columns(columns)
-    checks, tables = [], []
+    checks, tables, read = [], [], {}
     for path in paths:
         try:
             rows = read_table(path, encoding=encoding, header=parse_header(header))
@@ -81,14 +78,14 @@ def check_files(
             checks.append(_with_hint(unreadable, path, encoding))
             continue
         tables.append(_as_table(table, Path(path).name, rows, wanted))
+        read[tables[-1].table] = rows
         known = {*tables[-1].expand(wanted).frame, *UNREAD}
         found = _check(tables[-1], rows, {entry.ours: entry.theirs for entry in wanted if entry.column in known})
         checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
     try:
         check_wanted(tables, wanted)
-        if len({table.table for table in tables}) == len(tables) > 1 and not any(check.refusals for check in checks):
-            named = name_columns(tables, columns)
-            check_ids(named.tables, named, wanted)
+        if len(read) == len(tables) > 1:
+            checks = _check_together(tables, read, checks, {entry.ours: entry.theirs for entry in wanted})
     except DataError as refusal:
         if tables:
             next(check for check in checks if check.table).refusals.insert(0, refusal)
@@ -97,6 +94,29 @@ def check_files(
             command = f"recsys-kit run --dataset {name} --source {shlex.quote(str(path))}"
             checks[n] = replace(found, hint=f"this looks like the data set {name}: {command}")
     return checks
+
+
+def _check_together(
+    tables: Sequence[Table], read: Mapping[str, FileRows], checks: list[FileCheck], columns: dict[str, str]
+) -> list[FileCheck]:
+    """Add whether the ids of the files meet, and options that answer the questions of all files."""
+    asked = [refusal for check in checks for refusal in check.refusals]
+    if not asked:
+        named = name_columns(tables, columns)
+        try:
+            cautions = check_ids(named.tables, named, parse_columns(columns))
+        except Question as question:
+            asked = [question]
+            checks[0].refusals.append(question)
+        else:
+            for n, check in enumerate(checks):
+                own = [entry for entry in cautions if entry["table"] == check.table]
+                checks[n] = replace(check, problems=pd.concat([check.problems, _problems(own, pd.DataFrame())]))
+            return checks
+    if not all(isinstance(refusal, Question) for refusal in asked):
+        return checks
+    lines = try_answers(tables, read, columns, asked, build_tables)[0]
+    return [replace(check, lines=lines) if lines and check.refusals else check for check in checks]
 
 
 def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:
@@ -143,77 +163,10 @@ def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
         dataset = clean(validate(raw))
         report, quarantine = dataset.report.to_dict("records"), dataset.quarantine
     except DataError:
-        report, quarantine, more = _inspect(raw)
+        report, quarantine, more = inspect_tables(raw)
         refusals += more
-    others = [refusal for refusal in refusals if refusal.code not in ("RK-140", "RK-104")]
-    lines = _try_answers([table], {table.table: rows}, columns, others)[0] if refusals else {}
+    lines = try_answers([table], {table.table: rows}, columns, refusals, build_tables)[0] if refusals else {}
     return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
-
-
-def complete(question: Question, tables: Sequence[Table], read: Mapping[str, FileRows]) -> Question:
-    """Return a question together with those that its answer leads to, and the options that answer them all."""
-    lines, asked = _try_answers(tables, read, {}, [question])
-    if not lines:
-        return question
-    copied = "\n".join(f"{meaning}:\n{line}" if meaning else line for line, meaning in lines.items())
-    fix = f"\nAdd the line that is right to your command (in Python its text is columns=...):\n{copied}"
-    return Question(question.code, "\n".join(dict.fromkeys(one.what for one in asked)), question.ways, fix)
-
-
-def _try_answers(
-    tables: Sequence[Table], read: Mapping[str, FileRows], columns: dict[str, str], asked: Sequence[RecsysKitError]
-) -> tuple[dict[str, str], list[Question]]:
-    """Options that answer all questions together, each tried on a sample, with what they do; and the questions."""
-    tables = [table.sample if table.table in ("interactions", "reviews") else table for table in tables]
-    read = {table.table: replace(read[table.table], frame=table.frame) for table in tables}
-    lines, found, n_tried = {}, [], 0
-    meanings: tuple[str, ...] = ()
-    open_ = deque([(columns, meanings, list(asked))])
-    while open_ and n_tried < MAX_TRIED and len(lines) < MAX_LINES:
-        answer, meanings, questions = open_.popleft()
-        if not questions:
-            n_tried += 1
-            if not (questions := _ask(tables, read, answer)):
-                lines[as_option(answer)] = ", ".join(dict.fromkeys(filter(None, meanings)))
-                continue
-        if isinstance(questions[0], Question):
-            found.append(questions[0])
-            for way, meaning in questions[0].ways:
-                changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
-                others = [one for one in questions[1:] if not changed.keys() & _changed(one, columns)]  # or asked again
-                open_.append((answer | changed, (*meanings, meaning), others))
-    return lines, found
-
-
-def _changed(question: RecsysKitError, columns: Mapping[str, str]) -> set[str]:
-    """The entries of `columns` that answers to a question change."""
-    return {
-        ours for way, _ in getattr(question, "ways", ()) for ours, theirs in way.items() if columns.get(ours) != theirs
-    }
-
-
-def _ask(tables: Sequence[Table], read: Mapping[str, FileRows], columns: Columns) -> list[RecsysKitError]:
-    """What is asked of files with these columns."""
-    try:
-        return list(_inspect(build_tables("files", list(tables), dict(read), columns))[2])
-    except (DataError, ParameterError) as refusal:
-        return [refusal]
-
-
-def _inspect(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[DataError]]:
-    """Return report, quarantine and all refusals of tables that `validate` refuses."""
-    found = {
-        name: inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name))
-        for name, frame in raw.frames.items()
-    }
-    bad = [pd.DataFrame(raw.rejected), *(table.bad for table in found.values())]
-    quarantine = pd.concat(bad, ignore_index=True)
-    entries = [entry for table in found.values() for entry in table.entries]
-    report = [*raw.notes, *entries, *quarantine_entries(quarantine)]
-    own = [name for name in raw.frames if name == getattr(raw.naming.get(name), "table", name)]  # others come from them
-    refusals = [(name, refusal) for name, table in found.items() for refusal in table.refusals]
-    asked = {refusal.code for name, refusal in refusals if name in own}
-    return report, quarantine, [refusal for name, refusal in refusals if name in own or refusal.code not in asked]
 
 
 def _problems(report: list[dict], quarantine: pd.DataFrame, own: str = "") -> pd.DataFrame:

@@ -6,6 +6,7 @@ Behind a column's name may stand how to read it: `timestamp=Date:day-first`, `ra
 """
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects
+from recsys_kit.data.nested import add_columns, find_paths, holds_lists, holds_objects, split_lists
 from recsys_kit.data.numbers import read_numbers
 from recsys_kit.data.questions import Question
 from recsys_kit.data.tables import Naming, as_option, is_present, report_entry
-from recsys_kit.data.times import EARLIEST, read_times
+from recsys_kit.data.times import EARLIEST, LANGUAGES, check_language, read_times
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import COLUMNS, CONTEXT_PREFIX, NUMBER_COLUMNS, TIME_COLUMNS
 
@@ -29,7 +30,10 @@ MEANINGS: dict[str, str] = KNOWN["meanings"]
 NEEDED: dict[str, list[list[str]]] = KNOWN["needed"]  # one column of each group
 EXPORTS: dict[str, dict[str, Any]] = KNOWN["exports"]
 READINGS: dict[str, list[str]] = KNOWN["readings"]  # how a column may be read -> the columns
-HOW = re.compile(rf"(?P<column>.+?)(?P<readings>(?::(?:{'|'.join(READINGS)}))+)")
+LANGUAGE = "[a-z]{2,3}"  # of the names of months: any behind a form, a usual one behind a column
+FORMS = "|".join(form for form in READINGS if form != LANGUAGE)
+HOW = rf'(?P<column>.+?)(?P<readings>(?::(?:{FORMS}|(?<=":){LANGUAGE}))+)'
+HOW_TIME = HOW.replace(FORMS, f"{FORMS}|{'|'.join(LANGUAGES)}")
 SAYS_DATE, NO_EVENT = re.compile(KNOWN["parts"]["says"]), re.compile(KNOWN["parts"]["no_event"])
 CONTEXT: list[str] = KNOWN["words"]["context"].split()
 UNREAD = ("ignore", "none")  # named in place of a column: it is not read
@@ -87,10 +91,15 @@ class Table:
     def expand(self, wanted: Sequence["Wanted"]) -> "Table":
         """Return the table with the columns that lie in objects and lists, or are joined of two."""
         frame, mine = self.frame, [entry for entry in wanted if _takes(self, entry)]
+        if filled := EXPORTS.get(export_of(self), {}).get("filled"):  # on the first line of an order alone
+            frame = frame.replace({column: {"": None} for column in filled["columns"]})
+            frame = frame.assign(**frame.groupby(filled["by"])[filled["columns"]].ffill())
         has_no_time = NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions"
         if has_no_time and "position" not in frame:
             frame = frame.assign(position=range(1, len(frame) + 1))
-        for column in {"item_id", *(entry.column for entry in mine if entry.name == "item_id")} & set(frame):
+        named = {"item_id", *(entry.column for entry in mine if entry.name == "item_id")} & set(frame)
+        for column in named if self.table == "interactions" else ():
+            frame = split_lists(frame, column)
             if holds_lists(frame[column]):  # a list of products is one event each
                 path = f"{column}[]"
                 frame = add_columns(frame, [path]).drop(columns=column).rename(columns={path: column})
@@ -160,12 +169,14 @@ def _entry(ours: str, theirs: str) -> Wanted:
         raise ParameterError(
             "RK-142", f"columns names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", meant
         )
-    read = HOW.fullmatch(theirs)
+    read = re.fullmatch(HOW_TIME if name in TIME_COLUMNS else HOW, theirs)
     if read is None:
         return Wanted(name, theirs, table)
     for part in split_readings(read["readings"]):
         names = next((names for form, names in READINGS.items() if re.fullmatch(form, part)), [])
         low, dots, high = part.partition("..")
+        if re.fullmatch(LANGUAGE, part) and name in names:
+            check_language(part)
         if name not in names or (dots and names == ["rating"] and float(low) >= float(high)):
             example = "Such as timestamp=Date:day-first or rating=Score:0..10."
             raise ParameterError(
@@ -186,6 +197,9 @@ def split_readings(reading: str) -> list[str]:
 def read_ids(values: pd.Series, reading: str) -> pd.Series:
     """Return ids as the user wants them read: words for no id become missing, what two files write differently goes.
 
+    `strip=` takes zeros in front, spaces around, `.0`, all signs that are neither letters nor digits, or a given text
+    in front; `hash` makes them unreadable, as for addresses of e-mail.
+
     >>> read_ids(pd.Series(["007", "NULL", " B.0"]), "null=NULL:strip=zeros:strip=spaces:strip=.0:lower").tolist()
     ['7', nan, 'b']
     """
@@ -193,13 +207,22 @@ def read_ids(values: pd.Series, reading: str) -> pd.Series:
         how, _, what = part.partition("=")
         texts = values.astype("str")
         if how == "null" and what != "drop":
-            values = texts.mask(texts == what)
+            values = texts.mask(texts.str.strip() == what)
         elif how == "lower":
             values = texts.str.lower()
+        elif how == "hash":
+            different = pd.Series(texts.dropna().unique(), dtype="str")
+            values = texts.map(dict(zip(different, different.str.strip().str.lower().map(_hash), strict=True)))
+        elif (how, what) == ("strip", "signs"):
+            values = texts.str.normalize("NFKC").str.replace(r"[\W_]+", "", regex=True)
         elif how == "strip":
             sign = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$"}
             values = texts.str.replace(sign.get(what, f"^(?:{re.escape(what)})+"), "", regex=True)
     return values
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
 # -- names -> ours -----------------------------------------------------------------------------------------------------
@@ -223,13 +246,14 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
     for table in tables:
         entries = chosen[table.table]
         taken = {name: entry.column for name, entry in entries.items()}
+        unread = {entry.name: entry.column for entry in wanted if entry.column in UNREAD and _takes(table, entry)}
         if table.table == "users":  # whatever is known of a shopper, but for what says who it is
             taken |= {column: column for column in _rest(table, taken.values()) if not is_personal(column)}
         frame = {name: _plain(table.frame[column], name) for name, column in taken.items()}
         ids = {name: read_ids(frame[name], entries[name].reading) for name in ("user_id", "item_id") if name in frame}
         frames[table.table] = pd.DataFrame(frame | ids, index=table.frame.index)
         readings[table.table] = {name: entry.reading for name, entry in entries.items() if entry.reading}
-        guesses = {guess.name: guess.column for guess in _guesses(table, taken)}
+        guesses = {guess.name: guess.column for guess in _guesses(table, taken | unread)}
         read = {name: entry.theirs for name, entry in entries.items()}
         naming[table.table] = Naming(guesses | read, given, table.table)
         if columns or not wanted:  # of an export all is known
@@ -242,8 +266,10 @@ def _recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Tabl
     notes = []
     for table in tables if not wanted else []:
         if export := export_of(table):
-            wanted = [Wanted(name, column, table.table) for name, column in EXPORTS[export]["columns"].items()]
-            used = ", ".join(f"{entry.name}={entry.column}" for entry in wanted)
+            known = EXPORTS[export]["columns"].items()
+            entries = [_entry(name, column) for name, column in known]
+            wanted = [entry for entry in entries if entry.column in {*table.frame, *table.paths}]
+            used = ", ".join(f"{entry.name}={entry.theirs}" for entry in wanted)
             notes.append(report_entry(table.table, f"an export of {export}: read {used}", "noted", len(table.frame)))
     expanded = [table.expand(wanted) for table in tables]
     for before, after in zip(tables, expanded, strict=True):
@@ -350,16 +376,21 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
     for column in columns:
         keys.setdefault(_key(column), column)
     for column in columns:  # fields of objects: by their name, and that of their object
-        steps = [_key(step) for step in re.split(r"\.|\[\]", column) if step]
-        if len(steps) > 1 and "." in column and not column.endswith("[]") and steps[-2] not in CONTEXT:
+        steps = [_key(step) for step in re.split(r"\.|\[\]", column) if step and step[0] != "$"]
+        if len(steps) == 1 and ".$" in column:  # as MongoDB writes ids and times
+            keys.setdefault(steps[0], column)
+        elif len(steps) > 1 and "." in column and not column.endswith("[]") and steps[-2] not in CONTEXT:
             keys.setdefault("".join(steps[-2:]), column)
             if steps[-1] not in ("id", "name", "value", "key", "type"):
                 keys.setdefault(steps[-1], column)
         elif column.endswith("[]"):  # a list of ids has the name of one, in the plural
             keys.setdefault(f"{steps[-1].removesuffix('s')}[]", column)
     day = next((keys[key] for key in KNOWN["words"]["days"].split() if key in keys), "")
-    if day and "time" in keys and day != keys["time"]:
-        keys = {"timestamp": f"{day}+{keys['time']}"} | keys
+    hour = next((keys[key] for key in ("time", "hour") if key in keys), "")
+    if {"year", "month", "day"} <= set(keys):
+        keys = {"timestamp": "+".join(keys[part] for part in ("year", "month", "day"))} | keys
+    elif day and hour and day != hour:
+        keys = {"timestamp": f"{day}+{hour}"} | keys
     found = {}
     for name in COLUMNS[table]:
         if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
@@ -425,6 +456,12 @@ def _guesses(table: Table, taken: Mapping[str, Any]) -> list[Wanted]:
             break  # else others may fit
         parts = {part for column in wrong for part in (column, *column.split("+")[1:])}
         columns = [column for column in columns if column not in parts]
+    if table.table == "interactions":
+        ids = [column for column in columns if column not in found.values() and re.search("[_ ]?id$|Id$", column)]
+        if "user_id" not in {*found, *taken} and "session_id" in found:  # visits of people without a name
+            found["user_id"] = found.pop("session_id")
+        if {"user_id"} <= {*found, *taken} and "item_id" not in {*found, *taken} and len(ids) == 1:
+            found["item_id"] = ids[0]
     if "timestamp" in COLUMNS[table.table] and not {"timestamp", "position"} & {*found, *taken}:
         dates = [column for column in columns if column not in found.values() and _holds_dates(table, column)]
         if dates:
@@ -497,8 +534,22 @@ def _no_guess(table: Table, hopeless: Sequence[str], known: dict[str, str]) -> D
     what += f", of which {', '.join(shown)} come nearest" if near else ""
     what += KNOWN["words"]["no_time"] if hopeless[0] == "timestamp" else ""
     fix = f"Name it: {as_option({hopeless[0]: '<its name in the file>'} | known)}"
+    named = guess_columns(table.table, [column for column in columns if column not in known.values()])
+    if list(hopeless) == ["timestamp"] and (written := named.get("timestamp")):
+        what += f". Column {written!r} cannot be read as times{_samples(table, 'timestamp', written)}"
+        form = as_option(known | {"timestamp": f'{written}:"<form>"'})
+        fix = f"Say how they are written, such as %d.%m.%Y %H:%M: {form}; for rows without time: timestamp=none"
+        return DataError("RK-104", f"{what}.", f"{fix}.")
     if list(hopeless) == ["timestamp"]:
-        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, "for rows without time and order")], fix)
+        meaning = "for rows without time and order; a run takes --set split=random as well"
+        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, meaning)], fix)
+    emails = [column for column in columns if re.search(KNOWN["parts"]["email"], _key(column))]
+    if list(hopeless) == ["user_id"] and emails:
+        ways = [
+            ({"user_id": f"{emails[0]}:hash"} | known, "to know users by a hash of their e-mail address"),
+            ({"user_id": emails[0]} | known, "to keep the address itself: results then hold personal data"),
+        ]
+        return Question("RK-104", f"{what}.", ways, fix)
     return DataError("RK-104", f"{what}.", fix)
 
 

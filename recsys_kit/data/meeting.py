@@ -13,7 +13,11 @@ from recsys_kit.data.tables import is_present, report_entry
 ASKED, SAID = 0.5, 0.95  # shares of the ids of the events below which it is asked, and said
 FEW_IDS = 10
 DESCRIBED = (("items", "item_id"), ("users", "user_id"))
-WAYS = ("strip=.0", "strip=zeros", "lower", "strip=spaces", "strip='")  # that make ids meet, as `columns` names them
+WAYS = (  # that make ids meet, as `columns` names them, the simplest first
+    "strip=.0", "strip=zeros", "lower", "strip=spaces", "strip='", "strip=signs",
+    "strip=.0:strip=zeros", "strip=signs:strip=zeros", "strip=signs:lower",
+)  # fmt: skip
+MAX_MERGED = 0.01  # share of the ids of a file that a way may make alike
 
 
 def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
@@ -67,13 +71,16 @@ def _different(ids: pd.Series) -> set[str]:
 def _best_way(files: dict[str, Table], named: Named, events: str, other: str, key: str) -> tuple[int, tuple[str, ...]]:
     """How many ids meet at best, and the entries of `columns` that make them meet."""
     ids = {table: pd.Series(sorted(_different(named.frames[table][key])), dtype="str") for table in (events, other)}
-    ways = {way: set.intersection(*(set(read_ids(values, way)) for values in ids.values())) for way in WAYS}
-    found = [(len(met), _entries(named, events, other, key, way)) for way, met in ways.items()]
+    found = []
+    for way in WAYS:
+        read = {table: set(read_ids(values, way)) for table, values in ids.items()}
+        if all(len(read[table]) >= (1 - MAX_MERGED) * len(values) for table, values in ids.items()):
+            found.append((len(read[events] & read[other]), _entries(named, events, other, key, way)))
     for table, against in ((other, events), (events, other)):
         for column, values in files[table].frame.items():
             if values.dtype != object and not holds_objects(values):
                 found.append((len(_different(values) & set(ids[against])), (f"{table}.{key}={column}",)))
-    return max(found, key=lambda way: way[0])
+    return max(found, key=lambda way: way[0], default=(0, ()))
 
 
 def _entries(named: Named, events: str, other: str, key: str, way: str) -> tuple[str, ...]:

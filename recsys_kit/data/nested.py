@@ -15,6 +15,7 @@ from recsys_kit.errors import ParameterError
 N_ROWS = 1000  # in which objects and lists are looked for
 N_LOOKED_AT = 50  # of them in which fields are looked for
 MAX_DEPTH = 5
+SHARE_OF_LISTS = 0.2  # of the cells, at least, where ids are divided by a sign
 MAX_LENGTH = 100_000  # of a text that may be a list
 Path = tuple[str, ...]
 
@@ -75,6 +76,24 @@ def holds_objects(values: pd.Series) -> bool:
 def holds_lists(values: pd.Series) -> bool:
     """Return whether the values are lists, as such or as text: `["a", "b"]`, or `['a', 'b']` as Python writes it."""
     return any(isinstance(load(value), list) for value in values.head(N_LOOKED_AT))
+
+
+def split_lists(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Make lists of ids that stand in one cell: `tea|cup`, where many cells hold several and the ids repeat.
+
+    >>> split_lists(pd.DataFrame({"bought": ["tea|cup", "cup", "cup|pot", "tea|pot"]}), "bought")["bought"].tolist()
+    [['tea', 'cup'], ['cup'], ['cup', 'pot'], ['tea', 'pot']]
+    """
+    looked_at = frame[column].head(N_ROWS).dropna()
+    if looked_at.dtype != "str":
+        return frame
+    for sign in "|;":
+        parts = looked_at.str.split(sign, regex=False)
+        several = parts[parts.str.len() > 1]
+        ids = several.explode().str.strip()
+        if len(several) > SHARE_OF_LISTS * len(looked_at) and ids.nunique() <= len(ids) / 2:
+            return frame.assign(**{column: frame[column].str.split(rf"\s*{re.escape(sign)}\s*", regex=True)})
+    return frame
 
 
 def _steps(column: str) -> Path:

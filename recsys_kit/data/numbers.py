@@ -25,6 +25,8 @@ def read_numbers(values: pd.Series) -> pd.Series:
     [1299.0, 899.0, 2499.5, nan]
     >>> read_numbers(pd.Series(["$1,299.00", "5.99"])).tolist(), read_numbers(pd.Series(["1.299", "2"])).tolist()
     ([1299.0, 5.99], [1.299, 2.0])
+    >>> read_numbers(pd.Series(["$9.99", "9,99 €"])).tolist()
+    [9.99, 9.99]
     >>> read_numbers(pd.Series(["1 299 zł", "REF100", "4 5", "EUR5"])).tolist()
     [1299.0, nan, nan, 5.0]
     """
@@ -43,8 +45,27 @@ def read_numbers(values: pd.Series) -> pd.Series:
         return numbers
     comma = _has_decimal_commas(written[fits])
     plain = written[fits].str.replace("." if comma else ",", "", regex=False).str.replace(",", ".", regex=False)
+    other = written[fits & written.str.fullmatch(r"[+-]?\d+\.\d{1,2}" if comma else r"[+-]?\d+,\d{1,2}")]
+    plain[other.index] = other.str.replace(",", ".")  # of another country: no thousands have two digits
     read = pd.to_numeric(plain, errors="coerce").astype(float).reindex(values.index)
     return read.where(read.notna(), numbers) if comma else numbers.where(numbers.notna(), read)
+
+
+def read_ratings(values: pd.Series) -> pd.Series:
+    """Return the ratings of a column: numbers, also as `4 out of 5`, `4/5` or stars.
+
+    >>> read_ratings(pd.Series(["4/5", "5 out of 5 stars", "★★★☆☆", "good"])).tolist()
+    [4.0, 5.0, 3.0, nan]
+    """
+    numbers = read_numbers(values)
+    texts = values[numbers.isna() & values.notna()].astype("str").str.strip()
+    if texts.empty:
+        return numbers
+    parts = texts.str.extract(r"^(\d+(?:[.,]\d+)?)\s*(?:/|out of|of|von|sur|de|su)\s*(\d+)\b")
+    if parts[1].nunique() == 1:  # else they are of several scales
+        numbers = numbers.fillna(read_numbers(parts[0].dropna()))
+    stars = texts[texts.str.fullmatch("[★⭐]+[☆✩]*")].str.count("[★⭐]")
+    return numbers.fillna(stars.astype(float))
 
 
 def _has_decimal_commas(texts: pd.Series) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recsys_kit.data.tables import Naming, as_option, is_present
@@ -18,9 +19,11 @@ from recsys_kit.errors import DataError
 from recsys_kit.schema import LOST
 
 MAX_SHARE = 0.02
+MAX_LEFT_OUT = 0.5  # share of rows that is proposed to be left out, except where there is no id
 FEW_ROWS = 10
 N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question if it has many rows
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
@@ -36,7 +39,7 @@ class Question(DataError):
     """
 
     def __init__(self, code: str, what: str, ways: Sequence[tuple[dict[str, str], str]], fix: str) -> None:
-        self.what, self.ways = what, ways
+        self.ways = ways
         super().__init__(code, what, fix)
 
 
@@ -62,6 +65,9 @@ def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
     {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
     """
     words = ratings[is_present(ratings)].astype("str").str.strip().unique()
+    if nothing := [word for word in words if word.casefold() in WORDS["null"] and not word.lstrip("-").isdigit()]:
+        read = "".join(f":{word}=missing" for word in nothing if not set(":=,") & set(word))
+        return {f"rating={{rating}}{read}": "as that means not rated"} if len(nothing) < len(words) and read else {}
     first, second = (
         sorted(words, key=lambda word: word.casefold() not in WORDS["liked"]) if len(words) == 2 else ("", "")
     )
@@ -91,13 +97,24 @@ def ask_about_rules(
     """
     for rule, ways in WORDS["ways"].items():
         column = next(iter(ways)).partition("=")[0]
-        ways = {way: meaning for way, meaning in ways.items() if left or not way.endswith("drop")}
+        few = left and (column.endswith("_id") or broken.get(rule, pd.Series([1])).mean() < MAX_LEFT_OUT)
+        ways = {way: meaning for way, meaning in ways.items() if few or not way.endswith("drop")}
         is_open = (
             ways and rule in broken and column in naming.names and not re.search("drop|null=", said.get(column, ""))
         )
         if is_open and is_many(broken[rule].sum(), len(frame)):
             more = OR_NAME_FORM if rule == "time cannot be read" else ""
             yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)
+
+
+def start_of_scale(ratings: pd.Series) -> float:
+    """Return the lowest rating of the scale: few raters may have used none so low.
+
+    >>> start_of_scale(pd.Series([5, 10])), start_of_scale(pd.Series([20, 100])), start_of_scale(pd.Series([-10, 10]))
+    (1.0, 0.0, -10.0)
+    """
+    low = float(np.floor(ratings.min()))
+    return low if low <= 1 else float(ratings.max() <= 10)
 
 
 def is_many(n: int, of: int) -> bool:
@@ -137,21 +154,28 @@ def ask_about_ids(
                     f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
                 }
                 yield ask("RK-163", describe(what, rounded, ids), ways, naming)
-    if table == "interactions" and "user_id" in naming.names:
-        yield from _ask_about_null_words(coded["user_id"], readings.get("user_id", ""), naming)
+    for column in WORDS["no_id"]:
+        if table == "interactions" and column in naming.names:
+            yield from _ask_about_null_words(column, coded[column], readings.get(column, ""), naming)
 
 
-def _ask_about_null_words(users: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    counts = _count(users[is_present(users)])
-    for word in counts.index[counts > MANY_TIMES * counts.median()]:
-        if re.sub(r"\.0+$", "", word.strip().casefold()) in WORDS["null"] and f"keep={word}" not in reading.split(":"):
+def _ask_about_null_words(column: str, ids: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
+    each = _count(ids[is_present(ids)])
+    written = each.index.astype("str").str.strip()
+    counts = each.groupby(written, sort=False).sum()
+    for word, n in counts[counts > MANY_TIMES_OF_WORD * counts.median()].items():
+        plain = re.sub(r"\.0+$", "", word.casefold())
+        is_word = re.fullmatch(WORDS["nothing"], plain) or plain in WORDS["null"]
+        if is_word and (n > MANY_TIMES * counts.median() or is_many(n, len(ids))):
+            if f"keep={word}" in reading.split(":"):
+                continue
             ways = {
-                way.replace("WORD", word): meaning.replace("WORD", word) for way, meaning in WORDS["no_user"].items()
+                way.replace("WORD", word): meaning.replace("WORD", word)
+                for way, meaning in WORDS["no_id"][column].items()
+                if "{session_id}" not in way or "session_id" in naming.names
             }
-            if "session_id" not in naming.names:
-                ways.popitem()
-            what = f"interactions: user_id is {word!r}, which may mean that there is no user,"
-            yield ask("RK-162", describe(what, users == word, users), ways, naming)
+            what = f"interactions: {column} is {word!r}, which may mean that there is none,"
+            yield ask("RK-162", describe(what, ids.isin(each.index[written == word]), ids), ways, naming)
 
 
 def _count(ids: pd.Series) -> pd.Series:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from recsys_kit.data.answers import complete
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import Table, name_columns, parse_columns
 from recsys_kit.data.declared import DECLARED, find_files, read_declared
@@ -287,9 +288,7 @@ def _read_own(name: str, own: Mapping[str, Files], columns: Columns, encoding: s
     try:
         return build_tables(name, tables, read, columns)
     except Question as question:
-        from recsys_kit.data.checking import complete  # it builds tables, too
-
-        raise complete(question, tables, read) from None
+        raise complete(question, tables, read, build_tables) from None
 
 
 def _refuse_sequences(path: Path, encoding: str) -> None:

@@ -1,5 +1,6 @@
 """Times however they were written: seconds to nanoseconds since 1970, ISO 8601, common dates; all become UTC."""
 
+import difflib
 from calendar import month_name
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recsys_kit.data.numbers import cast_texts
+from recsys_kit.errors import ParameterError
 
 EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
@@ -19,14 +21,16 @@ CLOCKS = {  # what numbers may count besides, as `columns` names it: seconds of 
     "excel-days": (86_400, -25_569 * 86_400, "days of a spreadsheet (since 1900)"),
     "unix-minutes": (60, 0, "minutes since 1970"),
     "unix-hours": (3_600, 0, "hours since 1970"),
-    "years": (31_556_952, -1_970 * 31_556_952, "years"),
+    "years": (31_556_952, -1_970 * 31_556_952, "years"),  # calendar years
+    '"%y%m%d"': (0, 0, "dates written YYMMDD"),
 }
+ZONES = {"E": 5, "C": 6, "M": 7, "P": 8}  # of North America: hours behind UTC, one less in summer
 COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 CLOCK = (
-    r"(?:[T ,:]+(?P<hour>\d{1,2})[:时時点h.](?P<minute>\d{2})(?:[:分](?P<second>\d{2}(?:\.\d+)?))?[分秒]?"
+    r"(?:[T ,:]+(?P<hour>\d{1,2})(?:[:时時点h.](?P<minute>\d{2})(?:[:分](?P<second>\d{2}(?:\.\d+)?))?[分秒]?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?(?:Uhr|h)?\s*(?P<zone>[+-]\d{2}:?\d{2}|Z)?)?$"
 )
-YEAR_FIRST = r"^(?P<year>\d{4})[-/.年]\s*(?P<month>\d{1,2})[-/.月]\s*(?P<day>\d{1,2})日?" + CLOCK
+YEAR_FIRST = r"^(?P<year>\d{4})[-/.年 ]\s*(?P<month>\d{1,2})[-/.月 ]\s*(?P<day>\d{1,2})日?" + CLOCK
 YEAR_LAST = r"^(?P<first>\d{1,2})[-/.](?P<second_part>\d{1,2})[-/.](?P<year>\d{4}|\d{2})" + CLOCK
 BETWEEN = r"\.?,?[\s/-]*(?:de[l]?\s+)?"
 DAY_NAMED = rf"^(?P<day>\d{{1,2}}){BETWEEN}(?P<month>[^\W\d]+){BETWEEN}(?P<year>\d{{4}}|\d{{2}})" + CLOCK
@@ -50,13 +54,13 @@ class ReadTimes:
     """True where 1/2/2024 may be either of two days and no other row tells which."""
 
 
-def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = "") -> ReadTimes:
+def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = "", language: str = "") -> ReadTimes:
     """Read each value by what it looks like; times without a zone are taken as UTC.
 
     A number's unit shows in its size; one that fits no unit takes that of most others, and so falls out of range.
     Whether a day or a month comes first is learned from the dates that leave no choice, unless `day_first` tells.
-    Names of months are read in the language that knows most of them. `form` is the form of the times, as `strptime`
-    takes it, where the column has one of its own.
+    Names of months are read in `language`, or else in the one that knows most of them. `form` is the form of the
+    times, as `strptime` takes it, where the column has one of its own.
 
     >>> read_times(pd.Series(["1400000000", "1400000000000", "2014-05-13T16:53:20Z"])).values.nunique()
     1
@@ -83,30 +87,38 @@ def read_times(values: pd.Series, *, day_first: bool | None = None, form: str = 
         times, ways = (found.reindex(codes).set_axis(values.index) for found in (read, how))
         return ReadTimes(times, ways.fillna(""), ambiguous)
 
+    if form == "years":
+        texts, form = texts.str.replace(r"\.0+$", "", regex=True), "%Y"
     if form in CLOCKS:
         size, start, _ = CLOCKS[form]
         counted = pd.to_numeric(texts, errors="coerce") * size + start
         settle(pd.to_datetime(counted, unit="s", utc=True, errors="coerce"), form)
         return finish()
     if form:
-        settle(pd.to_datetime(_in_english(texts), utc=True, errors="coerce", format=form), form)
+        settle(pd.to_datetime(_in_english(texts, language), utc=True, errors="coerce", format=form), form)
         return finish()
     numbers = pd.to_numeric(
         texts.where(texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").astype(bool)), errors="coerce"
     )
     for unit, found in _read_numbers(texts, numbers, weights).items():
         settle(found, unit)
-    rest = _with_zones(texts[numbers.isna()])
+    rest = texts[numbers.isna()]
+    settle(pd.to_datetime(_with_zones(rest), utc=True, errors="coerce", format="ISO8601"), "ISO 8601")
+    rest = _with_zones(_without_words(rest[how[rest.index] == ""]))
     settle(pd.to_datetime(rest, utc=True, errors="coerce", format="ISO8601"), "ISO 8601")
     rest = rest[how[rest.index] == ""]
     settle(_from_parts(rest.str.extract(YEAR_FIRST)), "year/month/day")
     parts = rest.str.extract(YEAR_LAST).dropna(subset="year")
+    if _is_year_first(parts):
+        names = {"first": "year", "second_part": "month", "year": "day"}
+        settle(_from_parts(parts.rename(columns=names)), "year/month/day")
+        parts = parts[:0]
     order = _day_first(parts, weights[parts.index]) if day_first is None else day_first
     names = {"first": "day", "second_part": "month"} if order else {"first": "month", "second_part": "day"}
     settle(_from_parts(parts.rename(columns=names)), "day/month/year" if order else "month/day/year")
     rest = rest[how[rest.index] == ""]
     for form in (DAY_NAMED, MONTH_NAMED):
-        settle(_from_parts(_name_months(rest.str.extract(form))), "dates with names of months")
+        settle(_from_parts(_name_months(rest.str.extract(form), language)), "dates with names of months")
     rest = rest[how[rest.index] == ""]
     words = rest[rest.str.contains(MONTH_NAME)]
     settle(pd.to_datetime(words, utc=True, errors="coerce", format="mixed"), "dates in words")
@@ -125,6 +137,27 @@ def _with_zones(texts: pd.Series) -> pd.Series:
     return texts.mask(named, bare + zone.fillna("+00:00"))
 
 
+def _without_words(texts: pd.Series) -> pd.Series:
+    """Leave out words around dates, and write the zones of North America in hours."""
+    texts = texts.str.replace(r"(:\d{2}),(\d{3})$", r"\1.\2", regex=True)  # as programs write it in their logs
+    texts = texts.str.replace(r"(\d)\s*(?:года|г\.)|\s+(?:às|a las|à|um|kl\.?|в)(?=\s+\d)", r"\1", regex=True)
+    texts = texts.str.replace(r"((?:UTC|GMT)[+-]\d{4}) \([^()]*\)$", r"\1", regex=True)  # as JavaScript writes it
+    texts = texts.str.replace(r"^[^\W\d]+\.?,\s+(?=\d)", "", regex=True)  # the day of the week
+    for zone, hours in ZONES.items() if texts.str.contains(r":\d{2} [A-Z]{3}$").any() else ():
+        for sign, more in (("S", 0), ("D", 1)):
+            texts = texts.str.replace(f" {zone}{sign}T$", f"-{hours - more:02}:00", regex=True)
+    return texts
+
+
+def check_language(language: str) -> None:
+    """Raises `ParameterError` (RK-142) for a language whose names of months are not known."""
+    from babel.localedata import locale_identifiers
+
+    if language not in (known := [name for name in locale_identifiers() if name.islower()]):
+        near = " or ".join(difflib.get_close_matches(language, known, n=3, cutoff=0.4)) or ", ".join(LANGUAGES)
+        raise ParameterError("RK-142", f"columns names language {language!r}; expected one such as de.", f"{near}?")
+
+
 @cache
 def _months(language: str) -> dict[str, int]:
     """The names of months of a language, in full and short, without dots -> 1 to 12."""
@@ -137,27 +170,29 @@ def _months(language: str) -> dict[str, int]:
     return found | ({"mrz": 3, "maerz": 3, "jänner": 1} if language == "de" else {})
 
 
-def _language(words: pd.Series) -> dict[str, int]:
-    """The months of the language that knows most of the words."""
+def _language(words: pd.Series, language: str) -> dict[str, int]:
+    """The months of the language, or of the one that knows most of the words."""
+    if language:
+        return _months(language)
     counts = words.dropna().value_counts()
     return max(map(_months, LANGUAGES), key=lambda months: sum(n for word, n in counts.items() if word in months))
 
 
-def _name_months(parts: pd.DataFrame) -> pd.DataFrame:
+def _name_months(parts: pd.DataFrame, language: str) -> pd.DataFrame:
     """Numbers in place of names of months."""
     words = parts["month"].str.casefold().str.rstrip(".")
     if not words.notna().any():
         return parts
-    numbers = words.map(_language(words))
+    numbers = words.map(_language(words, language))
     return parts.assign(month=numbers.astype("Int64").astype("str"), year=parts["year"].mask(numbers.isna()))
 
 
-def _in_english(texts: pd.Series) -> pd.Series:
+def _in_english(texts: pd.Series, language: str) -> pd.Series:
     """Names of months in English, in full, for `strptime`."""
     words = texts.str.findall(r"[^\W\d]{3,}").explode().str.casefold()
     if not words.notna().any():
         return texts
-    months = _language(words)
+    months = _language(words, language)
     return texts.str.replace(
         r"([^\W\d]{3,})\.?", lambda found: month_name[months.get(found[1].casefold(), 0)] or found[0], regex=True
     )
@@ -186,6 +221,13 @@ def _day_first(parts: pd.DataFrame, weights: pd.Series) -> bool | None:
     return bool(day > month) if min(day, month) <= TOLERATED * max(day, month) > 0 else None
 
 
+def _is_year_first(parts: pd.DataFrame) -> bool:
+    """Whether dates are written 18-01-31: else some lie in the future, and so none does."""
+    first, last, this_year = parts["first"].astype(int), parts["year"].astype(int), pd.Timestamp.now("UTC").year % 100
+    is_short = parts["year"].str.len().eq(2).all()
+    return bool(is_short and last.between(this_year + 1, 31).any() and last.max() <= 31 and first.max() <= this_year)
+
+
 def _from_parts(parts: pd.DataFrame) -> pd.Series:
     """Dates of the columns year, month, day, hour, minute, second, half (am or pm); NaT for impossible ones."""
     parts = parts.dropna(subset="year")
@@ -204,7 +246,16 @@ def guess_clock(values: pd.Series) -> str:
 
     >>> guess_clock(pd.Series(["40513.35", "40544"]))
     'excel-days'
+    >>> guess_clock(pd.Series(["230102", "241231"]))
+    '"%y%m%d"'
     """
-    middle, now = pd.to_numeric(values, errors="coerce").median(), pd.Timestamp.now("UTC").timestamp()
-    fits = [name for name, (size, start, _) in CLOCKS.items() if EARLIEST.timestamp() <= middle * size + start <= now]
+    texts, now = values.astype("str").str.strip(), pd.Timestamp.now("UTC")
+    if texts.str.fullmatch(r"\d{6}").all() and read_times(texts, form="%y%m%d").values.between(EARLIEST, now).all():
+        return '"%y%m%d"'
+    middle = pd.to_numeric(values, errors="coerce").median()
+    fits = [
+        name
+        for name, (size, start, _) in CLOCKS.items()
+        if EARLIEST.timestamp() <= middle * size + start <= now.timestamp()
+    ]
     return (fits or [""])[0]

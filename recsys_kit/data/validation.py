@@ -17,8 +17,15 @@ import pandas as pd
 from recsys_kit.core.ids import IDS
 from recsys_kit.data.columns import split_readings
 from recsys_kit.data.nested import load
-from recsys_kit.data.numbers import read_numbers
-from recsys_kit.data.questions import ask, ask_about_ids, ask_about_rules, find_giant, words_of_ratings
+from recsys_kit.data.numbers import read_numbers, read_ratings
+from recsys_kit.data.questions import (
+    ask,
+    ask_about_ids,
+    ask_about_rules,
+    find_giant,
+    start_of_scale,
+    words_of_ratings,
+)
 from recsys_kit.data.tables import (
     RULES,
     Dataset,
@@ -149,6 +156,7 @@ def inspect_table(
     entries = list(_notes_on_times(table, frame, times))
     scale = RATING_SCALE
     if "rating" in read:
+        read["rating"] = read_ratings(frame["rating"])
         frame, read["rating"], notes = _map_ratings(table, frame, read["rating"], readings.get("rating", ""))
         reading, asked = readings.get("rating", ""), naming or UNNAMED
         read["rating"], scale, more = _convert_ratings(table, read["rating"], reading, asked)
@@ -222,8 +230,8 @@ def _convert_ratings(
     low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
     n_rated = ratings.notna().sum()
     if (low, high) == HALF_STAR_SCALE:
-        by = "as declared" if reading else f"if they are not: {naming.option('rating={rating}:1..5')}"
-        rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are; {by}"
+        rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are"
+        rule += "" if reading else f"; to read them as 1 to 5: {naming.option('rating={rating}:1..5')}"
         return ratings, HALF_STAR_SCALE, [report_entry(table, rule, "noted", n_rated)]
     if not reading:
         return ratings, RATING_SCALE, []
@@ -236,7 +244,9 @@ def _how_to_read(reading: str) -> dict[str, Any]:
     """The options of `read_times`."""
     parts = split_readings(reading)
     form = next((part.strip('"') for part in parts if part.startswith('"') or part in CLOCKS), "")
-    return {"day_first": True if "day-first" in parts else False if "month-first" in parts else None, "form": form}
+    language = next((part for part in parts if re.fullmatch("[a-z]{2,3}", part)), "")
+    day_first = True if "day-first" in parts else False if "month-first" in parts else None
+    return {"day_first": day_first, "form": form, "language": language}
 
 
 def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
@@ -409,7 +419,8 @@ def _refuse_times(
             f"({_show_examples(outside)}); {seems}."
         )
         ways = {f"timestamp={{timestamp}}:{clock}": "to read them so"} if clock else {}
-        ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
+        if pd.to_numeric(given[is_present(given)], errors="coerce").notna().all():
+            ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
         yield ask("RK-144", what, ways, naming, "or write them as 2024-12-31")
     if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
         yield DataError(
@@ -432,19 +443,23 @@ def _refuse_ratings(
     many = len(wrong) >= MANY_ROWS and len(wrong) > MAX_INVALID_RATINGS_OF_MANY * n_given
     if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
         return
-    numbers = read_numbers(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
+    numbers = read_ratings(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
     found, ways = "none is a number", words_of_ratings(frame["rating"])
     if len(numbers):
-        low, high = numbers.min(), numbers.max()
-        found = f"they go {low:g} to {high:g}"
+        low, high = numbers.min(), np.ceil(numbers.max())
+        found = f"they go {low:g} to {numbers.max():g}"
         if set(numbers) == {0, 1}:
             found = "they go 0 to 1: all are 0 and 1, as likes are"
+        elif set(numbers) == {-1, 1}:
+            ways["rating={rating}:1=5:-1=1"] = "if they are likes and dislikes: they become 5 and 1 stars"
         elif low in (0, -1):
             rated = numbers[numbers > 0]
-            others = "" if rated.between(*scale).all() else f":{rated.min():g}..{high:g}"
+            others = "" if rated.between(*scale).all() else f":{start_of_scale(rated):g}..{high:g}"
             ways[f"rating={{rating}}:{low:g}=missing{others}"] = f"if {low:g} means not rated"
-        if low < high:
-            ways[f"rating={{rating}}:{low:g}..{high:g}"] = "if that is the scale: it is brought to 1..5"
+        if low < high and not numbers.between(*scale).all():
+            ways[f"rating={{rating}}:{start_of_scale(numbers):g}..{high:g}"] = (
+                "if that is the scale: it is brought to 1..5"
+            )
     if table == "reviews" or "text" in frame:
         ways["rating=ignore,label={rating}"] = "if they are classes"
     else:

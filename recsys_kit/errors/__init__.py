@@ -16,6 +16,7 @@ class RecsysKitError(Exception):
 
     Attributes:
         code: the number of the error.
+        what: the problem, without the code and the fix.
         exit_code: the exit code of the command `recsys-kit` after this error.
 
     >>> str(DataError("RK-104", "interactions is missing column 'timestamp'.", "Pass columns={'timestamp': 'ts'}."))
@@ -25,7 +26,7 @@ class RecsysKitError(Exception):
     exit_code = 3
 
     def __init__(self, code: str, problem: str, fix: str) -> None:
-        self.code = code
+        self.code, self.what = code, problem
         super().__init__(f"{code} {problem} {fix}")
 
     def _render_traceback_(self) -> list[str]:

@@ -15,11 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 from recsys_kit.data import audit_split, check_files, load_dataset, split_interactions
 from recsys_kit.data.checking import FileCheck
 from recsys_kit.data.questions import said_lines
-from recsys_kit.errors import DataError
+from recsys_kit.errors import DataError, ParameterError
+from recsys_kit.workbook.runner.engine import Watch
+from recsys_kit.workbook.runner.execute import diagnose
 
 
 def wrong_today(reason: str) -> pytest.MarkDecorator:
@@ -1089,3 +1092,253 @@ def test_0_on_a_scale_of_ten_may_mean_not_rated(write):
     assert asks(check(path), "RK-147", "rating=rating:0=missing:1..10", "rating=rating:0..10")
     rated = load(interactions=path, columns="rating=rating:0=missing:1..10").interactions["rating"]
     assert (rated.isna().sum(), rated.min(), rated.max()) == (28, 1, 5)
+
+
+# -- what a critic brought ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "first"),
+    [
+        (lambda i: f"2023-01-{1 + i % 28:02} 09:46:00 EST", "2023-01-01 14:46"),
+        (lambda i: f"2023-07-{1 + i % 28:02} 09:46:00 PDT", "2023-07-01 16:46"),
+        (lambda i: f"Mon Jan {1 + i % 28:02} 2023 09:46:12 GMT-0700 (Pacific Daylight Time)", "2023-01-01 16:46"),
+        (lambda i: f'"2023-01-{1 + i % 28:02} 09:17:37,005"', "2023-01-01 09:17"),
+        (lambda i: f"{1 + i % 28} января 2023 г.", "2023-01-01 00:00"),
+        (lambda i: f"{1 + i % 28} de janeiro de 2023 às 09:17", "2023-01-01 09:17"),
+    ],
+)
+def test_times_with_words_and_zones_are_read(write, written, first):
+    times = load(interactions=write("events.csv", events(time=written))).interactions["timestamp"]
+    assert len(times) == 120
+    assert times.min().strftime("%Y-%m-%d %H:%M") == first
+
+
+@pytest.mark.parametrize("reading", ['"%d. %B %Y %H:%M":de', "de"])
+def test_a_language_behind_a_column_of_times_is_used(write, reading):
+    path = write("kauf.csv", events(time=lambda i: f"{1 + i % 28}. März 2024 10:00").replace("timestamp", "Datum"))
+    times = load(interactions=path, columns=f"timestamp=Datum:{reading}").interactions["timestamp"]
+    assert times.dt.month.eq(3).all()
+    with pytest.raises(ParameterError, match=r"RK-142.*language 'xq'"):
+        load(interactions=path, columns='timestamp=Datum:"%d. %B %Y %H:%M":xq')
+
+
+def test_a_language_that_was_named_is_taken_over_the_guess(write):
+    path = write("kup.csv", events(time=lambda i: f"{1 + i % 28} listopad 2023"))  # October in Croatian
+    assert (
+        load(interactions=path, columns='timestamp=timestamp:"%d %B %Y":hr').interactions["timestamp"].min().month == 10
+    )
+    assert load(interactions=path, columns="timestamp=timestamp:pl").interactions["timestamp"].min().month == 11
+
+
+def test_years_are_calendar_years(write):
+    path = write("years.csv", events(time=lambda i: str(1995 + i % 25)))
+    times = load(interactions=path, columns="timestamp=timestamp:years").interactions["timestamp"]
+    assert sorted(times.dt.strftime("%Y-%m-%d %H:%M").unique())[:3] == [
+        f"{year}-01-01 00:00" for year in (1995, 1996, 1997)
+    ]
+
+
+def test_dates_of_six_digits_are_no_hours(write):
+    found = check(write("short.csv", events(time=lambda i: f"23{1 + i % 12:02}{1 + i % 28:02}")))
+    assert next(iter(found.lines)) == "--columns 'timestamp=timestamp:\"%y%m%d\"'"
+
+
+def test_dates_that_are_not_understood_are_not_thrown_away(write):
+    found = check(write("weeks.csv", events(time=lambda i: f"2023-W{1 + i % 50:02}").replace("timestamp", "date")))
+    assert asks(found, "RK-104", "'date' cannot be read as times (2023-W01", 'timestamp=date:"<form>"')
+    assert not found.lines
+
+
+def test_a_date_in_three_columns_and_one_beside_its_hour_are_joined(write):
+    content = table("user,sku,year,month,day", 100, lambda i: f"u{i % 9},p{i % 7},2023,{1 + i % 12},{1 + i % 28}")
+    assert "timestamp=year+month+day" in proposed(check(write("parts.csv", content)))
+    content = table("user,sku,date,hour", 100, lambda i: f"u{i % 9},p{i % 7},2023-01-{1 + i % 28:02},{i % 24}")
+    path = write("hours.csv", content)
+    assert load(interactions=path, columns=proposed(check(path))).interactions["timestamp"].dt.hour.max() == 23
+
+
+@pytest.mark.parametrize("written", ["{} out of 5 stars", "{}/5", "★"])
+def test_ratings_in_words_and_stars_are_read(write, written):
+    def rating(i: int) -> str:
+        return written * (1 + i % 5) if written == "★" else written.format(1 + i % 5)
+
+    ratings = load(interactions=write("rated.csv", events(more="rating", extra=rating))).interactions["rating"]
+    assert sorted(ratings.unique()) == [1, 2, 3, 4, 5]
+
+
+def test_likes_and_dislikes_are_no_missing_ratings(write):
+    found = check(write("votes.csv", events(more="rating", extra=lambda i: "-1" if i % 4 == 0 else "1")))
+    assert asks(found, "RK-147", "rating=rating:1=5:-1=1")
+    assert not any("missing" in line for line in found.lines)
+
+
+def test_words_for_no_rating_may_be_missing_ratings(write):
+    path = write("na.csv", events(more="rating", extra=lambda i: "NA" if i % 3 == 0 else str(1 + i % 5)))
+    (line, *others) = check(path).lines
+    assert line == '--columns "rating=rating:NA=missing"'
+    assert others == ['--columns "rating=ignore"']
+    assert is_read(check(path, "rating=rating:NA=missing"), 120)
+
+
+def test_a_scale_starts_below_the_lowest_rating_that_is_there(write):
+    found = check(write("percent.csv", events(more="rating", extra=lambda i: str(20 * (1 + i % 5)))))
+    assert asks(found, "RK-147", "rating=rating:0..100")
+
+
+def test_rows_are_not_proposed_to_be_left_out_where_they_are_most(write):
+    content = events(more="quantity", extra=lambda i: "0" if i % 10 else "1")
+    found = check(write("views.csv", content))
+    assert list(found.lines) == ['--columns "quantity=ignore"']
+    assert not is_noted(check(write("views.csv", content), "quantity=ignore"), "could be")
+
+
+def test_a_word_for_no_product_is_asked_about(write):
+    found = check(write("items.csv", events(300, item=lambda i: "NULL" if i % 2 else f"p{i % 40}")))
+    assert asks(found, "RK-162", "item_id=item_id:null=NULL", "150 of 300")
+
+
+def test_a_word_for_no_user_is_asked_about_in_a_small_file(write):
+    found = check(write("guests.csv", events(300, user=lambda i: "guest@shop.example" if i % 3 == 0 else f"u{i % 20}")))
+    assert asks(found, "RK-162", "user_id=user_id:null=guest@shop.example")
+
+
+def test_guests_of_an_export_are_no_shopper_and_columns_that_it_lacks_are_left_out(write):
+    orders = [
+        {"id": i, "customer_id": 0 if i % 3 == 0 else 1 + i % 20, "date_created_gmt": f"{day(i)}T10:00:00",
+         "line_items": [{"product_id": i % 12}]} for i in range(150)
+    ]  # fmt: skip
+    assert is_read(check(write("orders.jsonl", orders)), 100, quarantined=50)
+
+
+SHOPIFY = "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Id"
+
+
+def test_orders_of_shopify_know_their_shoppers_by_a_hash(write):
+    lines = [
+        f"#{i},Anna{i % 9}@shop.example,paid,2024-01-{1 + i % 28:02} 10:00:00 +0100,1,Tea,3.50,sku{i % 7},{i}\n"
+        f"#{i},,,,2,Cup,5.00,sku{8 + i % 7},\n"
+        for i in range(60)
+    ]
+    data = load(interactions=write("orders.csv", SHOPIFY + "\n" + "".join(lines)))
+    assert len(data.interactions) == 120
+    assert data.interactions["user_id"].nunique() == 9
+    assert data.interactions["user_id"].str.fullmatch("[0-9a-f]{16}").all()
+
+
+def test_an_address_of_email_is_a_user_only_if_that_is_said(write):
+    path = write("mail.csv", events(user=lambda i: f"Anna{i % 12}@shop.example").replace("user_id", "Email"))
+    found = check(path)
+    assert asks(found, "RK-104", "user_id")
+    assert [line.split('"')[1].split(",")[0] for line in found.lines] == ["user_id=Email:hash", "user_id=Email"]
+    for line, is_plain in zip(found.lines, (False, True), strict=True):
+        users = load(interactions=path, columns=shlex.split(line)[1]).interactions["user_id"]
+        assert users.nunique() == 12
+        assert users.str.contains("@").all() == is_plain
+
+
+def test_the_only_unknown_id_beside_a_user_is_the_product(write):
+    content = events().replace("item_id", "joke_id").replace("user_id", "user")
+    assert "item_id=joke_id" in proposed(check(write("jokes.csv", content)))
+
+
+def test_sessions_are_the_shoppers_where_there_is_no_other(write):
+    content = events().replace("user_id", "session")
+    assert "user_id=session" in proposed(check(write("sessions.csv", content)))
+
+
+def test_fields_of_mongodb_and_times_deep_in_objects_are_found(write):
+    rows = [{"user": {"$oid": f"{i % 9:024}"}, "product": {"$oid": f"{i % 7:024}"}, "meta": {"at": 1_700_000_000 + i}}
+            for i in range(60)]  # fmt: skip
+    assert proposed(check(write("mongo.jsonl", rows))) == "user_id=user.$oid,item_id=product.$oid,timestamp=meta.at"
+
+
+def test_days_that_are_counted_are_positions(write):
+    content = events(time=lambda i: str(1 + i)).replace("timestamp", "DAY")
+    assert "position=DAY" in proposed(check(write("days.csv", content)))
+
+
+def test_ids_that_meet_in_part_are_said_by_the_check_of_several_files(write):
+    paths = [write("ev.csv", events()), write("it.csv", table("item_id,title", 27, lambda i: f"p{i},Tea {i}"))]
+    found, _ = check_files(paths)
+    assert is_noted(found, "27 of 30 different item_ids")
+
+
+def test_the_questions_of_several_files_have_one_answer(write):
+    content = events(item=lambda i: f"{i % 30:03}").replace("user_id,item_id,timestamp", "visitor,productId,when")
+    paths = [write("ev.csv", content), write("it.csv", table("id,name", 30, lambda i: f"{i:03},Tea {i}"))]
+    first, second = check_files(paths)
+    assert first.lines == second.lines
+    (line,) = first.lines
+    found = check_files(paths, columns=shlex.split(line)[1])
+    assert [check.refusals for check in found] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("event", "item"),
+    [("A {:03}", "A{:03}"), ("AB-{:03}", "AB{:03}"), ("{}.0", "{:05}"), ("Ａ{:03}", "a{:03}"), ("1,{:03}", "1{:03}")],
+)
+def test_ids_that_differ_in_signs_meet_by_a_line_to_copy(write, event, item):
+    rows = events(item=lambda i: f'"{event.format(i % 30)}"')
+    paths = [write("ev.csv", rows), write("it.csv", table("item_id,title", 30, lambda i: f"{item.format(i)},T{i}"))]
+    found, _ = check_files(paths)
+    assert asks(found, "RK-161", "0 of 30")
+    line = next(iter(found.lines))
+    assert "strip=" in line
+    assert not any(check.refusals for check in check_files(paths, columns=shlex.split(line)[1]))
+
+
+def test_a_question_ends_a_run_like_every_error_of_the_data():
+    problem = PapermillExecutionError("load-inputs", 3, "", "Question", "RK-161 0 of 30 ids meet.", [])
+    assert diagnose(problem, Watch(), None).exit_code == 2
+
+
+def test_an_encoding_that_does_not_read_the_file_is_not_proposed(write):
+    rows = b"user_id,item_id,timestamp\n" + b"".join(
+        b"u%d,\x81\x8d caf\xe9 %d,2024-01-%02d\n" % (i % 9, i % 7, 1 + i % 28) for i in range(200)
+    )
+    said = str(check(write("odd.csv", rows)).refusals[0])
+    assert "RK-123" in said
+    if "--encoding" in said:
+        encoding = re.search(r"--encoding (\S+?)\)?[. )]", said)[1]
+        assert not check(write("odd.csv", rows), encoding=encoding).refusals
+
+
+@pytest.mark.parametrize("word", ["guest", "NULL", "0"])
+def test_a_word_for_no_user_is_asked_about_where_few_have_many_events(write, word):
+    found = check(write("few.csv", events(300, user=lambda i: word if i % 4 == 0 else f"u{i % 27}")))
+    assert asks(found, "RK-162", f"user_id=user_id:null={word}", "75 of 300")
+
+
+def test_the_user_0_among_others_like_it_is_no_question(write):
+    assert is_read(check(write("zero.csv", events(300, user=lambda i: str(i % 20)))), 300)
+
+
+def test_a_basket_in_one_cell_is_one_event_a_product(write):
+    found = check(write("baskets.csv", events(100, item=lambda i: f"p{i % 7}|p{i % 5 + 7}")))
+    assert is_read(found, 200)
+    assert is_noted(found, "a list is one row for each element")
+
+
+def test_dates_of_two_digit_years_in_front_are_read_so(write):
+    times = load(interactions=write("e.csv", events(time=lambda i: f"{18 + i % 6}-01-{1 + i % 31:02}")))
+    assert times.interactions["timestamp"].dt.year.between(2018, 2023).all()
+
+
+def test_a_day_of_the_week_before_a_date_is_left_out(write):
+    path = write("at.csv", events(time=lambda i: f'"Montag, {1 + i % 28:02}. Jänner 2023"'))
+    assert load(interactions=path).interactions["timestamp"].dt.month.eq(1).all()
+
+
+def test_no_time_is_proposed_with_the_split_that_it_takes(write):
+    found = check(write("bare.csv", table("user_id,item_id", 60, lambda i: f"u{i % 9},p{i % 7}")))
+    ((line, meaning),) = found.lines.items()
+    assert "timestamp=none" in line
+    assert "--set split=random" in meaning
+
+
+@pytest.mark.parametrize("name", ["products", "items", "song"])
+def test_a_basket_has_the_name_of_its_products(write, name):
+    content = events(100, item=lambda i: f"p{i % 7};p{i % 5 + 7}").replace("item_id", name)
+    path = write("baskets.csv", content)
+    assert is_read(check(path, proposed(check(path))), 200)

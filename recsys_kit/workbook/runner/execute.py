@@ -239,7 +239,8 @@ def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Fai
     if isinstance(problem, PapermillExecutionError):
         if problem.ename == "NothingToDo":
             return Failure("nothing to do", problem.evalue, cell)
-        if CODED.match(problem.evalue) and (known := getattr(errors, problem.ename, None)):
+        if CODED.match(problem.evalue):
+            known = getattr(errors, problem.ename, errors.DataError)  # a question is one, too
             return Failure("error", problem.evalue, cell, known.exit_code)
         message = f"{problem.ename}: {problem.evalue}"
         return Failure("memory" if NO_MEMORY.search(message) else "error", message, cell)
