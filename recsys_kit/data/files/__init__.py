@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys_kit.data.files.decoding import Text, check_encoding, decode
+from recsys_kit.data.files.decoding import Text, decode
 from recsys_kit.data.files.delimited import read_delimited
 from recsys_kit.data.files.jsonlines import (
     JSON_SUFFIXES,
@@ -39,7 +39,6 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
             `rejected` instead.
         ParameterError: RK-135 for an encoding that does not exist.
     """
-    check_encoding(encoding)
     with open_content(path) as content:
         if content.kind == "parquet":
             return read_parquet(content)
