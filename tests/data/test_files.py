@@ -384,6 +384,11 @@ def test_a13_text_behind_a_closing_quote_is_a_bad_row(read):
     assert (words(rows), rows.frame.index.tolist()) == ([["2", '5" nail'], ["3", "a\nb"]], [3, 4])
 
 
+def test_a_quote_behind_a_backslash_is_part_of_the_text(read):
+    rows = read('"id";"title"\n"1";"The \\"real\\" one; a novel"\n"2";"C:\\"\n' * 1)
+    assert words(rows) == [["1", 'The "real" one; a novel'], ["2", "C:\\"]]
+
+
 def test_a14_a_field_of_ten_megabytes_is_read_and_the_limit_of_csv_put_back(read):
     csv.field_size_limit(131_072)
     started = time.process_time()

@@ -97,6 +97,9 @@ def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, 
             record: list[str] | csv.Error = next(reader)
         except csv.Error as error:
             record = error
+            if '\\"' in line and reader.line_num == 1:  # quotes inside a field may be written so, too
+                with suppress(csv.Error):
+                    record = next(csv.reader([line], delimiter=delimiter, strict=True, escapechar="\\"))
         last += reader.line_num - 1
         yield first, last, content, record
 
@@ -236,7 +239,8 @@ def _guess_header(rows: list[list[str]]) -> list[str]:
             ids += [place, place, place]  # it may be anything
     if len(ids) == 2:
         names[ids[0]], names[ids[1]] = "user_id", "item_id"
-    return [name if names.count(name) == 1 else f"column{n}" for n, name in enumerate(names, start=1)]
+    doubtful = {name for name in names if names.count(name) > 1} | ({"rating"} if len(ids) != 2 else set())
+    return [f"column{n}" if name in doubtful else name for n, name in enumerate(names, start=1)]
 
 
 # -- the rows ----------------------------------------------------------------------------------------------------------
