@@ -28,9 +28,10 @@ CONTROL = dict.fromkeys([*range(9), *range(14, 32)])
 HEAD = 1024**2  # bytes in which the form of a table is looked for
 N_LINES = 100  # of it, at least
 N_GUESSED = 1000  # lines from which an encoding is guessed
-GUESSES = (  # the strict form of an encoding, the wide one, the signs that are usual in it, and their share at least
-    ("euc_kr", "cp949", "[가-힣]", 0.9), ("cp1251", "cp1251", "[а-яё]", 0.6), ("shift_jis", "cp932", "[ぁ-ヿ]", 0.2),
-    ("gb2312", "gb18030", "[一-龥]", 0.8), ("big5", "cp950", "[一-龥]", 0.8), ("gb18030", "gb18030", "[一-龥]", 0.8),
+GUESSES = (  # an encoding, its wide form, the signs that are usual in it, their share, and how many stand together
+    ("euc_kr", "cp949", "[가-힣]", 0.9, 1.5), ("cp1251", "cp1251", "[а-яё]", 0.6, 3),
+    ("shift_jis", "cp932", "[ぁ-ヿ]", 0.2, 1.5), ("gb2312", "gb18030", "[一-龥]", 0.8, 1.5),
+    ("big5", "cp950", "[一-龥]", 0.8, 1.5), ("gb18030", "gb18030", "[一-龥]", 0.8, 1.5),
 )  # fmt: skip
 NUL = "NUL character"
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
@@ -250,11 +251,11 @@ def _is_utf8(encoding: str) -> bool:
 def _guess(lines: str) -> str:
     """The likely encoding: one that reads nearly all, to signs that stand beside each other and are usual in it."""
     sample = lines.encode("utf-8", "surrogateescape")
-    for strict, wide, usual, share in GUESSES:
+    for strict, wide, usual, share, together in GUESSES:
         runs = re.findall("[^\0-\x7f]+", sample.decode(strict, "replace"))
         signs = "".join(runs)
         n_usual, n_broken = len(re.findall(usual, signs)), signs.count("\ufffd")
-        if len(signs) >= 2 * len(runs) and n_usual >= share * len(signs) and 5 * n_broken <= len(signs):
+        if len(signs) >= together * len(runs) and n_usual >= share * len(signs) and 5 * n_broken <= len(signs):
             return wide
     for encoding in ("cp1252", "cp1250") if re.search(rb"[\x80-\x9f]", sample) else ():
         with suppress(UnicodeDecodeError):

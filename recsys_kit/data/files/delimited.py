@@ -52,10 +52,6 @@ class Form:
     notes: list[dict[str, Any]] = field(default_factory=list)
 
 
-class BrokenQuote(DataError):
-    """A quoted field does not end where it should."""
-
-
 def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
     """The rows of a CSV or TSV file.
 
@@ -74,8 +70,8 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
         form = _find_form(text, header)
         try:
             return _read(text, form)
-        except BrokenQuote:
-            if form.delimiter != "\t":
+        except DataError as refused:
+            if refused.code != "RK-128" or form.delimiter != "\t":
                 raise
         form = _find_form(text, header, quote="")  # most tab-separated files have no quoting
         return _read(text, replace(form, notes=[*form.notes, note("quotes are part of the text")]))
@@ -303,7 +299,7 @@ def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], in
                     break
                 if at_end or last > first or form.delimiter == "\t":
                     reach = "to the end of the file" if at_end else f"to line {last + form.n_above}"
-                    raise BrokenQuote(
+                    raise DataError(
                         "RK-128",
                         f'{text.name} opens a quote (") in line {number} that does not close properly and reaches '
                         f'{reach}; expected fields like "a ""quoted"" word". The rows between would become one.',
