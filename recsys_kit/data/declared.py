@@ -93,6 +93,9 @@ def read_declared(
             rows = read_tables(files[table], encoding=code, header=parse_header(form.get("header", {}).get(table, "")))
         for part, key in form.get("join", {}).get(table, {}).items():
             rows = _join(rows, read_tables(files[part], encoding=code), key, part) if part in files else rows
+        for column, sign in form.get("split", {}).get(table, {}).items():
+            lists = rows.frame[column].map(lambda text, sign=sign: str(text).split(sign), na_action="ignore")
+            rows = replace(rows, frame=rows.frame.assign(**{column: lists}))
         read[table] = rows
     tables = [Table(table, files[table][0].name, rows.frame) for table, rows in read.items()]
     given = {entry.ours: entry.theirs for entry in parse_columns(columns)}

@@ -44,7 +44,15 @@ def test_every_declared_form_has_a_case_or_a_test_of_its_own():
 
 def test_zero_is_no_rating_where_the_set_says_so(tmp_path):
     shop = load_dataset("bookcrossing", source=write(tmp_path, "bookcrossing"))
-    assert shop.interactions["rating"].isna().tolist() == [True, False]
+    assert shop.interactions["rating"].fillna(-1).tolist() == [-1, 1]
+
+
+def test_kaggles_names_of_movielens_20m_are_known(tmp_path):
+    (tmp_path / "rating.csv").write_text('"userId","movieId","rating","timestamp"\n1,2,3.5,"2005-04-02 23:53:47"\n')
+    (tmp_path / "movie.csv").write_text('"movieId","title","genres"\n2,"Jumanji (1995)","Adventure|Children"\n')
+    shop = load_dataset("movielens", source=tmp_path)
+    assert shop.items["attributes"].tolist() == [["Adventure", "Children"]]
+    assert shop.interactions["rating"].tolist() == [3.5]
 
 
 def test_a_file_that_completes_another_is_needed_and_its_gaps_are_counted(tmp_path):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys_kit.data.files.decoding import Text, check_encoding, decode
+from recsys_kit.data.files.decoding import Text, decode
 from recsys_kit.data.files.delimited import read_delimited
 from recsys_kit.data.files.jsonlines import (
     JSON_SUFFIXES,
@@ -42,7 +42,6 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
             `rejected` instead.
         ParameterError: RK-135 for an encoding that does not exist.
     """
-    check_encoding(encoding)
     try:
         return _read(path, encoding, header)
     except DataError as refusal:

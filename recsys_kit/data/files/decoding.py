@@ -6,13 +6,14 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from recsys_kit.data.files.rows import CUT_OFF, first_five, note
+from recsys_kit.data.files.rows import CUT_OFF, first_five, no_rows, note
 from recsys_kit.data.files.unpacking import CHUNK, Content
 from recsys_kit.errors import DataError, ParameterError
 
@@ -27,6 +28,11 @@ CONTROL = dict.fromkeys([*range(9), *range(14, 32)])
 HEAD = 1024**2  # bytes in which the form of a table is looked for
 N_LINES = 100  # of it, at least
 N_GUESSED = 1000  # lines from which an encoding is guessed
+GUESSES = (  # an encoding, its wide form, the signs that are usual in it, their share, and how many stand together
+    ("euc_kr", "cp949", "[가-힣]", 0.9, 1.5), ("cp1251", "cp1251", "[а-яё]", 0.6, 3),
+    ("shift_jis", "cp932", "[ぁ-ヿ]", 0.2, 1.5), ("gb2312", "gb18030", "[一-龥]", 0.8, 1.5),
+    ("big5", "cp950", "[一-龥]", 0.8, 1.5), ("gb18030", "gb18030", "[一-龥]", 0.8, 1.5),
+)  # fmt: skip
 NUL = "NUL character"
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
@@ -113,7 +119,7 @@ def decode(content: Content, encoding: str = "") -> Text:
             Latin-1.
 
     Raises:
-        DataError: RK-121 nothing there, RK-123 bytes of another encoding, RK-124 no text at all.
+        DataError: RK-122 no whole line, RK-123 bytes of another encoding, RK-124 no text at all.
     """
     check_encoding(encoding)
     with content.path.open("rb") as file:
@@ -133,13 +139,7 @@ def decode(content: Content, encoding: str = "") -> Text:
         notes.append(note(CUT_OFF, 1, content.name))
     text = Text(content.name, content.suffix, target, chosen, content.cut_off, has_flaws, line_end, notes)
     if not any(map(str.strip, text.lines())):
-        size = content.path.stat().st_size
-        raise DataError(
-            "RK-121",
-            f"{content.name} has {'no whole line' if content.cut_off else 'only blank lines' if size else 'no byte'} "
-            f"({size:,} bytes); expected a header and rows.",
-            "Export or download it again.",
-        )
+        raise no_rows(content.name)
     if has_flaws:
         _check_flaws(text, content.path)
     return text
@@ -228,13 +228,14 @@ def _check_flaws(text: Text, source: Path) -> None:
         )
     if len(broken) <= max(1, MAX_BROKEN * n_lines) and 1 not in broken:
         return
-    guess = _guess("\n".join(shown), text.encoding)
-    fix = f"It is probably {guess}: pass encoding={guess!r} (--encoding {guess})."
-    if n_good > len(broken) and _is_utf8(text.encoding):
-        fix = (
-            f"{n_good:,} other lines are good UTF-8, so the file was put together from two: --encoding utf-8+{guess} "
-            f"reads those {len(broken):,} lines as {guess} and all others as UTF-8."
-        )
+    guess, fix = _guess("\n".join(shown)), "Pass the encoding that it was written in."
+    if _is_utf8(text.encoding):  # of others the undecodable bytes alone are left
+        fix = f"It is probably {guess}: pass encoding={guess!r} (--encoding {guess})."
+        if n_good > len(broken):
+            fix = (
+                f"{n_good:,} other lines are good UTF-8, so the file was put together from two: --encoding "
+                f"utf-8+{guess} reads those {len(broken):,} lines as {guess} and all others as UTF-8."
+            )
     raise DataError(
         "RK-123",
         f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
@@ -247,17 +248,17 @@ def _is_utf8(encoding: str) -> bool:
     return encoding.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
 
 
-def _guess(lines: str, encoding: str) -> str:
-    """The likely encoding: in Chinese text bytes above 127 come in pairs, in western text alone among letters."""
-    if not _is_utf8(encoding):  # the undecodable bytes of other encodings cannot be had back
-        return "utf-8"
+def _guess(lines: str) -> str:
+    """The likely encoding: one that reads nearly all, to signs that stand beside each other and are usual in it."""
     sample = lines.encode("utf-8", "surrogateescape")
-    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
-    if sum(runs) >= 2 * len(runs):
-        for encoding in ("gb18030", "big5", "shift_jis"):
-            try:
-                sample.decode(encoding)
-            except UnicodeDecodeError:
-                continue
+    for strict, wide, usual, share, together in GUESSES:
+        runs = re.findall("[^\0-\x7f]+", sample.decode(strict, "replace"))
+        signs = "".join(runs)
+        n_usual, n_broken = len(re.findall(usual, signs)), signs.count("\ufffd")
+        if len(signs) >= together * len(runs) and n_usual >= share * len(signs) and 5 * n_broken <= len(signs):
+            return wide
+    for encoding in ("cp1252", "cp1250") if re.search(rb"[\x80-\x9f]", sample) else ():
+        with suppress(UnicodeDecodeError):
+            sample.decode(encoding)
             return encoding
-    return "cp1252" if re.search(rb"[\x80-\x9f]", sample) else "latin-1"
+    return "latin-1"

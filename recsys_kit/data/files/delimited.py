@@ -31,11 +31,12 @@ TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
 NAMES = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons", " ": "a space"}
 N_LOOKED_AT = 100  # records that must agree on a delimiter
 AGREE = 0.9  # share of them
+MANY = 100_000  # broken rows: if so far there are fewer good ones, the file is wrong, not its rows
 MAX_LINE = 512 * 1024**2  # bytes of one row
 TIMES = range(788_918_400, 4_102_444_800)  # seconds since 1970, from 1995 to 2100
-LOOK = "Look at the rows named: the header, the delimiter or the quotes of the whole file are wrong."
 LINE_ENDS = {None: r"\n", "\n": r"\n", "\r\n": r"\r\n"}
-_NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*")
+_NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*$")
+_DATE = re.compile(r"\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4})")
 _SEP_LINE = re.compile(r'"?sep=(.)"?(\r\n?|\n)')
 
 
@@ -49,13 +50,6 @@ class Form:
     """Lines above the first row: the header, and what stands above it."""
     quote: str = '"'
     notes: list[dict[str, Any]] = field(default_factory=list)
-
-
-class BrokenQuote(Exception):
-    """A quoted field does not end where it should."""
-
-    def __init__(self, first: int, last: int, at_end: bool) -> None:
-        self.first, self.last, self.at_end = first, last, at_end
 
 
 def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
@@ -73,29 +67,16 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
     """
     limit = csv.field_size_limit(sys.maxsize)
     try:
-        return _read_quoted(text, header)
-    except BrokenQuote as broken:
-        reach = "to the end of the file" if broken.at_end else f"to line {broken.last}"
-        raise DataError(
-            "RK-128",
-            f'{text.name} opens a quote (") in line {broken.first} that does not close properly and reaches {reach}; '
-            'expected fields like "a ""quoted"" word". The rows between would become one.',
-            'Close the quote in that line, or write quotes inside a quoted field twice ("").',
-        ) from broken
+        form = _find_form(text, header)
+        try:
+            return _read(text, form)
+        except DataError as refused:
+            if refused.code != "RK-128" or form.delimiter != "\t":
+                raise
+        form = _find_form(text, header, quote="")  # most tab-separated files have no quoting
+        return _read(text, replace(form, notes=[*form.notes, note("quotes are part of the text")]))
     finally:
         csv.field_size_limit(limit)
-
-
-def _read_quoted(text: Text, header: Sequence[str]) -> FileRows:
-    form = _find_form(text, header)
-    try:
-        return _read(text, form)
-    except BrokenQuote as broken:
-        if form.delimiter != "\t":
-            raise
-        said = note("quotes are part of the text", 1, f"line {broken.first}")
-    form = _find_form(text, header, quote="")  # most tab-separated files have no quoting
-    return _read(text, replace(form, notes=[*form.notes, said]))
 
 
 def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, list[str] | csv.Error]]:
@@ -112,6 +93,9 @@ def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, 
             record: list[str] | csv.Error = next(reader)
         except csv.Error as error:
             record = error
+            if '\\"' in line and reader.line_num == 1:  # quotes inside a field may be written so, too
+                with suppress(csv.Error):
+                    record = next(csv.reader([line], delimiter=delimiter, strict=True, escapechar="\\"))
         last += reader.line_num - 1
         yield first, last, content, record
 
@@ -138,11 +122,13 @@ def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
     if len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
         return replace(form, header=list(names), n_above=above)
     if _is_headerless(first, [row for _, row in rows]):
+        guess = _guess_header([row for _, row in records])
         raise DataError(
             "RK-165",
-            f"{text.name} has no header: line {form.n_above} is {delimiter.join(first)[:80]!r}, numbers like the lines "
-            f"below it, in {len(first)} columns; expected the names of the columns.",
-            f"Name them in their order, such as --header {','.join(_guess_header([row for _, row in records]))}.",
+            f"{text.name} has no header: line {form.n_above} is {delimiter.join(first)[:80]!r}, numbers or dates "
+            f"like the lines below it, in {len(first)} columns; expected the names of the columns.",
+            f"Name them in their order, such as --header {','.join(guess)}"
+            + (" (if that is right)." if "item_id" in guess else ", with user_id and item_id in their places."),
         )
     if flaw := next(filter(None, map(text.flaw, first)), ""):
         raise DataError(
@@ -151,7 +137,9 @@ def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
             "Mend the header, or pass the encoding of the file.",
         )
     check_size(text.name, 1, len(first))
-    return replace(form, header=[name.strip("\ufeff") for name in first])
+    names = [name.strip("\ufeff") for name in first]
+    check_names(text.name, [name.strip() or f"\0{place}" for place, name in enumerate(names)])
+    return replace(form, header=names)
 
 
 def _head_records(head: str, delimiter: str, quote: str) -> list[tuple[int, list[str]]]:
@@ -166,11 +154,14 @@ def _find_delimiter(
 ) -> tuple[str, list[dict[str, Any]]]:
     """The usual delimiter; another one, with a note, only where nearly all of the first records agree on it."""
     fields = {delimiter: [len(record) for _, record in records] or [1] for delimiter, records in found.items()}
-    fitting = [delimiter for delimiter, counts in fields.items() if _agree(counts)]
+    fitting = [one for one in fields if _agree(fields[one])] or [
+        one for one in fields if _agree(fields[one], titled=True)
+    ]
     if " " in fitting and not (fitting == [" "] and _is_fixed_table(found[" "])):
         fitting.remove(" ")
-    if usual in fitting:
+    if usual in fitting and "::" not in fitting:
         return usual, []
+    fitting = ["::"] if "::" in fitting else fitting  # which nothing else holds in every line
     if len(fitting) == 1:
         return fitting[0], [note(f"delimiter is {NAMES[fitting[0]]}, not {NAMES.get(usual, usual)}")]
     first = head.lstrip().splitlines()[0] if head.strip() else ""
@@ -185,11 +176,10 @@ def _find_delimiter(
     )
 
 
-def _agree(counts: list[int]) -> bool:
-    """Whether the records have as many fields as the first of them, or as the header below a title."""
+def _agree(counts: list[int], *, titled: bool = False) -> bool:
+    """Whether the records have as many fields as the first of them, or (`titled`) as the header below a title."""
     usual, n = Counter(counts).most_common(1)[0]
-    titled = usual > 2 and counts[0] == 1
-    return usual > 1 and n >= AGREE * (len(counts) - titled) and (counts[0] == usual or titled)
+    return usual > 1 + titled and n >= AGREE * (len(counts) - titled) and counts[0] == (1 if titled else usual)
 
 
 def _is_fixed_table(records: list[tuple[int, list[str]]]) -> bool:
@@ -199,7 +189,7 @@ def _is_fixed_table(records: list[tuple[int, list[str]]]) -> bool:
 
 
 def _are_times(values: Iterable[str]) -> bool:
-    return all(re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES for value in values)
+    return all(_DATE.match(value) or (re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES) for value in values)
 
 
 def _n_above_header(records: list[list[str]]) -> int:
@@ -214,33 +204,39 @@ def _n_above_header(records: list[list[str]]) -> int:
 
 
 def _is_headerless(first: list[str], rows: list[list[str]]) -> bool:
-    """Whether the first record is a row like the others: a number in every column that holds numbers below it."""
+    """Whether the first record is a row like the others: a number or date in every column that holds those below."""
     rows = [row for row in rows if len(row) == len(first)]
     if not rows or first == [str(n) for n in range(len(first))]:
         return False
-    numeric = [
-        place
-        for place in range(len(first))
-        if sum(bool(_NUMBER.fullmatch(row[place])) for row in rows) > AGREE * len(rows)
-    ]
-    return len(numeric) > 1 and all(_NUMBER.fullmatch(first[place]) for place in numeric)
+    columns = list(zip(first, zip(*rows, strict=True), strict=True))
+    numbers, dates = (
+        [name for name, values in columns if sum(map(bool, map(form.match, values))) > AGREE * len(rows)]
+        for form in (_NUMBER, _DATE)
+    )
+    alike = all(map(_NUMBER.match, numbers)) and all(map(_DATE.match, dates))
+    return alike and len(first) > 1 and bool(numbers + dates)
 
 
 def _guess_header(rows: list[list[str]]) -> list[str]:
-    """Names for the columns of a file without a header, by what they hold."""
-    names: list[str] = []
-    for number, values in enumerate(zip(*rows, strict=False), start=1):
-        numbers = [float(value) for value in values if re.fullmatch(r"\d+(\.\d+)?", value)]
+    """Names for the columns of a file without a header; by number, where more than one may hold the users or items."""
+    columns = list(zip(*rows, strict=False))
+    names, ids = [f"column{number}" for number in range(1, len(columns) + 1)], []
+    for place, values in enumerate(columns):
+        several = len(set(values)) > 1
         if _are_times(values):
-            name = "timestamp"
-        elif len(numbers) == len(values) and max(numbers) <= 5 and len(names) > 1:
-            name = "rating"
-        elif not numbers and len(set(values)) <= len(values) / 4:
-            name = "event"
-        else:
-            name = next((known for known in ("user_id", "item_id") if known not in names), f"column{number}")
-        names.append(f"column{number}" if name in names else name)
-    return names
+            names[place] = "timestamp"
+        elif several and len(ids) > 1 and all(re.fullmatch(r"[0-5](\.\d+)?", value) for value in values):
+            names[place] = "rating"
+        elif len(set(values)) <= len(values) / 4 and all(re.fullmatch("[A-Za-z_]+", value) for value in values):
+            names[place] = "event"
+        elif (several or not place) and all(re.fullmatch(r"[\w-]+", value) for value in values):
+            ids.append(place)
+        elif several:
+            ids += [place, place, place]  # it may be anything
+    if len(ids) == 2:
+        names[ids[0]], names[ids[1]] = "user_id", "item_id"
+    doubtful = {name for name in names if names.count(name) > 1} | ({"rating"} if len(ids) != 2 else set())
+    return [f"column{n}" if name in doubtful else name for n, name in enumerate(names, start=1)]
 
 
 # -- the rows ----------------------------------------------------------------------------------------------------------
@@ -253,20 +249,25 @@ def _read(text: Text, form: Form) -> FileRows:
     value, which makes 10 GB of half a megabyte of short rows.
     """
     n_lines = text.count_lines()
+    fix = (
+        f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, take surplus delimiters "
+        "out, quote the texts that contain one, and write a list (a basket) as one row for each of its products."
+    )
     index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, n_lines + 1), [], 0, None
     if form.n_above < 2 and not text.has_flaws and text.line_end in LINE_ENDS:
         with suppress(duckdb.Error):
             frame = _query(text.path, form, LINE_ENDS[text.line_end])
     if frame is None or len(frame) != len(index):
         index, rejected, n_blank = _rewrite(text, form)
+        check_rows(text.name, len(index), rejected, fix)
         try:
             frame = _query(text.path, Form(",", form.header, 0))
         except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
             problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
-            raise DataError("RK-127", problem, LOOK) from error
+            raise DataError("RK-127", problem, fix) from error
     frame = _drop_unnamed(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
     check_names(text.name, frame.columns)
-    check_rows(text.name, len(frame), rejected, _fix(form, rejected))
+    check_rows(text.name, len(frame), rejected, "")
     blank = [note("blank lines left out", n_blank)] if n_blank else []
     return FileRows(frame, rejected, [*text.notes, *form.notes, *blank])
 
@@ -297,12 +298,20 @@ def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], in
                 if at_end and text.cut_off:
                     break
                 if at_end or last > first or form.delimiter == "\t":
-                    raise BrokenQuote(number, last + form.n_above, at_end)
+                    reach = "to the end of the file" if at_end else f"to line {last + form.n_above}"
+                    raise DataError(
+                        "RK-128",
+                        f'{text.name} opens a quote (") in line {number} that does not close properly and reaches '
+                        f'{reach}; expected fields like "a ""quoted"" word". The rows between would become one.',
+                        'Close the quote in that line, or write quotes inside a quoted field twice ("").',
+                    )
                 rejected.append(rejection(number, "text behind a closing quote", line))
             elif len(record) < min(2, len(form.header)) and not "".join(record).strip():
                 n_blank += 1
             elif why := _why_not(text, form, record):
                 rejected.append(rejection(number, *why))
+                if len(rejected) > max(MANY, len(starts)):
+                    break
             else:
                 write(record)
                 starts.append(number)
@@ -326,14 +335,3 @@ def _drop_unnamed(frame: pd.DataFrame) -> pd.DataFrame:
     """Without columns that have neither a name nor a value, as a spreadsheet leaves them."""
     empty = [not name.strip() and not frame.iloc[:, place].str.strip().any() for place, name in enumerate(frame)]
     return frame if all(empty) else frame.loc[:, ~np.array(empty)]
-
-
-def _fix(form: Form, rejected: list[dict[str, Any]]) -> str:
-    """What to do when most rows are broken."""
-    surplus = Counter(entry["value"].split(",")[0] for entry in rejected if entry["rule"] == "row is too long")
-    if surplus:
-        return (
-            f"Line {form.n_above} names {len(form.header)} columns and most rows have {surplus.most_common(1)[0][0]}: "
-            "add the missing name, take the surplus delimiter out, or quote the texts that contain it."
-        )
-    return LOOK

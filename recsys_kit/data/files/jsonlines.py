@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -25,66 +25,54 @@ class Number(str):
     """A number as it is written."""
 
 
-@dataclass(frozen=True)
-class Records:
-    """The records of one file by line (in an array by number), from 1, and the lines that are none."""
-
-    rows: dict[int, dict[str, Any]]
-    rejected: list[dict[str, Any]]
-    notes: list[dict[str, Any]]
-
-
 def looks_like_json(text: str) -> bool:
     """True for what begins as an object or as an array of objects."""
     return bool(_LOOKS_LIKE_JSON.match(text))
 
 
 def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) -> FileRows:
-    """The rows of a JSON lines file or array: one column for each key, None where a row lacks it.
+    """The rows of JSON lines, an array, or a map from id to object: one column for each key, None where a row lacks it.
 
-    `parse` makes an object of a line; by default `parse_json`.
+    `parse` makes an object of a line, by default `parse_json`. In an array or a map the rows are numbered from 1.
 
-    Raises `DataError`: (RK-127, RK-129) most lines are no objects, (RK-130) a broken array, (RK-132) too many keys.
+    Raises `DataError`: (RK-127) most lines are no objects, (RK-130) a broken array, (RK-132) too many keys.
     """
-    records = read_records(text, lambda line: flatten((parse or parse_json)(line)))
-    if len(records.rejected) > len(records.rows):
-        _check_lines(text)
-    fix = "Write one JSON object per line, as json.dumps makes it, not the text of a Python dict."
-    check_rows(text.name, len(records.rows), records.rejected, fix)
-    columns = dict.fromkeys(key for row in records.rows.values() for key in row)
-    check_size(text.name, len(records.rows), len(columns))
-    index = pd.Index(records.rows)
-    values = {column: to_column([row.get(column) for row in records.rows.values()], index) for column in columns}
-    return FileRows(pd.DataFrame(values, index), records.rejected, records.notes)
-
-
-def read_records(text: Text, parse: Callable[[str], dict[str, Any]]) -> Records:
-    """Each line as the record that `parse` makes of it; what it refuses (`NotARecord`) is rejected."""
     is_array = text.head.lstrip().startswith("[") and looks_like_json(text.head)
-    lines = _elements(text) if is_array else list(text.lines())
-    rows, rejected, notes = {}, [], list(text.notes)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            rows[number] = _parse(text, line, parse)
-        except NotARecord as error:
-            rejected.append(rejection(number, str(error), line))
-    if rows and rejected and rejected[-1]["row"] == len(lines) and text.is_open and not is_array:
+    lines, notes = _elements(text) if is_array else list(text.lines()), list(text.notes)
+    rows, rejected = _parse_lines(text, lines, parse or parse_json)
+    if (len(rejected) > len(rows) or len(lines) == 1) and not is_array and (found := _map_records(text)):
+        rows, rejected = _parse_lines(text, lines := found, parse_json)
+        notes.append(note("one JSON map over all rows: its keys are the column id, or the columns", len(lines)))
+    elif rows and rejected and rejected[-1]["row"] == len(lines) and text.is_open and not is_array:
         rejected.pop()
         notes.append(note(CUT_OFF, 1, text.name))
     if n_blank := sum(not line.strip() for line in lines):
         notes.append(note("blank lines left out", n_blank))
-    return Records(rows, rejected, notes)
+    fix = "Write one JSON object per line, as json.dumps makes it, not the text of a Python dict."
+    check_rows(text.name, len(rows), rejected, fix)
+    columns = dict.fromkeys(key for row in rows.values() for key in row)
+    check_size(text.name, len(rows), len(columns))
+    index = pd.Index(rows)
+    values = {column: to_column([row.get(column) for row in rows.values()], index) for column in columns}
+    return FileRows(pd.DataFrame(values, index), rejected, notes)
 
 
-def _parse(text: Text, line: str, parse: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-    if rule := text.flaw(line):
-        raise NotARecord(rule)
-    try:
-        return parse(line)
-    except (RecursionError, MemoryError) as error:
-        raise NotARecord("nested too deeply") from error
+def _parse_lines(
+    text: Text, lines: list[str], parse: Callable[[str], dict[str, Any]]
+) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
+    """The records by number of line, and the lines that are none."""
+    rows, rejected = {}, []
+    for number, line in enumerate(lines, start=1):
+        if rule := text.flaw(line):
+            rejected.append(rejection(number, rule, line))
+        elif line.strip():
+            try:
+                rows[number] = flatten(parse(line))
+            except NotARecord as error:
+                rejected.append(rejection(number, str(error), line))
+            except (RecursionError, MemoryError):
+                rejected.append(rejection(number, "nested too deeply", line))
+    return rows, rejected
 
 
 # -- one object --------------------------------------------------------------------------------------------------------
@@ -135,13 +123,9 @@ def check_record(value: Any, line: str) -> dict[str, Any]:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _texts(key)
-            yield from _texts(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
+    parts = chain(value, value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from _texts(part)
 
 
 def flatten(record: dict[str, Any]) -> dict[str, str | list[str] | None]:
@@ -201,17 +185,25 @@ def _elements(text: Text) -> list[str]:
     return elements
 
 
-def _check_lines(text: Text) -> None:
-    """Raises (RK-129) for one JSON value written over several lines, such as a map."""
+def _map_records(text: Text) -> list[str]:
+    """The rows of one JSON map of alike objects, or lists of objects, each as text; none of anything else.
+
+    Its keys become the column `id`, unless it holds columns by the number of the row, as `DataFrame.to_json` writes it.
+    """
     try:
-        kind = type(json.loads(text.read(), parse_int=str)).__name__
-    except (ValueError, RecursionError, MemoryError):
-        return
-    raise DataError(
-        "RK-129",
-        f"{text.name} is one JSON {kind} over several lines; expected one object per line, or an array of objects.",
-        f"Of a map from id to object, `jq -c 'to_entries[] | {{id: .key}} + .value' {text.name}` makes lines.",
-    )
+        found = parse_json(text.read())
+        parts = {key: part if isinstance(part, list) else [part] for key, part in found.items()}
+        shared = set.intersection(*({*record} for part in parts.values() for record in part))
+        rows = [str(number) for number in range(max(map(len, found.values())))]
+        if all([*column] == rows for column in found.values()):
+            return [to_json({name: column[row] for name, column in found.items()}) for row in rows]
+        return (
+            [to_json({"id": key} | one) for key, part in parts.items() for one in part]
+            if shared and len(parts) > 1
+            else []
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError, MemoryError):
+        return []
 
 
 def _after_space(content: str, at: int) -> int:

@@ -17,30 +17,15 @@ MAGIC = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"PAR1
 NO_TABLES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".html", ".ipynb", ".md", ".py", ".r", ".log")
 EXPECTED = "expected CSV, TSV, JSON lines, Parquet or .xlsx, as it is or in gzip or zip"
 
-UNPACK = "Unpack it, or pack it with gzip."
-SHEET = "Open it in the program that made it and save the sheet as 'CSV UTF-8'."
-_PAGE = "It is often a log-in or error page saved in place of the file: download it again, logged in."
-_TABLE = "Pass the table itself."
-_PARQUET = "Save it as Parquet."
 FOREIGN = {
-    b"%PDF": ("a PDF document", _TABLE),
-    b"\x89PNG": ("a PNG picture", _TABLE),
-    b"\xff\xd8\xff": ("a JPEG picture", _TABLE),
-    b"GIF8": ("a GIF picture", _TABLE),
-    b"\x7fELF": ("a program", _TABLE),
-    b"\xd0\xcf\x11\xe0": ("an Excel 97 workbook", SHEET),
-    b"BZh": ("a bzip2 archive", UNPACK),
-    b"\xfd7zXZ": ("an xz archive", UNPACK),
-    b"(\xb5/\xfd": ("a zstd archive", UNPACK),
-    b"7z\xbc\xaf": ("a 7z archive", UNPACK),
-    b"Rar!": ("a RAR archive", UNPACK),
-    b"SQLite format 3": ("a SQLite database", "Export the table as CSV."),
-    b"ARROW1": ("a Feather file", _PARQUET),
-    b"PARE": ("an encrypted Parquet file", "Save it without encryption."),
-    b"\x89HDF": ("an HDF5 file", _PARQUET),
-    b"\x93NUMPY": ("a NumPy array", _PARQUET),
-    **{bytes([0x80, protocol]): ("a pickle, which is never read", _PARQUET) for protocol in (2, 3, 4, 5)},
-}
+    "a PDF document": b"%PDF", "a PNG picture": b"\x89PNG", "a JPEG picture": b"\xff\xd8\xff",
+    "an Excel 97 workbook": b"\xd0\xcf\x11\xe0", "a SQLite database": b"SQLite format 3",
+    "a bzip2 archive": b"BZh", "an xz archive": b"\xfd7zXZ", "a zstd archive": b"(\xb5/\xfd",
+    "a 7z archive": b"7z\xbc\xaf", "a RAR archive": b"Rar!", "an Arrow file": b"ARROW1", "an HDF5 file": b"\x89HDF",
+    "an encrypted Parquet file": b"PARE", "a NumPy array": b"\x93NUMPY",
+    **{f"a pickle of protocol {n}, which is never read": bytes([0x80, n]) for n in (2, 3, 4, 5)},
+}  # fmt: skip
+SAVE = "Unpack it, or open it in the program that made it and save the table as 'CSV UTF-8'."
 PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
 BROKEN_ZIP = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, struct.error,
@@ -59,32 +44,29 @@ def find_kind(name: str, suffix: str, path: Path) -> str:
     if "xl/workbook.xml" in members:
         kind = "xlsx"
     elif members & {"[Content_Types].xml", "content.xml"}:
-        raise DataError("RK-115", f"{name} is an Office document; {EXPECTED}.", SHEET)
+        raise _foreign(name, "an Office document")
     if KINDS.get(suffix, kind) != kind:
         found = "text, or damaged from the first byte" if kind == "text" else kind
-        right = {
-            "gzip": f"{suffix}.gz",
-            "zip": f"{suffix}.zip",
-            "parquet": ".parquet",
-            "xlsx": ".xlsx",
-            "text": ".csv, if it is whole",
-        }
+        right = {"gzip": f"{suffix}.gz", "zip": f"{suffix}.zip", "text": ".csv, if it is whole"}.get(kind, f".{kind}")
         raise DataError(
             "RK-114",
             f"{name} is called {suffix} and is {found}; expected what its name says.",
-            f"Rename it, so that it ends in {right.get(kind, f'.{kind}')}.",
+            f"Rename it, so that it ends in {right}.",
         )
     return kind
 
 
 def _check_foreign(name: str, data: bytes) -> None:
-    found = next((known for magic, known in FOREIGN.items() if data.startswith(magic)), None)
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
-        found = ("a web page", _PAGE)
-    elif data[257:262] == b"ustar":
-        found = ("a tar archive", "Unpack it and pass the table in it.")
-    if found:
-        raise DataError("RK-115", f"{name} is {found[0]}, not a table; {EXPECTED}.", found[1])
+        raise _foreign(name, "a web page", "It is often a log-in page saved in place of the file: download it again.")
+    if data[257:262] == b"ustar":
+        raise _foreign(name, "a tar archive")
+    if found := next((what for what, magic in FOREIGN.items() if data.startswith(magic)), ""):
+        raise _foreign(name, found)
+
+
+def _foreign(name: str, what: str, fix: str = SAVE) -> DataError:
+    return DataError("RK-115", f"{name} is {what}, not a table; {EXPECTED}.", fix)
 
 
 def _members(path: Path) -> set[str]:

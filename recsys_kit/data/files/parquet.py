@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,8 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from recsys_kit.data.files.jsonlines import to_column, to_json
-from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, note
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, damaged, note
 from recsys_kit.data.files.unpacking import MAX_BYTES, Content
-from recsys_kit.errors import DataError
 
 Values = list[str | list[str] | None]
 
@@ -22,8 +20,8 @@ Values = list[str | list[str] | None]
 def read_parquet(content: Content) -> FileRows:
     """The rows of a Parquet file; pandas' own metadata is ignored.
 
-    A column of bytes that are no UTF-8 is left out with a note. Raises `DataError`: (RK-122) no rows, (RK-125) two
-    columns of one name, (RK-131) damaged, (RK-132) too large.
+    A column of bytes that are no UTF-8 is left out with a note. Raises `DataError`: (RK-117) damaged, (RK-122) no rows,
+    (RK-125) two columns of one name, (RK-132) too large.
     """
     table = _read(content)
     names = table.column_names
@@ -40,27 +38,19 @@ def read_parquet(content: Content) -> FileRows:
 
 
 def _read(content: Content) -> pa.Table:
-    if content.cut_off:
-        raise _damaged(content, "cut off")
     try:
+        if content.cut_off:
+            raise ValueError("cut off")
         file = pq.ParquetFile(pa.OSFile(str(content.path)), page_checksum_verification=True)
         check_size(content.name, file.metadata.num_rows, file.metadata.num_columns)
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         if sum(group.total_byte_size for group in groups) > MAX_BYTES:
-            raise _damaged(content, "it unpacks to more than the reader holds")
+            raise ValueError("it unpacks to more than the reader holds")
         table = file.read()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, KeyError, TypeError) as error:
-        raise _damaged(content, error) from error
+        raise damaged(content.name, "Parquet file", error) from error
     return table
-
-
-def _damaged(content: Content, why: Any) -> DataError:
-    return DataError(
-        "RK-131",
-        f"{content.name} is damaged ({' '.join(str(why).split())[:200]}); expected a whole Parquet file.",
-        "Download or write it again.",
-    )
 
 
 # -- one column --------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def join_rows(read: Mapping[str, FileRows]) -> FileRows:
             {**entry, "example": excerpt(f"{file}: {entry['example']}".removesuffix(": "))} for entry in rows.notes
         ]
         rejected += [
-            {**entry, "row": n_lines + entry["row"], "value": excerpt(f"{file} {entry['row']}: {entry['value']}")}
+            {**entry, "row": n_lines + entry["row"], "value": excerpt(f"{file} line {entry['row']}: {entry['value']}")}
             for entry in rows.rejected
         ]
         frames.append(frame.set_axis(frame.index + n_lines))
@@ -140,13 +140,11 @@ def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str)
 
 def no_rows(name: str) -> DataError:
     """The error of a table without a row."""
-    return DataError(
-        "RK-122",
-        f"{name} has no whole row (a header at most); expected at least one.",
-        "Export it again, with its rows.",
-    )
+    problem = f"{name} has no whole row (a header at most); expected at least one."
+    return DataError("RK-122", problem, "Export or download it again, with its rows.")
 
 
-def damaged(name: str, kind: str, error: Exception) -> DataError:
+def damaged(name: str, kind: str, why: Any) -> DataError:
     """The error of a packed file that cannot be unpacked."""
-    return DataError("RK-117", f"{name} is damaged ({error!r}); expected a whole {kind}.", "Download or save it again.")
+    problem = f"{name} cannot be unpacked ({' '.join(str(why).split())[:200] or repr(why)}); expected a whole {kind}."
+    return DataError("RK-117", problem, "Download or save it again, without a password.")

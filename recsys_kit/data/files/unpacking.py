@@ -1,6 +1,5 @@
 """Path -> one table on disk: a file that may be read, and what lies inside gzip and zip."""
 
-import difflib
 import gzip
 import os
 import re
@@ -12,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
-from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, UNPACK, find_kind
+from recsys_kit.data.files.kinds import BROKEN_ZIP, EXPECTED, KINDS, NO_TABLES, SAVE, find_kind
 from recsys_kit.data.files.rows import damaged, first_five, note
 from recsys_kit.data.files.workbook import write_sheet
 from recsys_kit.errors import DataError
@@ -51,7 +50,7 @@ def open_content(path: str | Path) -> Iterator[Content]:
     """Open the table that `path` names, `file.zip::member.csv` for one member of a zip.
 
     Raises:
-        DataError: RK-111 to RK-119; RK-113 where the file changed while it was open.
+        DataError: RK-111 to RK-118; RK-113 where the file changed while it was open.
     """
     file, member = split_member(path)
     before = _look(file)
@@ -59,11 +58,10 @@ def open_content(path: str | Path) -> Iterator[Content]:
     with TemporaryDirectory(prefix="recsys_kit-", ignore_cleanup_errors=True) as folder:
         yield _unpack(Content(file.name, "", file, Path(folder), ""), PurePosixPath(file.name), member)
     after = _look(file)
-    if _version(before) != _version(after):
+    if any(getattr(before, field) != getattr(after, field) for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns")):
         raise DataError(
             "RK-113",
-            f"{file.name} changed while it was read ({before.st_size:,} bytes before, {after.st_size:,} after); "
-            "expected a file that nobody writes to.",
+            f"{file.name} changed while it was read; expected a file that nobody writes to.",
             "Wait until its writer is done, or read a copy.",
         )
 
@@ -85,23 +83,18 @@ def split_member(path: str | Path) -> tuple[Path, str]:
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
 def _check_regular(file: Path, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        inside = sorted(os.listdir(file))
-        raise DataError(
-            "RK-112",
-            f"{file.name} is a folder, with {first_five(inside, len(inside)) or 'nothing'}; expected a file.",
-            "Name the file in it.",
-        )
     if not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        found = (
+            f"a folder, with {first_five(inside := sorted(os.listdir(file)), len(inside))}"
+            if is_folder
+            else "a pipe, socket or device"
+        )
         raise DataError(
             "RK-112",
-            f"{file.name} is a pipe, socket or device; expected a file that can be read twice.",
-            "Write its content to a file first.",
+            f"{file.name} is {found}; expected a file that can be read twice.",
+            "Name the file in it." if is_folder else "Write its content to a file first.",
         )
     _check_growth(file.name, status.st_size, status.st_size)
 
@@ -113,19 +106,11 @@ def _look(file: Path) -> os.stat_result:
             file.open("rb").close()
         return status
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        problem = f"{file.name!r} cannot be opened: {reason}; expected a file that exists and may be read."
-        raise DataError("RK-111", problem, _near(file)) from error
-
-
-def _near(file: Path) -> str:
-    try:
-        near = difflib.get_close_matches(file.name, os.listdir(file.parent), n=3)
-    except (OSError, ValueError):
-        near = []
-    if near:
-        return f"Did you mean {' or '.join(map(repr, near))}?"
-    return "Check the path (a relative one counts from the current folder) and the rights."
+        raise DataError(
+            "RK-111",
+            f"{file.name!r} cannot be opened: {getattr(error, 'strerror', error)}; expected a file that may be read.",
+            "Check the path (a relative one counts from the current folder) and the rights.",
+        ) from error
 
 
 # -- gzip and zip ------------------------------------------------------------------------------------------------------
@@ -140,7 +125,7 @@ def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int
     if kind in ("text", "parquet"):
         return replace(packed, suffix=suffix, kind=kind)
     if layers == MAX_LAYERS:
-        raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", UNPACK)
+        raise DataError("RK-116", f"{name} is packed more than {MAX_LAYERS} times; {EXPECTED}.", SAVE)
     unpacked = replace(packed, path=packed.folder / f"layer {layers}")
     if kind == "gzip":
         cut_off = _gunzip(name, packed.path, unpacked.path) or packed.cut_off
@@ -150,7 +135,7 @@ def _unpack(packed: Content, inner: PurePosixPath, member: str = "", layers: int
         with zipfile.ZipFile(packed.path) as archive:
             size = sum(info.file_size for info in archive.infolist())
         _check_growth(name, packed.path.stat().st_size, size)
-        _, notes = write_sheet(name, packed.path, unpacked.path, member)
+        notes = write_sheet(name, packed.path, unpacked.path, member)
         return replace(unpacked, suffix=".csv", kind="text", notes=packed.notes + notes)
     chosen, notes = _unzip(name, packed.path, unpacked.path, member)
     unpacked = replace(unpacked, name=f"{name}::{chosen}", notes=packed.notes + notes)
@@ -169,14 +154,12 @@ def _gunzip(name: str, packed: Path, target: Path) -> bool:
     return False
 
 
-def _write_bounded(name: str, opened: gzip.GzipFile | IO[bytes], packed: int, target: Path) -> None:
+def _write_bounded(name: str, opened: Any, packed: int, target: Path) -> None:
     """Write chunk by chunk: what was read is there when the end is missing. Raises (RK-116) for a bomb."""
-    size = 0
     with target.open("wb") as out:
-        while chunk := opened.read1(CHUNK):  # type: ignore[union-attr]
+        while chunk := opened.read1(CHUNK):
             out.write(chunk)
-            size += len(chunk)
-            _check_growth(name, packed, size)
+            _check_growth(name, packed, out.tell())
 
 
 def _check_growth(name: str, packed: int, size: int) -> None:
@@ -197,12 +180,6 @@ def _unzip(name: str, packed: Path, target: Path, member: str) -> tuple[str, lis
         with zipfile.ZipFile(packed) as archive:
             members = archive.infolist()
             chosen = _choose_member(name, [info for info in members if not info.is_dir()], member)
-            if chosen.flag_bits & 1:
-                raise DataError(
-                    "RK-119",
-                    f"{name}::{chosen.filename} is encrypted.",
-                    "Unpack it with its password and pass the table.",
-                )
             with archive.open(chosen) as opened:
                 _write_bounded(f"{name}::{chosen.filename}", opened, chosen.compress_size, target)
     except BROKEN_ZIP as error:
@@ -223,14 +200,11 @@ def _choose_member(name: str, members: list[zipfile.ZipInfo], wanted: str) -> zi
 
 def _tables(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """The members that are tables by name; where there are none, whatever is neither picture nor notebook nor prose."""
-    visible = [info for info in members if not _is_hidden(PurePosixPath(info.filename))]
-    known = [info for info in visible if KINDS.get(_suffix(info)) and _suffix(info) != ".txt"]
-    return known or [info for info in visible if _suffix(info) not in NO_TABLES]
-
-
-def _suffix(info: zipfile.ZipInfo) -> str:
-    return PurePosixPath(info.filename).suffix.lower()
-
-
-def _is_hidden(path: PurePosixPath) -> bool:
-    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
+    paths = [(info, PurePosixPath(info.filename)) for info in members]
+    visible = [
+        (info, path.suffix.lower())
+        for info, path in paths
+        if not any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
+    ]
+    known = [info for info, suffix in visible if suffix in KINDS and suffix != ".txt"]
+    return known or [info for info, suffix in visible if suffix not in NO_TABLES]

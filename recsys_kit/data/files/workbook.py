@@ -2,19 +2,20 @@
 
 import csv
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from recsys_kit.data.files.kinds import BROKEN_ZIP, SHEET
+from recsys_kit.data.files.kinds import BROKEN_ZIP, SAVE
 from recsys_kit.data.files.rows import check_size, damaged, first_five, note
 from recsys_kit.errors import DataError
 
 BROKEN = (*BROKEN_ZIP, AttributeError, TypeError, IndexError, SyntaxError)
 
 
-def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> tuple[str, list[dict[str, Any]]]:
-    """Write the sheet `wanted`, or the first with a cell, to `target`; return its name and notes.
+def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> list[dict[str, Any]]:
+    """Write the sheet `wanted`, or the first that is a table, to `target`; return notes.
 
     Raises `DataError`: (RK-117) damaged, (RK-118) no such sheet, (RK-132) too large, (RK-134) openpyxl is missing.
     """
@@ -24,21 +25,23 @@ def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> tuple[
         raise DataError(
             "RK-134",
             f"{name} is an Excel workbook, and openpyxl is not installed; expected CSV, or the extra `excel`.",
-            f"pip install 'recsys_kit[excel]'. Or: {SHEET}",
+            f"pip install 'recsys_kit[excel]'. Or: {SAVE}",
         ) from error
     try:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = {sheet.title: sheet for sheet in book.worksheets}
-            tables = (title for title, sheet in sheets.items() if any(map(any, sheet.iter_rows(values_only=True))))
+            tables = (title for title, sheet in sheets.items() if _is_table(sheet.iter_rows(values_only=True)))
             chosen = wanted or next(tables, "")
             rows = list(map(_texts, sheets[chosen].iter_rows())) if chosen in sheets else []
     except BROKEN as error:
         raise damaged(name, "workbook", error) from error
     if chosen not in sheets:
         listed = first_five(map(repr, sheets), len(sheets))
-        problem = f"has no sheet {wanted!r}" if wanted else "has no sheet with a cell"
-        raise DataError("RK-118", f"{name} {problem}; it holds {listed}.", "Name one: file.xlsx::Sheet1.")
+        problem = f"has no sheet {wanted!r}" if wanted else "has no sheet with two rows of two cells"
+        raise DataError(
+            "RK-118", f"{name} {problem}; it holds {listed}.", f"Name one: {name}::{next(iter(sheets), 'Sheet1')}."
+        )
     width = max(map(len, rows), default=0)
     check_size(name, len(rows), width)
     is_table = False
@@ -47,7 +50,11 @@ def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> tuple[
             is_table |= 2 * len(row) > width  # above stand titles, which stay short
             padded = row + [""] * (width - len(row)) * (is_table and any(row))
             csv.writer(out, lineterminator="\n").writerow(padded)
-    return chosen, [note("one sheet of the workbook is read", 1, chosen)] if len(sheets) > 1 else []
+    return [note("one sheet of the workbook is read", 1, chosen)] if len(sheets) > 1 else []
+
+
+def _is_table(rows: Iterable[tuple[Any, ...]]) -> bool:
+    return sum(sum(cell is not None for cell in row) > 1 for row in rows) > 1
 
 
 def _texts(row: tuple[Any, ...]) -> list[str]:
