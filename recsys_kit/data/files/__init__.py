@@ -60,7 +60,9 @@ def _can_read(path: str | Path, encoding: str, header: Sequence[str], proposed: 
     try:
         rows = _read(path, encoding, header)
     except DataError as refusal:
-        return refusal.code == "RK-165"  # the next question: names for a file without a header
+        if proposed["option"] == "encoding":  # the characters are read; whether they are a table is the next question
+            return refusal.code not in ("RK-123", "RK-124")
+        return refusal.code == "RK-165"
     return len(rows.rejected) <= MAX_REJECTED * len(rows.frame)
 
 
