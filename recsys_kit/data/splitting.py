@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 
 from recsys_kit.core.contexts import check_context, is_context
 from recsys_kit.core.encoded import EncodedSplit
-from recsys_kit.core.events import order_events
+from recsys_kit.core.events import check_times, order_events
 from recsys_kit.core.ids import item_hash, listed, with_text_ids
 from recsys_kit.core.vectors import Vectors
 from recsys_kit.data.cleaning import k_core as keep_k_core
@@ -327,7 +327,9 @@ def split_interactions(
     if method in PROTOCOLS:
         how["protocol"] = PROTOCOLS[method]
     if method == "stratified":
-        interactions = _draw_stratified(with_text_ids(interactions, "interactions"))
+        interactions = with_text_ids(interactions, "interactions")
+        check_times(interactions, "interactions")
+        interactions = _draw_stratified(interactions)
     events = order_events(interactions)
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
