@@ -204,7 +204,7 @@ def find_bots(interactions: pd.DataFrame) -> pd.Series:
     different moments is flagged if half of the gaps between them are at most a second, if the middle half of the gaps
     is within 2 % of the median, or if on three days there are events in at least 22 hours. Any user is flagged who
     interacted with more than 60 % of a catalogue of at least 500 items; without times this is the only rule. A reseller
-    who buys a lot is not flagged. Thresholds: own; they flag nobody in MovieLens-100K and Online Retail.
+    who buys a lot is not flagged. The thresholds are our own; no user of MovieLens-100K or Online Retail is flagged.
 
     >>> clock = pd.date_range("2024-01-01", periods=200, freq="30s", tz="UTC")
     >>> events = pd.DataFrame({"user_id": "crawler", "item_id": "x", "timestamp": clock})

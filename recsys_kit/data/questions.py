@@ -27,6 +27,7 @@ MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question 
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE = 0.05
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
+NOUNS = {"user_id": "user", "item_id": "item"}
 OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
 
 
@@ -174,7 +175,7 @@ def _ask_about_null_words(column: str, ids: pd.Series, reading: str, naming: Nam
                 for way, meaning in WORDS["no_id"][column].items()
                 if "{session_id}" not in way or "session_id" in naming.names
             }
-            what = f"interactions: {column} is {word!r}, which may mean that there is none,"
+            what = f"interactions: {column} is {word!r}, which may mean that there is no {NOUNS[column]},"
             yield ask("RK-162", describe(what, ids.isin(each.index[written == word]), ids), ways, naming)
 
 

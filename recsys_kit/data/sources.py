@@ -117,16 +117,17 @@ def describe(name: str = "") -> str:
     lines = [DATASETS[name_of(name)]]
     option = " --source FILE" if name == "sequences" else " --interactions FILE" * (name == "files")
     if name in DECLARED:
-        told = DECLARED[name]
-        forms = [" ".join(pattern for names in form["files"].values() for pattern in names) for form in told["forms"]]
+        declared = DECLARED[name]
+        found = [form["files"].values() for form in declared["forms"]]
+        forms = [" ".join(pattern for names in files for pattern in names) for files in found]
         files = "\n  or      ".join(form.replace("{}", "NAME") for form in forms)
         lines += [
-            f"from    {told['home']}",
-            f"licence {told['licence']}",
-            f"cite    {told['citation']}",
+            f"from    {declared['home']}",
+            f"licence {declared['licence']}",
+            f"cite    {declared['citation']}",
             f"files   {files}",
         ]
-        option = " --source FOLDER" + told.get("options", "")
+        option = " --source FOLDER" + declared.get("options", "")
     return "\n  ".join([name, *lines, f"recsys-kit run --dataset {name}{option}"])
 
 

@@ -48,8 +48,8 @@ def as_option(columns: Mapping[str, str]) -> str:
     >>> as_option({"accept": "ids"})
     '--accept ids'
     """
-    told = ",".join(f"{ours}={theirs}" for ours, theirs in columns.items() if ours != "accept")
-    options = [f"--columns {quoted(told)}"] * bool(told)
+    given = ",".join(f"{ours}={theirs}" for ours, theirs in columns.items() if ours != "accept")
+    options = [f"--columns {quoted(given)}"] * bool(given)
     return " ".join([*options, *(f"--accept {columns[name]}" for name in columns if name == "accept")])
 
 

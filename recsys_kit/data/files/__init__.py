@@ -20,6 +20,10 @@ from recsys_kit.data.files.unpacking import open_content, split_member
 from recsys_kit.errors import DataError
 
 MAX_REJECTED = 0.03  # share of rows that a proposed option may not read
+FIXES = {  # where a proposed option does not read the file
+    "encoding": "Save it as UTF-8: no encoding that was tried reads it.",
+    "header": "Write a first line with the names of the columns: no names that were tried read it.",
+}
 PROPOSED = re.compile(r"--(?P<option>encoding|header) (?P<value>[^\s)]+)")
 __all__ = [
     "FileRows", "NotARecord", "check_record", "decode", "open_content", "parse_header", "parse_json", "read_json",
@@ -46,7 +50,7 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
         return _read(path, encoding, header)
     except DataError as refusal:
         if (proposed := PROPOSED.search(str(refusal))) and not _can_read(path, encoding, header, proposed):
-            fix = "No encoding that was tried and no names of columns read it: save it as UTF-8, with a header."
+            fix = FIXES[proposed["option"]]
             refusal.args = (f"{refusal.code} {refusal.what} {fix}",)
         raise
 

@@ -60,7 +60,7 @@ def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) 
 def _parse_lines(
     text: Text, lines: list[str], parse: Callable[[str], dict[str, Any]]
 ) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
-    """The records by number of line, and the lines that are none."""
+    """The records by number of line, and the lines that hold no record."""
     rows, rejected = {}, []
     for number, line in enumerate(lines, start=1):
         if rule := text.flaw(line):

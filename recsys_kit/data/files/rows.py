@@ -1,4 +1,4 @@
-"""What reading a file gives: its rows, the rows that are none, and what is worth saying about it."""
+"""What reading a file gives: its rows, the lines that are no rows, and notes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
