@@ -970,3 +970,14 @@ class TestRealData:
         assert len(read_table(Path(REAL) / "chinese-shopping-reviews" / "online_shopping_10_cats.zip").frame) == 62_774
         with pytest.raises(DataError, match=r"RK-123 .*encoding='latin-1'"):
             read_table(Path(REAL) / "financial-phrasebank" / "Sentences_50Agree.txt")
+
+
+def test_a_bad_row_changes_no_space_in_the_ids_of_others(tmp_path):
+    rows = [f'u{n}, p{n},{title},"two\nlines, ""x"""' for n in range(6) for title in (' "Cup, red"', "Plate")]
+    good, with_bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text("\n".join(["user_id,item_id,title,text", *rows]) + "\n")
+    with_bad.write_text("\n".join(["user_id,item_id,title,text", *rows, "u1,broken"]) + "\n")
+    expected, found = read_table(good), read_table(with_bad)
+    assert found.frame.to_dict("list") == expected.frame.to_dict("list")
+    assert found.frame["item_id"].iloc[0] == " p0" and found.frame["title"].iloc[0] == "Cup, red"
+    assert found.frame["text"].iloc[0] == 'two\nlines, "x"' and len(found.rejected) == 1

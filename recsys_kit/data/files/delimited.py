@@ -87,8 +87,9 @@ def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, 
         if not form.quote or form.quote not in line:
             yield first, last, content, content.split(delimiter) if content else []
             continue
-        spaces = f'{delimiter} "' in line  # which DuckDB skips
-        reader = csv.reader(chain([line], lines), delimiter=delimiter, skipinitialspace=spaces, strict=True)
+        rest = chain([line], lines)
+        spaced = _without_spaces(rest, delimiter) if f'{delimiter} "' in line else rest
+        reader = csv.reader(spaced, delimiter=delimiter, strict=True)
         try:
             record: list[str] | csv.Error = next(reader)
         except csv.Error as error:
@@ -98,6 +99,20 @@ def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, 
                     record = next(csv.reader([line], delimiter=delimiter, strict=True, escapechar="\\"))
         last += reader.line_num - 1
         yield first, last, content, record
+
+
+def _without_spaces(lines: Iterator[str], delimiter: str) -> Iterator[str]:
+    """The lines of one record without the spaces between a delimiter and a quote, which DuckDB skips as well.
+
+    Other spaces are part of a value: an id stays as it is written.
+    """
+    gap, is_quoted = re.compile(rf"{re.escape(delimiter)} +$"), False
+    for line in lines:
+        parts = line.split('"')
+        for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
+            parts[place] = gap.sub(delimiter, parts[place])
+        is_quoted ^= len(parts) % 2 == 0
+        yield '"'.join(parts)
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------
