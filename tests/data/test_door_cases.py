@@ -474,7 +474,6 @@ def meet(write, of_events: Callable[[int], str], of_items: Callable[[int], str],
         (lambda i: f"{10000 + i}.0", lambda i: f"{10000 + i}", "strip=.0"),
         (lambda i: f"{10 + i}", lambda i: f"{10 + i:06}", "strip=zeros"),
         (lambda i: f"SKU-{i}", lambda i: f"sku-{i}", "lower"),
-        (lambda i: f" {100 + i} ", lambda i: f"{100 + i}", "strip=spaces"),
         (lambda i: f"'{100 + i}", lambda i: f"{100 + i}", "strip='"),
     ],
 )
@@ -484,6 +483,12 @@ def test_ids_that_do_not_meet_are_asked_about_with_what_makes_them_meet(write, o
     found = meet(write, of_events, of_items, proposed(refused))()
     assert found.interactions["item_id"].isin(found.items.dropna(subset="title")["item_id"]).all()
     assert len(meet(write, of_events, of_items, "accept=ids")().interactions) == 600
+
+
+def test_ids_with_blanks_around_all_of_them_meet(write):
+    found = meet(write, lambda i: f" {100 + i} ", lambda i: f"{100 + i}")()
+    assert set(found.interactions["item_id"]) == {f"{100 + i}" for i in range(60)}
+    assert found.report["rule"].eq("blanks around all values of a column left out").any()
 
 
 def test_ids_of_which_some_do_not_meet_are_a_caution(write):

@@ -178,11 +178,24 @@ def test_latin_1_is_guessed_for_western_text(read):
         ("cp950", "交易日期時間,會員卡號\n2000,這個產品很好\n"), ("cp932", "ユーザー,商品名\nテスト,赤いランプ\n"),
         ("cp949", "사용자,상품\n홍길동,빨간 램프\n"), ("cp1251", "пользователь,товар\nИван,Красная лампа\n"),
         ("cp1250", "zákazník,zboží\nJiří,žluťoučký kůň\n"), ("cp1252", "id,it’s “ok” café\n"), ("latin-1", "id,élan\n"),
+        ("cp1250", "id,Bílá káva\n1,Červené víno\n"), ("cp1250", "id,książka\n1,żółte łóżko\n"),
+        ("mac_roman", "id,Café crème\n1,Größe\n2,Señor\n"), ("cp1253", "id,κόκκινη λάμπα\n"),
+        ("cp1254", "id,kırmızı güneş gözlüğü\n"), ("gb18030", "用户,商品\n1,这个产品很好，我喜欢\n"),
     ],
 )  # fmt: skip
 def test_a_guessed_encoding_reads_the_file_as_it_was_written(read, encoding, text):
     with pytest.raises(DataError, match=rf"RK-123 .*--encoding {encoding}\)"):
         read((text * 3).encode(encoding))
+
+
+def test_an_encoding_is_proposed_only_if_it_reads_the_file(read):
+    wrong = b"id,name\n" + b"".join(b"%d,\x81\x8d\x9d caf\xe9\n" % n for n in range(9))
+    with pytest.raises(DataError, match=r"RK-123 .*none that was tried reads it"):
+        read(wrong)
+    czech = ("id,Jiří žluťoučký kůň\n" * 9).encode("cp1250")
+    with pytest.raises(DataError, match=r"RK-123 a.csv is not cp1252.*--encoding cp1250"):
+        read(czech, encoding="cp1252")
+    assert len(read(czech.replace(b"id,", b"7,"), encoding="cp1250", header=["id", "name"]).frame) == 9
 
 
 def test_an_encoding_that_hides_utf_8_is_said(read):
@@ -332,6 +345,68 @@ def test_line_ends_inside_the_quotes_of_a_tab_separated_file_without_quoting_los
     assert len(read('id\ttitle\n1\t"a\rb"\n2\t"open\n3\tx\n', "b.tsv").frame) > 1
 
 
+ROWS = [f"u{n % 9},p{n % 7},2024-01-{1 + n % 28:02} 09:00:00" for n in range(60)]
+NAMES = "user_id,item_id,timestamp"
+
+
+def is_as_written(rows: FileRows, names: str = NAMES) -> bool:
+    is_same = words(rows) == [row.split(",") for row in ROWS]
+    return is_same and [name.strip() for name in rows.frame] == names.split(",") and not rows.rejected
+
+
+@pytest.mark.parametrize("delimiter", ["^", "~", "\x01", "    "])
+def test_rarer_delimiters_are_found_and_said(read, delimiter):
+    rows = read("\n".join([NAMES, *ROWS]).replace(",", delimiter))
+    assert is_as_written(rows)
+    assert rules(rows)[0].startswith("delimiter is ")
+
+
+def test_columns_between_blanks_of_any_number_need_a_header_or_times(read):
+    aligned = [f"u{n % 9:<{2 + n % 5}} p{n % 7}  {1700000000 + n}" for n in range(60)]
+    rows = read("\n".join(["user item  at", *aligned]), "a.txt")
+    assert rows.frame.iloc[1].tolist() == ["u1", "p1", "1700000001"]
+    assert len(read("\n".join([f"u{n} p{n} p{n} p{n}" for n in range(60)]), "b.txt").frame.columns) == 1
+
+
+@pytest.mark.parametrize(
+    "titles", ["Report;Sales\nPeriod;01.01.2024 - 31.12.2024\n;\n", "Report\n\n", "Shop 7;;;\n;;;\n"]
+)
+def test_titles_above_the_header_may_hold_its_delimiter(read, titles):
+    rows = read(
+        titles + "\n".join(["user;item;day;n", *(f"u{n % 9};p{n % 7};2024-01-0{1 + n % 9};1" for n in range(60))])
+    )
+    assert (list(rows.frame), len(rows.frame)) == (["user", "item", "day", "n"], 60)
+    assert rows.frame.index[0] == titles.count("\n") + 2
+    assert "lines above the header are skipped" in rules(rows)
+
+
+def test_a_row_is_never_taken_for_a_header_below_a_title(read):
+    with pytest.raises(DataError, match="RK-127"):
+        read("user,item\n" + "".join(f"u{n},p{n},lamp,oak\n" for n in range(60)))
+    rows = read("user,item,,\n" + "".join(f"u{n},p{n},lamp,oak\n" for n in range(60)).replace("oak", ""))
+    assert (list(rows.frame)[:2], len(rows.frame)) == (["user", "item"], 60)
+
+
+def test_a_table_of_markdown_is_read_without_its_blanks_and_its_ruler(read):
+    lines = [f"| {row.replace(',', ' | ')} |" for row in (NAMES, "---,:---,---", *ROWS)]
+    rows = read("\n".join(lines).replace("| -", "|-"), "a.txt")
+    assert is_as_written(rows) and rows.frame.index[0] == 3
+    assert rows.notes[-1]["rule"] == "blanks around all values of a column left out"
+    assert rows.notes[-1]["example"] == NAMES.replace(",", ", ")
+    assert is_as_written(read("\n".join([NAMES, *ROWS]).replace(",", " , ")))
+    one_bare = "\n".join([NAMES, *ROWS]).replace(",", " , ").replace(" p3 ", "p3")
+    assert read(one_bare).frame["user_id "].iloc[0] == "u0" and read(one_bare).frame[" item_id "].iloc[0] == " p0 "
+
+
+def test_apostrophes_around_all_values_are_quotes(read):
+    lines = [",".join(f"'{value}'" for value in row.split(",")) for row in (NAMES, *ROWS)]
+    assert is_as_written(read("\n".join(lines)))
+    rows = read("\n".join([*lines, "'u1','p1'", "'u1','Lamp, red ''7''','x'"]))
+    assert rejected(rows) == [(62, "", "row is too short")]
+    assert rows.frame["item_id"].iloc[-1] == "Lamp, red '7'"
+    assert words(read("a,b\n'tis,x\ny,O'Neil\n")) == [["'tis", "x"], ["y", "O'Neil"]]
+
+
 @pytest.mark.parametrize("delimiter", [";", "|", "\t"])
 @pytest.mark.parametrize("items", ["[1, 2, 3]", '"[""p0"", ""q0"", ""r0""]"', "p0, q0, r0", "4875,776,56689"])
 def test_commas_of_equal_number_inside_the_cells_of_another_table_do_not_mislead(read, delimiter, items):
@@ -355,12 +430,25 @@ def test_two_colons_go_before_commas_and_bars_in_the_titles(read):
         ("1516{n},The Elder Scrolls,purchase,1.0,0", "column1,column2,event,column4,column5, with user_id"),
         ("A{n},B{n},{rating}.0,1381449600", "user_id,item_id,rating,timestamp (if that is right)"),
         ("U{n}\t1/2/2023 9:00:00 AM\tN{n} N1", "column1,timestamp,column3, with user_id"),
+        (
+            "\t".join(["{rating}", *["1{n}"] * 3, "68fd{n}", "a7b{n}"]),  # Criteo: a label, counts and hashes
+            "column1,column2,column3,column4,column5,column6, with user_id",
+        ),
     ],
 )
 def test_a_file_without_a_header_gets_names_only_where_its_values_leave_no_doubt(read, row, header):
     with pytest.raises(DataError, match="RK-165") as refused:
         read("".join(row.format(n=n, rating=n % 5) + "\n" for n in range(20)))
     assert f"--header {header}" in str(refused.value)
+
+
+def test_names_are_proposed_only_if_they_read_the_file(read):
+    row = "u{n},p{n},1381449600\n"
+    good = "".join(row.format(n=n) for n in range(200))
+    with pytest.raises(DataError, match=r"RK-165 .*--header user_id,item_id,timestamp"):
+        read(good + "u1,p1\n" * 5)
+    with pytest.raises(DataError, match=r"RK-165 .*Write a first line with the names"):
+        read(good + "u1,p1\n" * 50)
 
 
 def test_a_wide_header_above_a_million_short_rows_is_refused_soon(read):
@@ -973,11 +1061,11 @@ class TestRealData:
 
 
 def test_a_bad_row_changes_no_space_in_the_ids_of_others(tmp_path):
-    rows = [f'u{n}, p{n},{title},"two\nlines, ""x"""' for n in range(6) for title in (' "Cup, red"', "Plate")]
+    rows = [f'u{n},{" " * n}p{n},{title},"two\nlines, ""x"""' for n in range(6) for title in (' "Cup, red"', "Plate")]
     good, with_bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_text("\n".join(["user_id,item_id,title,text", *rows]) + "\n")
     with_bad.write_text("\n".join(["user_id,item_id,title,text", *rows, "u1,broken"]) + "\n")
     expected, found = read_table(good), read_table(with_bad)
     assert found.frame.to_dict("list") == expected.frame.to_dict("list")
-    assert found.frame["item_id"].iloc[0] == " p0" and found.frame["title"].iloc[0] == "Cup, red"
+    assert found.frame["item_id"].iloc[2] == " p1" and found.frame["title"].iloc[0] == "Cup, red"
     assert found.frame["text"].iloc[0] == 'two\nlines, "x"' and len(found.rejected) == 1

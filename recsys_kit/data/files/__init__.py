@@ -1,6 +1,5 @@
 """The door for bytes: a file becomes rows whose values are what is written in it, or an error says what is wrong."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,12 +18,6 @@ from recsys_kit.data.files.rows import FileRows, join_rows
 from recsys_kit.data.files.unpacking import open_content, split_member
 from recsys_kit.errors import DataError
 
-MAX_REJECTED = 0.03  # share of rows that a proposed option may not read
-FIXES = {  # where a proposed option does not read the file
-    "encoding": "Save it as UTF-8: no encoding that was tried reads it.",
-    "header": "Write a first line with the names of the columns: no names that were tried read it.",
-}
-PROPOSED = re.compile(r"--(?P<option>encoding|header) (?P<value>[^\s)]+)")
 __all__ = [
     "FileRows", "NotARecord", "check_record", "decode", "open_content", "parse_header", "parse_json", "read_json",
     "read_table", "read_tables", "split_member",
@@ -46,31 +39,6 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
             `rejected` instead.
         ParameterError: RK-135 for an encoding that does not exist.
     """
-    try:
-        return _read(path, encoding, header)
-    except DataError as refusal:
-        if (proposed := PROPOSED.search(str(refusal))) and not _can_read(path, encoding, header, proposed):
-            fix = FIXES[proposed["option"]]
-            refusal.args = (f"{refusal.code} {refusal.what} {fix}",)
-        raise
-
-
-def _can_read(path: str | Path, encoding: str, header: Sequence[str], proposed: re.Match) -> bool:
-    """Return whether a proposed option reads nearly all rows of a file."""
-    if proposed["option"] == "encoding":
-        encoding = proposed["value"]
-    else:
-        header = proposed["value"].split(",")
-    try:
-        rows = _read(path, encoding, header)
-    except DataError as refusal:
-        if proposed["option"] == "encoding":  # the characters are read; whether they are a table is the next question
-            return refusal.code not in ("RK-123", "RK-124")
-        return refusal.code == "RK-165"
-    return len(rows.rejected) <= MAX_REJECTED * len(rows.frame)
-
-
-def _read(path: str | Path, encoding: str, header: Sequence[str]) -> FileRows:
     with open_content(path) as content:
         if content.kind == "parquet":
             return read_parquet(content)

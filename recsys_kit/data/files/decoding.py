@@ -2,21 +2,20 @@
 
 import codecs
 import io
-import mmap
-import os
 import re
+import tomllib
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO, Any
 
-from recsys_kit.data.files.rows import CUT_OFF, first_five, no_rows, note
+from recsys_kit.data.files.rows import CUT_OFF, first_five, note
 from recsys_kit.data.files.unpacking import CHUNK, Content
 from recsys_kit.errors import DataError, ParameterError
 
+FORMATS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("formats.toml").read_text(encoding="utf-8"))
 MAX_BROKEN = 0.01  # share of lines that may be undecodable: above it is the encoding, not the line
 MAX_CONTROL = 0.08  # share of control characters: above it is no text
 MARKS = {
@@ -24,17 +23,15 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
-CONTROL = dict.fromkeys([*range(9), *range(14, 32)])
-HEAD = 1024**2  # bytes in which the form of a table is looked for
+CONTROL = dict.fromkeys([0, *range(2, 9), *range(14, 32)])  # 1 is a delimiter
+HEAD = 1024**2  # characters in which the form of a table is looked for
 N_LINES = 100  # of it, at least
 N_GUESSED = 1000  # lines from which an encoding is guessed
-GUESSES = (  # an encoding, its wide form, the signs that are usual in it, their share, and how many stand together
-    ("euc_kr", "cp949", "[가-힣]", 0.9, 1.5), ("cp1251", "cp1251", "[а-яё]", 0.6, 3),
-    ("shift_jis", "cp932", "[ぁ-ヿ]", 0.2, 1.5), ("gb2312", "gb18030", "[一-龥]", 0.8, 1.5),
-    ("big5", "cp950", "[一-龥]", 0.8, 1.5), ("gb18030", "gb18030", "[一-龥]", 0.8, 1.5),
-)  # fmt: skip
+MIN_FIT = 0.75  # share of their letters that an encoding must make usual ones
 NUL = "NUL character"
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
+_WORD = re.compile("[A-Za-z]*[^\0-\x7f][A-Za-z\x80-\U0010ffff]*")
+_NEUTRAL = dict.fromkeys(map(ord, "“”‘’‚„«»‹›–—…•·´`€£¥$°²³½¼¾©®™×±¿¡º§、。，！？：；（）「」『』【】・～ー％－＊＆"))
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,11 @@ class Text:
     """True where some character is NUL or stands for an undecodable byte: see `flaw`."""
     line_end: Any
     """How every line ends; several ends, or None without any."""
+    n_lines: int
+    """The lines that end in `\\n`, or at the end of the file."""
+    is_open: bool
+    """Whether the last line has no end."""
+    n_marks: int
     notes: list[dict[str, Any]]
 
     def open(self) -> IO[str]:
@@ -63,51 +65,22 @@ class Text:
             for line in file:
                 yield line.rstrip("\r\n")
 
-    def count_lines(self) -> int:
-        """The number of lines that end in `\\n`, or at the end of the file."""
-        with self.path.open("rb") as file:
-            return sum(chunk.count(b"\n") for chunk in iter(partial(file.read, CHUNK), b"")) + self.is_open
-
     def read(self, size: int = -1) -> str:
-        """The first bytes as text, by default all."""
-        with self.path.open("rb") as file:
-            return file.read(size).decode("utf-8", "surrogateescape")
+        """The first characters, by default all."""
+        with self.open() as file:
+            return file.read(size)
 
     @property
     def head(self) -> str:
-        """The beginning of the text: `HEAD` bytes, and more where that is only a few lines; no part of a line."""
-        size, whole = HEAD, self.path.stat().st_size
-        while (head := self.read(size)).count("\n") < N_LINES and size < whole:
-            size *= 8
-        return head if size >= whole else head[: head.rfind("\n") + 1]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the last line has no end."""
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) not in b"\r\n"
+        """The beginning of the text: about `HEAD` characters and at least `N_LINES` lines; no part of a line."""
+        with self.open() as file:
+            return "".join([*islice(file, N_LINES), *file.readlines(HEAD)])
 
     def flaw(self, value: str) -> str:
         """The rule that a value breaks by not being text; "" for none."""
         if not self.has_flaws or not NO_TEXT.search(value):
             return ""
         return f"bytes are not {self.encoding}" if _UNDECODABLE.search(value) else NUL
-
-
-def check_encoding(encoding: str) -> None:
-    """Raises `ParameterError` (RK-135) for an encoding that does not exist."""
-    try:
-        for name in (encoding or "utf-8").split("+"):
-            b"a".decode(name)
-    except UnicodeError:
-        return
-    except (LookupError, ValueError) as error:
-        raise ParameterError(
-            "RK-135",
-            f"encoding is {encoding!r}; expected a name such as utf-8, gb18030, latin-1, or utf-8+latin-1.",
-            "Leave it out: utf-8.",
-        ) from error
 
 
 def decode(content: Content, encoding: str = "") -> Text:
@@ -119,40 +92,55 @@ def decode(content: Content, encoding: str = "") -> Text:
             Latin-1.
 
     Raises:
-        DataError: RK-122 no whole line, RK-123 bytes of another encoding, RK-124 no text at all.
+        DataError: RK-123 bytes of another encoding, RK-124 no text at all.
+        ParameterError: RK-135 no such encoding.
     """
-    check_encoding(encoding)
+    try:
+        for name in (encoding or "utf-8").split("+"):
+            "a".encode(name)
+    except (LookupError, ValueError) as error:
+        raise ParameterError(
+            "RK-135",
+            f"encoding is {encoding!r}; expected a name such as utf-8, gb18030, latin-1, or utf-8+latin-1.",
+            "Leave it out: utf-8.",
+        ) from error
     with content.path.open("rb") as file:
         start = file.read(4)
     marked = next((known for mark, known in MARKS.items() if start.startswith(mark)), "")
-    chosen, target, notes = marked or encoding or "utf-8", content.folder / "text", list(content.notes)
-    n_marks, has_flaws, line_end = _transcode(content, chosen, target)
+    text = _transcode(content, marked or encoding or "utf-8")
     if marked not in ("", "utf-8"):
-        n_marks += 1
-        notes.append(note(f"{marked} read as text"))
-    elif not marked and not _is_utf8(chosen) and _holds_utf8(content.path):
-        notes.append(note(f"bytes are valid utf-8, read as {chosen}"))
-    if n_marks:
-        notes.append(note("byte-order mark left out" if n_marks == 1 else "several byte-order marks left out", n_marks))
+        text.notes.append(note(f"{marked} read as text"))
+    elif not marked and not _is_utf8(text.encoding) and _holds_utf8(content.path):
+        text.notes.append(note(f"bytes are valid utf-8, read as {text.encoding}"))
+    if n_marks := text.n_marks + (marked not in ("", "utf-8")):
+        several = "byte-order mark" if n_marks == 1 else "several byte-order marks"
+        text.notes.append(note(f"{several} left out", n_marks))
     if content.cut_off:
-        _cut_last_line(target)
-        notes.append(note(CUT_OFF, 1, content.name))
-    text = Text(content.name, content.suffix, target, chosen, content.cut_off, has_flaws, line_end, notes)
-    if not any(map(str.strip, text.lines())):
-        raise no_rows(content.name)
-    if has_flaws:
-        _check_flaws(text, content.path)
+        text.notes.append(note(CUT_OFF, 1, content.name))
+    _check_text(text, content.path)
+    n_lines, n_good, broken = _broken_lines(text)
+    if broken:
+        fix = "Pass the encoding that it was written in: none that was tried reads it."
+        if found := _find_encoding(content, "utf-8+" * (_is_utf8(text.encoding) and n_good > len(broken))):
+            fix = f"It is probably {found}: pass encoding={found!r} (--encoding {found})."
+            if "+" in found:
+                fix = (
+                    f"{n_good:,} other lines are good UTF-8: --encoding {found} reads those alone in another encoding."
+                )
+        raise DataError(
+            "RK-123",
+            f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
+            f"{first_five(broken, len(broken))}; read so, names and ids would be wrong.",
+            fix,
+        )
     return text
 
 
-def _transcode(content: Content, encoding: str, target: Path) -> tuple[int, bool, Any]:
-    """Undecodable bytes stay as they are, so that the rows that hold them can be named.
-
-    Returns the number of byte-order marks that the decoder left, and `has_flaws` and `line_end` of the text.
-    """
+def _transcode(content: Content, encoding: str) -> Text:
+    """Undecodable bytes stay as they are, so that the rows that hold them can be named."""
     main, _, other = encoding.partition("+")
-    n_marks = n_written = 0
-    has_flaws = False
+    n_marks = n_lines = n_written = last_end = 0
+    has_flaws, target = False, content.folder / "text"
     try:
         decoder = codecs.getincrementaldecoder(main)(_read_with(other) if other else "surrogateescape")
         reader = io.IncrementalNewlineDecoder(decoder, translate=False)
@@ -162,14 +150,24 @@ def _transcode(content: Content, encoding: str, target: Path) -> tuple[int, bool
                 if not n_written:
                     n_marks += len(text) - len(text := text.lstrip("\ufeff"))
                 has_flaws = has_flaws or "\0" in text or bool(not text.isascii() and NO_TEXT.search(text))
-                n_written += out.write(text.encode("utf-8", "surrogateescape"))
+                written = text.encode("utf-8", "surrogateescape")
+                n_lines += written.count(b"\n")
+                if end := max(written.rfind(b"\n"), written.rfind(b"\r")) + 1:
+                    last_end = n_written + end
+                n_written += out.write(written)
+            if content.cut_off:
+                n_written = out.truncate(last_end)
     except (UnicodeError, LookupError, TypeError) as error:
         raise DataError(
             "RK-123",
             f"{content.name} is not {encoding} from byte {getattr(error, 'start', 0):,} on ({error}).",
             "Pass the encoding that it was written in, or download it again.",
         ) from error
-    return n_marks, has_flaws, reader.newlines
+    is_open = n_written > last_end
+    return Text(
+        content.name, content.suffix, target, encoding, content.cut_off, has_flaws, reader.newlines,
+        n_lines + is_open, is_open, n_marks, list(content.notes),
+    )  # fmt: skip
 
 
 def _read_with(encoding: str) -> str:
@@ -185,6 +183,10 @@ def _read_with(encoding: str) -> str:
     return name
 
 
+def _is_utf8(encoding: str) -> bool:
+    return encoding.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
+
 def _holds_utf8(path: Path) -> bool:
     """Whether letters beyond ASCII are valid UTF-8."""
     try:
@@ -194,71 +196,55 @@ def _holds_utf8(path: Path) -> bool:
         return False
 
 
-def _cut_last_line(path: Path) -> None:
-    """Leave out what stands behind the last end of a line."""
-    with path.open("r+b") as file:
-        size = path.stat().st_size
-        if size:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                size = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        file.truncate(size)
-
-
-def _check_flaws(text: Text, source: Path) -> None:
-    """A few broken lines are quarantined; many, or the first one, mean that the file is not what it is taken for."""
-    broken, shown, n_lines, n_good, n_control, n_characters = [], [], 0, 0, 0, 0
-    for n_lines, line in enumerate(text.lines(), start=1):
-        n_characters += len(line) + 1
-        n_control += 0 if line.isprintable() else len(line) - len(line.translate(CONTROL))
-        if _UNDECODABLE.search(line):
-            broken.append(n_lines)
-            shown += [line] * (len(shown) < N_GUESSED)
-        else:
-            n_good += not line.isascii()
-    if n_control > MAX_CONTROL * n_characters:
+def _check_text(text: Text, source: Path) -> None:
+    """Raises (RK-124) for a file that is mostly control characters."""
+    head = text.read(HEAD) if text.has_flaws else ""
+    n_control = len(head) - len(head.translate(CONTROL))
+    if n_control > MAX_CONTROL * len(head):
         with source.open("rb") as file:
             data = file.read(HEAD)
         wide = [end for end, at in (("le", 1), ("be", 0)) if data[at::2].count(0) > len(data) // 5]
         raise DataError(
             "RK-124",
-            f"{text.name} has {n_control:,} control characters in {n_characters:,}; expected text.",
+            f"{text.name} has {n_control:,} control characters in {len(head):,}; expected text.",
             f"It looks like UTF-16 without its mark: pass encoding='utf-16-{wide[0]}'."
             if wide
             else "It is no text: pass the table itself.",
         )
-    if len(broken) <= max(1, MAX_BROKEN * n_lines) and 1 not in broken:
-        return
-    guess, fix = _guess("\n".join(shown)), "Pass the encoding that it was written in."
-    if _is_utf8(text.encoding):  # of others the undecodable bytes alone are left
-        fix = f"It is probably {guess}: pass encoding={guess!r} (--encoding {guess})."
-        if n_good > len(broken):
-            fix = (
-                f"{n_good:,} other lines are good UTF-8, so the file was put together from two: --encoding "
-                f"utf-8+{guess} reads those {len(broken):,} lines as {guess} and all others as UTF-8."
-            )
-    raise DataError(
-        "RK-123",
-        f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
-        f"{first_five(broken, len(broken))}; read so, names and ids would be wrong.",
-        fix,
-    )
 
 
-def _is_utf8(encoding: str) -> bool:
-    return encoding.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+def _broken_lines(text: Text) -> tuple[int, int, list[int]]:
+    """How many lines there are, and with good letters beyond ASCII; the broken ones, if they are many or the first."""
+    broken, n_lines, n_good = [], 0, 0
+    for n_lines, line in enumerate(text.lines() if text.has_flaws else (), start=1):
+        if _UNDECODABLE.search(line):
+            broken.append(n_lines)
+        else:
+            n_good += not line.isascii()
+    return n_lines, n_good, broken if len(broken) > max(1, MAX_BROKEN * n_lines) or 1 in broken else []
 
 
-def _guess(lines: str) -> str:
-    """The likely encoding: one that reads nearly all, to signs that stand beside each other and are usual in it."""
-    sample = lines.encode("utf-8", "surrogateescape")
-    for strict, wide, usual, share, together in GUESSES:
-        runs = re.findall("[^\0-\x7f]+", sample.decode(strict, "replace"))
-        signs = "".join(runs)
-        n_usual, n_broken = len(re.findall(usual, signs)), signs.count("\ufffd")
-        if len(signs) >= together * len(runs) and n_usual >= share * len(signs) and 5 * n_broken <= len(signs):
-            return wide
-    for encoding in ("cp1252", "cp1250") if re.search(rb"[\x80-\x9f]", sample) else ():
-        with suppress(UnicodeDecodeError):
-            sample.decode(encoding)
-            return encoding
-    return "latin-1"
+# -- guessing ----------------------------------------------------------------------------------------------------------
+
+
+def _find_encoding(content: Content, prefix: str) -> str:
+    """The likely encoding of lines that are no UTF-8, which then reads the file; "" for none."""
+    with content.path.open("rb") as file:
+        lines = (line for line in file if "\ufffd" in line.decode("utf-8", "replace"))
+        sample = b"\n".join(islice(lines, N_GUESSED))
+    fits = {name: _fit(sample, **declared) for name, declared in FORMATS["encodings"].items()}
+    likely = [prefix + name for name in sorted(fits, key=fits.__getitem__, reverse=True) if fits[name] > MIN_FIT]
+    return next((name for name in likely if not _broken_lines(_transcode(content, name))[2]), "")
+
+
+def _fit(sample: bytes, alphabets: str, tested: str) -> float:
+    """The share of the letters beyond ASCII that are usual in some language, each word and all of them by one."""
+    patterns = [re.compile(alphabet, re.IGNORECASE) for alphabet in FORMATS["alphabets"][alphabets]]
+    n, n_best, n_each = 0, 0, [0] * len(patterns)
+    for word in _WORD.findall(sample.decode(tested, "replace").translate(_NEUTRAL)):
+        n += sum(not sign.isascii() for sign in word)
+        if not any(last.islower() and sign.isupper() and not sign.isascii() for last, sign in pairwise(word)):
+            usual = [sum(not sign.isascii() for sign in pattern.findall(word)) for pattern in patterns]
+            n_best += max(usual)
+            n_each = [sum(both) for both in zip(n_each, usual, strict=True)]
+    return (n_best + max(n_each)) / 2 / n if n else 1

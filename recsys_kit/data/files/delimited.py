@@ -2,7 +2,7 @@
 
 The form of the file (delimiter, quotes, lines above the header) is looked for here and spelled out for DuckDB: measured
 with 2.0.1, its `sniff_csv` misreads 11 of 56 files, such as one with a bad row near its start, and knows neither `::`
-nor columns between spaces. A file in which not every line is a row is first written again, without the others.
+nor columns between blanks. A file in which not every line is a row is first written again, without the others.
 """
 
 import csv
@@ -23,21 +23,26 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.files.database import connect, quoted
-from recsys_kit.data.files.decoding import Text
+from recsys_kit.data.files.decoding import FORMATS, Text
 from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, no_rows, note, rejection
 from recsys_kit.errors import DataError
 
+NAMES = FORMATS["delimiters"]
 TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
-NAMES = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons", " ": "a space"}
 N_LOOKED_AT = 100  # records that must agree on a delimiter
 AGREE = 0.9  # share of them
+FEW_ROWS = 10  # in fewer, blanks around all values may be chance
+MAX_REJECTED = 0.03  # share of rows that cannot be read with names that are proposed
 MANY = 100_000  # broken rows: if so far there are fewer good ones, the file is wrong, not its rows
 MAX_LINE = 512 * 1024**2  # bytes of one row
 TIMES = range(788_918_400, 4_102_444_800)  # seconds since 1970, from 1995 to 2100
 LINE_ENDS = {None: r"\n", "\n": r"\n", "\r\n": r"\r\n"}
 _NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*$")
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4})")
+_RULER = re.compile(r"[\s:|+=-]*-{2}[\s:|+=-]*")
 _SEP_LINE = re.compile(r'"?sep=(.)"?(\r\n?|\n)')
+Record = list[str] | csv.Error
+"""Its fields, or why it has none."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,18 @@ class Form:
     """How the rows of one file are written."""
 
     delimiter: str
-    header: list[str]
-    n_above: int
-    """Lines above the first row: the header, and what stands above it."""
     quote: str = '"'
+    header: list[str] = field(default_factory=list)
+    n_above: int = 0
+    """Lines above the first row: the header, and what stands above it."""
     notes: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
     """The rows of a CSV or TSV file.
 
-    Rows with too few or too many fields, with NUL or with undecodable bytes are rejected.
+    Rows with too few or too many fields, with NUL or with undecodable bytes are rejected. Blanks around every value of
+    a column are left out, with a note.
 
     Args:
         text: of the file.
@@ -73,78 +79,109 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
         except DataError as refused:
             if refused.code != "RK-128" or form.delimiter != "\t":
                 raise
-        form = _find_form(text, header, quote="")  # most tab-separated files have no quoting
+        form = _find_form(text, header, quotes="")  # most tab-separated files have no quoting
         return _read(text, replace(form, notes=[*form.notes, note("quotes are part of the text")]))
     finally:
         csv.field_size_limit(limit)
 
 
-def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, list[str] | csv.Error]]:
-    """The first and the last line of each record, its first line as text, and its fields or why it has none."""
-    last, delimiter = 0, form.delimiter
+def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, Record]]:
+    """The first and the last line of each record, its first line as text, and the record."""
+    last, delimiter, quote = 0, form.delimiter, form.quote
     for line in lines:
         last, first, content = last + 1, last + 1, line.rstrip("\r\n")
-        if not form.quote or form.quote not in line:
+        if delimiter.isspace() and delimiter != "\t":
+            yield first, last, content, re.split(f"{delimiter}+", content.strip(" "))
+            continue
+        if not quote or quote not in line:
             yield first, last, content, content.split(delimiter) if content else []
             continue
         rest = chain([line], lines)
-        spaced = _without_spaces(rest, delimiter) if f'{delimiter} "' in line else rest
-        reader = csv.reader(spaced, delimiter=delimiter, strict=True)
+        spaced = _without_spaces(rest, form) if f"{delimiter} {quote}" in line else rest
+        reader = csv.reader(spaced, delimiter=delimiter, quotechar=quote, strict=True)
         try:
-            record: list[str] | csv.Error = next(reader)
+            record: Record = next(reader)
         except csv.Error as error:
             record = error
-            if '\\"' in line and reader.line_num == 1:  # quotes inside a field may be written so, too
+            if "\\" + quote in line and reader.line_num == 1:  # quotes inside a field may be written so, too
                 with suppress(csv.Error):
-                    record = next(csv.reader([line], delimiter=delimiter, strict=True, escapechar="\\"))
+                    record = next(
+                        csv.reader([line], delimiter=delimiter, quotechar=quote, strict=True, escapechar="\\")
+                    )
         last += reader.line_num - 1
         yield first, last, content, record
 
 
-def _without_spaces(lines: Iterator[str], delimiter: str) -> Iterator[str]:
+def _without_spaces(lines: Iterator[str], form: Form) -> Iterator[str]:
     """The lines of one record without the spaces between a delimiter and a quote, which DuckDB skips as well.
 
     Other spaces are part of a value: an id stays as it is written.
     """
-    gap, is_quoted = re.compile(rf"{re.escape(delimiter)} +$"), False
+    gap, is_quoted = re.compile(rf"{re.escape(form.delimiter)} +$"), False
     for line in lines:
-        parts = line.split('"')
+        parts = line.split(form.quote)
         for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
-            parts[place] = gap.sub(delimiter, parts[place])
+            parts[place] = gap.sub(form.delimiter, parts[place])
         is_quoted ^= len(parts) % 2 == 0
-        yield '"'.join(parts)
+        yield form.quote.join(parts)
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------
 
 
-def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
+@dataclass(frozen=True)
+class Split:
+    """The first records of a file, split at one delimiter, without those that are blank."""
+
+    form: Form
+    records: list[list[str]]
+    ends: list[int]
+    """The number of the last line of each."""
+
+    def find_start(self) -> int:
+        """The place of the header, below titles, or of the first row; -1 where the records do not agree."""
+        records, counts = self.records, [len(record) for record in self.records]
+        usual, n = Counter(counts).most_common(1)[0] if counts else (0, 0)
+        whole = (place for place, record in enumerate(records) if len(record) == usual and all(map(str.strip, record)))
+        start = next(whole, 0) if usual > 2 else 0
+        n_cells = [sum(bool(cell.strip()) for cell in record) for record in records[:start]]
+        if start and n >= AGREE * (len(counts) - start) and _are_names(records[start]):
+            short = [2 * n <= usual or count < usual for n, count in zip(n_cells, counts, strict=False)]
+            if all(short) and (max(n_cells) == 1 or _is_like(records[start], records[start + 1 :]) is False):
+                return start
+        return 0 if usual > 1 and counts[0] == usual and n >= AGREE * len(counts) else -1
+
+    def is_table(self) -> bool:
+        """Whether what stands between blanks are columns: below names, or one of them of times; not so in sequences."""
+        columns = list(zip(*self.records, strict=False))
+        timed = any(map(_are_times, columns))
+        return len(columns) > 2 and (timed or _is_like(self.records[0], self.records[1:]) is False)
+
+
+def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     head, above, notes = text.head, 0, []
     usual = "\t" if text.suffix in TAB_SUFFIXES else ","
     if separator := _SEP_LINE.match(head):  # written by Excel
         usual, above, head = separator[1], 1, head[separator.end() :]
         notes.append(note("line sep= of a spreadsheet is skipped"))
-    found = {delimiter: _head_records(head, delimiter, quote) for delimiter in dict.fromkeys((usual, *NAMES))}
-    delimiter, said = _find_delimiter(text.name, found, usual, head)
-    records = found[delimiter]
-    preamble = _n_above_header([record for _, record in records])
-    if preamble:
-        notes.append(note("lines above the header are skipped", preamble, records[0][1][0]))
+    splits = {delimiter: _split(head, delimiter, quotes) for delimiter in dict.fromkeys((usual, *NAMES))}
+    starts = {delimiter: split.find_start() for delimiter, split in splits.items()}
+    delimiter = _choose_delimiter(text.name, splits, starts, usual, head)
+    if delimiter != usual:
+        notes.append(note(f"delimiter is {NAMES[delimiter]}, not {NAMES.get(usual, usual)}"))
+    form, records, ends = splits[delimiter].form, splits[delimiter].records, splits[delimiter].ends
     if not records:
         raise no_rows(text.name)
-    (end, first), *rows = records[preamble:]
-    form = Form(delimiter, first, above + end, quote * (delimiter != "::"), notes + said)
+    start = max(starts[delimiter], 0)
+    if start:
+        notes.append(note("lines above the header are skipped", start, records[0][0]))
+    first, *rows = records[start:]
+    has_ruler = bool(rows) and bool(_RULER.fullmatch("".join(rows[0])))
+    form = replace(form, header=first, n_above=above + ends[start + has_ruler], notes=notes)
     if len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
         return replace(form, header=list(names), n_above=above)
-    if _is_headerless(first, [row for _, row in rows]):
-        guess = _guess_header([row for _, row in records])
-        raise DataError(
-            "RK-165",
-            f"{text.name} has no header: line {form.n_above} is {delimiter.join(first)[:80]!r}, numbers or dates "
-            f"like the lines below it, in {len(first)} columns; expected the names of the columns.",
-            f"Name them in their order, such as --header {','.join(guess)}"
-            + (" (if that is right)." if "item_id" in guess else ", with user_id and item_id in their places."),
-        )
+    if first != [str(n) for n in range(len(first))] and len(first) > 1 and _is_like(first, rows):
+        raise _no_header(text, replace(form, n_above=above), records)
     if flaw := next(filter(None, map(text.flaw, first)), ""):
         raise DataError(
             "RK-124",
@@ -157,32 +194,34 @@ def _find_form(text: Text, names: Sequence[str], quote: str = '"') -> Form:
     return replace(form, header=names)
 
 
-def _head_records(head: str, delimiter: str, quote: str) -> list[tuple[int, list[str]]]:
-    """The first records that are not blank, each with the number of its last line."""
-    records = _records(io.StringIO(head, newline=""), Form(delimiter, [], 0, quote * (delimiter != "::")))
+def _split(head: str, delimiter: str, quotes: str) -> Split:
+    sign = re.escape(delimiter)
+    in_apostrophes = re.compile(rf"(^|.*{sign})'[^']*'({sign}|$)")
+    lines = head.splitlines()[:N_LOOKED_AT]
+    n_apostrophes = sum(bool(in_apostrophes.match(line)) for line in lines) if "'" in quotes else 0
+    quote = "'" if n_apostrophes > AGREE * len(lines) else quotes[:1]
+    form = Form(delimiter, "" if delimiter in ("::", "  ", " ") else quote)
+    records = _records(io.StringIO(head, newline=""), form)
     found = ((end, record) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
-    return list(islice(found, N_LOOKED_AT))
+    first = list(islice(found, N_LOOKED_AT))
+    return Split(form, [record for _, record in first], [end for end, _ in first])
 
 
-def _find_delimiter(
-    name: str, found: dict[str, list[tuple[int, list[str]]]], usual: str, head: str
-) -> tuple[str, list[dict[str, Any]]]:
-    """The usual delimiter; another one, with a note, only where nearly all of the first records agree on it."""
-    fields = {delimiter: [len(record) for _, record in records] or [1] for delimiter, records in found.items()}
-    fitting = [one for one in fields if _agree(fields[one])] or [
-        one for one in fields if _agree(fields[one], titled=True)
-    ]
-    if " " in fitting and not (fitting == [" "] and _is_fixed_table(found[" "])):
-        fitting.remove(" ")
-    if usual in fitting and "::" not in fitting:
-        return usual, []
-    fitting = ["::"] if "::" in fitting else fitting  # which nothing else holds in every line
-    if len(fitting) == 1:
-        return fitting[0], [note(f"delimiter is {NAMES[fitting[0]]}, not {NAMES.get(usual, usual)}")]
+def _choose_delimiter(name: str, splits: dict[str, Split], starts: dict[str, int], usual: str, head: str) -> str:
+    """The usual delimiter; another one only where nearly all of the first records agree on it."""
+    fitting = [one for one in starts if not starts[one]] or [one for one in starts if starts[one] > 0]
+    if "::" in fitting:  # which nothing else holds in every line
+        return "::"
+    if usual in fitting:
+        return usual
+    signs = [one for one in fitting if one.strip(" ")]
+    signs = signs or [one for one in fitting if not starts[one] and splits[one].is_table()][:1]
+    if len(signs) == 1:
+        return signs[0]
     first = head.lstrip().splitlines()[0] if head.strip() else ""
-    guess = max(set(NAMES) - {" "}, key=lambda delimiter: (first.count(delimiter), len(delimiter)))
-    if fields[usual][0] > 1 or guess == usual or guess not in first:
-        return usual, []
+    guess = max(NAMES, key=lambda sign: (first.count(sign) if sign.strip(" ") else 0, len(sign)))
+    if guess == usual or guess not in first or len(splits[usual].records[0]) > 1:
+        return usual
     raise DataError(
         "RK-126",
         f"{name} has one column when split at {NAMES.get(usual, usual)}, and line 1 has {first.count(guess)} times "
@@ -191,48 +230,49 @@ def _find_delimiter(
     )
 
 
-def _agree(counts: list[int], *, titled: bool = False) -> bool:
-    """Whether the records have as many fields as the first of them, or (`titled`) as the header below a title."""
-    usual, n = Counter(counts).most_common(1)[0]
-    return usual > 1 + titled and n >= AGREE * (len(counts) - titled) and counts[0] == (1 if titled else usual)
+# -- the header --------------------------------------------------------------------------------------------------------
 
 
-def _is_fixed_table(records: list[tuple[int, list[str]]]) -> bool:
-    """Whether numbers between spaces are columns, of which one holds times; sequences hold none."""
-    columns = list(zip(*(record for _, record in records), strict=False))
-    return len(columns) > 2 and any(map(_are_times, columns))
+def _are_names(record: list[str]) -> bool:
+    return len(set(record)) == len(record) and not any(_NUMBER.match(name) or _DATE.match(name) for name in record)
+
+
+def _is_like(first: list[str], rows: list[list[str]]) -> bool | None:
+    """Whether a record is a row like the others, with a number or date where they have one; None where they do not."""
+    rows = [row for row in rows if len(row) == len(first)]
+    columns = list(zip(first, zip(*rows, strict=True), strict=True)) if rows else []
+    alike = [
+        bool(form.match(name))
+        for name, values in columns
+        for form in (_NUMBER, _DATE)
+        if sum(map(bool, map(form.match, values))) > AGREE * len(rows)
+    ]
+    return all(alike) if alike else None
 
 
 def _are_times(values: Iterable[str]) -> bool:
     return all(_DATE.match(value) or (re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES) for value in values)
 
 
-def _n_above_header(records: list[list[str]]) -> int:
-    """Titles above the header: lines of fewer fields than a header that is followed by such rows."""
-    counts = [len(record) for record in records]
-    usual, n = Counter(counts).most_common(1)[0] if counts else (0, 0)
-    start = counts.index(usual) if usual > 2 else 0
-    header = [name.strip() for name in records[start]] if start else []
-    named = all(header) and len(set(header)) == len(header) and not any(map(_NUMBER.fullmatch, header))
-    fits = n >= AGREE * (len(counts) - start) and all(count < usual for count in counts[:start])
-    return start if start and named and fits and counts[0] == 1 else 0
-
-
-def _is_headerless(first: list[str], rows: list[list[str]]) -> bool:
-    """Whether the first record is a row like the others: a number or date in every column that holds those below."""
-    rows = [row for row in rows if len(row) == len(first)]
-    if not rows or first == [str(n) for n in range(len(first))]:
-        return False
-    columns = list(zip(first, zip(*rows, strict=True), strict=True))
-    numbers, dates = (
-        [name for name, values in columns if sum(map(bool, map(form.match, values))) > AGREE * len(rows)]
-        for form in (_NUMBER, _DATE)
+def _no_header(text: Text, form: Form, records: list[list[str]]) -> DataError:
+    """The error of a file without a header, with names for its columns if they read the file."""
+    names = _guess_names(records)
+    fix = "Write a first line with the names of the columns."
+    with suppress(DataError):
+        rows = _read(text, replace(form, header=names))
+        if len(rows.rejected) <= MAX_REJECTED * len(rows.frame):
+            fix = f"Name them in their order, such as --header {','.join(names)}" + (
+                " (if that is right)." if "item_id" in names else ", with user_id and item_id in their places."
+            )
+    return DataError(
+        "RK-165",
+        f"{text.name} has no header: line {form.n_above + 1} is {form.delimiter.join(records[0])[:80]!r}, numbers or "
+        f"dates like the lines below it, in {len(names)} columns; expected the names of the columns.",
+        fix,
     )
-    alike = all(map(_NUMBER.match, numbers)) and all(map(_DATE.match, dates))
-    return alike and len(first) > 1 and bool(numbers + dates)
 
 
-def _guess_header(rows: list[list[str]]) -> list[str]:
+def _guess_names(rows: list[list[str]]) -> list[str]:
     """Names for the columns of a file without a header; by number, where more than one may hold the users or items."""
     columns = list(zip(*rows, strict=False))
     names, ids = [f"column{number}" for number in range(1, len(columns) + 1)], []
@@ -263,28 +303,31 @@ def _read(text: Text, form: Form) -> FileRows:
     DuckDB's `ignore_errors` loses the row behind a broken one and `store_rejects` keeps up to 10 kB for each missing
     value, which makes 10 GB of half a megabyte of short rows.
     """
-    n_lines = text.count_lines()
     fix = (
         f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, take surplus delimiters "
         "out, quote the texts that contain one, and write a list (a basket) as one row for each of its products."
     )
-    index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, n_lines + 1), [], 0, None
-    if form.n_above < 2 and not text.has_flaws and text.line_end in LINE_ENDS:
+    index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, text.n_lines + 1), [], 0, None
+    is_plain = form.n_above < 2 and not text.has_flaws and text.line_end in LINE_ENDS
+    if is_plain and (form.delimiter == "\t" or not form.delimiter.isspace()):
         with suppress(duckdb.Error):
             frame = _query(text.path, form, LINE_ENDS[text.line_end])
     if frame is None or len(frame) != len(index):
-        index, rejected, n_blank = _rewrite(text, form)
+        plain = text.path.with_name("plain")
+        index, rejected, n_blank = _rewrite(text, form, plain)
         check_rows(text.name, len(index), rejected, fix)
         try:
-            frame = _query(text.path, Form(",", form.header, 0))
+            frame = _query(plain, Form(",", '"', form.header))
         except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
             problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
             raise DataError("RK-127", problem, fix) from error
-    frame = _drop_unnamed(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
-    check_names(text.name, frame.columns)
     check_rows(text.name, len(frame), rejected, "")
-    blank = [note("blank lines left out", n_blank)] if n_blank else []
-    return FileRows(frame, rejected, [*text.notes, *form.notes, *blank])
+    frame, padded = _tidy(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
+    check_names(text.name, frame.columns)
+    notes = [*text.notes, *form.notes]
+    notes += [note("blank lines left out", n_blank)] if n_blank else []
+    notes += [note("blanks around all values of a column left out", len(frame), ", ".join(padded))] if padded else []
+    return FileRows(frame, rejected, notes)
 
 
 def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame:
@@ -300,9 +343,9 @@ def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame:
         return rows.to_arrow_table().to_pandas()
 
 
-def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], int]:
+def _rewrite(text: Text, form: Form, plain: Path) -> tuple[pd.Index, list[dict[str, Any]], int]:
     """Write the rows that fit to a plain CSV file; return where they start, the rejected rows, and the blank lines."""
-    starts, rejected, plain = array("q"), [], text.path.with_name("plain")
+    starts, rejected = array("q"), []
     with text.open() as file, plain.open("w", encoding="utf-8", newline="") as out:
         write = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
         n_blank = sum(not line.strip() for line in islice(file, form.n_above))
@@ -316,8 +359,8 @@ def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], in
                     reach = "to the end of the file" if at_end else f"to line {last + form.n_above}"
                     raise DataError(
                         "RK-128",
-                        f'{text.name} opens a quote (") in line {number} that does not close properly and reaches '
-                        f'{reach}; expected fields like "a ""quoted"" word". The rows between would become one.',
+                        f"{text.name} opens a quote ({form.quote}) in line {number} that does not close properly and "
+                        f'reaches {reach}; expected fields like "a ""quoted"" word", or rows become one.',
                         'Close the quote in that line, or write quotes inside a quoted field twice ("").',
                     )
                 rejected.append(rejection(number, "text behind a closing quote", line))
@@ -330,7 +373,6 @@ def _rewrite(text: Text, form: Form) -> tuple[pd.Index, list[dict[str, Any]], in
             else:
                 write(record)
                 starts.append(number)
-    plain.replace(text.path)
     return pd.Index(np.asarray(starts)), rejected, n_blank
 
 
@@ -346,7 +388,19 @@ def _why_not(text: Text, form: Form, record: list[str]) -> tuple[str, str, str] 
     return None
 
 
-def _drop_unnamed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without columns that have neither a name nor a value, as a spreadsheet leaves them."""
-    empty = [not name.strip() and not frame.iloc[:, place].str.strip().any() for place, name in enumerate(frame)]
-    return frame if all(empty) else frame.loc[:, ~np.array(empty)]
+def _tidy(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out columns without a name and a value, as in spreadsheets, and blanks around all values of a column.
+
+    Returns the frame, and the columns that lost blanks.
+    """
+    padded, empty = [], []
+    for place, name in enumerate(frame):
+        values = frame.iloc[:, place]
+        empty.append(not name.strip() and not values.str.strip().any())
+        shown = list(filter(None, values.head(N_LOOKED_AT)))
+        if len(shown) >= FEW_ROWS and all(value != value.strip() for value in shown):
+            trimmed = values.str.strip()
+            if (trimmed.ne(values) | values.eq("")).all():
+                frame.isetitem(place, trimmed)
+                padded.append(name.strip())
+    return frame if all(empty) else frame.loc[:, ~np.array(empty)], padded
