@@ -325,7 +325,9 @@ def build_tables(name: str, tables: list[Table], read: dict[str, FileRows], colu
     readings = {table: named.readings.get(origin.get(table, table), {}) for table in frames}
     naming = {table: named.naming[origin.get(table, table)] for table in frames}
     repeated = {table: same[file] for table, file in origin.items() if table in frames and (table, file) not in derived}
-    return RawTables(name, frames, rejected, notes, readings, naming, repeated)
+    whole = {file for file, rows in read.items() if len(rows.frame) == n_rows[file]}  # where lists became no rows
+    starts = {table: read[origin[table]].starts for table in repeated if origin[table] in whole}
+    return RawTables(name, frames, rejected, notes, readings, naming, repeated, starts)
 
 
 def _repeated(frame: pd.DataFrame, n_rows: int) -> pd.Index:

@@ -78,6 +78,8 @@ class RawTables:
     """Of a user's files, by table. What would change many of their rows is asked about."""
     repeated: Mapping[str, pd.Index] = field(default_factory=dict)
     """Of a user's files, by table: rows equal to an earlier one in all columns of the file."""
+    starts: Mapping[str, Any] = field(default_factory=dict)
+    """Of tables of several files: which file a row is from, as in `FileRows`."""
     truth: Any = None
     """For the built-in shop: the `ToyShop` with the preferences behind its events."""
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from recsys_kit.core.ids import IDS
 from recsys_kit.data.columns import split_readings
+from recsys_kit.data.files.rows import name_lines
 from recsys_kit.data.nested import load
 from recsys_kit.data.numbers import read_numbers, read_ratings
 from recsys_kit.data.questions import (
@@ -103,7 +104,7 @@ def validate(raw: RawTables) -> Dataset:
         found = inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
         if found.refusals:
             raise found.refusals[0]
-        quarantine.append(found.bad)
+        quarantine.append(name_lines(found.bad, raw.starts.get(table, ())))
         found, repeats = _drop_repeated_rows(table, found, raw.repeated.get(table))
         tables[table], entries = _drop_repeated_ids(table, found.typed)
         report += found.entries + repeats + entries

@@ -459,6 +459,16 @@ def test_a_cell_with_bars_is_a_list_of_attributes(write, sign):
     assert found.set_index("item_id").loc["1", "attributes"] == genres[:3]
 
 
+def test_a_quarantined_row_of_several_files_names_its_file_and_line(write):
+    rows = [events(100), events(60, user=lambda i: f"v{i % 9}", time=lambda i: "soon" if i == 40 else day(i))]
+    files = [write("may.csv", rows[0]), write("june.csv", rows[1] + "u1\n")]
+    found = load(interactions=files)
+    assert sorted(found.quarantine["value"]) == ["june.csv line 42: soon", "june.csv line 62: 1 fields, not 3: u1"]
+    assert sorted(found.quarantine["row"]) == [101 + 42, 101 + 62]
+    alone = load(interactions=files[1]).quarantine["value"]
+    assert sorted(alone) == ["1 fields, not 3: u1", "soon"]
+
+
 # -- ids must meet -----------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """What reading a file gives: its rows, the lines that are no rows, and notes."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePath
@@ -29,6 +30,8 @@ class FileRows:
     """Rows that cannot be read: row, column, rule, value (at most 80 characters)."""
     notes: list[dict[str, Any]]
     """What was accepted but differs from a plain file: rule, rows, example."""
+    starts: Sequence[tuple[int, str]] = ()
+    """Of several files: the number before the first line of each, and its name. See `name_lines`."""
 
 
 def join_rows(read: Mapping[str, FileRows]) -> FileRows:
@@ -36,37 +39,44 @@ def join_rows(read: Mapping[str, FileRows]) -> FileRows:
 
     Raises `DataError`: (RK-133) a file that has no column of the first, (RK-125) two columns of one name, (RK-132).
     """
-    frames: list[pd.DataFrame] = []
-    rejected: list[dict[str, Any]] = []
-    notes: list[dict[str, Any]] = []
-    starts, n_lines = [], 0
+    frames, rejected, notes, starts, n_lines = [], [], [], [], 0
     names = dict.fromkeys(name for rows in read.values() for name in rows.frame)
-    first = next(iter(read))
+    (first, of_first), *_ = read.items()
     for path, rows in read.items():
         file, frame = PurePath(path).name, rows.frame
-        if not set(frame) & set(read[first].frame):
+        if not set(frame) & set(of_first.frame):
             raise DataError(
                 "RK-133",
-                f"{file} has no column of {PurePath(first).name}, {[*read[first].frame][:5]}; it has "
-                f"{[*frame][:5]}; expected files of one table.",
+                f"{file} has no column of {PurePath(first).name}, {[*of_first.frame][:5]}; it has {[*frame][:5]}; "
+                "expected files of one table.",
                 "Pass files with the same columns, each table by its own option.",
             )
         if missing := [name for name in names if name not in frame]:
             notes.append(note("file lacks columns of the others", len(frame), f"{file}: {', '.join(missing)}"))
-        notes += [
-            {**entry, "example": excerpt(f"{file}: {entry['example']}".removesuffix(": "))} for entry in rows.notes
-        ]
-        rejected += [
-            {**entry, "row": n_lines + entry["row"], "value": excerpt(f"{file} line {entry['row']}: {entry['value']}")}
-            for entry in rows.rejected
-        ]
+        notes += [note(one["rule"], one["rows"], f"{file}: {one['example']}".removesuffix(": ")) for one in rows.notes]
+        starts.append((n_lines, file))
         frames.append(frame.set_axis(frame.index + n_lines))
-        starts.append(f"{file} from {n_lines + 1}")
+        rejected += [{**entry, "row": n_lines + entry["row"]} for entry in rows.rejected]
         n_lines = max([int(frames[-1].index[-1]), *(entry["row"] for entry in rejected[-1:])])
     check_names(f"{len(read)} files together", names)
     check_size(f"{len(read)} files together", sum(map(len, frames)), len(names))
-    notes.insert(0, note("files read as one table, rows numbered on from file to file", len(read), ", ".join(starts)))
-    return FileRows(pd.concat([frame.reindex(columns=list(names)) for frame in frames]), rejected, notes)
+    shown = ", ".join(f"{file} from {before + 1}" for before, file in starts)
+    notes.insert(0, note("files read as one table, rows numbered on from file to file", len(read), shown))
+    frame = pd.concat([frame.reindex(columns=list(names)) for frame in frames])
+    named = name_lines(pd.DataFrame(rejected, columns=["row", "column", "rule", "value"]), starts)
+    return FileRows(frame, named.to_dict("records"), notes, starts)
+
+
+def name_lines(bad: pd.DataFrame, starts: Sequence[tuple[int, str]]) -> pd.DataFrame:
+    """Quarantined rows of several files, each value behind its file and the line there; `starts` as in `FileRows`.
+
+    >>> name_lines(pd.DataFrame({"row": [3, 9], "value": "soon"}), [(0, "may.csv"), (7, "june.csv")])["value"].tolist()
+    ['may.csv line 3: soon', 'june.csv line 2: soon']
+    """
+    files = [starts[bisect_left(starts, (row,)) - 1] for row in bad["row"]] if starts else []
+    places = [f"{file} line {row - before}" for row, (before, file) in zip(bad["row"], files, strict=False)]
+    values = [excerpt(f"{place}: {value}") for place, value in zip(places, bad["value"], strict=False)]
+    return bad.assign(value=values) if starts else bad
 
 
 def note(rule: str, rows: int = 1, example: Any = "") -> dict[str, Any]:
