@@ -3,7 +3,6 @@
 import codecs
 import io
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from recsys_kit.data.files.rows import CUT_OFF, first_five, note
-from recsys_kit.data.files.unpacking import CHUNK, Content
+from recsys_kit.data.files.unpacking import CHUNK, FORMATS, Content
 from recsys_kit.errors import DataError, ParameterError
 
-FORMATS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("formats.toml").read_text(encoding="utf-8"))
 MAX_BROKEN = 0.01  # share of lines that may be undecodable: above it is the encoding, not the line
 MAX_CONTROL = 0.08  # share of control characters: above it is no text
 MARKS = {

@@ -23,8 +23,9 @@ import numpy as np
 import pandas as pd
 
 from recsys_kit.data.files.database import connect, quoted
-from recsys_kit.data.files.decoding import FORMATS, Text
+from recsys_kit.data.files.decoding import Text
 from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, no_rows, note, rejection
+from recsys_kit.data.files.unpacking import FORMATS
 from recsys_kit.errors import DataError
 
 NAMES = FORMATS["delimiters"]

@@ -158,3 +158,10 @@ def damaged(name: str, kind: str, why: Any) -> DataError:
     """The error of a packed file that cannot be unpacked."""
     problem = f"{name} cannot be unpacked ({' '.join(str(why).split())[:200] or repr(why)}); expected a whole {kind}."
     return DataError("RK-117", problem, "Download or save it again, without a password.")
+
+
+def unclear_member(name: str, problem: str, members: Sequence[str]) -> DataError:
+    """The error of a file that holds several tables, or not the one that is asked for."""
+    listed = first_five(map(repr, members), len(members)) or "nothing"
+    fix = f"Name one: '{name}::{next(iter(members), 'table.csv')}'."
+    return DataError("RK-118", f"{name} {problem}; it holds {listed}; expected one table.", fix)

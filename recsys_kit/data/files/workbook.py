@@ -7,17 +7,15 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from recsys_kit.data.files.kinds import BROKEN_ZIP, SAVE
-from recsys_kit.data.files.rows import check_size, damaged, first_five, note
+from recsys_kit.data.files.rows import check_size, note, unclear_member
 from recsys_kit.errors import DataError
-
-BROKEN = (*BROKEN_ZIP, AttributeError, TypeError, IndexError, SyntaxError)
 
 
 def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> list[dict[str, Any]]:
     """Write the sheet `wanted`, or the first that is a table, to `target`; return notes.
 
-    Raises `DataError`: (RK-117) damaged, (RK-118) no such sheet, (RK-132) too large, (RK-134) openpyxl is missing.
+    Raises what openpyxl raises for a damaged workbook, and `DataError`: (RK-118) no such sheet, (RK-132) too large,
+    (RK-134) openpyxl is missing.
     """
     try:
         import openpyxl
@@ -25,31 +23,23 @@ def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> list[d
         raise DataError(
             "RK-134",
             f"{name} is an Excel workbook, and openpyxl is not installed; expected CSV, or the extra `excel`.",
-            f"pip install 'recsys_kit[excel]'. Or: {SAVE}",
+            "pip install 'recsys_kit[excel]'. Or save the table as 'CSV UTF-8'.",
         ) from error
-    try:
-        with path.open("rb") as file:
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            sheets = {sheet.title: sheet for sheet in book.worksheets}
-            tables = (title for title, sheet in sheets.items() if _is_table(sheet.iter_rows(values_only=True)))
-            chosen = wanted or next(tables, "")
-            rows = list(map(_texts, sheets[chosen].iter_rows())) if chosen in sheets else []
-    except BROKEN as error:
-        raise damaged(name, "workbook", error) from error
-    if chosen not in sheets:
-        listed = first_five(map(repr, sheets), len(sheets))
-        problem = f"has no sheet {wanted!r}" if wanted else "has no sheet with two rows of two cells"
-        raise DataError(
-            "RK-118", f"{name} {problem}; it holds {listed}.", f"Name one: {name}::{next(iter(sheets), 'Sheet1')}."
-        )
-    width = max(map(len, rows), default=0)
-    check_size(name, len(rows), width)
-    is_table = False
-    with target.open("w", encoding="utf-8", newline="") as out:
+    with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        sheets = {sheet.title: sheet for sheet in book.worksheets}
+        tables = (title for title, sheet in sheets.items() if _is_table(sheet.iter_rows(values_only=True)))
+        chosen = wanted or next(tables, "")
+        if chosen not in sheets:
+            problem = f"has no sheet {wanted!r}" if wanted else "has no sheet with two rows of two cells"
+            raise unclear_member(name, problem, list(sheets))
+        rows = list(map(_texts, sheets[chosen].iter_rows()))
+        width = max(map(len, rows), default=0)
+        check_size(name, len(rows), width)
+        is_table = False
         for row in rows:
             is_table |= 2 * len(row) > width  # above stand titles, which stay short
-            padded = row + [""] * (width - len(row)) * (is_table and any(row))
-            csv.writer(out, lineterminator="\n").writerow(padded)
+            csv.writer(out, lineterminator="\n").writerow(row + [""] * (width - len(row)) * (is_table and any(row)))
     return [note("one sheet of the workbook is read", 1, chosen)] if len(sheets) > 1 else []
 
 
