@@ -3,20 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys_kit.data.files.decoding import Text, decode
+from recsys_kit.data.files.decoding import decode
 from recsys_kit.data.files.delimited import read_delimited
-from recsys_kit.data.files.jsonlines import (
-    JSON_SUFFIXES,
-    NotARecord,
-    check_record,
-    looks_like_json,
-    parse_json,
-    read_json,
-)
+from recsys_kit.data.files.jsonlines import NotARecord, check_record, is_json, parse_json, read_json
 from recsys_kit.data.files.parquet import read_parquet
 from recsys_kit.data.files.rows import FileRows, join_rows
 from recsys_kit.data.files.unpacking import open_content, split_member
-from recsys_kit.errors import DataError
 
 __all__ = [
     "FileRows", "NotARecord", "check_record", "decode", "open_content", "parse_header", "parse_json", "read_json",
@@ -43,7 +35,7 @@ def read_table(path: str | Path, *, encoding: str = "", header: Sequence[str] = 
         if content.kind == "parquet":
             return read_parquet(content)
         text = decode(content, encoding)
-        return read_json(text) if _is_json(text) else read_delimited(text, header)
+        return read_json(text) if is_json(text) else read_delimited(text, header)
 
 
 def read_tables(paths: Sequence[str | Path], *, encoding: str = "", header: Sequence[str] = ()) -> FileRows:
@@ -73,14 +65,3 @@ def parse_header(header: str) -> list[str]:
     ['user_id', 'item_id']
     """
     return [name.strip() for name in header.split(",")] if header.strip() else []
-
-
-def _is_json(text: Text) -> bool:
-    found = looks_like_json(text.head)
-    if found and text.suffix in (".csv", ".tsv"):
-        raise DataError(
-            "RK-114",
-            f"{text.name} is called {text.suffix} and is JSON; expected what its name says.",
-            "Rename it, so that it ends in .jsonl.",
-        )
-    return found or text.suffix in JSON_SUFFIXES

@@ -2,19 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.files.decoding import NO_TEXT, Text
+from recsys_kit.data.files.decoding import NO_TEXT, NUL, Text
 from recsys_kit.data.files.rows import CUT_OFF, FileRows, check_rows, check_size, note, rejection
 from recsys_kit.errors import DataError
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _LOOKS_LIKE_JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{\]])')
-_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class NotARecord(ValueError):
@@ -25,9 +23,16 @@ class Number(str):
     """A number as it is written."""
 
 
-def looks_like_json(text: str) -> bool:
-    """True for what begins as an object or as an array of objects."""
-    return bool(_LOOKS_LIKE_JSON.match(text))
+def is_json(text: Text) -> bool:
+    """Whether a file begins as an object or as an array of objects, or is called so. Raises (RK-114) for .csv."""
+    found = bool(_LOOKS_LIKE_JSON.match(text.head))
+    if found and text.suffix in (".csv", ".tsv"):
+        raise DataError(
+            "RK-114",
+            f"{text.name} is called {text.suffix} and is JSON; expected what its name says.",
+            "Rename it, so that it ends in .jsonl.",
+        )
+    return found or text.suffix in JSON_SUFFIXES
 
 
 def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) -> FileRows:
@@ -37,16 +42,25 @@ def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) 
 
     Raises `DataError`: (RK-127) most lines are no objects, (RK-130) a broken array, (RK-132) too many keys.
     """
-    is_array = text.head.lstrip().startswith("[") and looks_like_json(text.head)
-    lines, notes = _elements(text) if is_array else list(text.lines()), list(text.notes)
-    rows, rejected = _parse_lines(text, lines, parse or parse_json)
-    if (len(rejected) > len(rows) or len(lines) == 1) and not is_array and (found := _map_records(text)):
-        rows, rejected = _parse_lines(text, lines := found, parse_json)
-        notes.append(note("one JSON map over all rows: its keys are the column id, or the columns", len(lines)))
-    elif rows and rejected and rejected[-1]["row"] == len(lines) and text.is_open and not is_array:
-        rejected.pop()
-        notes.append(note(CUT_OFF, 1, text.name))
-    if n_blank := sum(not line.strip() for line in lines):
+
+    def read_line(line: str) -> dict[str, Any]:
+        if rule := text.flaw(line):
+            raise NotARecord(rule)
+        return (parse or parse_json)(line)
+
+    notes = list(text.notes)
+    if re.match(r"\s*\[\s*[{\]]", text.head):
+        rows, rejected, n_lines = _collect(_read_array(text), check_record)
+    else:
+        rows, rejected, n_lines = _collect(text.lines(), read_line)
+        if (len(rejected) > len(rows) or n_lines == 1) and (found := _map_records(text)):
+            rows, rejected, n_lines = _collect(found, check_record)
+            notes.append(note("one JSON map over all rows: its keys are the column id, or the columns", n_lines))
+        elif rows and rejected and rejected[-1]["row"] == n_lines and text.is_open:
+            rejected.pop()
+            n_lines -= 1
+            notes.append(note(CUT_OFF, 1, text.name))
+    if n_blank := n_lines - len(rows) - len(rejected):
         notes.append(note("blank lines left out", n_blank))
     fix = "Write one JSON object per line, as json.dumps makes it, not the text of a Python dict."
     check_rows(text.name, len(rows), rejected, fix)
@@ -57,22 +71,19 @@ def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) 
     return FileRows(pd.DataFrame(values, index), rejected, notes)
 
 
-def _parse_lines(
-    text: Text, lines: list[str], parse: Callable[[str], dict[str, Any]]
-) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
-    """The records by number of line, and the lines that hold no record."""
-    rows, rejected = {}, []
-    for number, line in enumerate(lines, start=1):
-        if rule := text.flaw(line):
-            rejected.append(rejection(number, rule, line))
-        elif line.strip():
+def _collect(
+    values: Iterable[Any], parse: Callable[[Any], dict[str, Any]]
+) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]], int]:
+    """The records by number, those that are none, and how many lines or values there are, with blank ones."""
+    rows, rejected, number = {}, [], 0
+    for number, value in enumerate(values, start=1):
+        if not isinstance(value, str) or value.strip():
             try:
-                rows[number] = flatten(parse(line))
-            except NotARecord as error:
-                rejected.append(rejection(number, str(error), line))
-            except (RecursionError, MemoryError):
-                rejected.append(rejection(number, "nested too deeply", line))
-    return rows, rejected
+                rows[number] = flatten(parse(value))
+            except (NotARecord, RecursionError, MemoryError) as error:
+                rule = str(error) if isinstance(error, NotARecord) else "nested too deeply"
+                rejected.append(rejection(number, rule, to_text(value)))
+    return rows, rejected, number
 
 
 # -- one object --------------------------------------------------------------------------------------------------------
@@ -110,22 +121,16 @@ def parse_json(line: str) -> dict[str, Any]:
     return check_record(value, line)
 
 
-def check_record(value: Any, line: str) -> dict[str, Any]:
+def check_record(value: Any, line: str = "\\") -> dict[str, Any]:
     """The value of a line, if it is an object whose texts can be written again. Raises `NotARecord`."""
     if not isinstance(value, dict):
         raise NotARecord("line is not an object")
-    found = next(filter(None, map(NO_TEXT.search, _texts(value))), None) if "\\" in line else None
-    if found:
-        raise NotARecord("NUL character" if found[0] == "\0" else "lone surrogate")
+    parts: list[Any] = [value] if "\\" in line else []
+    for part in parts:  # and the parts of it
+        parts += [*part, *part.values()] if isinstance(part, dict) else part if isinstance(part, list) else []
+        if isinstance(part, str) and (found := NO_TEXT.search(part)):
+            raise NotARecord(NUL if found[0] == "\0" else "lone surrogate")
     return value
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    parts = chain(value, value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for part in parts:
-        yield from _texts(part)
 
 
 def flatten(record: dict[str, Any]) -> dict[str, str | list[str] | None]:
@@ -134,16 +139,16 @@ def flatten(record: dict[str, Any]) -> dict[str, str | list[str] | None]:
     >>> flatten({"id": "007", "new": True, "tags": ["a", None, "b"], "size": {"cm": Number("1.10")}, "brand": None})
     {'id': '007', 'new': 'true', 'tags': ['a', 'b'], 'size': '{"cm": 1.10}', 'brand': None}
     """
-    return {key: _value(value) for key, value in record.items()}
+    return {
+        key: [to_text(part) for part in value if part is not None]
+        if isinstance(value, list)
+        else None if value is None else to_text(value)
+        for key, value in record.items()
+    }  # fmt: skip
 
 
-def _value(value: Any) -> str | list[str] | None:
-    if isinstance(value, list):
-        return [_scalar(part) for part in value if part is not None]
-    return None if value is None else _scalar(value)
-
-
-def _scalar(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Text as it is, anything else as JSON with its numbers as they were written."""
     return str(value) if isinstance(value, str) else to_json(value)
 
 
@@ -156,61 +161,40 @@ def to_json(value: Any) -> str:
     return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def to_column(values: list[Any], index: pd.Index) -> pd.Series:
+    """Text as `str`; with None or a list among it, the values as they are."""
+    is_text = all(isinstance(value, str) for value in values)
+    return pd.Series(values, index, dtype="str" if is_text else "object")
+
+
 # -- a whole file ------------------------------------------------------------------------------------------------------
 
 
-def _elements(text: Text) -> list[str]:
-    """The elements of an array, each as text. Raises (RK-130) where the array is broken."""
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str)
-    content, elements = text.read(), []
-    at = _after_space(content, content.index("[") + 1)
+def _read_array(text: Text) -> list[Any]:
+    """The elements of an array. Raises (RK-130) where it is broken."""
     try:
-        while content[at : at + 1] != "]":
-            _, end = decoder.raw_decode(content, at)
-            elements.append(content[at:end])
-            at = _after_space(content, end)
-            if content[at : at + 1] == ",":
-                at = _after_space(content, at + 1)
-            elif content[at : at + 1] != "]":
-                raise json.JSONDecodeError("Expecting ',' or ']'", content, at)
-        if rest := content[at + 1 :].strip():
-            raise json.JSONDecodeError(f"Text behind the array, {rest[:20]!r}", content, at + 1)
+        return _DECODER.decode(text.read())
     except (ValueError, RecursionError, MemoryError) as error:
         raise DataError(
             "RK-130",
-            f"{text.name} begins as a JSON array and is none ({error or 'nested too deeply'}, "
-            f"after {len(elements):,} elements); expected an array of objects, or one object per line.",
+            f"{text.name} begins as a JSON array and is none ({error or 'nested too deeply'}); expected an array of "
+            "objects, or one object per line.",
             f"Mend or export it again; `jq -c '.[]' {text.name}` makes lines of an array.",
         ) from error
-    return elements
 
 
-def _map_records(text: Text) -> list[str]:
-    """The rows of one JSON map of alike objects, or lists of objects, each as text; none of anything else.
+def _map_records(text: Text) -> list[Any]:
+    """The rows of one JSON map of alike objects, or of lists of objects; none of anything else.
 
     Its keys become the column `id`, unless it holds columns by the number of the row, as `DataFrame.to_json` writes it.
     """
     try:
         found = parse_json(text.read())
-        parts = {key: part if isinstance(part, list) else [part] for key, part in found.items()}
-        shared = set.intersection(*({*record} for part in parts.values() for record in part))
         rows = [str(number) for number in range(max(map(len, found.values())))]
         if all([*column] == rows for column in found.values()):
-            return [to_json({name: column[row] for name, column in found.items()}) for row in rows]
-        return (
-            [to_json({"id": key} | one) for key, part in parts.items() for one in part]
-            if shared and len(parts) > 1
-            else []
-        )
+            return [{name: column[row] for name, column in found.items()} for row in rows]
+        parts = [(key, one) for key, part in found.items() for one in (part if isinstance(part, list) else [part])]
+        shared = set.intersection(*({*record} for _, record in parts))
+        return [{"id": key} | record for key, record in parts] if shared and len(found) > 1 else []
     except (ValueError, TypeError, AttributeError, RecursionError, MemoryError):
         return []
-
-
-def _after_space(content: str, at: int) -> int:
-    return _SPACE.match(content, at).end()
-
-
-def to_column(values: list[Any], index: pd.Index) -> pd.Series:
-    """Text as `str`; with None or a list among it, the values as they are."""
-    is_text = all(isinstance(value, str) for value in values)
-    return pd.Series(values, index, dtype="str" if is_text else "object")
