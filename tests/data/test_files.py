@@ -557,7 +557,7 @@ def test_large_odd_files_end_soon(read, content):
         (zipped({"b.csv": WORDS.encode()}), "a.csv", "RK-114 a.csv .* is zip.*ends in .csv.zip"),
         (PARQUET, "a.csv", "RK-114 .*parquet.*ends in .parquet"),
         (WORDS, "a.parquet", "RK-114"),
-        (random.Random(1).randbytes(5000), "a.csv", "RK-124 .*no text"),
+        (random.Random(1).randbytes(5000), "a.csv", "RK-124 .*expected text"),
         (b"\n" * 999 + b"<html><title>Log in</title>", "a.csv", "RK-115 .*web page.*log-in"),
         (zipped({"[Content_Types].xml": b"", "xl/sheet.xml": b""}), "a.xlsx", "RK-115 .*Office.*CSV UTF-8"),
         (b"%PDF-1.7\n", "a.csv", "RK-115 .*PDF"),

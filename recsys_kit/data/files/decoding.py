@@ -4,10 +4,9 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, pairwise
-from pathlib import Path
 from typing import IO, Any
 
 from recsys_kit.data.files.rows import CUT_OFF, first_five, note
@@ -32,16 +31,17 @@ _WORD = re.compile("[A-Za-z]*[^\0-\x7f][A-Za-z\x80-\U0010ffff]*")
 _NEUTRAL = dict.fromkeys(map(ord, "“”‘’‚„«»‹›–—…•·´`€£¥$°²³½¼¾©®™×±¿¡º§、。，！？：；（）「」『』【】・～ー％－＊＆"))
 
 
-@dataclass(frozen=True)
-class Text:
-    """One file as text, without its byte-order mark and without a last line that was cut."""
+@dataclass(frozen=True, kw_only=True)
+class Text(Content):
+    """One file as text in UTF-8, without its byte-order mark and without a last line that was cut.
 
-    name: str
-    suffix: str
-    path: Path
-    """The text in UTF-8; an undecodable byte stays as it is."""
+    An undecodable byte stays as it is.
+    """
+
     encoding: str
-    cut_off: bool
+    n_marks: int
+    """Byte-order marks that the decoder left, and this does not."""
+    is_ascii: bool
     has_flaws: bool
     """True where some character is NUL or stands for an undecodable byte: see `flaw`."""
     line_end: Any
@@ -50,8 +50,6 @@ class Text:
     """The lines that end in `\\n`, or at the end of the file."""
     is_open: bool
     """Whether the last line has no end."""
-    n_marks: int
-    notes: list[dict[str, Any]]
 
     def open(self) -> IO[str]:
         """Open it for reading; undecodable bytes become lone surrogates, ends of lines stay as they are."""
@@ -105,40 +103,44 @@ def decode(content: Content, encoding: str = "") -> Text:
     with content.path.open("rb") as file:
         start = file.read(4)
     marked = next((known for mark, known in MARKS.items() if start.startswith(mark)), "")
-    text = _transcode(content, marked or encoding or "utf-8")
-    if marked not in ("", "utf-8"):
-        text.notes.append(note(f"{marked} read as text"))
-    elif not marked and not _is_utf8(text.encoding) and _holds_utf8(content.path):
-        text.notes.append(note(f"bytes are valid utf-8, read as {text.encoding}"))
-    if n_marks := text.n_marks + (marked not in ("", "utf-8")):
-        several = "byte-order mark" if n_marks == 1 else "several byte-order marks"
-        text.notes.append(note(f"{several} left out", n_marks))
+    chosen, notes = marked or encoding or "utf-8", list(content.notes)
+    is_utf8 = chosen.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+    if not marked and not is_utf8 and not (plain := _transcode(content, "utf-8")).has_flaws and not plain.is_ascii:
+        notes.append(note(f"bytes are valid utf-8, read as {chosen}"))
+    text = _transcode(content, chosen)
+    if is_wide := marked not in ("", "utf-8"):
+        notes.append(note(f"{marked} read as text"))
+    if n_marks := text.n_marks + is_wide:
+        notes.append(note("byte-order mark left out" if n_marks == 1 else "several byte-order marks left out", n_marks))
     if content.cut_off:
-        text.notes.append(note(CUT_OFF, 1, content.name))
-    _check_text(text, content.path)
+        notes.append(note(CUT_OFF, 1, content.name))
+    head = text.read(HEAD) if text.has_flaws else ""
+    if (n_control := len(head) - len(head.translate(CONTROL))) > MAX_CONTROL * len(head):
+        wide = [name for name, at in (("utf-16-le", 1), ("utf-16-be", 0)) if head[at::2].count("\0") > len(head) // 5]
+        fix = f"It looks like UTF-16 without its mark: pass encoding={wide[0]!r}." if wide else "Pass the table itself."
+        problem = f"{text.name} has {n_control:,} control characters in {len(head):,}; expected text."
+        raise DataError("RK-124", problem, fix)
     n_lines, n_good, broken = _broken_lines(text)
     if broken:
         fix = "Pass the encoding that it was written in: none that was tried reads it."
-        if found := _find_encoding(content, "utf-8+" * (_is_utf8(text.encoding) and n_good > len(broken))):
+        if found := _find_encoding(content, "utf-8+" * (is_utf8 and n_good > len(broken))):
             fix = f"It is probably {found}: pass encoding={found!r} (--encoding {found})."
             if "+" in found:
-                fix = (
-                    f"{n_good:,} other lines are good UTF-8: --encoding {found} reads those alone in another encoding."
-                )
+                fix = f"{n_good:,} other lines are good UTF-8: --encoding {found} keeps them, and reads the rest so."
         raise DataError(
             "RK-123",
             f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
             f"{first_five(broken, len(broken))}; read so, names and ids would be wrong.",
             fix,
         )
-    return text
+    return replace(text, notes=notes)
 
 
 def _transcode(content: Content, encoding: str) -> Text:
     """Undecodable bytes stay as they are, so that the rows that hold them can be named."""
     main, _, other = encoding.partition("+")
     n_marks = n_lines = n_written = last_end = 0
-    has_flaws, target = False, content.folder / "text"
+    is_ascii, has_flaws, target = True, False, content.folder / "text"
     try:
         decoder = codecs.getincrementaldecoder(main)(_read_with(other) if other else "surrogateescape")
         reader = io.IncrementalNewlineDecoder(decoder, translate=False)
@@ -147,6 +149,7 @@ def _transcode(content: Content, encoding: str) -> Text:
                 text = reader.decode(data, not data and not content.cut_off)
                 if not n_written:
                     n_marks += len(text) - len(text := text.lstrip("\ufeff"))
+                is_ascii = is_ascii and text.isascii()
                 has_flaws = has_flaws or "\0" in text or bool(not text.isascii() and NO_TEXT.search(text))
                 written = text.encode("utf-8", "surrogateescape")
                 n_lines += written.count(b"\n")
@@ -163,8 +166,8 @@ def _transcode(content: Content, encoding: str) -> Text:
         ) from error
     is_open = n_written > last_end
     return Text(
-        content.name, content.suffix, target, encoding, content.cut_off, has_flaws, reader.newlines,
-        n_lines + is_open, is_open, n_marks, list(content.notes),
+        **vars(content) | {"path": target}, encoding=encoding, n_marks=n_marks, is_ascii=is_ascii, has_flaws=has_flaws,
+        line_end=reader.newlines, n_lines=n_lines + is_open, is_open=is_open,
     )  # fmt: skip
 
 
@@ -179,36 +182,6 @@ def _read_with(encoding: str) -> str:
 
     codecs.register_error(name, read)
     return name
-
-
-def _is_utf8(encoding: str) -> bool:
-    return encoding.split("+")[0].lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
-
-
-def _holds_utf8(path: Path) -> bool:
-    """Whether letters beyond ASCII are valid UTF-8."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return sum(not line.isascii() for line in file) > 0
-    except UnicodeDecodeError:
-        return False
-
-
-def _check_text(text: Text, source: Path) -> None:
-    """Raises (RK-124) for a file that is mostly control characters."""
-    head = text.read(HEAD) if text.has_flaws else ""
-    n_control = len(head) - len(head.translate(CONTROL))
-    if n_control > MAX_CONTROL * len(head):
-        with source.open("rb") as file:
-            data = file.read(HEAD)
-        wide = [end for end, at in (("le", 1), ("be", 0)) if data[at::2].count(0) > len(data) // 5]
-        raise DataError(
-            "RK-124",
-            f"{text.name} has {n_control:,} control characters in {len(head):,}; expected text.",
-            f"It looks like UTF-16 without its mark: pass encoding='utf-16-{wide[0]}'."
-            if wide
-            else "It is no text: pass the table itself.",
-        )
 
 
 def _broken_lines(text: Text) -> tuple[int, int, list[int]]:

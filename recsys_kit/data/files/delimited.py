@@ -52,10 +52,33 @@ class Form:
 
     delimiter: str
     quote: str = '"'
+    records: list[list[str]] = field(default_factory=list)
+    """The first ones that are not blank."""
+    ends: list[int] = field(default_factory=list)
+    """The number of the last line of each."""
     header: list[str] = field(default_factory=list)
     n_above: int = 0
     """Lines above the first row: the header, and what stands above it."""
     notes: list[dict[str, Any]] = field(default_factory=list)
+
+    def find_start(self) -> int:
+        """The place of the header, below titles, or of the first row; -1 where the records do not agree."""
+        records, counts = self.records, [len(record) for record in self.records]
+        usual, n = Counter(counts).most_common(1)[0] if counts else (0, 0)
+        whole = (place for place, record in enumerate(records) if len(record) == usual and all(map(str.strip, record)))
+        if usual > 2 and (start := next(whole, 0)) and n >= AGREE * (len(counts) - start):
+            cells = [sum(bool(cell.strip()) for cell in title) for title in records[:start]]
+            are_titles = all(count < usual or 2 * n <= usual for n, count in zip(cells, counts, strict=False))
+            is_above_rows = max(cells) == 1 or _is_like(records[start], records[start + 1 :]) is False
+            if are_titles and is_above_rows and _are_names(records[start]):
+                return start
+        return 0 if usual > 1 and counts[0] == usual and n >= AGREE * len(counts) else -1
+
+    def is_table(self) -> bool:
+        """Whether what stands between blanks are columns: below names, or one of them of times; not so in sequences."""
+        columns = list(zip(*self.records, strict=False))
+        timed = any(map(_are_times, columns))
+        return len(columns) > 2 and (timed or _is_like(self.records[0], self.records[1:]) is False)
 
 
 def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
@@ -130,59 +153,27 @@ def _without_spaces(lines: Iterator[str], form: Form) -> Iterator[str]:
 # -- the form ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Split:
-    """The first records of a file, split at one delimiter, without those that are blank."""
-
-    form: Form
-    records: list[list[str]]
-    ends: list[int]
-    """The number of the last line of each."""
-
-    def find_start(self) -> int:
-        """The place of the header, below titles, or of the first row; -1 where the records do not agree."""
-        records, counts = self.records, [len(record) for record in self.records]
-        usual, n = Counter(counts).most_common(1)[0] if counts else (0, 0)
-        whole = (place for place, record in enumerate(records) if len(record) == usual and all(map(str.strip, record)))
-        start = next(whole, 0) if usual > 2 else 0
-        n_cells = [sum(bool(cell.strip()) for cell in record) for record in records[:start]]
-        if start and n >= AGREE * (len(counts) - start) and _are_names(records[start]):
-            short = [2 * n <= usual or count < usual for n, count in zip(n_cells, counts, strict=False)]
-            if all(short) and (max(n_cells) == 1 or _is_like(records[start], records[start + 1 :]) is False):
-                return start
-        return 0 if usual > 1 and counts[0] == usual and n >= AGREE * len(counts) else -1
-
-    def is_table(self) -> bool:
-        """Whether what stands between blanks are columns: below names, or one of them of times; not so in sequences."""
-        columns = list(zip(*self.records, strict=False))
-        timed = any(map(_are_times, columns))
-        return len(columns) > 2 and (timed or _is_like(self.records[0], self.records[1:]) is False)
-
-
 def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     head, above, notes = text.head, 0, []
     usual = "\t" if text.suffix in TAB_SUFFIXES else ","
     if separator := _SEP_LINE.match(head):  # written by Excel
         usual, above, head = separator[1], 1, head[separator.end() :]
         notes.append(note("line sep= of a spreadsheet is skipped"))
-    splits = {delimiter: _split(head, delimiter, quotes) for delimiter in dict.fromkeys((usual, *NAMES))}
-    starts = {delimiter: split.find_start() for delimiter, split in splits.items()}
-    delimiter = _choose_delimiter(text.name, splits, starts, usual, head)
-    if delimiter != usual:
-        notes.append(note(f"delimiter is {NAMES[delimiter]}, not {NAMES.get(usual, usual)}"))
-    form, records, ends = splits[delimiter].form, splits[delimiter].records, splits[delimiter].ends
-    if not records:
+    forms = [_split(head, delimiter, quotes) for delimiter in dict.fromkeys((usual, *NAMES))]
+    form, start = _choose_form(text.name, forms, head)
+    if form.delimiter != usual:
+        notes.append(note(f"delimiter is {NAMES[form.delimiter]}, not {NAMES.get(usual, usual)}"))
+    if not (records := form.records):
         raise no_rows(text.name)
-    start = max(starts[delimiter], 0)
     if start:
         notes.append(note("lines above the header are skipped", start, records[0][0]))
     first, *rows = records[start:]
     has_ruler = bool(rows) and bool(_RULER.fullmatch("".join(rows[0])))
-    form = replace(form, header=first, n_above=above + ends[start + has_ruler], notes=notes)
+    form = replace(form, header=first, n_above=above + form.ends[start + has_ruler], notes=notes)
     if len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
         return replace(form, header=list(names), n_above=above)
     if first != [str(n) for n in range(len(first))] and len(first) > 1 and _is_like(first, rows):
-        raise _no_header(text, replace(form, n_above=above), records)
+        raise _no_header(text, replace(form, n_above=above))
     if flaw := next(filter(None, map(text.flaw, first)), ""):
         raise DataError(
             "RK-124",
@@ -195,34 +186,33 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     return replace(form, header=names)
 
 
-def _split(head: str, delimiter: str, quotes: str) -> Split:
-    sign = re.escape(delimiter)
+def _split(head: str, delimiter: str, quotes: str) -> Form:
+    """The form with this delimiter; the quotes are apostrophes where nearly all lines have a field between two."""
+    sign, lines = re.escape(delimiter), head.splitlines()[:N_LOOKED_AT]
     in_apostrophes = re.compile(rf"(^|.*{sign})'[^']*'({sign}|$)")
-    lines = head.splitlines()[:N_LOOKED_AT]
-    n_apostrophes = sum(bool(in_apostrophes.match(line)) for line in lines) if "'" in quotes else 0
-    quote = "'" if n_apostrophes > AGREE * len(lines) else quotes[:1]
-    form = Form(delimiter, "" if delimiter in ("::", "  ", " ") else quote)
+    is_apostrophe = "'" in quotes and sum(bool(in_apostrophes.match(line)) for line in lines) > AGREE * len(lines)
+    form = Form(delimiter, "" if delimiter in ("::", "  ", " ") else "'" if is_apostrophe else quotes[:1])
     records = _records(io.StringIO(head, newline=""), form)
-    found = ((end, record) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
+    found = ((record, end) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
     first = list(islice(found, N_LOOKED_AT))
-    return Split(form, [record for _, record in first], [end for end, _ in first])
+    return replace(form, records=[record for record, _ in first], ends=[end for _, end in first])
 
 
-def _choose_delimiter(name: str, splits: dict[str, Split], starts: dict[str, int], usual: str, head: str) -> str:
-    """The usual delimiter; another one only where nearly all of the first records agree on it."""
-    fitting = [one for one in starts if not starts[one]] or [one for one in starts if starts[one] > 0]
-    if "::" in fitting:  # which nothing else holds in every line
-        return "::"
-    if usual in fitting:
-        return usual
-    signs = [one for one in fitting if one.strip(" ")]
-    signs = signs or [one for one in fitting if not starts[one] and splits[one].is_table()][:1]
+def _choose_form(name: str, forms: list[Form], head: str) -> tuple[Form, int]:
+    """The usual form, the first, or another one on which nearly all records agree; and where it starts."""
+    starts = [(form, form.find_start()) for form in forms]
+    fitting = [one for one in starts if not one[1]] or [one for one in starts if one[1] > 0]
+    for form, start in fitting:
+        if form.delimiter == "::" or (form is forms[0] and "::" not in [one.delimiter for one, _ in fitting]):
+            return form, start
+    signs = [one for one in fitting if one[0].delimiter.strip(" ")]
+    signs = signs or [one for one in fitting if not one[1] and one[0].is_table()][:1]
     if len(signs) == 1:
         return signs[0]
-    first = head.lstrip().splitlines()[0] if head.strip() else ""
+    usual, first = forms[0].delimiter, head.lstrip().split("\n")[0]
     guess = max(NAMES, key=lambda sign: (first.count(sign) if sign.strip(" ") else 0, len(sign)))
-    if guess == usual or guess not in first or len(splits[usual].records[0]) > 1:
-        return usual
+    if guess == usual or guess not in first or len(forms[0].records[0]) > 1:
+        return forms[0], 0
     raise DataError(
         "RK-126",
         f"{name} has one column when split at {NAMES.get(usual, usual)}, and line 1 has {first.count(guess)} times "
@@ -255,9 +245,9 @@ def _are_times(values: Iterable[str]) -> bool:
     return all(_DATE.match(value) or (re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES) for value in values)
 
 
-def _no_header(text: Text, form: Form, records: list[list[str]]) -> DataError:
+def _no_header(text: Text, form: Form) -> DataError:
     """The error of a file without a header, with names for its columns if they read the file."""
-    names = _guess_names(records)
+    names = _guess_names(form.records)
     fix = "Write a first line with the names of the columns."
     with suppress(DataError):
         rows = _read(text, replace(form, header=names))
@@ -267,7 +257,7 @@ def _no_header(text: Text, form: Form, records: list[list[str]]) -> DataError:
             )
     return DataError(
         "RK-165",
-        f"{text.name} has no header: line {form.n_above + 1} is {form.delimiter.join(records[0])[:80]!r}, numbers or "
+        f"{text.name} has no header: line {form.n_above + 1} is {form.delimiter.join(form.header)[:80]!r}, numbers or "
         f"dates like the lines below it, in {len(names)} columns; expected the names of the columns.",
         fix,
     )
@@ -318,7 +308,7 @@ def _read(text: Text, form: Form) -> FileRows:
         index, rejected, n_blank = _rewrite(text, form, plain)
         check_rows(text.name, len(index), rejected, fix)
         try:
-            frame = _query(plain, Form(",", '"', form.header))
+            frame = _query(plain, replace(form, delimiter=",", quote='"', n_above=0))
         except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
             problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
             raise DataError("RK-127", problem, fix) from error
