@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from recsys_kit.data.files.unpacking import FORMATS
 from recsys_kit.errors import DataError
 
 NAMES = FORMATS["delimiters"]
+BLANKS = ("  ", " ")
 TAB_SUFFIXES = (".tsv", ".tab", ".inter", ".item", ".user")
 N_LOOKED_AT = 100  # records that must agree on a delimiter
 AGREE = 0.9  # share of them
@@ -42,8 +43,6 @@ _NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*$")
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4})")
 _RULER = re.compile(r"[\s:|+=-]*-{2}[\s:|+=-]*")
 _SEP_LINE = re.compile(r'"?sep=(.)"?(\r\n?|\n)')
-Record = list[str] | csv.Error
-"""Its fields, or why it has none."""
 
 
 @dataclass(frozen=True)
@@ -109,45 +108,46 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
         csv.field_size_limit(limit)
 
 
-def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, Record]]:
-    """The first and the last line of each record, its first line as text, and the record."""
-    last, delimiter, quote = 0, form.delimiter, form.quote
-    for line in lines:
-        last, first, content = last + 1, last + 1, line.rstrip("\r\n")
-        if delimiter.isspace() and delimiter != "\t":
-            yield first, last, content, re.split(f"{delimiter}+", content.strip(" "))
-            continue
-        if not quote or quote not in line:
-            yield first, last, content, content.split(delimiter) if content else []
-            continue
-        rest = chain([line], lines)
-        spaced = _without_spaces(rest, form) if f"{delimiter} {quote}" in line else rest
-        reader = csv.reader(spaced, delimiter=delimiter, quotechar=quote, strict=True)
+def _records(lines: Iterable[str], form: Form) -> Iterator[tuple[int, int, str, list[str] | csv.Error]]:
+    """The first and the last line of each record, its first line as text, and its fields or why it has none."""
+    if not form.quote:
+        between = re.compile(f"{form.delimiter}+" if form.delimiter in BLANKS else re.escape(form.delimiter))
+        for number, line in enumerate(lines, start=1):
+            content = line.strip(" \r\n") if form.delimiter in BLANKS else line.rstrip("\r\n")
+            yield number, number, content, between.split(content) if content else []
+        return
+    style: dict[str, Any] = {"delimiter": form.delimiter, "quotechar": form.quote, "strict": True}
+    seen: list[str] = []  # the lines of one record
+    reader = csv.reader(_read_lines(lines, seen, form), **style)
+    while True:
+        seen.clear()
+        first = reader.line_num + 1
         try:
-            record: Record = next(reader)
+            record: list[str] | csv.Error = next(reader)
+        except StopIteration:
+            return
         except csv.Error as error:
             record = error
-            if "\\" + quote in line and reader.line_num == 1:  # quotes inside a field may be written so, too
+            if "\\" + form.quote in seen[0] and len(seen) == 1:  # quotes inside a field may be written so, too
                 with suppress(csv.Error):
-                    record = next(
-                        csv.reader([line], delimiter=delimiter, quotechar=quote, strict=True, escapechar="\\")
-                    )
-        last += reader.line_num - 1
-        yield first, last, content, record
+                    record = next(csv.reader(seen, **style, escapechar="\\"))
+        yield first, reader.line_num, seen[0].rstrip("\r\n"), record
 
 
-def _without_spaces(lines: Iterator[str], form: Form) -> Iterator[str]:
-    """The lines of one record without the spaces between a delimiter and a quote, which DuckDB skips as well.
+def _read_lines(lines: Iterable[str], seen: list[str], form: Form) -> Iterator[str]:
+    """The lines without the spaces between a delimiter and a quote, which DuckDB skips as well.
 
-    Other spaces are part of a value: an id stays as it is written.
+    Other spaces are part of a value: an id stays as it is written. The lines of one record are added to `seen`.
     """
     gap, is_quoted = re.compile(rf"{re.escape(form.delimiter)} +$"), False
     for line in lines:
+        is_quoted &= bool(seen)
         parts = line.split(form.quote)
         for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
             parts[place] = gap.sub(form.delimiter, parts[place])
         is_quoted ^= len(parts) % 2 == 0
-        yield form.quote.join(parts)
+        seen.append(form.quote.join(parts))
+        yield seen[-1]
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def _split(head: str, delimiter: str, quotes: str) -> Form:
     sign, lines = re.escape(delimiter), head.splitlines()[:N_LOOKED_AT]
     in_apostrophes = re.compile(rf"(^|.*{sign})'[^']*'({sign}|$)")
     is_apostrophe = "'" in quotes and sum(bool(in_apostrophes.match(line)) for line in lines) > AGREE * len(lines)
-    form = Form(delimiter, "" if delimiter in ("::", "  ", " ") else "'" if is_apostrophe else quotes[:1])
+    form = Form(delimiter, "" if delimiter in ("::", *BLANKS) else "'" if is_apostrophe else quotes[:1])
     records = _records(io.StringIO(head, newline=""), form)
     found = ((record, end) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
     first = list(islice(found, N_LOOKED_AT))
@@ -298,21 +298,21 @@ def _read(text: Text, form: Form) -> FileRows:
         f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, take surplus delimiters "
         "out, quote the texts that contain one, and write a list (a basket) as one row for each of its products."
     )
+    plain = text.path.with_name("plain")
     index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, text.n_lines + 1), [], 0, None
-    is_plain = form.n_above < 2 and not text.has_flaws and text.line_end in LINE_ENDS
-    if is_plain and (form.delimiter == "\t" or not form.delimiter.isspace()):
+    if form.n_above < 2 and form.delimiter not in BLANKS and not text.has_flaws and text.line_end in LINE_ENDS:
         with suppress(duckdb.Error):
             frame = _query(text.path, form, LINE_ENDS[text.line_end])
     if frame is None or len(frame) != len(index):
-        plain = text.path.with_name("plain")
         index, rejected, n_blank = _rewrite(text, form, plain)
-        check_rows(text.name, len(index), rejected, fix)
+        frame = None
+    check_rows(text.name, len(index), rejected, fix)
+    if frame is None:
         try:
             frame = _query(plain, replace(form, delimiter=",", quote='"', n_above=0))
         except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
             problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
             raise DataError("RK-127", problem, fix) from error
-    check_rows(text.name, len(frame), rejected, "")
     frame, padded = _tidy(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
     check_names(text.name, frame.columns)
     notes = [*text.notes, *form.notes]
