@@ -306,7 +306,7 @@ def test_a12_a_delimiter_that_fits_only_some_rows_is_named(read):
 
 
 def test_names_that_do_not_fit_a_file_without_a_header_are_refused(read):
-    with pytest.raises(DataError, match=r"RK-165 .* in 3 columns"):
+    with pytest.raises(DataError, match=r"RK-165 .* of 3 columns"):
         read("1,2,3\n4,5,6\n", header=["user_id", "item_id"])
 
 
@@ -459,7 +459,7 @@ def test_a_wide_header_above_a_million_short_rows_is_refused_soon(read):
 
 
 def test_a13_an_open_quote_is_named_by_its_line(read):
-    with pytest.raises(DataError, match=r'RK-128 .*\("\) in line 3 .* reaches to the end of the file'):
+    with pytest.raises(DataError, match=r'RK-128 .*\("\) in line 3 .* reaches to line 4'):
         read('a,b\n1,x\n2,"open\n3,y\n')
     with pytest.raises(DataError, match=r"RK-128 .* in line 3 .* reaches to line 5"):
         read('a,b\n1,x\n2,"open\n3,y\n4,"z"\n5,w\n')

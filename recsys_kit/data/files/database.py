@@ -16,22 +16,13 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 @cache
 def _database(folder: str) -> duckdb.DuckDBPyConnection:
-    database = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "threads": str(usable_cores()),
-        }
-    )
+    database = duckdb.connect(config={"threads": str(usable_cores())})
     folders = ", ".join(map(quoted, {folder, os.path.realpath(folder)}))
-    for setting in (
-        f"allowed_directories = [{folders}]",
-        f"temp_directory = {quoted(folder)}",
-        "enable_external_access = false",
-        "enable_progress_bar = false",
-        "lock_configuration = true",
-    ):
-        database.execute(f"SET {setting}")
+    database.execute(
+        "SET autoinstall_known_extensions = false; SET autoload_known_extensions = false; "
+        f"SET allowed_directories = [{folders}]; SET temp_directory = {quoted(folder)}; "
+        "SET enable_external_access = false; SET enable_progress_bar = false; SET lock_configuration = true"
+    )
     return database
 
 

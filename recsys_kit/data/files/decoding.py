@@ -95,11 +95,8 @@ def decode(content: Content, encoding: str = "") -> Text:
         for name in (encoding or "utf-8").split("+"):
             "a".encode(name)
     except (LookupError, ValueError) as error:
-        raise ParameterError(
-            "RK-135",
-            f"encoding is {encoding!r}; expected a name such as utf-8, gb18030, latin-1, or utf-8+latin-1.",
-            "Leave it out: utf-8.",
-        ) from error
+        problem = f"encoding is {encoding!r}; expected a name such as utf-8, gb18030, latin-1, or utf-8+latin-1."
+        raise ParameterError("RK-135", problem, "Leave it out: utf-8.") from error
     with content.path.open("rb") as file:
         start = file.read(4)
     marked = next((known for mark, known in MARKS.items() if start.startswith(mark)), "")
@@ -127,12 +124,8 @@ def decode(content: Content, encoding: str = "") -> Text:
             fix = f"It is probably {found}: pass encoding={found!r} (--encoding {found})."
             if "+" in found:
                 fix = f"{n_good:,} other lines are good UTF-8: --encoding {found} keeps them, and reads the rest so."
-        raise DataError(
-            "RK-123",
-            f"{text.name} is not {text.encoding}: {len(broken):,} of {n_lines:,} lines hold other bytes, in lines "
-            f"{first_five(broken, len(broken))}; read so, names and ids would be wrong.",
-            fix,
-        )
+        shown = f"{len(broken):,} of {n_lines:,} lines hold other bytes, in lines {first_five(broken, len(broken))}"
+        raise DataError("RK-123", f"{text.name} is not {chosen}: {shown}; expected none, or ids would be wrong.", fix)
     return replace(text, notes=notes)
 
 
@@ -159,11 +152,9 @@ def _transcode(content: Content, encoding: str) -> Text:
             if content.cut_off:
                 n_written = out.truncate(last_end)
     except (UnicodeError, LookupError, TypeError) as error:
-        raise DataError(
-            "RK-123",
-            f"{content.name} is not {encoding} from byte {getattr(error, 'start', 0):,} on ({error}).",
-            "Pass the encoding that it was written in, or download it again.",
-        ) from error
+        problem = f"{content.name} is not {encoding} from byte {getattr(error, 'start', 0):,} on ({error})."
+        fix = "Pass the encoding that it was written in, or download it again."
+        raise DataError("RK-123", problem, fix) from error
     is_open = n_written > last_end
     return Text(
         **vars(content) | {"path": target}, encoding=encoding, n_marks=n_marks, is_ascii=is_ascii, has_flaws=has_flaws,

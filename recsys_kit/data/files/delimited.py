@@ -36,6 +36,7 @@ AGREE = 0.9  # share of them
 FEW_ROWS = 10  # in fewer, blanks around all values may be chance
 MAX_REJECTED = 0.03  # share of rows that cannot be read with names that are proposed
 MANY = 100_000  # broken rows: if so far there are fewer good ones, the file is wrong, not its rows
+MEND = "quote texts that contain a delimiter, and write a list (a basket) as one row for each of its products"
 MAX_LINE = 512 * 1024**2  # bytes of one row
 TIMES = range(788_918_400, 4_102_444_800)  # seconds since 1970, from 1995 to 2100
 LINE_ENDS = {None: r"\n", "\n": r"\n", "\r\n": r"\r\n"}
@@ -108,7 +109,7 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
         csv.field_size_limit(limit)
 
 
-def _records(lines: Iterable[str], form: Form) -> Iterator[tuple[int, int, str, list[str] | csv.Error]]:
+def _records(lines: Iterable[str], form: Form) -> Iterator[tuple[int, int, str, Any]]:
     """The first and the last line of each record, its first line as text, and its fields or why it has none."""
     if not form.quote:
         between = re.compile(f"{form.delimiter}+" if form.delimiter in BLANKS else re.escape(form.delimiter))
@@ -123,7 +124,7 @@ def _records(lines: Iterable[str], form: Form) -> Iterator[tuple[int, int, str, 
         seen.clear()
         first = reader.line_num + 1
         try:
-            record: list[str] | csv.Error = next(reader)
+            record: Any = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
@@ -175,11 +176,8 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     if first != [str(n) for n in range(len(first))] and len(first) > 1 and _is_like(first, rows):
         raise _no_header(text, replace(form, n_above=above))
     if flaw := next(filter(None, map(text.flaw, first)), ""):
-        raise DataError(
-            "RK-124",
-            f"{text.name} has a broken name in its header ({flaw}); expected text.",
-            "Mend the header, or pass the encoding of the file.",
-        )
+        problem = f"{text.name} has a broken name in its header ({flaw}); expected text."
+        raise DataError("RK-124", problem, "Mend the header, or pass the encoding of the file.")
     check_size(text.name, 1, len(first))
     names = [name.strip("\ufeff") for name in first]
     check_names(text.name, [name.strip() or f"\0{place}" for place, name in enumerate(names)])
@@ -213,12 +211,10 @@ def _choose_form(name: str, forms: list[Form], head: str) -> tuple[Form, int]:
     guess = max(NAMES, key=lambda sign: (first.count(sign) if sign.strip(" ") else 0, len(sign)))
     if guess == usual or guess not in first or len(forms[0].records[0]) > 1:
         return forms[0], 0
-    raise DataError(
-        "RK-126",
-        f"{name} has one column when split at {NAMES.get(usual, usual)}, and line 1 has {first.count(guess)} times "
-        f"{guess!r}; expected a delimiter that gives every line as many fields as the header.",
-        f"The delimiter is probably {guess!r}: save the file with {NAMES.get(usual, usual)} and quotes around texts.",
-    )
+    usual = NAMES.get(usual, usual)
+    problem = f"{name} has one column when split at {usual}, and line 1 has {first.count(guess)} times {guess!r}."
+    fix = f"The delimiter is probably {guess!r}: save the file with {usual} and quotes around texts."
+    raise DataError("RK-126", problem, fix)
 
 
 # -- the header --------------------------------------------------------------------------------------------------------
@@ -252,15 +248,10 @@ def _no_header(text: Text, form: Form) -> DataError:
     with suppress(DataError):
         rows = _read(text, replace(form, header=names))
         if len(rows.rejected) <= MAX_REJECTED * len(rows.frame):
-            fix = f"Name them in their order, such as --header {','.join(names)}" + (
-                " (if that is right)." if "item_id" in names else ", with user_id and item_id in their places."
-            )
-    return DataError(
-        "RK-165",
-        f"{text.name} has no header: line {form.n_above + 1} is {form.delimiter.join(form.header)[:80]!r}, numbers or "
-        f"dates like the lines below it, in {len(names)} columns; expected the names of the columns.",
-        fix,
-    )
+            how = " (if that is right)" if "item_id" in names else ", with user_id and item_id in their places"
+            fix = f"Name them in their order, such as --header {','.join(names)}{how}."
+    line = f"line {form.n_above + 1} is {form.delimiter.join(form.header)[:80]!r}, numbers or dates like those below"
+    return DataError("RK-165", f"{text.name} has no header: {line}; expected names of {len(names)} columns.", fix)
 
 
 def _guess_names(rows: list[list[str]]) -> list[str]:
@@ -294,10 +285,7 @@ def _read(text: Text, form: Form) -> FileRows:
     DuckDB's `ignore_errors` loses the row behind a broken one and `store_rejects` keeps up to 10 kB for each missing
     value, which makes 10 GB of half a megabyte of short rows.
     """
-    fix = (
-        f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, take surplus delimiters "
-        "out, quote the texts that contain one, and write a list (a basket) as one row for each of its products."
-    )
+    fix = f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, {MEND}."
     plain = text.path.with_name("plain")
     index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, text.n_lines + 1), [], 0, None
     if form.n_above < 2 and form.delimiter not in BLANKS and not text.has_flaws and text.line_end in LINE_ENDS:
@@ -328,7 +316,7 @@ def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame:
         rows = database.sql(
             f"SELECT * FROM read_csv({quoted(str(path))}, delim={quoted(form.delimiter)}, "
             f"quote={quoted(form.quote)}, escape={quoted(form.quote)}, skip={form.n_above}, header=false, "
-            f"columns={{{columns}}}, auto_detect=false, all_varchar=true, nullstr='\x01\x02\x03', "
+            f"columns={{{columns}}}, auto_detect=false, all_varchar=true, nullstr='\x02\x03\x04', "
             f"new_line='{line_end}', max_line_size={max_line})"
         )
         return rows.to_arrow_table().to_pandas()
@@ -341,23 +329,17 @@ def _rewrite(text: Text, form: Form, plain: Path) -> tuple[pd.Index, list[dict[s
         write = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow
         n_blank = sum(not line.strip() for line in islice(file, form.n_above))
         for first, last, line, record in _records(file, form):
-            number = first + form.n_above
-            if isinstance(record, csv.Error):
-                at_end = "end of data" in str(record)
-                if at_end and text.cut_off:
-                    break
-                if at_end or last > first or form.delimiter == "\t":
-                    reach = "to the end of the file" if at_end else f"to line {last + form.n_above}"
-                    raise DataError(
-                        "RK-128",
-                        f"{text.name} opens a quote ({form.quote}) in line {number} that does not close properly and "
-                        f'reaches {reach}; expected fields like "a ""quoted"" word", or rows become one.',
-                        'Close the quote in that line, or write quotes inside a quoted field twice ("").',
-                    )
-                rejected.append(rejection(number, "text behind a closing quote", line))
-            elif len(record) < min(2, len(form.header)) and not "".join(record).strip():
+            number, is_broken = first + form.n_above, isinstance(record, csv.Error)
+            at_end = is_broken and "end of data" in str(record)
+            if at_end and text.cut_off:
+                break
+            if is_broken and (at_end or last > first or form.delimiter == "\t"):
+                place = f"in line {number} that does not close properly and reaches to line {last + form.n_above}"
+                problem = f'{text.name} opens a quote ({form.quote}) {place}; expected fields like "a ""quoted"" word".'
+                raise DataError("RK-128", problem, "Close it there, or write quotes inside a quoted field twice.")
+            if not is_broken and len(record) < min(2, len(form.header)) and not "".join(record).strip():
                 n_blank += 1
-            elif why := _why_not(text, form, record):
+            elif why := _why_not(text, form, line, record):
                 rejected.append(rejection(number, *why))
                 if len(rejected) > max(MANY, len(starts)):
                     break
@@ -367,16 +349,15 @@ def _rewrite(text: Text, form: Form, plain: Path) -> tuple[pd.Index, list[dict[s
     return pd.Index(np.asarray(starts)), rejected, n_blank
 
 
-def _why_not(text: Text, form: Form, record: list[str]) -> tuple[str, str, str] | None:
+def _why_not(text: Text, form: Form, line: str, record: Any) -> tuple[str, str, str] | None:
     """The rule that a record breaks, with the value and the column."""
+    if isinstance(record, csv.Error):
+        return "text behind a closing quote", line, ""
     if len(record) != len(form.header):
         rule = "row is too short" if len(record) < len(form.header) else "row is too long"
         return rule, f"{len(record)} fields, not {len(form.header)}: {form.delimiter.join(record)}", ""
-    if text.has_flaws and text.flaw("".join(record)):
-        for column, value in zip(form.header, record, strict=True):
-            if rule := text.flaw(value):
-                return rule, value, column
-    return None
+    flaws = ((text.flaw(value), value, column) for column, value in zip(form.header, record, strict=True))
+    return next((flaw for flaw in flaws if flaw[0]), None) if text.has_flaws else None
 
 
 def _tidy(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -27,11 +27,8 @@ def is_json(text: Text) -> bool:
     """Whether a file begins as an object or as an array of objects, or is called so. Raises (RK-114) for .csv."""
     found = bool(_LOOKS_LIKE_JSON.match(text.head))
     if found and text.suffix in (".csv", ".tsv"):
-        raise DataError(
-            "RK-114",
-            f"{text.name} is called {text.suffix} and is JSON; expected what its name says.",
-            "Rename it, so that it ends in .jsonl.",
-        )
+        problem = f"{text.name} is called {text.suffix} and is JSON; expected what its name says."
+        raise DataError("RK-114", problem, "Rename it, so that it ends in .jsonl.")
     return found or text.suffix in JSON_SUFFIXES
 
 
@@ -175,12 +172,9 @@ def _read_array(text: Text) -> list[Any]:
     try:
         return _DECODER.decode(text.read())
     except (ValueError, RecursionError, MemoryError) as error:
-        raise DataError(
-            "RK-130",
-            f"{text.name} begins as a JSON array and is none ({error or 'nested too deeply'}); expected an array of "
-            "objects, or one object per line.",
-            f"Mend or export it again; `jq -c '.[]' {text.name}` makes lines of an array.",
-        ) from error
+        problem = f"{text.name} begins as a JSON array and is none ({error or 'nested too deeply'}); expected objects."
+        fix = f"Mend or export it again; `jq -c '.[]' {text.name}` makes lines of an array."
+        raise DataError("RK-130", problem, fix) from error
 
 
 def _map_records(text: Text) -> list[Any]:

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recsys_kit.data.files.jsonlines import to_column, to_json
+from recsys_kit.data.files.jsonlines import to_column, to_json, to_text
 from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, damaged, note
-from recsys_kit.data.files.unpacking import MAX_BYTES, Content
+from recsys_kit.data.files.unpacking import BROKEN, MAX_BYTES, Content
 
 Values = list[str | list[str] | None]
 
@@ -23,34 +23,27 @@ def read_parquet(content: Content) -> FileRows:
     A column of bytes that are no UTF-8 is left out with a note. Raises `DataError`: (RK-117) damaged, (RK-122) no rows,
     (RK-125) two columns of one name, (RK-132) too large.
     """
-    table = _read(content)
-    names = table.column_names
-    check_names(content.name, names)
-    check_rows(content.name, table.num_rows, [], "")
-    columns, notes, index = {}, list(content.notes), pd.RangeIndex(1, table.num_rows + 1)
-    for name in names:
-        try:
-            columns[name] = _column(table[name], index)
-        except (pa.ArrowException, ValueError, OverflowError):
-            kind = table[name].type
-            notes.append(note("column left out: it holds no text", table.num_rows, f"{name}: {kind}"))
-    return FileRows(pd.DataFrame(columns, index), [], notes)
-
-
-def _read(content: Content) -> pa.Table:
     try:
         if content.cut_off:
             raise ValueError("cut off")
         file = pq.ParquetFile(pa.OSFile(str(content.path)), page_checksum_verification=True)
         check_size(content.name, file.metadata.num_rows, file.metadata.num_columns)
-        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
         if sum(group.total_byte_size for group in groups) > MAX_BYTES:
             raise ValueError("it unpacks to more than the reader holds")
         table = file.read()
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, KeyError, TypeError) as error:
+    except (*BROKEN, pa.ArrowException, MemoryError) as error:
         raise damaged(content.name, "Parquet file", error) from error
-    return table
+    check_names(content.name, table.column_names)
+    check_rows(content.name, table.num_rows, [], "")
+    columns, notes, index = {}, list(content.notes), pd.RangeIndex(1, table.num_rows + 1)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            columns[name] = _column(column, index)
+        except (pa.ArrowException, ValueError, OverflowError):
+            notes.append(note("column left out: it holds no text", len(column), f"{name}: {column.type}"))
+    return FileRows(pd.DataFrame(columns, index), [], notes)
 
 
 # -- one column --------------------------------------------------------------------------------------------------------
@@ -84,7 +77,7 @@ def _lists(array: pa.Array) -> Iterator[list[str] | None]:
     inner = iter(_listed(_values(array.flatten())))
     for length in pc.list_value_length(array).to_pylist():
         parts = None if length is None else list(islice(inner, length))
-        yield parts and [part if isinstance(part, str) else to_json(part) for part in parts if part is not None]
+        yield parts and [to_text(part) for part in parts if part is not None]
 
 
 def _scalars(array: pa.Array) -> pa.Array:

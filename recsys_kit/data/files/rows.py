@@ -45,12 +45,8 @@ def join_rows(read: Mapping[str, FileRows]) -> FileRows:
     for path, rows in read.items():
         file, frame = PurePath(path).name, rows.frame
         if not set(frame) & set(of_first.frame):
-            raise DataError(
-                "RK-133",
-                f"{file} has no column of {PurePath(first).name}, {[*of_first.frame][:5]}; it has {[*frame][:5]}; "
-                "expected files of one table.",
-                "Pass files with the same columns, each table by its own option.",
-            )
+            problem = f"{file} has no column of {PurePath(first).name}, {[*of_first.frame][:5]}, but {[*frame][:5]}."
+            raise DataError("RK-133", problem, "Pass files of one table, and each table by its own option.")
         if missing := [name for name in names if name not in frame]:
             notes.append(note("file lacks columns of the others", len(frame), f"{file}: {', '.join(missing)}"))
         notes += [note(one["rule"], one["rows"], f"{file}: {one['example']}".removesuffix(": ")) for one in rows.notes]
@@ -115,23 +111,17 @@ def check_names(name: str, columns: Iterable[str]) -> None:
     for number, column in enumerate(columns, start=1):
         alike[column.strip().casefold()].append(f"{column!r} (column {number})")
     if twice := [" and ".join(same[:3]) for same in alike.values() if len(same) > 1]:
-        raise DataError(
-            "RK-125",
-            f"{name} has columns with the same name: {first_five(twice, len(twice))}; expected names that differ in "
-            "more than case and spaces, or the wrong one would be read.",
-            "Rename or remove one of them.",
-        )
+        problem = f"{name} has columns that differ in case or spaces at most: {first_five(twice, len(twice))}."
+        raise DataError("RK-125", problem, "Rename or remove one of them, or the wrong one would be read.")
 
 
 def check_size(name: str, n_rows: int, n_columns: int) -> None:
     """Raises `DataError` (RK-132) for a table too large to hold."""
     if n_columns > MAX_COLUMNS or n_rows * n_columns > MAX_VALUES:
-        raise DataError(
-            "RK-132",
-            f"{name} has {n_columns:,} columns and {n_rows:,} rows; expected at most {MAX_COLUMNS:,} columns and "
-            f"{MAX_VALUES:,} values, since a table is read into memory.",
-            "Write ids as values, not as names of columns, and keep the columns that you need.",
-        )
+        limit = f"at most {MAX_COLUMNS:,} columns and {MAX_VALUES:,} values, which memory holds"
+        problem = f"{name} has {n_columns:,} columns and {n_rows:,} rows; expected {limit}."
+        fix = "Write ids as values, not as names of columns, and keep the columns that you need."
+        raise DataError("RK-132", problem, fix)
 
 
 def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str) -> None:
@@ -139,13 +129,9 @@ def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str)
     if not n_rows and not rejected:
         raise no_rows(name)
     if len(rejected) > n_rows:
-        broken = (f"row {entry['row']}: {entry['rule']}" for entry in rejected)
-        raise DataError(
-            "RK-127",
-            f"{name} has {len(rejected):,} broken rows of {n_rows + len(rejected):,}: "
-            f"{first_five(broken, len(rejected))}; expected a broken row to be the exception.",
-            fix,
-        )
+        n, broken = len(rejected), (f"row {entry['row']}: {entry['rule']}" for entry in rejected)
+        problem = f"{name} has {n:,} broken rows of {n_rows + n:,}: {first_five(broken, n)}; expected few."
+        raise DataError("RK-127", problem, fix)
 
 
 def no_rows(name: str) -> DataError:

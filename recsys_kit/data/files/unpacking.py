@@ -70,11 +70,8 @@ def open_content(path: str | Path) -> Iterator[Content]:
         yield _unpack(Content(file.name, file, Path(folder)), PurePosixPath(file.name), member)
     after = _look(file)
     if any(getattr(before, field) != getattr(after, field) for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns")):
-        raise DataError(
-            "RK-113",
-            f"{file.name} changed while it was read; expected a file that nobody writes to.",
-            "Wait until its writer is done, or read a copy.",
-        )
+        problem = f"{file.name} changed while it was read; expected a file that nobody writes to."
+        raise DataError("RK-113", problem, "Wait until its writer is done, or read a copy.")
 
 
 def split_member(path: str | Path) -> tuple[Path, str]:
@@ -95,24 +92,17 @@ def _look(file: Path) -> os.stat_result:
     """Raises (RK-111) for a file that cannot be opened, (RK-112) for what is no file, (RK-116)."""
     try:
         status = os.stat(file)
-        is_file, inside = stat.S_ISREG(status.st_mode), []
-        if stat.S_ISDIR(status.st_mode):
-            inside = sorted(os.listdir(file))
-        elif is_file:
+        inside = sorted(os.listdir(file)) if stat.S_ISDIR(status.st_mode) else []
+        if is_file := stat.S_ISREG(status.st_mode):
             file.open("rb").close()
     except (OSError, ValueError) as error:
-        raise DataError(
-            "RK-111",
-            f"{file.name!r} cannot be opened: {getattr(error, 'strerror', error)}; expected a file that may be read.",
-            "Check the path (a relative one counts from the current folder) and the rights.",
-        ) from error
+        why = getattr(error, "strerror", error)
+        fix = "Check the path (a relative one counts from the current folder) and the rights."
+        raise DataError("RK-111", f"{file.name!r} cannot be opened: {why}; expected a readable file.", fix) from error
     if not is_file:
         found = f"a folder, with {first_five(inside, len(inside))}" if inside else "a pipe, a device or an empty folder"
-        raise DataError(
-            "RK-112",
-            f"{file.name} is {found}; expected a file that can be read twice.",
-            "Name the file in it, or write its content to a file first.",
-        )
+        problem = f"{file.name} is {found}; expected a file that can be read twice."
+        raise DataError("RK-112", problem, "Name the file in it, or write its content to a file first.")
     _check_growth(file.name, status.st_size, status.st_size)
     return status
 
@@ -140,11 +130,8 @@ def _find_kind(packed: Content, suffix: str) -> str:
         raise DataError("RK-115", f"{packed.name} is {foreign}, not a table; {FORMATS['expected']}.", FORMATS["save"])
     if SUFFIXES.get(suffix, kind) != kind:
         right = {"gzip": f"{suffix}.gz", "zip": f"{suffix}.zip", "text": ".csv, if it is whole"}.get(kind, f".{kind}")
-        raise DataError(
-            "RK-114",
-            f"{packed.name} is called {suffix} and is {kind}; expected what its name says.",
-            f"Rename it, so that it ends in {right}.",
-        )
+        problem = f"{packed.name} is called {suffix} and is {kind}; expected what its name says."
+        raise DataError("RK-114", problem, f"Rename it, so that it ends in {right}.")
     return kind
 
 
@@ -197,13 +184,10 @@ def _write_bounded(name: str, opened: Any, packed: int, target: Path) -> bool:
 def _check_growth(name: str, packed: int, size: int) -> None:
     """Raises (RK-116) for more than memory holds, and for a bomb."""
     if size > min(MAX_BYTES, max(SMALL, MAX_RATIO * packed)):
-        raise DataError(
-            "RK-116",
-            f"{name} has {packed:,} bytes and at least {size:,} when unpacked; expected at most {MAX_RATIO} times its "
-            f"size and {MAX_BYTES / GIB:g} GiB: a decompression bomb grows more, and the values are held in memory.",
-            "If the file is honest, unpack it yourself, split it, or raise MAX_RATIO and MAX_BYTES in "
-            "recsys_kit.data.files.unpacking.",
-        )
+        limit = f"at most {MAX_RATIO} times that and {MAX_BYTES / GIB:g} GiB, as a bomb has more"
+        problem = f"{name} has {packed:,} bytes and at least {size:,} when unpacked; expected {limit}."
+        fix = "Unpack it yourself, split it, or raise MAX_RATIO and MAX_BYTES in recsys_kit.data.files.unpacking."
+        raise DataError("RK-116", problem, fix)
 
 
 def _choose_member(name: str, names: list[str], wanted: str) -> str:

@@ -20,11 +20,9 @@ def write_sheet(name: str, path: Path, target: Path, wanted: str = "") -> list[d
     try:
         import openpyxl
     except ImportError as error:
-        raise DataError(
-            "RK-134",
-            f"{name} is an Excel workbook, and openpyxl is not installed; expected CSV, or the extra `excel`.",
-            "pip install 'recsys_kit[excel]'. Or save the table as 'CSV UTF-8'.",
-        ) from error
+        problem = f"{name} is an Excel workbook, and openpyxl is not installed; expected CSV, or the extra `excel`."
+        fix = "pip install 'recsys_kit[excel]'. Or save the table as 'CSV UTF-8'."
+        raise DataError("RK-134", problem, fix) from error
     with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         sheets = {sheet.title: sheet for sheet in book.worksheets}
