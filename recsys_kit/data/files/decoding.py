@@ -119,11 +119,12 @@ def decode(content: Content, encoding: str = "") -> Text:
         raise DataError("RK-124", problem, fix)
     n_lines, n_good, broken = _broken_lines(text)
     if broken:
-        fix = "Pass the encoding that it was written in: none that was tried reads it."
-        if found := _find_encoding(content, "utf-8+" * (is_utf8 and n_good > len(broken))):
+        mixed = "utf-8+" * (is_utf8 and n_good > len(broken))
+        found, fix = _find_encoding(content, mixed), "Pass the encoding that it has: none that was tried reads it."
+        if found and mixed:
+            fix = f"{n_good:,} other lines are good UTF-8: --encoding {found} keeps them, and reads the rest so."
+        elif found:
             fix = f"It is probably {found}: pass encoding={found!r} (--encoding {found})."
-            if "+" in found:
-                fix = f"{n_good:,} other lines are good UTF-8: --encoding {found} keeps them, and reads the rest so."
         shown = f"{len(broken):,} of {n_lines:,} lines hold other bytes, in lines {first_five(broken, len(broken))}"
         raise DataError("RK-123", f"{text.name} is not {chosen}: {shown}; expected none, or ids would be wrong.", fix)
     return replace(text, notes=notes)
@@ -135,7 +136,8 @@ def _transcode(content: Content, encoding: str) -> Text:
     n_marks = n_lines = n_written = last_end = 0
     is_ascii, has_flaws, target = True, False, content.folder / "text"
     try:
-        decoder = codecs.getincrementaldecoder(main)(_read_with(other) if other else "surrogateescape")
+        codecs.register_error(f"in {other}", lambda error: _read_in(other, error))
+        decoder = codecs.getincrementaldecoder(main)(f"in {other}" if other else "surrogateescape")
         reader = io.IncrementalNewlineDecoder(decoder, translate=False)
         with content.path.open("rb") as source, target.open("wb") as out:
             for data in chain(iter(partial(source.read, CHUNK), b""), [b""]):
@@ -162,17 +164,9 @@ def _transcode(content: Content, encoding: str) -> Text:
     )  # fmt: skip
 
 
-def _read_with(encoding: str) -> str:
-    """The name of an error handler that reads what is no UTF-8 in another encoding, such as Latin-1."""
-    name = f"recsys_kit+{encoding}"
-
-    def read(error: UnicodeError) -> tuple[str, int]:
-        if not isinstance(error, UnicodeDecodeError):
-            raise error
-        return error.object[error.start : error.end].decode(encoding, "surrogateescape"), error.end
-
-    codecs.register_error(name, read)
-    return name
+def _read_in(encoding: str, error: Any) -> tuple[str, int]:
+    """What is no UTF-8, read in another encoding, such as Latin-1: a handler of errors."""
+    return error.object[error.start : error.end].decode(encoding, "surrogateescape"), error.end
 
 
 def _broken_lines(text: Text) -> tuple[int, int, list[int]]:

@@ -103,8 +103,7 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
         except DataError as refused:
             if refused.code != "RK-128" or form.delimiter != "\t":
                 raise
-        form = _find_form(text, header, quotes="")  # most tab-separated files have no quoting
-        return _read(text, replace(form, notes=[*form.notes, note("quotes are part of the text")]))
+        return _read(text, _find_form(text, header, quotes=""))  # most tab-separated files have no quoting
     finally:
         csv.field_size_limit(limit)
 
@@ -166,6 +165,8 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
         notes.append(note(f"delimiter is {NAMES[form.delimiter]}, not {NAMES.get(usual, usual)}"))
     if not (records := form.records):
         raise no_rows(text.name)
+    if not quotes:
+        notes.append(note("quotes are part of the text"))
     if start:
         notes.append(note("lines above the header are skipped", start, records[0][0]))
     first, *rows = records[start:]
@@ -228,17 +229,19 @@ def _is_like(first: list[str], rows: list[list[str]]) -> bool | None:
     """Whether a record is a row like the others, with a number or date where they have one; None where they do not."""
     rows = [row for row in rows if len(row) == len(first)]
     columns = list(zip(first, zip(*rows, strict=True), strict=True)) if rows else []
-    alike = [
-        bool(form.match(name))
-        for name, values in columns
-        for form in (_NUMBER, _DATE)
-        if sum(map(bool, map(form.match, values))) > AGREE * len(rows)
+    forms = [
+        (form, name, sum(map(bool, map(form.match, values)))) for name, values in columns for form in (_NUMBER, _DATE)
     ]
+    alike = [bool(form.match(name)) for form, name, n in forms if n > AGREE * len(rows)]
     return all(alike) if alike else None
 
 
 def _are_times(values: Iterable[str]) -> bool:
     return all(_DATE.match(value) or (re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES) for value in values)
+
+
+def _all_fit(pattern: str, values: Iterable[str]) -> bool:
+    return all(re.fullmatch(pattern, value) for value in values)
 
 
 def _no_header(text: Text, form: Form) -> DataError:
@@ -259,17 +262,15 @@ def _guess_names(rows: list[list[str]]) -> list[str]:
     columns = list(zip(*rows, strict=False))
     names, ids = [f"column{number}" for number in range(1, len(columns) + 1)], []
     for place, values in enumerate(columns):
-        several = len(set(values)) > 1
+        n = len(set(values))
         if _are_times(values):
             names[place] = "timestamp"
-        elif several and len(ids) > 1 and all(re.fullmatch(r"[0-5](\.\d+)?", value) for value in values):
+        elif n > 1 and len(ids) > 1 and _all_fit(r"[0-5](\.\d+)?", values):
             names[place] = "rating"
-        elif len(set(values)) <= len(values) / 4 and all(re.fullmatch("[A-Za-z_]+", value) for value in values):
+        elif n <= len(values) / 4 and _all_fit("[A-Za-z_]+", values):
             names[place] = "event"
-        elif (several or not place) and all(re.fullmatch(r"[\w-]+", value) for value in values):
-            ids.append(place)
-        elif several:
-            ids += [place, place, place]  # it may be anything
+        elif n > 1 or not place:
+            ids += [place] if _all_fit(r"[\w-]+", values) else [place, place, place]  # it may be anything
     if len(ids) == 2:
         names[ids[0]], names[ids[1]] = "user_id", "item_id"
     doubtful = {name for name in names if names.count(name) > 1} | ({"rating"} if len(ids) != 2 else set())
@@ -285,22 +286,17 @@ def _read(text: Text, form: Form) -> FileRows:
     DuckDB's `ignore_errors` loses the row behind a broken one and `store_rejects` keeps up to 10 kB for each missing
     value, which makes 10 GB of half a megabyte of short rows.
     """
-    fix = f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, {MEND}."
     plain = text.path.with_name("plain")
     index, rejected, n_blank, frame = pd.RangeIndex(form.n_above + 1, text.n_lines + 1), [], 0, None
     if form.n_above < 2 and form.delimiter not in BLANKS and not text.has_flaws and text.line_end in LINE_ENDS:
-        with suppress(duckdb.Error):
-            frame = _query(text.path, form, LINE_ENDS[text.line_end])
-    if frame is None or len(frame) != len(index):
+        frame = _query(text.path, form, LINE_ENDS[text.line_end])
+    if frame is None or not 0 < len(index) == len(frame):
         index, rejected, n_blank = _rewrite(text, form, plain)
-        frame = None
-    check_rows(text.name, len(index), rejected, fix)
+        fix = f"Line {form.n_above} is read as the header, with {len(form.header)} names: mend it, {MEND}."
+        check_rows(text.name, len(index), rejected, fix)
+        frame = _query(plain, replace(form, delimiter=",", quote='"', n_above=0))
     if frame is None:
-        try:
-            frame = _query(plain, replace(form, delimiter=",", quote='"', n_above=0))
-        except duckdb.Error as error:  # such as a row of more than `MAX_LINE` bytes
-            problem = f"{text.name} cannot be read as a table ({str(error).splitlines()[0][:200]})."
-            raise DataError("RK-127", problem, fix) from error
+        raise DataError("RK-127", f"{text.name} has a row that DuckDB cannot hold.", "Split or shorten its fields.")
     frame, padded = _tidy(frame.set_axis(index, axis=0).set_axis(form.header, axis=1))
     check_names(text.name, frame.columns)
     notes = [*text.notes, *form.notes]
@@ -309,17 +305,18 @@ def _read(text: Text, form: Form) -> FileRows:
     return FileRows(frame, rejected, notes)
 
 
-def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame:
+def _query(path: Path, form: Form, line_end: str = "\\n") -> pd.DataFrame | None:
+    """The rows as DuckDB reads them; None where it refuses one, such as one of more than `MAX_LINE` bytes."""
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(form.header)))
-    max_line = min(MAX_LINE, path.stat().st_size + 2_000_000)
-    with connect() as database:
+    with suppress(duckdb.Error), connect() as database:
         rows = database.sql(
             f"SELECT * FROM read_csv({quoted(str(path))}, delim={quoted(form.delimiter)}, "
             f"quote={quoted(form.quote)}, escape={quoted(form.quote)}, skip={form.n_above}, header=false, "
             f"columns={{{columns}}}, auto_detect=false, all_varchar=true, nullstr='\x02\x03\x04', "
-            f"new_line='{line_end}', max_line_size={max_line})"
+            f"new_line='{line_end}', max_line_size={min(MAX_LINE, path.stat().st_size + 2_000_000)})"
         )
         return rows.to_arrow_table().to_pandas()
+    return None
 
 
 def _rewrite(text: Text, form: Form, plain: Path) -> tuple[pd.Index, list[dict[str, Any]], int]:
