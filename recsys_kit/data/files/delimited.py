@@ -24,7 +24,7 @@ import pandas as pd
 
 from recsys_kit.data.files.database import connect, quoted
 from recsys_kit.data.files.decoding import Text
-from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, no_rows, note, rejection
+from recsys_kit.data.files.rows import FileRows, check_names, check_rows, check_size, note, rejection
 from recsys_kit.data.files.unpacking import FORMATS
 from recsys_kit.errors import DataError
 
@@ -40,6 +40,7 @@ MEND = "quote texts that contain a delimiter, and write a list (a basket) as one
 MAX_LINE = 512 * 1024**2  # bytes of one row
 TIMES = range(788_918_400, 4_102_444_800)  # seconds since 1970, from 1995 to 2100
 LINE_ENDS = {None: r"\n", "\n": r"\n", "\r\n": r"\r\n"}
+ROLES = {role: re.compile(form) for role, form in FORMATS["roles"].items()}
 _NUMBER = re.compile(r"\s*-?\d+([.,]\d+)?\s*$")
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4})")
 _RULER = re.compile(r"[\s:|+=-]*-{2}[\s:|+=-]*")
@@ -164,7 +165,7 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     if form.delimiter != usual:
         notes.append(note(f"delimiter is {NAMES[form.delimiter]}, not {NAMES.get(usual, usual)}"))
     if not (records := form.records):
-        raise no_rows(text.name)
+        check_rows(text.name, 0, [], "")
     if not quotes:
         notes.append(note("quotes are part of the text"))
     if start:
@@ -240,10 +241,6 @@ def _are_times(values: Iterable[str]) -> bool:
     return all(_DATE.match(value) or (re.fullmatch(r"\d{9,10}", value) and int(value) in TIMES) for value in values)
 
 
-def _all_fit(pattern: str, values: Iterable[str]) -> bool:
-    return all(re.fullmatch(pattern, value) for value in values)
-
-
 def _no_header(text: Text, form: Form) -> DataError:
     """The error of a file without a header, with names for its columns if they read the file."""
     names = _guess_names(form.records)
@@ -259,22 +256,19 @@ def _no_header(text: Text, form: Form) -> DataError:
 
 def _guess_names(rows: list[list[str]]) -> list[str]:
     """Names for the columns of a file without a header; by number, where more than one may hold the users or items."""
-    columns = list(zip(*rows, strict=False))
-    names, ids = [f"column{number}" for number in range(1, len(columns) + 1)], []
-    for place, values in enumerate(columns):
-        n = len(set(values))
-        if _are_times(values):
-            names[place] = "timestamp"
-        elif n > 1 and len(ids) > 1 and _all_fit(r"[0-5](\.\d+)?", values):
-            names[place] = "rating"
-        elif n <= len(values) / 4 and _all_fit("[A-Za-z_]+", values):
-            names[place] = "event"
-        elif n > 1 or not place:
-            ids += [place] if _all_fit(r"[\w-]+", values) else [place, place, place]  # it may be anything
-    if len(ids) == 2:
-        names[ids[0]], names[ids[1]] = "user_id", "item_id"
-    doubtful = {name for name in names if names.count(name) > 1} | ({"rating"} if len(ids) != 2 else set())
-    return [f"column{n}" if name in doubtful else name for n, name in enumerate(names, start=1)]
+    roles = []
+    for values in zip(*rows, strict=False):
+        is_event = len(set(values)) <= len(values) / 4
+        fit = (
+            role for role, form in ROLES.items() if all(map(form.fullmatch, values)) and (role != "event" or is_event)
+        )
+        roles.append("timestamp" if _are_times(values) else next(fit, ""))
+    if roles.count("id") == 2 and "" not in roles:
+        roles[roles.index("id")] = "user_id"
+        roles[roles.index("id")] = "item_id"
+    else:
+        roles = [role * (role in ("timestamp", "event")) for role in roles]
+    return [role if role and roles.count(role) == 1 else f"column{n}" for n, role in enumerate(roles, start=1)]
 
 
 # -- the rows ----------------------------------------------------------------------------------------------------------

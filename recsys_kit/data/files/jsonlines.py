@@ -1,7 +1,6 @@
 """Text -> records of a JSON lines file, or of a JSON array. Numbers stay the text that they are written as."""
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,10 +8,10 @@ import pandas as pd
 
 from recsys_kit.data.files.decoding import NO_TEXT, NUL, Text
 from recsys_kit.data.files.rows import CUT_OFF, FileRows, check_rows, check_size, note, rejection
+from recsys_kit.data.files.unpacking import JSON
 from recsys_kit.errors import DataError
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-_LOOKS_LIKE_JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{\]])')
 
 
 class NotARecord(ValueError):
@@ -24,12 +23,8 @@ class Number(str):
 
 
 def is_json(text: Text) -> bool:
-    """Whether a file begins as an object or as an array of objects, or is called so. Raises (RK-114) for .csv."""
-    found = bool(_LOOKS_LIKE_JSON.match(text.head))
-    if found and text.suffix in (".csv", ".tsv"):
-        problem = f"{text.name} is called {text.suffix} and is JSON; expected what its name says."
-        raise DataError("RK-114", problem, "Rename it, so that it ends in .jsonl.")
-    return found or text.suffix in JSON_SUFFIXES
+    """Whether a file begins as an object or as an array of objects, or is called so."""
+    return bool(JSON.match(text.head)) or text.suffix in JSON_SUFFIXES
 
 
 def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) -> FileRows:
@@ -46,7 +41,7 @@ def read_json(text: Text, parse: Callable[[str], dict[str, Any]] | None = None) 
         return (parse or parse_json)(line)
 
     notes = list(text.notes)
-    if re.match(r"\s*\[\s*[{\]]", text.head):
+    if (begin := JSON.match(text.head)) and begin[1][0] == "[":
         rows, rejected, n_lines = _collect(_read_array(text), check_record)
     else:
         rows, rejected, n_lines = _collect(text.lines(), read_line)

@@ -69,10 +69,12 @@ def name_lines(bad: pd.DataFrame, starts: Sequence[tuple[int, str]]) -> pd.DataF
     >>> name_lines(pd.DataFrame({"row": [3, 9], "value": "soon"}), [(0, "may.csv"), (7, "june.csv")])["value"].tolist()
     ['may.csv line 3: soon', 'june.csv line 2: soon']
     """
-    files = [starts[bisect_left(starts, (row,)) - 1] for row in bad["row"]] if starts else []
-    places = [f"{file} line {row - before}" for row, (before, file) in zip(bad["row"], files, strict=False)]
-    values = [excerpt(f"{place}: {value}") for place, value in zip(places, bad["value"], strict=False)]
-    return bad.assign(value=values) if starts else bad
+
+    def name_line(row: int, value: Any) -> str:
+        before, file = starts[bisect_left(starts, (row,)) - 1]
+        return excerpt(f"{file} line {row - before}: {value}")
+
+    return bad.assign(value=[*map(name_line, bad["row"], bad["value"])]) if starts else bad
 
 
 def note(rule: str, rows: int = 1, example: Any = "") -> dict[str, Any]:
@@ -127,17 +129,12 @@ def check_size(name: str, n_rows: int, n_columns: int) -> None:
 def check_rows(name: str, n_rows: int, rejected: list[dict[str, Any]], fix: str) -> None:
     """Raises `DataError` (RK-122) for a table without rows, (RK-127) where most rows are broken: it is the file."""
     if not n_rows and not rejected:
-        raise no_rows(name)
+        problem = f"{name} has no whole row (a header at most); expected at least one."
+        raise DataError("RK-122", problem, "Export or download it again, with its rows.")
     if len(rejected) > n_rows:
         n, broken = len(rejected), (f"row {entry['row']}: {entry['rule']}" for entry in rejected)
         problem = f"{name} has {n:,} broken rows of {n_rows + n:,}: {first_five(broken, n)}; expected few."
         raise DataError("RK-127", problem, fix)
-
-
-def no_rows(name: str) -> DataError:
-    """The error of a table without a row."""
-    problem = f"{name} has no whole row (a header at most); expected at least one."
-    return DataError("RK-122", problem, "Export or download it again, with its rows.")
 
 
 def damaged(name: str, kind: str, why: Any) -> DataError:

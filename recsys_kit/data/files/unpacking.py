@@ -35,6 +35,7 @@ BROKEN = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError, RuntimeError,
     LookupError, ArithmeticError, AttributeError, TypeError, SyntaxError,
 )  # fmt: skip
+JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{\]])')
 _HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)|__MACOSX)")
 
 
@@ -128,6 +129,8 @@ def _find_kind(packed: Content, suffix: str) -> str:
             foreign = "an Office document"
     if foreign:
         raise DataError("RK-115", f"{packed.name} is {foreign}, not a table; {FORMATS['expected']}.", FORMATS["save"])
+    if suffix in (".csv", ".tsv") and JSON.match(starts[1]):
+        kind = "jsonl"
     if SUFFIXES.get(suffix, kind) != kind:
         right = {"gzip": f"{suffix}.gz", "zip": f"{suffix}.zip", "text": ".csv, if it is whole"}.get(kind, f".{kind}")
         problem = f"{packed.name} is called {suffix} and is {kind}; expected what its name says."
