@@ -160,7 +160,8 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     if separator := _SEP_LINE.match(head):  # written by Excel
         usual, above, head = separator[1], 1, head[separator.end() :]
         notes.append(note("line sep= of a spreadsheet is skipped"))
-    forms = [_split(head, delimiter, quotes) for delimiter in dict.fromkeys((usual, *NAMES))]
+    lines = list(io.StringIO(head, newline=""))
+    forms = [_split(lines, delimiter, quotes) for delimiter in dict.fromkeys((usual, *NAMES))]
     form, start = _choose_form(text.name, forms, head)
     if form.delimiter != usual:
         notes.append(note(f"delimiter is {NAMES[form.delimiter]}, not {NAMES.get(usual, usual)}"))
@@ -171,7 +172,8 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     if start:
         notes.append(note("lines above the header are skipped", start, records[0][0]))
     first, *rows = records[start:]
-    has_ruler = bool(rows) and bool(_RULER.fullmatch("".join(rows[0])))
+    if has_ruler := bool(rows and _RULER.fullmatch(" ".join(rows[0]))):
+        notes.append(note("line of dashes below the header left out"))
     form = replace(form, header=first, n_above=above + form.ends[start + has_ruler], notes=notes)
     if len(names) == len(first) and [name.strip().lower() for name in first] != list(names):
         return replace(form, header=list(names), n_above=above)
@@ -186,13 +188,13 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
     return replace(form, header=names)
 
 
-def _split(head: str, delimiter: str, quotes: str) -> Form:
+def _split(lines: list[str], delimiter: str, quotes: str) -> Form:
     """The form with this delimiter; the quotes are apostrophes where nearly all lines have a field between two."""
-    sign, lines = re.escape(delimiter), head.splitlines()[:N_LOOKED_AT]
-    in_apostrophes = re.compile(rf"(^|.*{sign})'[^']*'({sign}|$)")
-    is_apostrophe = "'" in quotes and sum(bool(in_apostrophes.match(line)) for line in lines) > AGREE * len(lines)
+    sign, shown = re.escape(delimiter), lines[:N_LOOKED_AT]
+    in_apostrophes = re.compile(rf"(^|.*{sign})'[^']*'({sign}|\s*$)")
+    is_apostrophe = "'" in quotes and sum(bool(in_apostrophes.match(line)) for line in shown) > AGREE * len(shown)
     form = Form(delimiter, "" if delimiter in ("::", *BLANKS) else "'" if is_apostrophe else quotes[:1])
-    records = _records(io.StringIO(head, newline=""), form)
+    records = _records(iter(lines), form)
     found = ((record, end) for _, end, _, record in records if isinstance(record, list) and "".join(record).strip())
     first = list(islice(found, N_LOOKED_AT))
     return replace(form, records=[record for record, _ in first], ends=[end for _, end in first])
