@@ -25,7 +25,7 @@ N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question if it has many rows
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
-GIANT_SHARE = 0.05
+GIANT_SHARE, NEARLY_ALL = 0.05, 0.9
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
 NOUNS = {"user_id": "user", "item_id": "item"}
 OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
@@ -161,7 +161,7 @@ def ask_about_ids(
 
 
 def _ask_about_null_words(column: str, ids: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    each = _count(ids[is_present(ids)])
+    each = count_ids(ids[is_present(ids)])
     written = each.index.astype("str").str.strip()
     counts = each.groupby(written, sort=False).sum()
     for word, n in counts[counts > MANY_TIMES_OF_WORD * counts.median()].items():
@@ -179,21 +179,24 @@ def _ask_about_null_words(column: str, ids: pd.Series, reading: str, naming: Nam
             yield ask("RK-162", describe(what, ids.isin(each.index[written == word]), ids), ways, naming)
 
 
-def _count(ids: pd.Series) -> pd.Series:
+def count_ids(ids: pd.Series) -> pd.Series:
     """Return the number of events of each id, the largest first; a category without events is left out."""
     counts = ids.value_counts()
     return counts[counts > 0]
 
 
-def find_giant(users: pd.Series) -> int:
-    """Return the number of events of the largest user, if it has far more than others; else 0.
+def find_giant(counts: pd.Series) -> int:
+    """Return the number of events of the largest user, if it has far more than others, or nearly all; else 0.
 
-    >>> find_giant(pd.Series(["a"] * 50 + list("bcdefg")))
-    50
+    Args:
+        counts: the number of events of each user, the largest first.
+
+    >>> find_giant(count_ids(pd.Series(["a"] * 50 + list("bcdefg")))), find_giant(pd.Series([30]))
+    (50, 30)
     """
-    counts = _count(users)
-    largest = int(counts.iloc[0]) if len(counts) else 0
-    return largest if largest > GIANT_SHARE * len(users) and largest > MANY_TIMES * counts.median() else 0
+    largest, n = (int(counts.iloc[0]), counts.sum()) if len(counts) else (0, 0)
+    is_far = largest > GIANT_SHARE * n and largest > MANY_TIMES * counts.median()
+    return largest if is_far or (largest >= FEW_ROWS and largest > NEARLY_ALL * n) else 0
 
 
 def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -22,7 +22,9 @@ from recsys_kit.data.questions import (
     ask,
     ask_about_ids,
     ask_about_rules,
+    count_ids,
     find_giant,
+    is_many,
     start_of_scale,
     words_of_ratings,
 )
@@ -59,7 +61,8 @@ MANY_ROWS = 1000  # from this number of invalid ratings on, the next share appli
 MAX_INVALID_RATINGS_OF_MANY = 0.005
 FEW_ROWS = 10  # fewer invalid rows are quarantined, whatever their share, as long as valid ones are left
 N_EXAMPLES = 5
-UNNAMED = Naming(dict.fromkeys(("timestamp", "created_at", "joined_at", "rating"), "<your column>"))
+NEARLY_ALL = 0.95  # share of users with one event that is worth a caution
+UNNAMED = Naming(dict.fromkeys(("timestamp", "created_at", "joined_at", "rating", "user_id"), "<your column>"))
 # characters of no width
 INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
 
@@ -108,8 +111,12 @@ def validate(raw: RawTables) -> Dataset:
         tables[table], entries = _drop_repeated_ids(table, found.typed)
         report += found.entries + repeats + entries
         if table == "interactions":
-            report += _notes_on_events(tables[table], found.ids["user_id"])
+            report += _notes_on_events(tables[table], found.ids["user_id"], raw.naming.get(table, UNNAMED))
         items_of[table] = found.ids.get("item_id")
+    if "interactions" not in raw.frames and "reviews" in raw.frames:
+        lacking = [name for name in ("user_id", "item_id", "timestamp") if name not in raw.frames["reviews"]]
+        rule = f"without {' and '.join(lacking)} they are texts alone: for recommendations pass --interactions as well"
+        report.append(report_entry("reviews", rule, "noted", len(tables["reviews"])))
     report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
     tables["items"], entries = _complete_catalogue(tables.get("items"), items_of)
     quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
@@ -317,7 +324,13 @@ def _repair_prices(
     }
     repaired = typed.assign(price=typed["price"].mask(typed["price"] < 0))
     return repaired, [
-        report_entry(table, rule, "repaired", mask.sum(), given[mask].iloc[0])
+        report_entry(
+            table,
+            f"{rule}: missing from now on" if is_many(mask.sum(), len(mask)) else rule,
+            "cautioned" if is_many(mask.sum(), len(mask)) else "repaired",
+            mask.sum(),
+            given[mask].iloc[0],
+        )
         for rule, mask in broken.items()
         if mask.any()
     ]
@@ -356,13 +369,19 @@ def _notes_on_ids(table: str, coded: dict[str, pd.Series]) -> list[dict[str, Any
     return entries
 
 
-def _notes_on_events(typed: pd.DataFrame, users: pd.Series) -> list[dict[str, Any]]:
-    """Name a user that is hardly one shopper, and kinds of event that undo others."""
+def _notes_on_events(typed: pd.DataFrame, users: pd.Series, naming: Naming) -> list[dict[str, Any]]:
+    """Name a user that is hardly one shopper, users without a history, and kinds of event that undo others."""
     table, entries = "interactions", []
-    if giant := find_giant(users):
+    counts = count_ids(users)
+    if giant := find_giant(counts):
         share = f"{giant:,} of {len(typed):,} events ({giant / len(typed):.0%})"
         rule = f"one user has {share}: a reseller, a test account, or a word for no user"
+        way = naming.option(f"{naming.table or table}.user_id={{user_id}}:null=largest")
+        rule += f"; to leave these events out: {way}" if len(counts) > 1 else "; nobody else can be evaluated"
         entries.append(report_entry(table, rule, "cautioned", giant))
+    if (single := counts.eq(1)).mean() > NEARLY_ALL and len(counts) >= FEW_ROWS:
+        rule = f"{single.sum():,} of {len(counts):,} users have one event: without a history, no list is personal"
+        entries.append(report_entry(table, rule, "cautioned", single.sum()))
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
         if re.search(UNDOING_EVENTS, str(kind).casefold()):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from recsys_kit.data import RawTables, clean, item_hash, order_events, validate
-from recsys_kit.data.questions import find_giant
+from recsys_kit.data.questions import count_ids, find_giant
 from recsys_kit.data.tables import as_codes, is_present
 from recsys_kit.errors import DataError
 
@@ -227,5 +227,9 @@ def test_ids_as_codes_are_counted_like_texts_and_an_empty_field_is_missing():
     assert coded.index.tolist() == ids.index.tolist()
     assert is_present(coded).tolist() == is_present(ids).tolist() == [True, False, False, True, False, True]
     gone, kept = [f"gone {n}" for n in range(500)], [*"bcdefghijk"] * 3 + ["a"] * 50
-    assert find_giant(pd.Series(kept)) == find_giant(as_codes(pd.Series(gone + kept))[len(gone) :]) == 0
-    assert find_giant(as_codes(pd.Series(gone + kept))) == 50
+    assert (
+        find_giant(count_ids(pd.Series(kept)))
+        == find_giant(count_ids(as_codes(pd.Series(gone + kept))[len(gone) :]))
+        == 0
+    )
+    assert find_giant(count_ids(as_codes(pd.Series(gone + kept)))) == 50
