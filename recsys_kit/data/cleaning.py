@@ -17,7 +17,7 @@ from scipy.stats import ks_2samp
 
 from recsys_kit.core.events import times_as_numbers
 from recsys_kit.core.ids import item_hash
-from recsys_kit.data.tables import Dataset, find_repeated, hash_rows, report_entry
+from recsys_kit.data.tables import Dataset, count_rows, find_repeated, hash_rows, report_entry
 from recsys_kit.errors import ParameterError
 from recsys_kit.schema import ACTIONS, LOST, TABLES, TEXT_COLUMNS
 
@@ -32,10 +32,8 @@ _TAG = re.compile(
     r"|<[a-z][\w:-]*\s[^<>]*=[^<>]*>|<!--.*?-->",
     re.DOTALL | re.IGNORECASE,
 )  # "I <3 it", "5 < 6" and "a <b and c> d" are not tags: a name is followed by attributes, most of them with `=`
-_ESCAPED = re.compile(
-    r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE
-)  # escaped closing tags and breaks, as in feeds
-_NO_EXAMPLE = pd.Series([""])  # the report is for sharing, so it shows no ids of users
+# escaped closing tags and breaks, as in feeds
+_ESCAPED = re.compile(r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE)
 
 
 def clean_text(text: str) -> str:
@@ -73,17 +71,15 @@ def clean(dataset: Dataset) -> Dataset:
     >>> shop.report.query("table == 'items' and action == 'repaired'")[["rule", "rows"]].values.tolist()
     [['untidy description', 30], ['untidy title', 8], ['negative price', 6]]
     """
-    entries, tables = [], {}
-    for name in TABLES:
-        frame = getattr(dataset, name)
-        if frame is not None:
-            frame, dropped = _drop_duplicates(name, frame, compared=name in dataset.compared)
-            frame, cleaned = _clean_texts(name, frame)
-            tables[name] = frame
-            entries += dropped + cleaned
-    if "interactions" in tables and (again := repeated_ratings(tables["interactions"])).any():
-        example = tables["interactions"].loc[again, "item_id"].iloc[0]
-        entries.append(report_entry("interactions", "repeated rating", "noted", again.sum(), example))
+    entries, tables = [], {name: getattr(dataset, name) for name in TABLES if getattr(dataset, name) is not None}
+    for name, frame in tables.items():
+        frame, dropped = _drop_duplicates(name, frame, compared=name in dataset.compared)
+        tables[name], cleaned = _clean_texts(name, frame)
+        entries += dropped + cleaned
+    if "interactions" in tables:
+        events = tables["interactions"]
+        again = {"repeated rating": repeated_ratings(events)}
+        entries += count_rows("interactions", "noted", again, events["item_id"])
     return replace(dataset, **tables, report=_extend_report(dataset.report, entries))
 
 
@@ -95,18 +91,15 @@ def _drop_duplicates(
     Rows of a file whose rows have been `compared` differ in a column that is not read, such as the number of the order:
     they are counted and kept.
     """
-    again = find_repeated(hash_rows(frame.drop(columns="attributes", errors="ignore")))
+    hashes = hash_rows(frame.drop(columns="attributes", errors="ignore"))
+    again = pd.Series(find_repeated(hashes), index=frame.index)
     repeats = {"exact duplicate": again & (not compared)}
     if table == "reviews":
         repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
-    entries = [
-        report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask].get("item_id", _NO_EXAMPLE).iloc[0])
-        for rule, mask in repeats.items()
-        if mask.any()
-    ]
-    if compared and table == "interactions" and again.any():
+    entries = count_rows(table, "deduplicated", repeats, frame.get("item_id"))
+    if compared and table == "interactions":
         rule = "same user, item and time as another row that differs in other columns: kept"
-        entries.append(report_entry(table, rule, "noted", again.sum()))
+        entries += count_rows(table, "noted", {rule: again}, None)
     return frame[~np.logical_or.reduce([*repeats.values()])].reset_index(drop=True), entries
 
 
@@ -118,8 +111,7 @@ def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[di
         changed = frame[column].notna() & (cleaned.fillna("") != frame[column])
         if changed.any():
             columns |= {column: cleaned, f"{column}_raw": frame[column].where(changed)}
-            example = frame.loc[changed, column].iloc[0]
-            entries.append(report_entry(table, f"untidy {column}", "repaired", changed.sum(), example))
+            entries += count_rows(table, "repaired", {f"untidy {column}": changed}, frame[column])
     return frame.assign(**columns), entries
 
 
@@ -177,23 +169,15 @@ def find_near_duplicates(texts: pd.Series) -> pd.Series:
     [False, True, False]
     """
     words = texts.fillna("").str.casefold().map(WORDS.findall).reset_index(drop=True)
-    sizes = words.map(len).to_numpy()
-    words, rows = words[sizes >= FEW_WORDS], np.flatnonzero(sizes >= FEW_WORDS)
-    sizes = sizes[rows]
-    of_text = np.repeat(np.arange(len(rows)), sizes)
-    codes, vocabulary = pd.factorize(words.explode().to_numpy(dtype=object))
-    hashes = pd.util.hash_array(vocabulary.astype(object))[codes]
-    sums = np.zeros(len(rows), dtype=np.uint64)
-    np.add.at(sums, of_text, hashes)
-    short = sizes[of_text] <= MANY_WORDS
-    keys = pd.DataFrame({
-        "text": np.concatenate([np.arange(len(rows)), of_text[short]]),
-        "key": np.concatenate([sums, sums[of_text[short]] - hashes[short]]),
-    })  # fmt: skip
-    keys = keys[find_repeated(keys["key"].to_numpy(), keep=False)]  # most keys occur once
-    first = keys.groupby("key")["text"].transform("min")
+    words = words[words.map(len) >= FEW_WORDS].explode()
+    hashes = pd.Series(pd.util.hash_array(words.to_numpy(dtype=object)), index=words.index)
+    of_text = hashes.groupby(level=0)
+    sums, short = of_text.transform("sum"), of_text.transform("size") <= MANY_WORDS
+    keys = pd.concat([sums[~sums.index.duplicated()], (sums - hashes)[short]])  # of all words, and of all but one
+    keys = keys[find_repeated(keys.to_numpy(), keep=False)]  # most keys occur once
+    first = keys.index.to_series().groupby(keys.to_numpy()).transform("min")
     again = np.zeros(len(texts), dtype=bool)
-    again[rows[keys.loc[first < keys["text"], "text"].unique()]] = True
+    again[first.index[first < first.index]] = True
     return pd.Series(again, index=texts.index)
 
 
@@ -374,19 +358,13 @@ def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
     ['a', 'a', 'b', 'b']
     """
     if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ParameterError(
-            "RK-322", f"k_core is {k!r}; expected a whole number from 1.", "Pass k_core=1 to keep all."
-        )
+        raise ParameterError("RK-322", f"k_core is {k!r}; expected 1 (all) or more.", "Pass k_core=1 to keep all.")
     if k == 1:
         return interactions.copy(deep=False)
-    users, items = (pd.factorize(interactions[column])[0] for column in ("user_id", "item_id"))
-    pair, different = pd.factorize(users * (items.max(initial=0) + 1) + items)
-    users, items = np.divmod(different, items.max(initial=0) + 1)
-    kept = np.ones(len(different), dtype=bool)
-    while True:
-        counts = [np.bincount(ids[kept], minlength=ids.max(initial=0) + 1)[ids] for ids in (users, items)]
-        strong = kept & (counts[0] >= k) & (counts[1] >= k)
-        if strong.sum() == kept.sum():
-            break
-        kept = strong
-    return interactions[kept[pair]]
+    codes = interactions[["user_id", "item_id"]].apply(lambda ids: pd.factorize(ids)[0])
+    pairs, n = codes.drop_duplicates(), -1
+    while n != len(pairs):
+        n = len(pairs)
+        for column in pairs:
+            pairs = pairs[pairs.groupby(column)[column].transform("size") >= k]
+    return interactions[np.logical_and.reduce([codes[column].isin(pairs[column]) for column in codes])]
