@@ -53,13 +53,8 @@ def _audit_order(split: Split) -> tuple[str, str, int, str]:
     when = "timestamp" if "timestamp" in learned else "position"
     if split.how.get("method") == "leave_last_out":
         first = learned["user_id"].map(split.valid.groupby("user_id")[when].min())
-        n = int((learned[when] > first).sum())
-        return (
-            "no shopper's training event follows their validation event",
-            "n_events_after_valid_in_train",
-            n,
-            f"{n} do",
-        )
+        check, leak = "no shopper's training event follows their validation event", "n_events_after_valid_in_train"
+        return check, leak, (n := int((learned[when] > first).sum())), f"{n} do"
     valid, test = split.valid[when], split.test[when]
     cut = valid.min() if len(valid) else test.min()
     n = int((learned[when] >= cut).sum() + (valid >= test.min()).sum())

@@ -211,9 +211,8 @@ def find_bots(interactions: pd.DataFrame) -> pd.Series:
         days = moments.assign(day=moments["timestamp"].dt.floor("D"), hour=moments["timestamp"].dt.hour)
         awake = days.groupby(["user_id", "day"])["hour"].nunique().ge(22).groupby("user_id").sum()
         found["never asleep"] = awake.index[awake >= 3]
-    reasons = [pd.Series(reason, index=users, dtype=object) for reason, users in found.items()]
-    flagged = pd.concat(reasons) if reasons else pd.Series(dtype=object)
-    return flagged[~flagged.index.duplicated()]
+    reasons = {user: reason for reason, users in reversed(found.items()) for user in users}  # the first counts
+    return pd.Series(reasons, dtype=object)
 
 
 def find_bursts(ratings: pd.DataFrame) -> pd.Series:
@@ -253,26 +252,22 @@ def flag_unusual(dataset: Dataset, *, drop: str = "") -> Dataset:
     if unknown := sorted(asked - {*FLAGS}):
         problem = f"drop_flagged is {unknown}; expected some of {FLAGS}."
         raise ParameterError("RK-381", problem, "Pass drop_flagged=bots.")
-    frames = {name: getattr(dataset, name) for name in ("interactions", "reviews")}
-    frames = {name: frame for name, frame in frames.items() if frame is not None}
-    entries: list[dict[str, Any]] = []
-    reasons: dict[tuple[str, str], pd.Series] = {}
-    if "interactions" in frames:
-        reasons["bots", "user_id"] = find_bots(frames["interactions"])
-        reasons["bursts", "item_id"] = find_bursts(frames["interactions"]).map("burst of top ratings in a day".format)
-    for name, frame in frames.items():
-        flags = [(kind, frame[key].map(why)) for (kind, key), why in reasons.items() if key in frame and len(why)]
+    entries, frames, events = [], {}, dataset.interactions
+    bots, bursts = (find_bots(events), find_bursts(events)) if events is not None else (pd.Series(), pd.Series())
+    reasons = {("bots", "user_id"): bots, ("bursts", "item_id"): bursts.map("burst of top ratings in a day".format)}
+    for name in [name for name in ("interactions", "reviews") if getattr(dataset, name) is not None]:
+        frame = getattr(dataset, name)
+        flags = {kind: frame[key].map(why) for (kind, key), why in reasons.items() if key in frame and len(why)}
         if name == "reviews":
             again = find_near_duplicates(frame["text"])
-            flags.append(("near-duplicates", again.map({True: "like another text but for a word"})))
-        for kind, why in flags:
-            why = why.reindex(frames[name].index)  # a row is dropped once, for its first reason
+            flags["near-duplicates"] = again.map({True: "like another text but for a word"})
+        for kind, why in flags.items():
+            why = why.reindex(frame.index)  # a row is dropped once, for its first reason
             action = "dropped" if kind in asked else "noted"
             entries += [report_entry(name, f"{kind}: {rule}", action, n) for rule, n in why.value_counts().items()]
-            if kind in asked:
-                frames[name] = frames[name][why.isna()]
-    kept = {name: frame.reset_index(drop=True) for name, frame in frames.items()}
-    return replace(dataset, **kept, report=_extend_report(dataset.report, entries))
+            frame = frame[why.isna()] if kind in asked else frame
+        frames[name] = frame.reset_index(drop=True)
+    return replace(dataset, **frames, report=_extend_report(dataset.report, entries))
 
 
 # -- smaller data ------------------------------------------------------------------------------------------------------
@@ -296,14 +291,13 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7, representativ
     """
     if not isinstance(n_users, (int, np.integer)) or n_users < 0:
         raise ParameterError("RK-321", f"n_users is {n_users!r}; expected 0 (all) or more.", "Pass n_users=200.")
-    if dataset.interactions is None:
-        return dataset
-    shoppers = pd.Series(dataset.interactions["user_id"].unique())
-    if not n_users or n_users >= len(shoppers):
+    events = dataset.interactions
+    shoppers = pd.Series([] if events is None else events["user_id"].unique(), dtype="str")
+    if events is None or not 0 < n_users < len(shoppers):
         return dataset
     chance = item_hash(f"{seed}:{user}" for user in shoppers)
     if representative:
-        users, items = dataset.interactions["user_id"], dataset.interactions["item_id"]
+        users, items = events["user_id"], events["item_id"]
         counts = items.map(items.value_counts()).groupby(users).agg(["size", "mean"]).reindex(shoppers)
         order = np.lexsort((chance, counts["mean"], counts["size"].rank(pct=True).mul(10).apply(np.ceil)))
         start = np.random.default_rng(seed).random()
@@ -311,12 +305,11 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7, representativ
     else:
         chosen = shoppers.iloc[np.argsort(chance, kind="stable")[:n_users]]
     frames = {name: getattr(dataset, name) for name in ("interactions", "users", "reviews")}
-    mine = {  # without shoppers: all
-        name: frame[frame["user_id"].isin(chosen) | frame["user_id"].isna()].reset_index(drop=True)
-        for name, frame in frames.items()
-        if frame is not None and "user_id" in frame
-    }
-    return replace(dataset, **mine)
+    for name, frame in frames.items():
+        if frame is not None and "user_id" in frame:
+            mine = frame["user_id"].isin(chosen) | frame["user_id"].isna()  # without shoppers: all
+            frames[name] = frame[mine].reset_index(drop=True)
+    return replace(dataset, **frames)
 
 
 def compare_sample(whole: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:

@@ -247,7 +247,7 @@ def find_giant(counts: pd.Series) -> int:
     return largest if is_far or (largest >= FEW_ROWS and largest > NEARLY_ALL * n) else 0
 
 
-def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
+def said_lines(report: Iterable[dict[str, Any]]) -> list[str]:
     """Return what must be said of a report in the terminal: rules that took rows away, then cautions.
 
     Args:
@@ -257,14 +257,10 @@ def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
     ...             {"table": "items", "rule": "kept in all", "action": "kept", "rows": 90, "example": ""}])
     ['items: 4 of 94 rows (4.3 %) quarantined: missing item_id']
     """
-    report, read = list(report), Counter[str]()
+    report, n_read = list(report), Counter[str]()
     for entry in report:
-        if entry["action"] in ("kept", *LOST):
-            read[entry["table"]] += entry["rows"]
-    taken = [
-        f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows "
-        f"({100 * entry['rows'] / read[entry['table']]:.2g} %) {entry['action']}: {entry['rule']}"
-        for entry in report
-        if entry["action"] in LOST and entry["rows"]
-    ]
-    return taken + [f"caution: {entry['table']}: {entry['rule']}" for entry in report if entry["action"] == "cautioned"]
+        n_read[entry["table"]] += entry["rows"] * (entry["action"] in ("kept", *LOST))
+    line = "{table}: {rows:,} of {n:,} rows ({share:.2g} %) {action}: {rule}"
+    lost = [entry | {"n": n_read[entry["table"]]} for entry in report if entry["action"] in LOST and entry["rows"]]
+    said = [line.format(**entry, share=100 * entry["rows"] / entry["n"]) for entry in lost]
+    return said + ["caution: {table}: {rule}".format(**entry) for entry in report if entry["action"] == "cautioned"]

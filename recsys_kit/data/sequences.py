@@ -77,16 +77,14 @@ def read_attributes(path: Path) -> FileRows | None:
     [['1', '2'], ['oak']]
     """
     with open_content(path) as content:
-        if content.kind != "text":
-            return None
-        text = decode(content)
-        written = text.read() if text.head.lstrip().startswith("{") else ""
+        text = decode(content) if content.kind == "text" else None
+        written = text.read() if text and text.head.lstrip().startswith("{") else ""
     try:
         found = json.loads(written, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
     if "item_id" in found or not all(isinstance(value, (list, str)) for value in found.values()):
         return None
-    values = [[str(part) for part in (value if isinstance(value, list) else [value])] for value in found.values()]
+    values = [[*map(str, value if isinstance(value, list) else [value])] for value in found.values()]
     frame = pd.DataFrame({"item_id": list(found), "attributes": values}, index=range(1, len(found) + 1))
     return FileRows(frame, [], [])
