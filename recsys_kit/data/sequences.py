@@ -43,11 +43,8 @@ def read_sequences(path: Path, *, encoding: str = "") -> FileRows:
     good = [words[n] for n, rule in flaws.items() if not rule and words[n]]
     users = pd.Series([user for user, *_ in good], dtype="str")
     if not good or len(rejected) > users.nunique():
-        raise DataError(
-            "RK-148",
-            f"{text.name} has {users.nunique():,} users with items; expected lines `user item item ...`.",
-            "Pass a table of interactions with --interactions instead.",
-        )
+        what = f"{text.name} has {users.nunique():,} users with items; expected lines `user item item ...`."
+        raise DataError("RK-148", what, "Pass a table of interactions with --interactions instead.")
     events = pd.DataFrame({"user_id": users, "item_id": [items for _, *items in good]}).explode("item_id")
     events = events.assign(position=events.groupby("user_id").cumcount() + 1).set_axis(range(1, len(events) + 1))
     n_blank = sum(not line for line in words.values())

@@ -61,25 +61,21 @@ def validate(raw: tables.RawTables) -> tables.Dataset:
     """
     report, typed, found = list(raw.notes), {}, {}
     for table, frame in raw.frames.items():
-        found[table] = inspect_table(
-            table, frame, raw.readings.get(table), raw.naming.get(table), raw.repeated.get(table)
-        )
-        if found[table].refusals:
-            raise found[table].refusals[0]
-        typed[table], repeats = _drop_repeated_ids(table, found[table].typed)
-        report += [
-            *found[table].entries,
-            *repeats,
-            tables.report_entry(table, "kept in all", "kept", len(typed[table])),
-        ]
+        how = raw.readings.get(table), raw.naming.get(table), raw.repeated.get(table)
+        found[table] = inspected = inspect_table(table, frame, *how)
+        if inspected.refusals:
+            raise inspected.refusals[0]
+        typed[table], repeats = _drop_repeated_ids(table, inspected.typed)
+        kept = tables.report_entry(table, "kept in all", "kept", len(typed[table]))
+        report += [*inspected.entries, *repeats, kept]
     if "interactions" not in typed and "reviews" in typed:
         lacking = " and ".join(name for name in ("user_id", "item_id", "timestamp") if name not in typed["reviews"])
         rule = f"without {lacking} they are texts alone: for recommendations pass --interactions as well"
         report.append(tables.report_entry("reviews", rule, "noted", len(typed["reviews"])))
-    met = found.get("interactions", found.get("reviews"))
-    if met and "item_id" in met.ids:
-        name = "interactions" if "interactions" in found else "reviews"
-        typed["items"], unknown = _complete_catalogue(name, typed.get("items"), met.ids["item_id"].dropna())
+    table = "interactions" if "interactions" in found else "reviews"
+    if table in found and "item_id" in found[table].ids:
+        met = found[table].ids["item_id"].dropna()
+        typed["items"], unknown = _complete_catalogue(table, typed.get("items"), met)
         report += unknown
     bad = [pd.DataFrame(raw.rejected, columns=list(schema.QUARANTINE_COLUMNS)), *(part.bad for part in found.values())]
     quarantine = pd.concat([part for part in bad if len(part)] or bad[:1], ignore_index=True)
@@ -135,11 +131,10 @@ def inspect_table(
     if "rating" in frame:
         given, read["rating"], scale, notes = _read_ratings(table, frame["rating"], said.get("rating", ""), naming)
         frame, entries = frame.assign(rating=given), entries + notes
-    rules = {rule.name: rule for rule in (*tables.RULES[table], *tables.rating_rules(scale)) if rule.column in frame}
+    on_scale = {rule.name: rule for rule in tables.rating_rules(scale)}
+    rules = [on_scale.get(rule.name, rule) for rule in tables.RULES[table] if rule.column in frame]
     ids = {column: tables.as_codes(frame[column].astype("str")) for column in IDS if column in frame}
-    broken = {
-        rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column)) for rule in rules.values()
-    }
+    broken = {rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column)) for rule in rules}
     bad = _find_invalid_rows(table, frame, broken)
     valid = ~frame.index.isin(bad["row"])
     again = valid & frame.index.isin([] if repeated is None else repeated)
@@ -308,12 +303,9 @@ def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, E
     if table not in ("items", "users") or not (again := typed.duplicated(schema.KEYS[table])).any():
         return typed.reset_index(drop=True), []
     differ = again & ~typed.drop(columns="attributes", errors="ignore").duplicated()
-    entries = [
-        *tables.count_rows(table, "deduplicated", {"id listed twice": again}, typed[schema.KEYS[table]]),
-        *tables.count_rows(
-            table, "noted", {"listed again with other content: the first counts": differ}, typed[schema.KEYS[table]]
-        ),
-    ]
+    entries = tables.count_rows(table, "deduplicated", {"id listed twice": again}, typed[schema.KEYS[table]])
+    rules = {"listed again with other content: the first counts": differ}
+    entries += tables.count_rows(table, "noted", rules, typed[schema.KEYS[table]])
     return typed[~again].reset_index(drop=True), entries
 
 
@@ -330,6 +322,4 @@ def _complete_catalogue(table: str, items: pd.DataFrame | None, met: pd.Series) 
 def quarantine_entries(quarantine: pd.DataFrame) -> Entries:
     """Return the report entries for the rows of a quarantine."""
     groups = quarantine.groupby(["table", "rule"], sort=False)["value"]
-    return [
-        tables.report_entry(table, rule, "quarantined", len(values), values.iloc[0]) for (table, rule), values in groups
-    ]
+    return [tables.report_entry(table, rule, "quarantined", len(of), of.iloc[0]) for (table, rule), of in groups]
