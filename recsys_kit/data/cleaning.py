@@ -35,6 +35,8 @@ _TAG = re.compile(
 # escaped closing tags and breaks, as in feeds
 _ESCAPED = re.compile(r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE)
 
+RANKS = {"table": TABLES.index, "action": ACTIONS.index, "rows": int.__neg__}  # of the entries of a report
+
 
 def clean_text(text: str) -> str:
     """Replace tags by spaces, entities by their characters, and white space by single spaces.
@@ -144,9 +146,7 @@ def _extend_report(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.Da
     for entry in entries:
         if entry["action"] in LOST:
             report.loc[(report["table"] == entry["table"]) & (report["action"] == "kept"), "rows"] -= entry["rows"]
-    ranks = {"table": TABLES.index, "action": ACTIONS.index, "rows": int.__neg__}
-    keys = report.assign(**{column: report[column].map(rank) for column, rank in ranks.items()})
-    return report.loc[keys.sort_values([*ranks], kind="stable").index].reset_index(drop=True)
+    return report.sort_values([*RANKS], key=lambda of: of.map(RANKS[of.name]), kind="stable", ignore_index=True)
 
 
 # -- what looks unusual: flagged, never removed without being asked ----------------------------------------------------

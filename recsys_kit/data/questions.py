@@ -27,7 +27,7 @@ N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question if it has many rows
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
-GIANT_SHARE, NEARLY_ALL = 0.05, 0.9
+GIANT_SHARE, NEARLY_ALL = 0.05, 0.9  # of the events of a user that is no usual one, or that leaves none to others
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
 NAME_FORM = 'Times of another form are read where it stands behind the column, such as timestamp=Date:"%d/%m/%Y".'
 

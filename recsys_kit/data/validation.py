@@ -20,7 +20,6 @@ from recsys_kit.data.columns import split_readings
 from recsys_kit.data.times import CLOCKS, ReadTimes, read_times
 from recsys_kit.errors import DataError
 
-NEARLY_ALL = 0.95  # share of users with one event that is worth a caution
 INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]"  # characters of no width
 Entries = list[dict[str, Any]]  # of the report
 
@@ -284,10 +283,9 @@ def _notes_on_events(typed: pd.DataFrame, users: pd.Series, naming: tables.Namin
         way = naming.option(f"{naming.table}.user_id={{user_id}}:null=largest")
         end = f"; to leave these events out: {way}" if len(counts) > 1 else "; nobody else can be evaluated"
         found[f"one user has {share}: a reseller, a test account, or a word for no user{end}"] = giant
-    single = counts.eq(1)
-    if single.mean() > NEARLY_ALL and len(counts) >= questions.FEW_ROWS:
-        rule = f"{single.sum():,} of {len(counts):,} users have one event: without a history, no list is personal"
-        found[rule] = single.sum()
+    n_single = counts.eq(1).sum()
+    if n_single > questions.NEARLY_ALL * len(counts) and n_single >= questions.FEW_ROWS:
+        found[f"{n_single:,} of {len(counts):,} users have one event, so nearly no user has a history"] = n_single
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
         if re.search(schema.UNDOING_EVENTS, str(kind).casefold()):

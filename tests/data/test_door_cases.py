@@ -1412,3 +1412,15 @@ def test_events_that_tell_no_user_from_another_are_a_caution(write, user, said):
     found = check(write("e.csv", events(user=user)))
     assert is_read(found, 120)
     assert found.problems.query("action == 'cautioned'")["rule"].str.contains(said).any()
+
+
+def test_ratings_that_are_none_are_left_out_where_that_is_said(write):
+    path = write("rated.csv", events(200, more="rating", extra=lambda i: "five" if i % 10 == 0 else str(1 + i % 5)))
+    assert asks(check(path), "RK-147", "20 of 200", "'five'")
+    assert is_read(check(path, "rating=rating:drop"), 180, quarantined=20)
+
+
+def test_times_of_which_most_are_wrong_are_asked_about_without_leaving_them_out(write):
+    path = write("e.csv", events(200, time=lambda i: "soon" if i % 4 else day(i)))
+    (refused,) = check(path).refusals
+    assert refused.code == "RK-144" and "150 of 200" in str(refused) and "drop" not in str(refused)
