@@ -1,7 +1,5 @@
 """The leak audit of a split: checks that fail if the training set depends on later events."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -11,6 +9,7 @@ from recsys_kit.data.splitting import Split, parts_by_review, split_interactions
 from recsys_kit.data.tables import hash_rows
 
 EVENT_COLUMNS = ("user_id", "item_id", "timestamp", "position", "event", "rating")  # identify an event
+GARBAGE: tuple[str, float] = ("garbage", -1.0)  # in place of texts, and of numbers
 
 
 def audit_split(split: Split, interactions: pd.DataFrame, *, reviews: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -53,13 +52,8 @@ def _audit_order(split: Split) -> tuple[str, str, int, str]:
     when = "timestamp" if "timestamp" in learned else "position"
     if split.how.get("method") == "leave_last_out":
         first = learned["user_id"].map(split.valid.groupby("user_id")[when].min())
-        n = int((learned[when] > first).sum())
-        return (
-            "no shopper's training event follows their validation event",
-            "n_events_after_valid_in_train",
-            n,
-            f"{n} do",
-        )
+        check, leak = "no shopper's training event follows their validation event", "n_events_after_valid_in_train"
+        return check, leak, (n := int((learned[when] > first).sum())), f"{n} do"
     valid, test = split.valid[when], split.test[when]
     cut = valid.min() if len(valid) else test.min()
     n = int((learned[when] >= cut).sum() + (valid >= test.min()).sum())
@@ -91,15 +85,13 @@ def _audit_poison(split: Split, interactions: pd.DataFrame) -> tuple[str, str, i
     is_later = pd.Series(_row_hashes(interactions, interactions)).isin(_row_hashes(later, interactions)).to_numpy()
     keys = [] if split.how["method"] == "time" else ["user_id", "item_id"]
     content = interactions.columns.difference(["timestamp", "position", *keys])
-    garbage = {column: -1.0 if is_numeric_dtype(interactions[column]) else "garbage" for column in content}
-    poisoned = interactions.assign(**{
-        column: interactions[column].mask(is_later, value) for column, value in garbage.items()
-    })  # fmt: skip
-    shares: Any = tuple(split.how["shares"]) if "shares" in split.how else None
-    cut = split.how.get("cut", "")
-    again = split_interactions(poisoned, method=split.how["method"], k_core=split.how["k_core"], shares=shares, cut=cut)
+    garbage = {
+        name: interactions[name].mask(is_later, GARBAGE[is_numeric_dtype(interactions[name])]) for name in content
+    }
+    how = {name: split.how[name] for name in ("method", "k_core", "shares", "cut") if name in split.how}
+    again = split_interactions(interactions.assign(**garbage), **how)
     n = sum(not getattr(again, name).equals(getattr(split, name)) for name in ("train", "set_aside"))
-    detail = f"{len(later)} rows poisoned in {sorted(garbage)}"
+    detail = f"{len(later)} rows poisoned in {[*content]}"
     return "garbage in valid and test does not change train", "n_frames_changed_by_later_rows", n, detail
 
 

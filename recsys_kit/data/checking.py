@@ -27,9 +27,11 @@ from recsys_kit.data.meeting import check_ids
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
 from recsys_kit.data.sources import Columns, build_tables, known_dataset
-from recsys_kit.data.validation import N_EXAMPLES, validate
+from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
+
+N_EXAMPLES = 5  # lines shown of a rule
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from scipy.stats import ks_2samp
 
 from recsys_kit.core.events import times_as_numbers
 from recsys_kit.core.ids import item_hash
-from recsys_kit.data.tables import Dataset, find_repeated, hash_rows, report_entry
+from recsys_kit.data.tables import Dataset, count_rows, find_repeated, hash_rows, report_entry
 from recsys_kit.errors import ParameterError
 from recsys_kit.schema import ACTIONS, LOST, TABLES, TEXT_COLUMNS
 
@@ -32,10 +32,10 @@ _TAG = re.compile(
     r"|<[a-z][\w:-]*\s[^<>]*=[^<>]*>|<!--.*?-->",
     re.DOTALL | re.IGNORECASE,
 )  # "I <3 it", "5 < 6" and "a <b and c> d" are not tags: a name is followed by attributes, most of them with `=`
-_ESCAPED = re.compile(
-    r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE
-)  # escaped closing tags and breaks, as in feeds
-_NO_EXAMPLE = pd.Series([""])  # the report is for sharing, so it shows no ids of users
+# escaped closing tags and breaks, as in feeds
+_ESCAPED = re.compile(r"&lt;(/[a-z][\w:-]*|br)\s*/?\s*&gt;", re.IGNORECASE)
+
+RANKS = {"table": TABLES.index, "action": ACTIONS.index, "rows": int.__neg__}  # of the entries of a report
 
 
 def clean_text(text: str) -> str:
@@ -73,17 +73,15 @@ def clean(dataset: Dataset) -> Dataset:
     >>> shop.report.query("table == 'items' and action == 'repaired'")[["rule", "rows"]].values.tolist()
     [['untidy description', 30], ['untidy title', 8], ['negative price', 6]]
     """
-    entries, tables = [], {}
-    for name in TABLES:
-        frame = getattr(dataset, name)
-        if frame is not None:
-            frame, dropped = _drop_duplicates(name, frame, compared=name in dataset.compared)
-            frame, cleaned = _clean_texts(name, frame)
-            tables[name] = frame
-            entries += dropped + cleaned
-    if "interactions" in tables and (again := repeated_ratings(tables["interactions"])).any():
-        example = tables["interactions"].loc[again, "item_id"].iloc[0]
-        entries.append(report_entry("interactions", "repeated rating", "noted", again.sum(), example))
+    entries, tables = [], {name: getattr(dataset, name) for name in TABLES if getattr(dataset, name) is not None}
+    for name, frame in tables.items():
+        frame, dropped = _drop_duplicates(name, frame, compared=name in dataset.compared)
+        tables[name], cleaned = _clean_texts(name, frame)
+        entries += dropped + cleaned
+    if "interactions" in tables:
+        events = tables["interactions"]
+        again = {"repeated rating": repeated_ratings(events)}
+        entries += count_rows("interactions", "noted", again, events["item_id"])
     return replace(dataset, **tables, report=_extend_report(dataset.report, entries))
 
 
@@ -95,18 +93,15 @@ def _drop_duplicates(
     Rows of a file whose rows have been `compared` differ in a column that is not read, such as the number of the order:
     they are counted and kept.
     """
-    again = find_repeated(hash_rows(frame.drop(columns="attributes", errors="ignore")))
+    hashes = hash_rows(frame.drop(columns="attributes", errors="ignore"))
+    again = pd.Series(find_repeated(hashes), index=frame.index)
     repeats = {"exact duplicate": again & (not compared)}
     if table == "reviews":
         repeats["id listed twice"] = frame.duplicated("review_id") & ~repeats["exact duplicate"]
-    entries = [
-        report_entry(table, rule, "deduplicated", mask.sum(), frame.loc[mask].get("item_id", _NO_EXAMPLE).iloc[0])
-        for rule, mask in repeats.items()
-        if mask.any()
-    ]
-    if compared and table == "interactions" and again.any():
+    entries = count_rows(table, "deduplicated", repeats, frame.get("item_id"))
+    if compared and table == "interactions":
         rule = "same user, item and time as another row that differs in other columns: kept"
-        entries.append(report_entry(table, rule, "noted", again.sum()))
+        entries += count_rows(table, "noted", {rule: again}, None)
     return frame[~np.logical_or.reduce([*repeats.values()])].reset_index(drop=True), entries
 
 
@@ -118,8 +113,7 @@ def _clean_texts(table: str, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[di
         changed = frame[column].notna() & (cleaned.fillna("") != frame[column])
         if changed.any():
             columns |= {column: cleaned, f"{column}_raw": frame[column].where(changed)}
-            example = frame.loc[changed, column].iloc[0]
-            entries.append(report_entry(table, f"untidy {column}", "repaired", changed.sum(), example))
+            entries += count_rows(table, "repaired", {f"untidy {column}": changed}, frame[column])
     return frame.assign(**columns), entries
 
 
@@ -152,9 +146,7 @@ def _extend_report(report: pd.DataFrame, entries: list[dict[str, Any]]) -> pd.Da
     for entry in entries:
         if entry["action"] in LOST:
             report.loc[(report["table"] == entry["table"]) & (report["action"] == "kept"), "rows"] -= entry["rows"]
-    ranks = {"table": TABLES.index, "action": ACTIONS.index, "rows": int.__neg__}
-    keys = report.assign(**{column: report[column].map(rank) for column, rank in ranks.items()})
-    return report.loc[keys.sort_values([*ranks], kind="stable").index].reset_index(drop=True)
+    return report.sort_values([*RANKS], key=lambda of: of.map(RANKS[of.name]), kind="stable", ignore_index=True)
 
 
 # -- what looks unusual: flagged, never removed without being asked ----------------------------------------------------
@@ -177,23 +169,15 @@ def find_near_duplicates(texts: pd.Series) -> pd.Series:
     [False, True, False]
     """
     words = texts.fillna("").str.casefold().map(WORDS.findall).reset_index(drop=True)
-    sizes = words.map(len).to_numpy()
-    words, rows = words[sizes >= FEW_WORDS], np.flatnonzero(sizes >= FEW_WORDS)
-    sizes = sizes[rows]
-    of_text = np.repeat(np.arange(len(rows)), sizes)
-    codes, vocabulary = pd.factorize(words.explode().to_numpy(dtype=object))
-    hashes = pd.util.hash_array(vocabulary.astype(object))[codes]
-    sums = np.zeros(len(rows), dtype=np.uint64)
-    np.add.at(sums, of_text, hashes)
-    short = sizes[of_text] <= MANY_WORDS
-    keys = pd.DataFrame({
-        "text": np.concatenate([np.arange(len(rows)), of_text[short]]),
-        "key": np.concatenate([sums, sums[of_text[short]] - hashes[short]]),
-    })  # fmt: skip
-    keys = keys[find_repeated(keys["key"].to_numpy(), keep=False)]  # most keys occur once
-    first = keys.groupby("key")["text"].transform("min")
+    words = words[words.map(len) >= FEW_WORDS].explode()
+    hashes = pd.Series(pd.util.hash_array(words.to_numpy(dtype=object)), index=words.index)
+    of_text = hashes.groupby(level=0)
+    sums, short = of_text.transform("sum"), of_text.transform("size") <= MANY_WORDS
+    keys = pd.concat([sums[~sums.index.duplicated()], (sums - hashes)[short]])  # of all words, and of all but one
+    keys = keys[find_repeated(keys.to_numpy(), keep=False)]  # most keys occur once
+    first = keys.index.to_series().groupby(keys.to_numpy()).transform("min")
     again = np.zeros(len(texts), dtype=bool)
-    again[rows[keys.loc[first < keys["text"], "text"].unique()]] = True
+    again[first.index[first < first.index]] = True
     return pd.Series(again, index=texts.index)
 
 
@@ -227,9 +211,8 @@ def find_bots(interactions: pd.DataFrame) -> pd.Series:
         days = moments.assign(day=moments["timestamp"].dt.floor("D"), hour=moments["timestamp"].dt.hour)
         awake = days.groupby(["user_id", "day"])["hour"].nunique().ge(22).groupby("user_id").sum()
         found["never asleep"] = awake.index[awake >= 3]
-    reasons = [pd.Series(reason, index=users, dtype=object) for reason, users in found.items()]
-    flagged = pd.concat(reasons) if reasons else pd.Series(dtype=object)
-    return flagged[~flagged.index.duplicated()]
+    reasons = {user: reason for reason, users in reversed(found.items()) for user in users}  # the first counts
+    return pd.Series(reasons, dtype=object)
 
 
 def find_bursts(ratings: pd.DataFrame) -> pd.Series:
@@ -269,26 +252,22 @@ def flag_unusual(dataset: Dataset, *, drop: str = "") -> Dataset:
     if unknown := sorted(asked - {*FLAGS}):
         problem = f"drop_flagged is {unknown}; expected some of {FLAGS}."
         raise ParameterError("RK-381", problem, "Pass drop_flagged=bots.")
-    frames = {name: getattr(dataset, name) for name in ("interactions", "reviews")}
-    frames = {name: frame for name, frame in frames.items() if frame is not None}
-    entries: list[dict[str, Any]] = []
-    reasons: dict[tuple[str, str], pd.Series] = {}
-    if "interactions" in frames:
-        reasons["bots", "user_id"] = find_bots(frames["interactions"])
-        reasons["bursts", "item_id"] = find_bursts(frames["interactions"]).map("burst of top ratings in a day".format)
-    for name, frame in frames.items():
-        flags = [(kind, frame[key].map(why)) for (kind, key), why in reasons.items() if key in frame and len(why)]
+    entries, frames, events = [], {}, dataset.interactions
+    bots, bursts = (find_bots(events), find_bursts(events)) if events is not None else (pd.Series(), pd.Series())
+    reasons = {("bots", "user_id"): bots, ("bursts", "item_id"): bursts.map("burst of top ratings in a day".format)}
+    for name in [name for name in ("interactions", "reviews") if getattr(dataset, name) is not None]:
+        frame = getattr(dataset, name)
+        flags = {kind: frame[key].map(why) for (kind, key), why in reasons.items() if key in frame and len(why)}
         if name == "reviews":
             again = find_near_duplicates(frame["text"])
-            flags.append(("near-duplicates", again.map({True: "like another text but for a word"})))
-        for kind, why in flags:
-            why = why.reindex(frames[name].index)  # a row is dropped once, for its first reason
+            flags["near-duplicates"] = again.map({True: "like another text but for a word"})
+        for kind, why in flags.items():
+            why = why.reindex(frame.index)  # a row is dropped once, for its first reason
             action = "dropped" if kind in asked else "noted"
             entries += [report_entry(name, f"{kind}: {rule}", action, n) for rule, n in why.value_counts().items()]
-            if kind in asked:
-                frames[name] = frames[name][why.isna()]
-    kept = {name: frame.reset_index(drop=True) for name, frame in frames.items()}
-    return replace(dataset, **kept, report=_extend_report(dataset.report, entries))
+            frame = frame[why.isna()] if kind in asked else frame
+        frames[name] = frame.reset_index(drop=True)
+    return replace(dataset, **frames, report=_extend_report(dataset.report, entries))
 
 
 # -- smaller data ------------------------------------------------------------------------------------------------------
@@ -312,14 +291,13 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7, representativ
     """
     if not isinstance(n_users, (int, np.integer)) or n_users < 0:
         raise ParameterError("RK-321", f"n_users is {n_users!r}; expected 0 (all) or more.", "Pass n_users=200.")
-    if dataset.interactions is None:
-        return dataset
-    shoppers = pd.Series(dataset.interactions["user_id"].unique())
-    if not n_users or n_users >= len(shoppers):
+    events = dataset.interactions
+    shoppers = pd.Series([] if events is None else events["user_id"].unique(), dtype="str")
+    if events is None or not 0 < n_users < len(shoppers):
         return dataset
     chance = item_hash(f"{seed}:{user}" for user in shoppers)
     if representative:
-        users, items = dataset.interactions["user_id"], dataset.interactions["item_id"]
+        users, items = events["user_id"], events["item_id"]
         counts = items.map(items.value_counts()).groupby(users).agg(["size", "mean"]).reindex(shoppers)
         order = np.lexsort((chance, counts["mean"], counts["size"].rank(pct=True).mul(10).apply(np.ceil)))
         start = np.random.default_rng(seed).random()
@@ -327,12 +305,11 @@ def sample_users(dataset: Dataset, n_users: int, *, seed: int = 7, representativ
     else:
         chosen = shoppers.iloc[np.argsort(chance, kind="stable")[:n_users]]
     frames = {name: getattr(dataset, name) for name in ("interactions", "users", "reviews")}
-    mine = {  # without shoppers: all
-        name: frame[frame["user_id"].isin(chosen) | frame["user_id"].isna()].reset_index(drop=True)
-        for name, frame in frames.items()
-        if frame is not None and "user_id" in frame
-    }
-    return replace(dataset, **mine)
+    for name, frame in frames.items():
+        if frame is not None and "user_id" in frame:
+            mine = frame["user_id"].isin(chosen) | frame["user_id"].isna()  # without shoppers: all
+            frames[name] = frame[mine].reset_index(drop=True)
+    return replace(dataset, **frames)
 
 
 def compare_sample(whole: pd.DataFrame, sample: pd.DataFrame) -> pd.DataFrame:
@@ -374,19 +351,13 @@ def k_core(interactions: pd.DataFrame, k: int) -> pd.DataFrame:
     ['a', 'a', 'b', 'b']
     """
     if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ParameterError(
-            "RK-322", f"k_core is {k!r}; expected a whole number from 1.", "Pass k_core=1 to keep all."
-        )
+        raise ParameterError("RK-322", f"k_core is {k!r}; expected 1 (all) or more.", "Pass k_core=1 to keep all.")
     if k == 1:
         return interactions.copy(deep=False)
-    users, items = (pd.factorize(interactions[column])[0] for column in ("user_id", "item_id"))
-    pair, different = pd.factorize(users * (items.max(initial=0) + 1) + items)
-    users, items = np.divmod(different, items.max(initial=0) + 1)
-    kept = np.ones(len(different), dtype=bool)
-    while True:
-        counts = [np.bincount(ids[kept], minlength=ids.max(initial=0) + 1)[ids] for ids in (users, items)]
-        strong = kept & (counts[0] >= k) & (counts[1] >= k)
-        if strong.sum() == kept.sum():
-            break
-        kept = strong
-    return interactions[kept[pair]]
+    codes = interactions[["user_id", "item_id"]].apply(lambda ids: pd.factorize(ids)[0])
+    pairs, n = codes.drop_duplicates(), -1
+    while n != len(pairs):
+        n = len(pairs)
+        for column in pairs:
+            pairs = pairs[pairs.groupby(column)[column].transform("size") >= k]
+    return interactions[np.logical_and.reduce([codes[column].isin(pairs[column]) for column in codes])]

@@ -197,8 +197,9 @@ def split_readings(reading: str) -> list[str]:
 def read_ids(values: pd.Series, reading: str) -> pd.Series:
     """Return ids as the user wants them read: words for no id become missing, what two files write differently goes.
 
-    `strip=` takes zeros in front, spaces around, `.0`, all signs that are neither letters nor digits, or a given text
-    in front; `hash` makes them unreadable, as for addresses of e-mail.
+    `null=largest` is the id with the most rows. `strip=` takes zeros in front, spaces around, `.0`, all signs that are
+    neither letters nor digits, the prefix up to the last such sign, or a given text in front; `hash` makes ids
+    unreadable, as for addresses of e-mail.
 
     >>> read_ids(pd.Series(["007", "NULL", " B.0"]), "null=NULL:strip=zeros:strip=spaces:strip=.0:lower").tolist()
     ['7', nan, 'b']
@@ -207,7 +208,8 @@ def read_ids(values: pd.Series, reading: str) -> pd.Series:
         how, _, what = part.partition("=")
         texts = values.astype("str")
         if how == "null" and what != "drop":
-            values = texts.mask(texts.str.strip() == what)
+            words = texts.str.strip()
+            values = texts.mask(words == (words[words.ne("")].mode().get(0) if what == "largest" else what))
         elif how == "lower":
             values = texts.str.lower()
         elif how == "hash":
@@ -216,7 +218,7 @@ def read_ids(values: pd.Series, reading: str) -> pd.Series:
         elif (how, what) == ("strip", "signs"):
             values = texts.str.normalize("NFKC").str.replace(r"[\W_]+", "", regex=True)
         elif how == "strip":
-            sign = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$"}
+            sign = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$", "prefix": r"^.*[\W_](?=[^\W_])"}
             values = texts.str.replace(sign.get(what, f"^(?:{re.escape(what)})+"), "", regex=True)
     return values
 

@@ -1,5 +1,7 @@
 """Summary statistics of a data set, of each step of cleaning and of a split."""
 
+from itertools import accumulate
+
 import pandas as pd
 
 from recsys_kit.data.splitting import Split
@@ -13,8 +15,8 @@ def density(interactions: pd.DataFrame) -> float:
     >>> density(pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "x", "y"]}))
     0.5
     """
-    n_pairs = len(interactions[["user_id", "item_id"]].drop_duplicates())
-    return n_pairs / (interactions["user_id"].nunique() * interactions["item_id"].nunique())
+    n_pairs = interactions["user_id"].nunique() * interactions["item_id"].nunique()
+    return len(interactions[["user_id", "item_id"]].drop_duplicates()) / max(n_pairs, 1)
 
 
 def facts(dataset: Dataset) -> dict[str, int | float | str]:
@@ -25,26 +27,19 @@ def facts(dataset: Dataset) -> dict[str, int | float | str]:
         of pairs of a user and an item with interactions that interacted; first_day and last_day, if there are times. A
         missing table counts 0.
     """
-    interactions, items, reviews = dataset.interactions, dataset.items, dataset.reviews
+    events = pd.DataFrame(columns=["user_id", "item_id"]) if dataset.interactions is None else dataset.interactions
     found: dict[str, int | float | str] = {
-        "n_users": 0,
-        "n_items": 0 if items is None else len(items),
-        "n_items_met": 0,
-        "n_events": 0,
-        "n_reviews": 0 if reviews is None else len(reviews),
-        "density": 0.0,
+        "n_users": events["user_id"].nunique(),
+        "n_items": 0 if dataset.items is None else len(dataset.items),
+        "n_items_met": events["item_id"].nunique(),
+        "n_events": len(events),
+        "n_reviews": 0 if dataset.reviews is None else len(dataset.reviews),
+        "density": density(events),
     }
-    if interactions is None:
-        return found
-    found |= {
-        "n_users": int(interactions["user_id"].nunique()),
-        "n_items_met": int(interactions["item_id"].nunique()),
-        "n_events": len(interactions),
-        "density": density(interactions),
-    }
-    if "timestamp" in interactions:
-        times = interactions["timestamp"]
-        found |= {"first_day": f"{times.min():%Y-%m-%d}", "last_day": f"{times.max():%Y-%m-%d}"}
+    if "timestamp" in events:
+        found |= {
+            f"{end}_day": f"{events['timestamp'].agg(how):%Y-%m-%d}" for end, how in (("first", "min"), ("last", "max"))
+        }
     return found
 
 
@@ -73,11 +68,8 @@ def waterfall(dataset: Dataset, split: Split, *, n_read: int, n_not_sampled: int
         "rated again later": -rated_again,
         f"{split.how.get('k_core', 1)}-core": -(len(split.set_aside) - rated_again),
     }
-    table = pd.DataFrame({"step": list(steps), "change": list(steps.values())})
-    table["rows"] = table["change"].cumsum()
-    return pd.concat(
-        [table, pd.DataFrame([{"step": "train", "change": 0, "rows": len(split.train)}])], ignore_index=True
-    )
+    rows = [*accumulate(steps.values()), len(split.train)]
+    return pd.DataFrame({"step": [*steps, "train"], "change": [*steps.values(), 0], "rows": rows})
 
 
 def cold_counts(split: Split) -> pd.DataFrame:

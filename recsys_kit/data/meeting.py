@@ -1,26 +1,34 @@
 """Ids must meet: those of the events have to be known in the files of items and users, or something is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.columns import ACCEPT_IDS, Named, Table, Wanted, read_ids
+from recsys_kit.data import columns
 from recsys_kit.data.nested import holds_objects
 from recsys_kit.data.questions import ask
 from recsys_kit.data.tables import is_present, report_entry
 
 ASKED, SAID = 0.5, 0.95  # shares of the ids of the events below which it is asked, and said
 FEW_IDS = 10
-DESCRIBED = (("items", "item_id"), ("users", "user_id"))
-WAYS = (  # that make ids meet, as `columns` names them, the simplest first
-    "strip=.0", "strip=zeros", "lower", "strip=spaces", "strip='", "strip=signs",
-    "strip=.0:strip=zeros", "strip=signs:strip=zeros", "strip=signs:lower",
-)  # fmt: skip
+PAIRS = (
+    ("interactions", "items", "item_id"),
+    ("reviews", "items", "item_id"),
+    ("interactions", "users", "user_id"),
+    ("reviews", "users", "user_id"),
+    ("reviews", "interactions", "item_id"),  # where there is no file of items
+)
+# that make ids meet, as `columns` names them: the simplest first, and of two the one that comes first
+WAYS = ("strip=.0", "strip=spaces", "strip='", "lower", "strip=signs", "strip=prefix", "strip=zeros")
 MAX_MERGED = 0.01  # share of the ids of a file that a way may make alike
 
 
-def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
+def check_ids(
+    tables: Sequence[columns.Table], named: columns.Named, wanted: Sequence[columns.Wanted]
+) -> list[dict[str, Any]]:
     """Measure which ids of the interactions and reviews the files of items and users know.
 
     Without a file of items, the items of the reviews are looked for in the interactions.
@@ -36,31 +44,28 @@ def check_ids(tables: Sequence[Table], named: Named, wanted: Sequence[Wanted]) -
     Raises:
         DataError: RK-161 fewer than half of the ids meet.
     """
-    files = {table.table: table for table in tables}
-    accepted = ACCEPT_IDS in [(entry.name, entry.column) for entry in wanted]
-    pairs = [(events, other, key) for other, key in DESCRIBED for events in ("interactions", "reviews")]
-    if "items" not in files:
-        pairs.append(("reviews", "interactions", "item_id"))
-    entries = []
-    for events, other, key in pairs:
-        if other not in files or key not in named.frames.get(events, ()) or key not in named.frames[other]:
+    files, entries = {table.table: table.frame for table in tables}, []
+    accepted = columns.ACCEPT_IDS in [(entry.name, entry.column) for entry in wanted]
+    for events, other, key in PAIRS:
+        frames = {table: named.frames[table] for table in (events, other) if key in named.frames.get(table, ())}
+        if len(frames) < 2 or (other == "interactions" and "items" in files):
             continue
-        asked = _different(named.frames[events][key])
-        n_met = len(asked & _different(named.frames[other][key]))
-        if len(asked) < FEW_IDS or n_met >= SAID * len(asked):
+        ids = {table: _different(frame[key]) for table, frame in frames.items()}
+        n, n_met = len(ids[events]), len(ids[events] & ids[other])
+        if n < FEW_IDS or n_met >= SAID * n:
             continue
-        found = f"{n_met:,} of {len(asked):,} different {key}s of the {events} are in the {other}"
-        better, way = _best_way(files, named, events, other, key)
-        has_way = better >= ASKED * len(asked) and better > n_met
-        if n_met < ASKED * len(asked) and not accepted:
-            ways = {",".join(way): f"so that {better:,} meet"} if has_way else {}
-            ways |= {"accept=ids": "to take them as they are"}
-            more = "or name the column of each file that holds the same ids" * (not has_way)
-            raise ask("RK-161", f"{found}; expected nearly all.", ways, named.naming[events], more)
-        option = f"; {better:,} would meet with {named.naming[events].option(*way)}" if has_way and not accepted else ""
-        entries.append(
-            report_entry(events, f"{found}, the others are not described{option}", "cautioned", len(asked) - n_met)
-        )
+        found = f"{n_met:,} of {n:,} different {key}s of the {events} are in the {other}"
+        option, naming = "", named.naming[events]
+        if not accepted:
+            better, way = max(_ways(files, ids, named, key), key=itemgetter(0), default=(0, ()))
+            has_way = better >= ASKED * n and better > n_met
+            option = f"; {better:,} would meet with {naming.option(*way)}" * has_way
+            if n_met < ASKED * n:
+                ways = {",".join(way): f"so that {better:,} meet"} if has_way else {}
+                ways |= {"accept=ids": "to take them as they are"}
+                more = "or name the column of each file that holds the same ids" * (not has_way)
+                raise ask("RK-161", f"{found}; expected nearly all.", ways, naming, more)
+        entries.append(report_entry(events, f"{found}, the others are not described{option}", "cautioned", n - n_met))
     return entries
 
 
@@ -68,23 +73,25 @@ def _different(ids: pd.Series) -> set[str]:
     return set(ids[is_present(ids)].astype("str").unique())
 
 
-def _best_way(files: dict[str, Table], named: Named, events: str, other: str, key: str) -> tuple[int, tuple[str, ...]]:
-    """How many ids meet at best, and the entries of `columns` that make them meet."""
-    ids = {table: pd.Series(sorted(_different(named.frames[table][key])), dtype="str") for table in (events, other)}
-    found = []
-    for way in WAYS:
-        read = {table: set(read_ids(values, way)) for table, values in ids.items()}
-        if all(len(read[table]) >= (1 - MAX_MERGED) * len(values) for table, values in ids.items()):
-            found.append((len(read[events] & read[other]), _entries(named, events, other, key, way)))
+def _ways(
+    files: dict[str, pd.DataFrame], ids: dict[str, set[str]], named: columns.Named, key: str
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """How many ids meet in each way, and the entries of `columns` that name it."""
+    events, other = ids
+    different, best = {table: pd.Series(sorted(of_table), dtype="str") for table, of_table in ids.items()}, 0
+    for way in [*WAYS, *map(":".join, combinations(WAYS, 2))]:
+        if way not in WAYS and best >= SAID * len(ids[events]):
+            break
+        read = {table: set(columns.read_ids(values, way)) for table, values in different.items()}
+        if all(len(read[table]) >= (1 - MAX_MERGED) * len(ids[table]) for table in ids):
+            n_met = len(read[events] & read[other])
+            best = max(best, n_met)
+            written = {table: f"{named.naming[table].names[key]}:{way}" for table in ids}
+            names = {events: key, other: key}
+            if written[events] != written[other]:
+                names = {table: f"{table}.{key}" for table in ids}
+            yield n_met, tuple(f"{names[table]}={how}" for table, how in written.items())
     for table, against in ((other, events), (events, other)):
-        for column, values in files[table].frame.items():
+        for column, values in files[table].items():
             if values.dtype != object and not holds_objects(values):
-                found.append((len(_different(values) & set(ids[against])), (f"{table}.{key}={column}",)))
-    return max(found, key=lambda way: way[0], default=(0, ()))
-
-
-def _entries(named: Named, events: str, other: str, key: str, way: str) -> tuple[str, ...]:
-    written = {table: f"{named.naming[table].names[key]}:{way}" for table in (events, other)}
-    if written[events] == written[other]:
-        return (f"{key}={written[events]}",)
-    return f"{events}.{key}={written[events]}", f"{other}.{key}={written[other]}"
+                yield len(_different(values) & ids[against]), (f"{table}.{key}={column}",)

@@ -21,8 +21,8 @@ def read_numbers(values: pd.Series) -> pd.Series:
     and the column shows which sign is decimal: the last one of a number with both, one that is not followed by three
     digits, one that appears once where the other appears several times.
 
-    >>> read_numbers(pd.Series(["1.299", "899,00", "€ 2.499,50", "free"])).tolist()
-    [1299.0, 899.0, 2499.5, nan]
+    >>> read_numbers(pd.Series(["1.299", "899,00", "€ 2.499,50", "free", "sold"])).tolist()
+    [1299.0, 899.0, 2499.5, 0.0, nan]
     >>> read_numbers(pd.Series(["$1,299.00", "5.99"])).tolist(), read_numbers(pd.Series(["1.299", "2"])).tolist()
     ([1299.0, 5.99], [1.299, 2.0])
     >>> read_numbers(pd.Series(["$9.99", "9,99 €"])).tolist()
@@ -38,7 +38,8 @@ def read_numbers(values: pd.Series) -> pd.Series:
     if texts.str.strip().eq("").all():
         return numbers
     written = values[values.notna()].astype("str").str.strip().str.replace(_IN_BRACKETS, r"-\1", regex=True)
-    written = written.str.replace(r",[-–—]+", ",00", regex=True).str.replace(_SIGNS, "", regex=True)
+    written = written.str.replace(r"[,:][-–—]+", ",00", regex=True).str.replace(_SIGNS, "", regex=True)
+    written = written.str.replace("(?i)^(?:free|gratis|gratuit|kostenlos)$", "0", regex=True)
     written = written.str.replace(_THOUSANDS, "", regex=True).str.strip()
     fits = written.str.fullmatch(_SHAPE)
     if not fits[texts.index].any():

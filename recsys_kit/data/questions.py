@@ -1,7 +1,7 @@
 """Questions: what would change many rows of a user's file is asked about, with the options to copy.
 
-A rule may quarantine a few rows. Above `MAX_SHARE` of the rows, and at least `FEW_ROWS` of them, the file is refused:
-the rows may be right and the rule wrong.
+A rule may quarantine a few rows. Above `MAX_SHARE` of the rows, and at least `FEW_ROWS` of them, or for all of them,
+the file is refused: the rows may be right and the rule wrong.
 """
 
 import re
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_kit.data.tables import Naming, as_option, is_present
+from recsys_kit.data.numbers import read_ratings
+from recsys_kit.data.tables import Naming, Rule, as_option, is_present
+from recsys_kit.data.times import CLOCKS, ReadTimes, guess_clock
 from recsys_kit.errors import DataError
 from recsys_kit.schema import LOST
 
@@ -25,10 +27,9 @@ N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question if it has many rows
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
-GIANT_SHARE = 0.05
+GIANT_SHARE, NEARLY_ALL = 0.05, 0.9  # of the events of a user that is no usual one, or that leaves none to others
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
-NOUNS = {"user_id": "user", "item_id": "item"}
-OR_NAME_FORM = 'or name the form of the others behind the column, such as "%d/%m/%Y"'
+NAME_FORM = 'Times of another form are read where it stands behind the column, such as timestamp=Date:"%d/%m/%Y".'
 
 
 class Question(DataError):
@@ -52,41 +53,43 @@ def ask(code: str, what: str, ways: Mapping[str, str], naming: Naming, more: str
         what: is asked about.
         ways: the entries of `columns` that answer it, and what they do; {name} is the file's column of that name.
         naming: of the file.
-        more: another way, in words.
+        more: another way, a sentence.
     """
     answers = [(naming.answer(*re.split(r",(?=[\w.]+=)", way)), meaning) for way, meaning in ways.items()]
-    fix = "; ".join([f"{as_option(answer)} {meaning}" for answer, meaning in answers] + [more] * bool(more))
-    return Question(code, what, answers, f"Pass {fix}.")
+    lines = "; ".join(f"{as_option(answer)} {meaning}" for answer, meaning in answers)
+    return Question(code, what, answers, " ".join([f"Pass {lines}."] * bool(lines) + [more] * bool(more)))
 
 
-def words_of_ratings(ratings: pd.Series) -> dict[str, str]:
-    """Return how to read two words, of which one says that a thing is liked, as stars.
+def describe(what: str, rows: pd.Series, values: pd.Series) -> str:
+    """Return what is wrong, with the count and three examples."""
+    examples = values[rows].head(N_EXAMPLES).astype("str").fillna("")
+    shown = ", ".join(f"row {row} {value[:40]!r}" for row, value in examples.items())
+    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown})."
 
-    >>> words_of_ratings(pd.Series(["like", "dislike", "like"]))
-    {'rating={rating}:like=5:dislike=1': 'to read them as 5 and 1 stars'}
+
+def is_many(n: int, of: int) -> bool:
+    """Whether a rule that n rows break may be wrong.
+
+    >>> is_many(9, 100), is_many(10, 100), is_many(10, 1000)
+    (False, True, False)
     """
-    words = ratings[is_present(ratings)].astype("str").str.strip().unique()
-    if nothing := [word for word in words if word.casefold() in WORDS["null"] and not word.lstrip("-").isdigit()]:
-        read = "".join(f":{word}=missing" for word in nothing if not set(":=,") & set(word))
-        return {f"rating={{rating}}{read}": "as that means not rated"} if len(nothing) < len(words) and read else {}
-    first, second = (
-        sorted(words, key=lambda word: word.casefold() not in WORDS["liked"]) if len(words) == 2 else ("", "")
-    )
-    if first.casefold() not in WORDS["liked"] or second.casefold() in WORDS["liked"] or ":" in first + second:
-        return {}
-    return {f"rating={{rating}}:{first}=5:{second}=1": "to read them as 5 and 1 stars"}
+    return n >= FEW_ROWS and n > MAX_SHARE * of
+
+
+# -- rules that many rows break ----------------------------------------------------------------------------------------
 
 
 def ask_about_rules(
     table: str,
     frame: pd.DataFrame,
-    broken: Mapping[str, pd.Series],
+    broken: Mapping[Rule, pd.Series],
     said: Mapping[str, str],
     naming: Naming,
     *,
+    scale: tuple[float, float],
     left: bool,
-) -> Iterator[DataError]:
-    """Ask about each rule that many rows break, unless the user has said what to do.
+) -> Iterator[Question]:
+    """Ask about each column of which many values break its rules, unless the user has said what to do.
 
     Args:
         table: its name.
@@ -94,18 +97,77 @@ def ask_about_rules(
         broken: by rule, True where a row breaks it.
         said: how the user wants columns to be read.
         naming: of the file.
+        scale: of the ratings.
         left: whether there are valid rows; without one it cannot be right to leave rows out.
     """
-    for rule, ways in WORDS["ways"].items():
-        column = next(iter(ways)).partition("=")[0]
-        few = left and (column.endswith("_id") or broken.get(rule, pd.Series([1])).mean() < MAX_LEFT_OUT)
+    for column, ways in WORDS["ways"].items():
+        rules = {rule.name: mask for rule, mask in broken.items() if rule.column == column and mask.any()}
+        if not rules or column not in naming.names or re.search("drop|null=", said.get(column, "")):
+            continue
+        values, wrong = frame[column], pd.concat(rules.values(), axis=1).any(axis=1)
+        if not (wrong.all() or is_many(wrong.sum(), (wrong | is_present(values)).sum())):
+            continue
+        few = left and (column.endswith("_id") or wrong.mean() < MAX_LEFT_OUT)
         ways = {way: meaning for way, meaning in ways.items() if few or not way.endswith("drop")}
-        is_open = (
-            ways and rule in broken and column in naming.names and not re.search("drop|null=", said.get(column, ""))
-        )
-        if is_open and is_many(broken[rule].sum(), len(frame)):
-            more = OR_NAME_FORM if rule == "time cannot be read" else ""
-            yield ask("RK-160", describe(f"{table}: {rule}", broken[rule], frame[column]), ways, naming, more)
+        what = describe(f"{table}: {' or '.join(rules)}", wrong, values)
+        if column == "rating":
+            seems, first = _ways_of_ratings(values, scale)
+            others = {"rating=ignore,label={rating}": "if they are classes"} if "text" in frame else ways
+            yield ask("RK-147", what + seems, first | others, naming)
+        elif column == "timestamp" and not few:
+            seems, first = _ways_of_times(values[wrong])
+            yield ask("RK-144", what + seems, first, naming, NAME_FORM)
+        elif ways:
+            yield ask("RK-160", what, ways, naming, NAME_FORM * (column == "timestamp"))
+
+
+def _ways_of_times(values: pd.Series) -> tuple[str, dict[str, str]]:
+    """What numbers that are no times seem to be, and how to read them."""
+    given = values[is_present(values)]
+    numbers = given[np.isfinite(pd.to_numeric(given, errors="coerce").astype(float))]
+    clock = guess_clock(numbers) if len(numbers) > len(given) / 2 else ""
+    ways = {f"timestamp={{timestamp}}:{clock}": "to read them so"} if clock else {}
+    if 0 < len(numbers) == len(given):
+        ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
+    return f" They look like {CLOCKS[clock][-1]}." if clock else "", ways
+
+
+def _ways_of_ratings(values: pd.Series, scale: tuple[float, float]) -> tuple[str, dict[str, str]]:
+    """What ratings that are not on the scale seem to be, and how to read them."""
+    words = values[is_present(values)].astype("str").str.strip().unique()
+    nothing = [word for word in words if word.casefold() in WORDS["null"] and not word.lstrip("-").isdigit()]
+    liked = [word for word in words if word.casefold() in WORDS["liked"]]
+    seems, ways = "none is a number", {}
+    if 0 < len(nothing) < len(words):
+        ways["rating={rating}" + "".join(f":{word}=missing" for word in nothing)] = "as that means not rated"
+    elif len(words) == 2 and len(liked) == 1 and ":" not in (other := ({*words} - {*liked}).pop()):
+        ways[f"rating={{rating}}:{liked[0]}=5:{other}=1"] = "to read them as 5 and 1 stars"
+    numbers = read_ratings(values).replace([np.inf, -np.inf], np.nan).dropna()
+    if len(numbers):
+        low, high = numbers.min(), np.ceil(numbers.max())
+        seems, rated = f"they go {low:g} to {numbers.max():g}", numbers[numbers > 0]
+        if set(numbers) == {0, 1}:
+            seems += ": all are 0 and 1, as likes are"
+        elif set(numbers) == {-1, 1}:
+            ways["rating={rating}:1=5:-1=1"] = "if they are likes and dislikes: they become 5 and 1 stars"
+        elif low in (0, -1):
+            others = "" if rated.between(*scale).all() else f":{start_of_scale(rated):g}..{high:g}"
+            ways[f"rating={{rating}}:{low:g}=missing{others}"] = f"if {low:g} means not rated"
+        if low < high and not numbers.between(*scale).all():
+            way = f"rating={{rating}}:{start_of_scale(numbers):g}..{high:g}"
+            ways[way] = "if that is the scale: it is brought to 1..5"
+    return f" Expected {scale[0]:g}..{scale[1]:g}; {seems}.", ways
+
+
+def ask_about_dates(frame: pd.DataFrame, times: Mapping[str, ReadTimes], naming: Naming) -> Iterator[Question]:
+    """Ask which comes first, day or month, where no date of a column tells."""
+    for column, found in times.items():
+        if found.ambiguous:
+            rows = found.how.isin(["day/month/year", "month/day/year"])
+            what = describe(f"the order of day and month is ambiguous ({column})", rows, frame[column])
+            first = f"{column}={{{column}}}"
+            ways = {f"{first}:day-first": "if the day comes first", f"{first}:month-first": "if the month does"}
+            yield ask("RK-145", what, ways, naming, "Or write dates as 2024-12-31.")
 
 
 def start_of_scale(ratings: pd.Series) -> float:
@@ -118,85 +180,74 @@ def start_of_scale(ratings: pd.Series) -> float:
     return low if low <= 1 else float(ratings.max() <= 10)
 
 
-def is_many(n: int, of: int) -> bool:
-    """Whether a rule that n rows break may be wrong.
-
-    >>> is_many(9, 100), is_many(10, 100), is_many(10, 1000)
-    (False, True, False)
-    """
-    return n >= FEW_ROWS and n > MAX_SHARE * of
-
-
-def describe(what: str, rows: pd.Series, values: pd.Series) -> str:
-    """Return what is wrong, with the count and three examples."""
-    shown = ", ".join(f"row {row} {str(value)[:40]!r}" for row, value in values[rows].head(N_EXAMPLES).items())
-    return f"{what} in {rows.sum():,} of {len(rows):,} rows ({shown})."
+# -- ids ---------------------------------------------------------------------------------------------------------------
 
 
 def ask_about_ids(
-    table: str, coded: Mapping[str, pd.Series], readings: Mapping[str, str], naming: Naming
-) -> Iterator[DataError]:
-    """Ask about words for no user, and refuse ids that a spreadsheet has rounded.
+    table: str, ids: Mapping[str, pd.Series], said: Mapping[str, str], naming: Naming
+) -> Iterator[Question]:
+    """Ask about ids that a spreadsheet has rounded, and in interactions about words for no user or item.
 
     Args:
         table: its name.
-        coded: its columns of ids, as `as_codes` gives them.
-        readings: how the user wants columns to be read.
+        ids: its columns of ids, as `as_codes` gives them.
+        said: how the user wants columns to be read.
         naming: of the file.
     """
-    for column, ids in coded.items():
-        if column in naming.names and "keep=" not in readings.get(column, ""):
-            different = ids.cat.categories
-            rounded = ids.isin(different[different.str.fullmatch(SCIENTIFIC)])
-            if is_many(rounded.sum(), len(ids)):
-                what = f"{table}: {column} in scientific notation, so that digits are lost"
-                what += f" ({ids[rounded].nunique():,} different ids are left)"
-                ways = {
-                    f"{column}={{{column}}}:keep=scientific": "to take them as they are; better export them as text"
-                }
-                yield ask("RK-163", describe(what, rounded, ids), ways, naming)
-    for column in WORDS["no_id"]:
-        if table == "interactions" and column in naming.names:
-            yield from _ask_about_null_words(column, coded[column], readings.get(column, ""), naming)
+    for column, values in ids.items():
+        if column not in naming.names:
+            continue
+        different, found = values.cat.categories, {}
+        rounded = values.isin(different[different.str.fullmatch(SCIENTIFIC)])
+        if is_many(rounded.sum(), len(values)):
+            what = f"in scientific notation: digits are lost, {values[rounded].nunique():,} different ids are left,"
+            found["scientific"] = (what, rounded)
+        for word, rows in _find_null_words(values) if table == "interactions" else ():
+            found[word] = (f"{word!r}, which may mean that there is no {column.removesuffix('_id')},", rows)
+        for word, (what, rows) in found.items():
+            kind = "scientific" if word == "scientific" else "no_id"
+            ways = WORDS[kind][column] if f"keep={word}" not in said.get(column, "").split(":") else {}
+            if "session_id" not in naming.names:
+                ways = {way: meaning for way, meaning in ways.items() if "{session_id}" not in way}
+            if ways:
+                ways = {way.replace("WORD", word): meaning.replace("WORD", word) for way, meaning in ways.items()}
+                what = describe(f"{table}: {column} is {what}", rows, values)
+                yield ask("RK-162", what, ways, naming) if kind == "no_id" else ask("RK-163", what, ways, naming)
 
 
-def _ask_about_null_words(column: str, ids: pd.Series, reading: str, naming: Naming) -> Iterator[DataError]:
-    each = _count(ids[is_present(ids)])
+def _find_null_words(ids: pd.Series) -> Iterator[tuple[str, pd.Series]]:
+    """Words for no id that have far more rows than a usual id, and the rows."""
+    each = count_ids(ids[is_present(ids)])
     written = each.index.astype("str").str.strip()
     counts = each.groupby(written, sort=False).sum()
     for word, n in counts[counts > MANY_TIMES_OF_WORD * counts.median()].items():
         plain = re.sub(r"\.0+$", "", word.casefold())
         is_word = re.fullmatch(WORDS["nothing"], plain) or plain in WORDS["null"]
         if is_word and (n > MANY_TIMES * counts.median() or is_many(n, len(ids))):
-            if f"keep={word}" in reading.split(":"):
-                continue
-            ways = {
-                way.replace("WORD", word): meaning.replace("WORD", word)
-                for way, meaning in WORDS["no_id"][column].items()
-                if "{session_id}" not in way or "session_id" in naming.names
-            }
-            what = f"interactions: {column} is {word!r}, which may mean that there is no {NOUNS[column]},"
-            yield ask("RK-162", describe(what, ids.isin(each.index[written == word]), ids), ways, naming)
+            yield word, ids.isin(each.index[written == word])
 
 
-def _count(ids: pd.Series) -> pd.Series:
+def count_ids(ids: pd.Series) -> pd.Series:
     """Return the number of events of each id, the largest first; a category without events is left out."""
     counts = ids.value_counts()
     return counts[counts > 0]
 
 
-def find_giant(users: pd.Series) -> int:
-    """Return the number of events of the largest user, if it has far more than others; else 0.
+def find_giant(counts: pd.Series) -> int:
+    """Return the number of events of the largest user, if it has far more than others, or nearly all; else 0.
 
-    >>> find_giant(pd.Series(["a"] * 50 + list("bcdefg")))
-    50
+    Args:
+        counts: the number of events of each user, the largest first.
+
+    >>> find_giant(count_ids(pd.Series(["a"] * 50 + list("bcdefg")))), find_giant(pd.Series([30]))
+    (50, 30)
     """
-    counts = _count(users)
-    largest = int(counts.iloc[0]) if len(counts) else 0
-    return largest if largest > GIANT_SHARE * len(users) and largest > MANY_TIMES * counts.median() else 0
+    largest, n = (int(counts.iloc[0]), counts.sum()) if len(counts) else (0, 0)
+    is_far = largest > GIANT_SHARE * n and largest > MANY_TIMES * counts.median()
+    return largest if is_far or (largest >= FEW_ROWS and largest > NEARLY_ALL * n) else 0
 
 
-def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
+def said_lines(report: Iterable[dict[str, Any]]) -> list[str]:
     """Return what must be said of a report in the terminal: rules that took rows away, then cautions.
 
     Args:
@@ -206,14 +257,10 @@ def said_lines(report: Iterable[Mapping[str, Any]]) -> list[str]:
     ...             {"table": "items", "rule": "kept in all", "action": "kept", "rows": 90, "example": ""}])
     ['items: 4 of 94 rows (4.3 %) quarantined: missing item_id']
     """
-    report, read = list(report), Counter[str]()
+    report, n_read = list(report), Counter[str]()
     for entry in report:
-        if entry["action"] in ("kept", *LOST):
-            read[entry["table"]] += entry["rows"]
-    taken = [
-        f"{entry['table']}: {entry['rows']:,} of {read[entry['table']]:,} rows "
-        f"({100 * entry['rows'] / read[entry['table']]:.2g} %) {entry['action']}: {entry['rule']}"
-        for entry in report
-        if entry["action"] in LOST and entry["rows"]
-    ]
-    return taken + [f"caution: {entry['table']}: {entry['rule']}" for entry in report if entry["action"] == "cautioned"]
+        n_read[entry["table"]] += entry["rows"] * (entry["action"] in ("kept", *LOST))
+    line = "{table}: {rows:,} of {n:,} rows ({share:.2g} %) {action}: {rule}"
+    lost = [entry | {"n": n_read[entry["table"]]} for entry in report if entry["action"] in LOST and entry["rows"]]
+    said = [line.format(**entry, share=100 * entry["rows"] / entry["n"]) for entry in lost]
+    return said + ["caution: {table}: {rule}".format(**entry) for entry in report if entry["action"] == "cautioned"]

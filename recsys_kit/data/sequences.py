@@ -43,11 +43,8 @@ def read_sequences(path: Path, *, encoding: str = "") -> FileRows:
     good = [words[n] for n, rule in flaws.items() if not rule and words[n]]
     users = pd.Series([user for user, *_ in good], dtype="str")
     if not good or len(rejected) > users.nunique():
-        raise DataError(
-            "RK-148",
-            f"{text.name} has {users.nunique():,} users with items; expected lines `user item item ...`.",
-            "Pass a table of interactions with --interactions instead.",
-        )
+        what = f"{text.name} has {users.nunique():,} users with items; expected lines `user item item ...`."
+        raise DataError("RK-148", what, "Pass a table of interactions with --interactions instead.")
     events = pd.DataFrame({"user_id": users, "item_id": [items for _, *items in good]}).explode("item_id")
     events = events.assign(position=events.groupby("user_id").cumcount() + 1).set_axis(range(1, len(events) + 1))
     n_blank = sum(not line for line in words.values())
@@ -77,16 +74,14 @@ def read_attributes(path: Path) -> FileRows | None:
     [['1', '2'], ['oak']]
     """
     with open_content(path) as content:
-        if content.kind != "text":
-            return None
-        text = decode(content)
-        written = text.read() if text.head.lstrip().startswith("{") else ""
+        text = decode(content) if content.kind == "text" else None
+        written = text.read() if text and text.head.lstrip().startswith("{") else ""
     try:
         found = json.loads(written, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
     if "item_id" in found or not all(isinstance(value, (list, str)) for value in found.values()):
         return None
-    values = [[str(part) for part in (value if isinstance(value, list) else [value])] for value in found.values()]
+    values = [[*map(str, value if isinstance(value, list) else [value])] for value in found.values()]
     frame = pd.DataFrame({"item_id": list(found), "attributes": values}, index=range(1, len(found) + 1))
     return FileRows(frame, [], [])

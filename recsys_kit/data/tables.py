@@ -167,7 +167,7 @@ class Rule:
 def as_codes(ids: pd.Series) -> pd.Series:
     """Return ids as numbers of their different values, a category: what is counted or compared by id takes no texts."""
     codes, different = pd.factorize(ids)
-    coded = pd.Series(pd.Categorical.from_codes(codes, different), index=ids.index)
+    coded = pd.Series(pd.Categorical.from_codes(codes, different), index=ids.index, name=ids.name)
     return coded.cat.remove_categories("") if "" in different else coded  # an empty field is missing
 
 
@@ -242,3 +242,23 @@ RULES = {
 def report_entry(table: str, rule: str, action: str, rows: int, example: Any = "") -> dict[str, Any]:
     """Return one row of the report."""
     return dict(zip(REPORT_COLUMNS, (table, rule, action, int(rows), str(example)), strict=True))
+
+
+def count_rows(
+    table: str, action: str, rules: Mapping[str, pd.Series], values: pd.Series | None
+) -> list[dict[str, Any]]:
+    """Return an entry of the report for each rule with rows.
+
+    Args:
+        table: its name.
+        action: what happens to the rows.
+        rules: True for the rows of each.
+        values: of which the first is the example, except where they say who a user is.
+    """
+    return [
+        report_entry(
+            table, rule, action, rows.sum(), "" if values is None or values.name == "user_id" else values[rows].iloc[0]
+        )
+        for rule, rows in rules.items()
+        if rows.any()
+    ]

@@ -6,63 +6,23 @@ suggestion.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from recsys_kit import schema
 from recsys_kit.core.ids import IDS
+from recsys_kit.data import nested, numbers, questions, tables
 from recsys_kit.data.columns import split_readings
 from recsys_kit.data.files.rows import name_lines
-from recsys_kit.data.nested import load
-from recsys_kit.data.numbers import read_numbers, read_ratings
-from recsys_kit.data.questions import (
-    ask,
-    ask_about_ids,
-    ask_about_rules,
-    find_giant,
-    start_of_scale,
-    words_of_ratings,
-)
-from recsys_kit.data.tables import (
-    RULES,
-    Dataset,
-    Naming,
-    RawTables,
-    Rule,
-    as_codes,
-    is_present,
-    rating_rules,
-    rating_scale,
-    report_entry,
-)
-from recsys_kit.data.times import CLOCKS, EARLIEST, ReadTimes, guess_clock, read_times
+from recsys_kit.data.times import CLOCKS, ReadTimes, read_times
 from recsys_kit.errors import DataError
-from recsys_kit.schema import (
-    HALF_STAR_SCALE,
-    KEYS,
-    NUMBER_COLUMNS,
-    QUARANTINE_COLUMNS,
-    RATING_SCALE,
-    REPORT_COLUMNS,
-    REQUIRED,
-    TABLES,
-    TIME_COLUMNS,
-    UNDOING_EVENTS,
-)
 
-MAX_INVALID_TIMES = 0.9  # share of invalid times above which the column, not its rows, is wrong
-MAX_INVALID_RATINGS = 0.02  # the same for ratings; lower, since another scale shares most of its values with ours
-MANY_ROWS = 1000  # from this number of invalid ratings on, the next share applies
-MAX_INVALID_RATINGS_OF_MANY = 0.005
-FEW_ROWS = 10  # fewer invalid rows are quarantined, whatever their share, as long as valid ones are left
-N_EXAMPLES = 5
-UNNAMED = Naming(dict.fromkeys(("timestamp", "created_at", "joined_at", "rating"), "<your column>"))
-# characters of no width
-INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
+INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]"  # characters of no width
+Entries = list[dict[str, Any]]  # of the report
 
 
 @dataclass(frozen=True)
@@ -73,15 +33,15 @@ class Inspection:
     """The valid rows, typed."""
     bad: pd.DataFrame
     """The invalid rows, each with the first rule that it breaks: rows of the quarantine."""
-    entries: list[dict[str, Any]]
-    """Repairs and notes: entries of the report."""
+    entries: Entries
+    """Repairs, repeated rows and notes: entries of the report."""
     refusals: list[DataError]
     """The reasons why the table cannot be used."""
     ids: dict[str, pd.Series]
     """The ids of the valid rows as categories."""
 
 
-def validate(raw: RawTables) -> Dataset:
+def validate(raw: tables.RawTables) -> tables.Dataset:
     """Check raw tables against the rules of `tables.RULES`: valid rows are typed, invalid rows quarantined.
 
     A negative or unreadable price becomes missing and is counted as repaired: the item is still one that people buy.
@@ -95,31 +55,37 @@ def validate(raw: RawTables) -> Dataset:
         The typed tables, the quarantine and the report.
 
     Raises:
-        DataError: RK-104 a required column is missing, RK-106 no row is valid, RK-144 nearly all times out of range,
-            RK-145 day and month are ambiguous, RK-146 nearly all times unreadable, RK-147 another rating scale.
+        DataError: RK-104 a required column is missing, RK-106 no row is valid, RK-144 most times out of range or
+            unreadable, RK-145 day and month are ambiguous, RK-147 another rating scale, RK-160 many rows break
+            another rule, RK-162 a word for no id, RK-163 ids in scientific notation.
     """
-    report, tables, items_of = list(raw.notes), {}, {}
-    quarantine = [pd.DataFrame(raw.rejected, columns=list(QUARANTINE_COLUMNS))]
+    report, typed, found = list(raw.notes), {}, {}
     for table, frame in raw.frames.items():
-        found = inspect_table(table, frame, raw.readings.get(table), raw.naming.get(table))
-        if found.refusals:
-            raise found.refusals[0]
-        quarantine.append(name_lines(found.bad, raw.starts.get(table, ())))
-        found, repeats = _drop_repeated_rows(table, found, raw.repeated.get(table))
-        tables[table], entries = _drop_repeated_ids(table, found.typed)
-        report += found.entries + repeats + entries
-        if table == "interactions":
-            report += _notes_on_events(tables[table], found.ids["user_id"])
-        items_of[table] = found.ids.get("item_id")
-    report += [report_entry(table, "kept in all", "kept", len(tables[table])) for table in raw.frames]
-    tables["items"], entries = _complete_catalogue(tables.get("items"), items_of)
-    quarantined = pd.concat([part for part in quarantine if len(part)] or quarantine[:1], ignore_index=True)
-    report += entries + quarantine_entries(quarantined)
-    return Dataset(
+        how = raw.readings.get(table), raw.naming.get(table), raw.repeated.get(table)
+        found[table] = inspected = inspect_table(table, frame, *how)
+        if inspected.refusals:
+            raise inspected.refusals[0]
+        typed[table], repeats = _drop_repeated_ids(table, inspected.typed)
+        kept = tables.report_entry(table, "kept in all", "kept", len(typed[table]))
+        report += [*inspected.entries, *repeats, kept]
+    if "interactions" not in typed and "reviews" in typed:
+        lacking = " and ".join(name for name in ("user_id", "item_id", "timestamp") if name not in typed["reviews"])
+        rule = f"without {lacking} they are texts alone: for recommendations pass --interactions as well"
+        report.append(tables.report_entry("reviews", rule, "noted", len(typed["reviews"])))
+    table = "interactions" if "interactions" in found else "reviews"
+    if table in found and "item_id" in found[table].ids:
+        met = found[table].ids["item_id"].dropna()
+        typed["items"], unknown = _complete_catalogue(table, typed.get("items"), met)
+        report += unknown
+    bad = [pd.DataFrame(raw.rejected, columns=list(schema.QUARANTINE_COLUMNS))]
+    bad += [name_lines(part.bad, raw.starts.get(table, ())) for table, part in found.items()]
+    quarantine = pd.concat([part for part in bad if len(part)] or bad[:1], ignore_index=True)
+    report += quarantine_entries(quarantine)
+    return tables.Dataset(
         name=raw.name,
-        **{table: tables.get(table) for table in TABLES},
-        quarantine=quarantined,
-        report=pd.DataFrame(report, columns=list(REPORT_COLUMNS)),
+        **{table: typed.get(table) for table in schema.TABLES},
+        quarantine=quarantine,
+        report=pd.DataFrame(report, columns=list(schema.REPORT_COLUMNS)),
         n_read={
             table: len(frame) + sum(entry["table"] == table for entry in raw.rejected)
             for table, frame in raw.frames.items()
@@ -133,7 +99,8 @@ def inspect_table(
     table: str,
     frame: pd.DataFrame,
     readings: Mapping[str, str] | None = None,
-    naming: Naming | None = None,
+    naming: tables.Naming | None = None,
+    repeated: Sequence[int] | pd.Index | None = None,
 ) -> Inspection:
     """Check one table against its rules.
 
@@ -141,408 +108,218 @@ def inspect_table(
         table: its name.
         frame: the values as in the file; the index is the row number.
         readings: how to read ambiguous columns: {"timestamp": "day-first", "rating": "0..10"}.
-        naming: of a user's file; what would change many rows of it is refused.
+        naming: of a user's file; by default the columns have our names.
+        repeated: the rows that repeat an earlier one of the file; they are left out.
 
     Raises:
         DataError: RK-104 a required column is missing.
     """
-    _check_columns(table, frame)
-    readings = dict(readings or {})
+    lacking = [name for name in schema.REQUIRED[table] if name not in frame]
+    lacking += ["timestamp"] * (table == "interactions" and not {"timestamp", "position"} & {*frame})
+    if lacking:
+        what = f"{table} is missing column {lacking[0]!r}; found {sorted(map(str, frame))}."
+        raise DataError("RK-104", what, f"Pass columns={{{lacking[0]!r}: <the name it has in your file>}}.")
+    said, naming = dict(readings or {}), naming or tables.Naming({str(name): str(name) for name in frame}, {}, table)
     if "timestamp" in frame and "position" in frame:  # the times tell the order
         frame = frame.drop(columns="position")
-    with_times = [name for name in TIME_COLUMNS if name in frame]
-    times = {name: read_times(frame[name], **_how_to_read(readings.get(name, ""))) for name in with_times}
+    times = {name: _read_times(frame[name], said.get(name, "")) for name in schema.TIME_COLUMNS if name in frame}
     read = {name: times[name].values for name in times}
-    read |= {name: read_numbers(frame[name]) for name in (*NUMBER_COLUMNS, "position") if name in frame}
-    entries = list(_notes_on_times(table, frame, times))
-    scale = RATING_SCALE
-    if "rating" in read:
-        read["rating"] = read_ratings(frame["rating"])
-        frame, read["rating"], notes = _map_ratings(table, frame, read["rating"], readings.get("rating", ""))
-        reading, asked = readings.get("rating", ""), naming or UNNAMED
-        read["rating"], scale, more = _convert_ratings(table, read["rating"], reading, asked)
-        entries += notes + more
-    on_scale = {rule.name: rule for rule in rating_rules(scale)}
-    rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
-    ids = {column: as_codes(frame[column].astype("str")) for column in IDS if column in frame}
-    broken = {
-        rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column))
-        for rule in rules
-        if rule.column in frame
-    }
+    read |= {name: numbers.read_numbers(frame[name]) for name in ("price", "quantity", "position") if name in frame}
+    entries, scale = [], schema.RATING_SCALE
+    for name, found in times.items():
+        how = {f"{name} read as {how}": found.how == how for how in found.how.unique() if how not in ("", "ISO 8601")}
+        entries += tables.count_rows(table, "noted", how, frame[name])
+    if "rating" in frame:
+        given, read["rating"], scale, notes = _read_ratings(table, frame["rating"], said.get("rating", ""), naming)
+        frame, entries = frame.assign(rating=given), entries + notes
+    on_scale = {rule.name: rule for rule in tables.rating_rules(scale)}
+    rules = [on_scale.get(rule.name, rule) for rule in tables.RULES[table] if rule.column in frame]
+    ids = {column: tables.as_codes(frame[column].astype("str")) for column in IDS if column in frame}
+    broken = {rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column)) for rule in rules}
     bad = _find_invalid_rows(table, frame, broken)
-    typed, kept = _convert_types(frame, read), ~frame.index.isin(bad["row"])
-    typed = typed if kept.all() else typed[kept]
-    typed, repairs = _repair_prices(table, typed, frame, kept)
-    whole = {rule.name: _select_rows(frame[rule.column], mask) for rule, mask in broken.items()}
-    refused = {
-        "timestamp": [*_refuse_times(table, frame, times, whole, naming or UNNAMED)],
-        "rating": [*_refuse_ratings(table, frame, whole, scale, naming or UNNAMED)],
-    }
-    refusals = [refusal for of_column in refused.values() for refusal in of_column]
-    if naming:
-        refusals += ask_about_ids(table, ids, readings, naming)
-        others = {rule.name: mask for rule, mask in broken.items() if not refused.get(rule.column)}
-        refusals += ask_about_rules(table, frame, others, readings, naming, left=len(typed) > 0)
-    if not refusals and (table == "interactions" or len(frame)):
-        refusals = _refuse_nothing_left(table, typed, bad)
-    ids = {column: values if kept.all() else values[kept] for column, values in ids.items()}
-    entries += repairs + _notes_on_ids(table, ids)
+    valid = ~frame.index.isin(bad["row"])
+    again = valid & frame.index.isin([] if repeated is None else repeated)
+    refusals: list[DataError] = [
+        *questions.ask_about_dates(frame, times, naming),
+        *questions.ask_about_ids(table, ids, said, naming),
+        *questions.ask_about_rules(table, frame, broken, said, naming, scale=scale, left=bool(valid.any())),
+    ]
+    if not (refusals or valid.any()) and (table == "interactions" or len(frame)):
+        why = [questions.describe(rule.name, rows, frame[rule.column]) for rule, rows in broken.items() if rows.any()]
+        what = f"{table} has no valid row; expected at least one. {' '.join(why) or 'The table is empty.'}"
+        refusals = [DataError("RK-106", what, "Correct the file, or name other columns with --columns.")]
+    typed = _convert_types(frame, read)
+    if not (kept := valid & ~again).all():
+        typed, ids = typed[kept], {column: values[kept] for column, values in ids.items()}
+    if "price" in typed:
+        typed, repairs = _repair_prices(table, typed, frame["price"][kept])
+        entries += repairs
+    repeats = {"exact duplicate": pd.Series(again, frame.index)}
+    entries += tables.count_rows(table, "deduplicated", repeats, frame.get("item_id")) + _notes_on_ids(table, ids)
+    if table == "interactions":
+        entries += _notes_on_events(typed, ids["user_id"], naming)
     return Inspection(typed, bad, entries, refusals, ids)
 
 
-def _check_columns(table: str, frame: pd.DataFrame) -> None:
-    missing = [name for name in REQUIRED[table] if name not in frame]
-    if table == "interactions" and not {"timestamp", "position"} & set(frame):
-        missing.append("timestamp")
-    if missing:
-        raise DataError(
-            "RK-104",
-            f"{table} is missing column {missing[0]!r}; found {sorted(map(str, frame))}.",
-            f"Pass columns={{{missing[0]!r}: <the name it has in your file>}}.",
-        )
-
-
-def _map_ratings(
-    table: str, frame: pd.DataFrame, ratings: pd.Series, reading: str
-) -> tuple[pd.DataFrame, pd.Series, list[dict[str, Any]]]:
-    """Read the ratings that mean another number, or "not rated", as the user says."""
-    entries = []
-    for word, _, meant in (part.partition("=") for part in split_readings(reading) if "=" in part):
-        same = frame["rating"].astype("str").str.strip().eq(word).fillna(False).astype(bool)
-        number = pd.to_numeric(word, errors="coerce")
-        same |= ratings.eq(number)
-        value = np.nan if meant == "missing" else float(meant)
-        frame = frame.assign(rating=frame["rating"].mask(same, None if meant == "missing" else meant))
-        ratings = ratings.mask(same, value)
-        rule = "rating means not rated: missing" if meant == "missing" else f"rating {word} read as {meant}"
-        entries += [report_entry(table, rule, "repaired", same.sum(), word)] * bool(same.any())
-    return frame, ratings, entries
-
-
-def _convert_ratings(
-    table: str, ratings: pd.Series, reading: str, naming: Naming
-) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
-    """Return the ratings, their scale and report entries.
-
-    Half stars are kept, declared or recognized; ratings of another declared scale are converted to `RATING_SCALE`.
-    """
-    reading = ([part for part in split_readings(reading) if ".." in part] or [""])[-1]
-    low, high = map(float, reading.split("..")) if reading else rating_scale(ratings)
-    n_rated = ratings.notna().sum()
-    if (low, high) == HALF_STAR_SCALE:
-        rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are"
-        rule += "" if reading else f"; to read them as 1 to 5: {naming.option('rating={rating}:1..5')}"
-        return ratings, HALF_STAR_SCALE, [report_entry(table, rule, "noted", n_rated)]
-    if not reading:
-        return ratings, RATING_SCALE, []
-    ratings = RATING_SCALE[0] + (RATING_SCALE[1] - RATING_SCALE[0]) * (ratings - low) / (high - low)
-    rule = f"rating of {reading} brought to {RATING_SCALE[0]:g}..{RATING_SCALE[1]:g}"
-    return ratings, RATING_SCALE, [report_entry(table, rule, "repaired", n_rated)]
-
-
-def _how_to_read(reading: str) -> dict[str, Any]:
-    """The options of `read_times`."""
+def _read_times(values: pd.Series, reading: str) -> ReadTimes:
+    """Read a column of times as the user says."""
     parts = split_readings(reading)
     form = next((part.strip('"') for part in parts if part.startswith('"') or part in CLOCKS), "")
     language = next((part for part in parts if re.fullmatch("[a-z]{2,3}", part)), "")
     day_first = True if "day-first" in parts else False if "month-first" in parts else None
-    return {"day_first": day_first, "form": form, "language": language}
+    return read_times(values, day_first=day_first, form=form, language=language)
 
 
-def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
+def _read_ratings(
+    table: str, values: pd.Series, reading: str, naming: tables.Naming
+) -> tuple[pd.Series, pd.Series, tuple[float, float], Entries]:
+    """Read ratings as the user says: the values without those that mean "not rated", the ratings, their scale.
+
+    Half stars are kept, declared or recognized; ratings of another declared scale are converted to `RATING_SCALE`.
+    """
+    ratings, span, entries = numbers.read_ratings(values), "", []
+    for part in split_readings(reading):
+        word, equals, meant = part.partition("=")
+        if equals:
+            same = values.astype("str").str.strip().eq(word).fillna(False).astype(bool)
+            same |= ratings.eq(pd.to_numeric(word, errors="coerce"))
+            is_none = meant == "missing"
+            rule = "rating means not rated: missing" if is_none else f"rating {word} read as {meant}"
+            entries += tables.count_rows(table, "repaired", {rule: same}, values)
+            values = values.mask(same, None if is_none else meant)
+            ratings = ratings.mask(same, np.nan if is_none else float(meant))
+        elif ".." in part:
+            span = part
+    (low, high), scale = map(float, span.split("..")) if span else tables.rating_scale(ratings), schema.RATING_SCALE
+    if (low, high) == schema.HALF_STAR_SCALE:
+        scale, action, rule = (low, high), "noted", f"ratings are half stars, {low:g} to {high:g}, and stay as they are"
+        rule += "" if span else f"; to read them as 1 to 5: {naming.option('rating={rating}:1..5')}"
+    elif span:
+        ratings = scale[0] + (scale[1] - scale[0]) * (ratings - low) / (high - low)
+        action, rule = "repaired", f"rating of {span} brought to {scale[0]:g}..{scale[1]:g}"
+    else:
+        return values, ratings, scale, entries
+    return values, ratings, scale, [*entries, tables.report_entry(table, rule, action, ratings.notna().sum())]
+
+
+def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: Mapping[tables.Rule, pd.Series]) -> pd.DataFrame:
     """Return the invalid rows, each with the first rule that it breaks: rows of the quarantine."""
-    valid = pd.Series(True, index=frame.index)
-    parts = []
-    for rule, mask in broken.items():
-        parts.append(_select_rows(frame[rule.column], valid & mask).assign(column=rule.column, rule=rule.name))
-        valid &= ~mask
-    if not (parts := [part for part in parts if len(part)]):
-        return pd.DataFrame(columns=list(QUARANTINE_COLUMNS))
-    bad = pd.concat(parts).sort_values("row", kind="stable").assign(table=table)
-    return bad[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
+    valid, parts = pd.Series(True, index=frame.index), []
+    for rule, rows in broken.items():
+        values = frame[rule.column][valid & rows].astype("str").fillna("")
+        where = {"table": table, "row": values.index, "column": rule.column, "rule": rule.name}
+        parts += [pd.DataFrame({**where, "value": values.to_numpy()})] * bool(len(values))
+        valid &= ~rows
+    if not parts:
+        return pd.DataFrame(columns=list(schema.QUARANTINE_COLUMNS))
+    return pd.concat(parts).sort_values("row", kind="stable", ignore_index=True)
 
 
-def _select_rows(values: pd.Series, mask: pd.Series) -> pd.DataFrame:
-    """Return number and value of the rows in the mask."""
-    shown = values[mask].astype("str").fillna("")
-    return pd.DataFrame({"row": shown.index, "value": shown.to_numpy()})
-
-
-def _convert_types(frame: pd.DataFrame, read: dict[str, pd.Series]) -> pd.DataFrame:
+def _convert_types(frame: pd.DataFrame, read: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Convert ids and texts to strings exactly as written, numbers to floats, times to UTC, attributes to lists."""
     columns: dict[str, pd.Series] = {}
     for name, values in frame.items():
         if name in read:
             columns[name] = read[name]
         elif name == "attributes":
-            columns[name] = _split_lists(values).map(_as_list)
+            columns[name] = _read_lists(values)
         else:
             texts = values.astype("str")
             empty = texts.eq("").fillna(False)
             columns[name] = texts.mask(empty) if empty.any() else texts  # an empty field is missing
-    typed = pd.DataFrame(columns, index=frame.index)
-    if "position" in typed:
-        whole = typed["position"].fillna(0).replace([np.inf, -np.inf], 0)  # such rows are quarantined
-        typed["position"] = whole.astype("int64")
-    return typed
+    if "position" in columns:  # rows without a whole number are quarantined
+        columns["position"] = columns["position"].replace([np.inf, -np.inf], np.nan).fillna(0).astype("int64")
+    return pd.DataFrame(columns, index=frame.index)
 
 
-def _split_lists(values: pd.Series) -> pd.Series:
-    """Split texts at a bar or semicolon that most of them hold."""
+def _read_lists(values: pd.Series) -> pd.Series:
+    """Read lists; texts are split at a bar or semicolon that most of them hold."""
     texts = values[values.map(lambda value: isinstance(value, str) and bool(value.strip()))].astype("str")
-    for sign in "|;":
-        if len(texts) and texts.str.contains(sign, regex=False).mean() > 0.5:
-            parts = texts.map(lambda text, sign=sign: [part.strip() for part in text.split(sign) if part.strip()])
-            return values.astype(object).where(~values.index.isin(texts.index), parts.reindex(values.index))
-    return values
+    sign = next((sign for sign in "|;" if texts.str.contains(sign, regex=False).mean() > 0.5), None)
+
+    def as_list(value: Any) -> list[str]:
+        value = nested.load(value)
+        if isinstance(value, (list, tuple, np.ndarray)):
+            return [str(part) for part in value]
+        parts = str(value).split(sign) if sign else [str(value)]
+        return [part.strip() for part in parts if part.strip()] if pd.notna(value) else []
+
+    return values.map(as_list)
 
 
-def _as_list(value: Any) -> list[str]:
-    value = load(value)
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [str(part) for part in value]
-    return [str(value)] if pd.notna(value) and str(value).strip() else []
-
-
-def _repair_prices(
-    table: str, typed: pd.DataFrame, raw: pd.DataFrame, kept: np.ndarray
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Set prices to missing that are negative or not a number."""
-    if "price" not in typed:
-        return typed, []
-    given = raw["price"][kept]
-    broken = {
-        "negative price": typed["price"] < 0,
-        "price is not a number": typed["price"].isna() & is_present(given),
-    }
-    repaired = typed.assign(price=typed["price"].mask(typed["price"] < 0))
-    return repaired, [
-        report_entry(table, rule, "repaired", mask.sum(), given[mask].iloc[0])
-        for rule, mask in broken.items()
-        if mask.any()
-    ]
+def _repair_prices(table: str, typed: pd.DataFrame, given: pd.Series) -> tuple[pd.DataFrame, Entries]:
+    """Set prices to missing that are negative or not a number; many are a caution."""
+    price, entries = typed["price"], []
+    unreadable = price.isna() & tables.is_present(given)
+    for rule, rows in {"negative price": price < 0, "price is not a number": unreadable}.items():
+        many = rows.all() or questions.is_many(rows.sum(), len(rows))
+        action, rule = ("cautioned", f"{rule}: missing from now on") if many else ("repaired", rule)
+        entries += tables.count_rows(table, action, {rule: rows}, given)
+    return typed.assign(price=price.mask(price < 0)), entries
 
 
 # -- notes -------------------------------------------------------------------------------------------------------------
 
 
-def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]) -> Iterator[dict[str, Any]]:
-    for column, found in times.items():
-        for how, rows in found.how[~found.how.isin(["", "ISO 8601"])].value_counts().items():
-            example = frame.loc[found.how == how, column].iloc[0]
-            yield report_entry(table, f"{column} read as {how}", "noted", rows, example)
-
-
-def _visible(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).translate(INVISIBLE)
-
-
-def _notes_on_ids(table: str, coded: dict[str, pd.Series]) -> list[dict[str, Any]]:
+def _notes_on_ids(table: str, coded: Mapping[str, pd.Series]) -> Entries:
     """Count ids that may be mistakes; they are kept, since they may be right."""
     entries = []
     for column, values in coded.items():
         ids = values.drop_duplicates().dropna().astype("str")
-        visible = ids.mask(~ids.str.isascii(), ids[~ids.str.isascii()].map(_visible))
+        plain, odd = ids.str.strip(), ids[~ids.str.isascii()]
+        plain[odd.index] = odd.str.normalize("NFKC").str.replace(INVISIBLE, "", regex=True).str.strip()
         found = {
-            f"{column} looks like another: kept apart": ids[visible.str.strip().duplicated(keep=False)],
-            f"{column} written with .0, as a spreadsheet or pandas leaves it: kept so": ids[
-                ids.str.fullmatch(r"\d+\.0")
-            ],
+            f"{column} looks like another: kept apart": plain.duplicated(keep=False),
+            f"{column} written with .0, as a spreadsheet or pandas leaves it: kept so": ids.str.fullmatch(r"\d+\.0"),
         }
-        for rule, odd in found.items():
-            if len(odd):
-                example = "" if column == "user_id" else repr(odd.iloc[0])  # the report shows no ids of users
-                entries.append(report_entry(table, rule, "noted", values.isin(odd).sum(), example))
+        rules = {rule: values.isin(ids[rows]) for rule, rows in found.items()}
+        entries += tables.count_rows(table, "noted", rules, values)
     return entries
 
 
-def _notes_on_events(typed: pd.DataFrame, users: pd.Series) -> list[dict[str, Any]]:
-    """Name a user that is hardly one shopper, and kinds of event that undo others."""
-    table, entries = "interactions", []
-    if giant := find_giant(users):
+def _notes_on_events(typed: pd.DataFrame, users: pd.Series, naming: tables.Naming) -> Entries:
+    """Name a user that is hardly one shopper, users without a history, and kinds of event that undo others."""
+    counts, found = questions.count_ids(users), {}
+    if giant := questions.find_giant(counts):
         share = f"{giant:,} of {len(typed):,} events ({giant / len(typed):.0%})"
-        rule = f"one user has {share}: a reseller, a test account, or a word for no user"
-        entries.append(report_entry(table, rule, "cautioned", giant))
+        way = naming.option(f"{naming.table}.user_id={{user_id}}:null=largest")
+        end = f"; to leave these events out: {way}" if len(counts) > 1 else "; nobody else can be evaluated"
+        found[f"one user has {share}: a reseller, a test account, or a word for no user{end}"] = giant
+    n_single = counts.eq(1).sum()
+    if n_single > questions.NEARLY_ALL * len(counts) and n_single >= questions.FEW_ROWS:
+        found[f"{n_single:,} of {len(counts):,} users have one event, so nearly no user has a history"] = n_single
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
-        if re.search(UNDOING_EVENTS, str(kind).casefold()):
-            rule = f"event {kind!r} undoes another: no success unless target_events names it"
-            entries.append(report_entry(table, rule, "cautioned", rows))
-    return entries
-
-
-# -- reasons to refuse a table -----------------------------------------------------------------------------------------
-
-
-def _show_examples(rows: pd.DataFrame) -> str:
-    """Show the first rows, with their numbers.
-
-    >>> _show_examples(pd.DataFrame({"row": [2, 9], "value": ["soon", "never"]}))
-    "row 2 'soon', row 9 'never'"
-    """
-    shown = rows.head(N_EXAMPLES)
-    return ", ".join(f"row {row} {str(text)[:40]!r}" for row, text in zip(shown["row"], shown["value"], strict=True))
-
-
-def _too_many(rows: int, of: int, share: float) -> bool:
-    return rows > 0 and (rows == of or (rows >= FEW_ROWS and rows > share * of))
-
-
-def _refuse_times(
-    table: str,
-    frame: pd.DataFrame,
-    times: dict[str, ReadTimes],
-    broken: dict[str, pd.DataFrame],
-    naming: Naming,
-) -> Iterator[DataError]:
-    for column, found in times.items():
-        if found.ambiguous:
-            rows = frame[column][found.how.isin(["day/month/year", "month/day/year"])]
-            what = (
-                f"{table}: the order of day and month is ambiguous in {len(rows):,} times such as "
-                f"{rows.iloc[0]!r} ({column})."
-            )
-            first = f"{column}={{{column}}}"
-            ways = {f"{first}:day-first": "if the day comes first", f"{first}:month-first": "if the month does"}
-            yield ask("RK-145", what, ways, naming, "or write dates as 2024-12-31")
-    if "time out of range" not in broken:
-        return
-    found, given = times["timestamp"], frame["timestamp"]
-    outside, unreadable = broken["time out of range"], broken["time cannot be read"]
-    n_given = int(is_present(given).sum()) if len(outside) or len(unreadable) else 0
-    if _too_many(len(outside), n_given, MAX_INVALID_TIMES):
-        how = found.how.loc[outside["row"].iloc[0]]
-        clock = guess_clock(outside["value"])
-        seems = f"they look like {CLOCKS[clock][-1]}" if clock else "they fit no known clock"
-        what = (
-            f"{table}: {len(outside):,} of {n_given:,} times, read as {how}, lie outside {EARLIEST:%Y}..tomorrow "
-            f"({_show_examples(outside)}); {seems}."
-        )
-        ways = {f"timestamp={{timestamp}}:{clock}": "to read them so"} if clock else {}
-        if pd.to_numeric(given[is_present(given)], errors="coerce").notna().all():
-            ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
-        yield ask("RK-144", what, ways, naming, "or write them as 2024-12-31")
-    if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
-        yield DataError(
-            "RK-146",
-            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_show_examples(unreadable)}); "
-            "expected times such as 2024-12-31 10:00, 12/31/2024, 31.12.2024 or seconds since 1970.",
-            "Name the column of times with --columns, or rewrite it.",
-        )
-
-
-def _refuse_ratings(
-    table: str, frame: pd.DataFrame, broken: dict[str, pd.DataFrame], scale: tuple[float, float], naming: Naming
-) -> Iterator[DataError]:
-    if "rating out of range" not in broken:
-        return
-    wrong = pd.concat([broken["rating out of range"], broken["rating is not a number"]]).sort_values("row")
-    if wrong.empty:
-        return
-    n_given = int(is_present(frame["rating"]).sum())
-    many = len(wrong) >= MANY_ROWS and len(wrong) > MAX_INVALID_RATINGS_OF_MANY * n_given
-    if not many and not _too_many(len(wrong), n_given, MAX_INVALID_RATINGS):
-        return
-    numbers = read_ratings(frame["rating"]).replace([np.inf, -np.inf], np.nan).dropna()
-    found, ways = "none is a number", words_of_ratings(frame["rating"])
-    if len(numbers):
-        low, high = numbers.min(), np.ceil(numbers.max())
-        found = f"they go {low:g} to {numbers.max():g}"
-        if set(numbers) == {0, 1}:
-            found = "they go 0 to 1: all are 0 and 1, as likes are"
-        elif set(numbers) == {-1, 1}:
-            ways["rating={rating}:1=5:-1=1"] = "if they are likes and dislikes: they become 5 and 1 stars"
-        elif low in (0, -1):
-            rated = numbers[numbers > 0]
-            others = "" if rated.between(*scale).all() else f":{start_of_scale(rated):g}..{high:g}"
-            ways[f"rating={{rating}}:{low:g}=missing{others}"] = f"if {low:g} means not rated"
-        if low < high and not numbers.between(*scale).all():
-            ways[f"rating={{rating}}:{start_of_scale(numbers):g}..{high:g}"] = (
-                "if that is the scale: it is brought to 1..5"
-            )
-    if table == "reviews" or "text" in frame:
-        ways["rating=ignore,label={rating}"] = "if they are classes"
-    else:
-        ways["rating=ignore"] = "to leave the ratings out"
-    what = (
-        f"{table}: {len(wrong):,} of {n_given:,} ratings are not in {scale[0]:g}..{scale[1]:g} "
-        f"({_show_examples(wrong)}); {found}."
-    )
-    yield ask("RK-147", what, ways, naming)
-
-
-def _refuse_nothing_left(table: str, typed: pd.DataFrame, bad: pd.DataFrame) -> list[DataError]:
-    if len(typed):
-        return []
-    why = "; ".join(f"{rule}: {len(rows):,} ({_show_examples(rows)})" for rule, rows in bad.groupby("rule", sort=False))
-    return [
-        DataError(
-            "RK-106",
-            f"{table} has no valid row; expected at least one. Quarantined: {why or 'none, the table is empty'}.",
-            "Correct the file, or name other columns with --columns.",
-        )
-    ]
+        if re.search(schema.UNDOING_EVENTS, str(kind).casefold()):
+            found[f"event {kind!r} undoes another: no success unless target_events names it"] = rows
+    return [tables.report_entry("interactions", rule, "cautioned", rows) for rule, rows in found.items()]
 
 
 # -- rules across rows and tables --------------------------------------------------------------------------------------
 
 
-def _drop_repeated_rows(
-    table: str, found: Inspection, repeated: pd.Index | None
-) -> tuple[Inspection, list[dict[str, Any]]]:
-    """Drop the rows that repeat an earlier one of the file."""
-    typed = found.typed
-    again = typed.index.isin([] if repeated is None else repeated)
-    if not again.any():
-        return found, []
-    example = typed["item_id"][again].iloc[0] if "item_id" in typed else ""
-    entry = report_entry(table, "exact duplicate", "deduplicated", again.sum(), example)
-    ids = {column: values[~again] for column, values in found.ids.items()}
-    return replace(found, typed=typed[~again], ids=ids), [entry]
-
-
-def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def _drop_repeated_ids(table: str, typed: pd.DataFrame) -> tuple[pd.DataFrame, Entries]:
     """Keep the first of items (users) with the same id; repeated interactions and reviews are left to cleaning."""
-    if table not in ("items", "users"):
+    if table not in ("items", "users") or not (again := typed.duplicated(schema.KEYS[table])).any():
         return typed.reset_index(drop=True), []
-    key = KEYS[table]
-    again = typed.duplicated(key)
-    entries = []
-    if again.any():
-        example = typed[key][again].iloc[0] if table == "items" else ""
-        entries.append(report_entry(table, "id listed twice", "deduplicated", again.sum(), example))
-        others = typed.drop(columns="attributes", errors="ignore").drop_duplicates()
-        differ = others[others.duplicated(key)]
-        if len(differ):
-            example = differ[key].iloc[0] if table == "items" else ""
-            entries.append(
-                report_entry(table, "listed again with other content: the first counts", "noted", len(differ), example)
-            )
+    differ = again & ~typed.drop(columns="attributes", errors="ignore").duplicated()
+    entries = tables.count_rows(table, "deduplicated", {"id listed twice": again}, typed[schema.KEYS[table]])
+    rules = {"listed again with other content: the first counts": differ}
+    entries += tables.count_rows(table, "noted", rules, typed[schema.KEYS[table]])
     return typed[~again].reset_index(drop=True), entries
 
 
-def _complete_catalogue(
-    items: pd.DataFrame | None, items_of: dict[str, pd.Series | None]
-) -> tuple[pd.DataFrame | None, list[dict[str, Any]]]:
-    """Add the items that occur only in the interactions (or, without interactions, in the reviews)."""
-    table = "interactions" if "interactions" in items_of else "reviews"
-    if (found := items_of.get(table)) is None:
-        return items, []
-    item_ids = found.dropna()
+def _complete_catalogue(table: str, items: pd.DataFrame | None, met: pd.Series) -> tuple[pd.DataFrame | None, Entries]:
+    """Add the items that occur only in this table."""
     if items is None:
-        return pd.DataFrame({"item_id": item_ids.unique()}).astype("str") if len(item_ids) else None, []
-    unknown = item_ids[~item_ids.isin(items["item_id"])]
-    if unknown.empty:
-        return items, []
-    entry = report_entry(table, "item not in the catalogue", "noted", len(unknown), unknown.iloc[0])
-    new = pd.DataFrame({"item_id": unknown.unique()}).astype("str")
-    return pd.concat([items, new], ignore_index=True), [entry]
+        return pd.DataFrame({"item_id": met.unique()}).astype("str") if len(met) else None, []
+    unknown = ~met.isin(items["item_id"])
+    new = pd.DataFrame({"item_id": met[unknown].unique()}).astype("str")
+    entries = tables.count_rows(table, "noted", {"item not in the catalogue": unknown}, met)
+    return pd.concat([items, new], ignore_index=True) if len(new) else items, entries
 
 
-def quarantine_entries(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
+def quarantine_entries(quarantine: pd.DataFrame) -> Entries:
     """Return the report entries for the rows of a quarantine."""
-    if quarantine.empty:
-        return []
     groups = quarantine.groupby(["table", "rule"], sort=False)["value"]
-    return [report_entry(table, rule, "quarantined", len(values), values.iloc[0]) for (table, rule), values in groups]
+    return [tables.report_entry(table, rule, "quarantined", len(of), of.iloc[0]) for (table, rule), of in groups]

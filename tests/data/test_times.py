@@ -95,21 +95,21 @@ def test_the_report_says_how_numbers_were_read():
 
 
 def test_a_few_times_out_of_range_are_quarantined_nearly_all_refuse_the_file_with_a_guess():
-    shop = door(["2024-05-01"] * 50 + ["1400"] * 20)
-    assert shop.quarantine["rule"].value_counts().to_dict() == {"time out of range": 20}
-    with pytest.raises(DataError, match=r"RK-144 .*20 of 21 times, read as s, .*row 2 '40513'.*days of a spreadsheet"):
+    shop = door(["2024-05-01"] * 50 + ["1400"] * 9)
+    assert shop.quarantine["rule"].value_counts().to_dict() == {"time out of range": 9}
+    with pytest.raises(DataError, match=r"RK-144 .*20 of 21 rows .*row 2 '40513'.*days of a spreadsheet"):
         door(["40513"] * 20 + ["2024-05-01"])
-    with pytest.raises(DataError, match=r"RK-144 .*position=<your column>"):
+    with pytest.raises(DataError, match=r"RK-144 .*position=timestamp"):
         door([str(n) for n in range(1, 30)])
 
 
 def test_times_that_cannot_be_read_refuse_the_file_with_what_is_expected():
-    with pytest.raises(DataError, match=r"RK-146 .*30 of 30 times cannot be read \(row 2 'soon', .*seconds since 1970"):
+    with pytest.raises(DataError, match=r"RK-144 .*time cannot be read in 30 of 30 rows \(row 2 'soon', .*%d/%m/%Y"):
         door(["soon"] * 30)
 
 
 def test_a_date_that_may_be_two_days_is_a_question_and_the_answer_is_taken():
-    with pytest.raises(DataError, match=r"RK-145 .*4 times such as '1/2/2024'.*:day-first"):
+    with pytest.raises(DataError, match=r"RK-145 .*in 4 of 4 rows \(row 2 '1/2/2024'.*:day-first"):
         door(["1/2/2024"] * 4)
     assert door(["1/2/2024"] * 4, timestamp="day-first").interactions["timestamp"][0].month == 2
     assert door(["1/2/2024"] * 4, timestamp="month-first").interactions["timestamp"][0].month == 1
@@ -136,12 +136,6 @@ def test_a_few_ratings_out_of_range_are_quarantined():
 )
 def test_another_scale_is_refused_with_what_was_found_and_the_fix(ratings, words):
     with pytest.raises(DataError, match=f"RK-147 .*{words}"):
-        door(["2024-05-01"] * len(ratings), ratings)
-
-
-def test_thousands_of_ratings_out_of_range_are_no_accident_however_small_their_share():
-    ratings = ["0.3"] * 1000 + ["3"] * 99_000
-    with pytest.raises(DataError, match=r"RK-147 .*1,000 of 100,000"):
         door(["2024-05-01"] * len(ratings), ratings)
 
 

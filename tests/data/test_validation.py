@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from recsys_kit.data import RawTables, clean, item_hash, order_events, validate
-from recsys_kit.data.questions import find_giant
+from recsys_kit.data.questions import count_ids, find_giant
 from recsys_kit.data.tables import as_codes, is_present
 from recsys_kit.errors import DataError
 
@@ -172,14 +172,14 @@ def test_ids_that_went_through_a_spreadsheet_are_noted_and_stay():
 
 
 def test_nothing_valid_says_which_rules_were_broken_where():
-    with pytest.raises(DataError, match=r"RK-106 .*missing user_id: 2 \(row 1 '', row 2 ''\)"):
+    with pytest.raises(DataError, match=r"RK-106 .*missing user_id in 2 of 2 rows \(row 1 '', row 2 ''\)"):
         through_the_door([event(user_id=""), event(user_id="")])
 
 
 def test_a_hundred_thousand_bad_rows_are_quarantined_in_a_moment():
     frame = pd.DataFrame({"user_id": ["u", ""] * 100_000, "item_id": "i", "timestamp": DAY}, index=range(1, 200_001))
     started = time.monotonic()
-    dataset = validate(RawTables("made", {"interactions": frame}))
+    dataset = validate(RawTables("made", {"interactions": frame}, readings={"interactions": {"user_id": "null=drop"}}))
     assert time.monotonic() - started < 10  # 0.5 s on an idle machine
     assert len(dataset.quarantine) == 100_000
 
@@ -227,5 +227,9 @@ def test_ids_as_codes_are_counted_like_texts_and_an_empty_field_is_missing():
     assert coded.index.tolist() == ids.index.tolist()
     assert is_present(coded).tolist() == is_present(ids).tolist() == [True, False, False, True, False, True]
     gone, kept = [f"gone {n}" for n in range(500)], [*"bcdefghijk"] * 3 + ["a"] * 50
-    assert find_giant(pd.Series(kept)) == find_giant(as_codes(pd.Series(gone + kept))[len(gone) :]) == 0
-    assert find_giant(as_codes(pd.Series(gone + kept))) == 50
+    assert (
+        find_giant(count_ids(pd.Series(kept)))
+        == find_giant(count_ids(as_codes(pd.Series(gone + kept))[len(gone) :]))
+        == 0
+    )
+    assert find_giant(count_ids(as_codes(pd.Series(gone + kept)))) == 50
