@@ -158,8 +158,7 @@ def inspect_table(
     if "rating" in read:
         read["rating"] = read_ratings(frame["rating"])
         frame, read["rating"], notes = _map_ratings(table, frame, read["rating"], readings.get("rating", ""))
-        reading, asked = readings.get("rating", ""), naming or UNNAMED
-        read["rating"], scale, more = _convert_ratings(table, read["rating"], reading, asked)
+        read["rating"], scale, more = _convert_ratings(table, read["rating"], readings.get("rating", ""))
         entries += notes + more
     on_scale = {rule.name: rule for rule in rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
@@ -220,7 +219,7 @@ def _map_ratings(
 
 
 def _convert_ratings(
-    table: str, ratings: pd.Series, reading: str, naming: Naming
+    table: str, ratings: pd.Series, reading: str
 ) -> tuple[pd.Series, tuple[float, float], list[dict[str, Any]]]:
     """Return the ratings, their scale and report entries.
 
@@ -231,7 +230,6 @@ def _convert_ratings(
     n_rated = ratings.notna().sum()
     if (low, high) == HALF_STAR_SCALE:
         rule = f"ratings are half stars, {low:g} to {high:g}, and stay as they are"
-        rule += "" if reading else f"; to read them as 1 to 5: {naming.option('rating={rating}:1..5')}"
         return ratings, HALF_STAR_SCALE, [report_entry(table, rule, "noted", n_rated)]
     if not reading:
         return ratings, RATING_SCALE, []
