@@ -137,6 +137,9 @@ def check(
     encoding: Encoding = "",
     header: Header = "",
     accept: Accept = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="As for run, so that both take the same line; not used here.")
+    ] = None,
 ) -> None:
     """List every problem in your files, and what a run would do about it.
 

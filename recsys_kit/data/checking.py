@@ -5,33 +5,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data.answers import inspect_tables, try_answers
+from recsys_kit.data import columns as naming
+from recsys_kit.data.building import Columns, Tried, build_tables, inspect_tables, try_answers
 from recsys_kit.data.cleaning import clean
-from recsys_kit.data.columns import (
-    MAX_WRONG,
-    UNREAD,
-    Table,
-    Wanted,
-    check_wanted,
-    export_of,
-    guess_table,
-    name_columns,
-    parse_columns,
-    suggest_columns,
-)
-from recsys_kit.data.files import FileRows, parse_header, read_table
-from recsys_kit.data.meeting import check_ids
+from recsys_kit.data.columns import Table, Wanted
+from recsys_kit.data.files import parse_header, read_table
 from recsys_kit.data.questions import Question
 from recsys_kit.data.sequences import looks_like_sequences, read_sequences
-from recsys_kit.data.sources import Columns, build_tables, known_dataset
+from recsys_kit.data.sources import Files, known_dataset, list_files
 from recsys_kit.data.validation import validate
 from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 N_EXAMPLES = 5  # lines shown of a rule
+NOTHING = pd.DataFrame(columns=[*REPORT_COLUMNS, "lines"])
 
 
 @dataclass(frozen=True)
@@ -54,14 +45,15 @@ class FileCheck:
 
 
 def check_files(
-    paths: Sequence[str | Path], *, table: str = "", columns: Columns = None, encoding: str = "", header: str = ""
+    paths: Files, *, table: str = "", columns: Columns = None, encoding: str = "", header: str = ""
 ) -> list[FileCheck]:
     """Check each file, and whether their ids meet; a file that cannot be read does not stop the others.
 
     Args:
-        paths: CSV, JSON lines or Parquet files, also in gzip or zip.
+        paths: CSV, JSON lines or Parquet files, also in gzip or zip; patterns with `*`. Files of different tables are
+            checked together, as a run reads them.
         table: the table that they are; "" to guess it for each file from its columns.
-        columns: as for `load_dataset`; a column that no file has is a refusal of the first file.
+        columns: as for `load_dataset`; only a column that no file has is reported then.
         encoding: of text files; "" to detect it.
         header: as for `load_dataset`.
 
@@ -70,105 +62,113 @@ def check_files(
     """
     if table and table not in TABLES:
         raise ParameterError("RK-149", f"as is {table!r}; expected one of {list(TABLES)}.", "Leave it out to guess.")
-    wanted = parse_columns(columns)
-    checks, tables, read = [], [], {}
-    for path in paths:
+    wanted = naming.parse_columns(columns)
+    tables: dict[Path, Table] = {}
+    checks: dict[Path, FileCheck] = {}
+    for path in list_files(paths):
         try:
             rows = read_table(path, encoding=encoding, header=parse_header(header))
         except DataError as refusal:
-            unreadable = FileCheck(Path(path).name, "", 0, _problems([], pd.DataFrame()), [refusal])
-            checks.append(_with_hint(unreadable, path, encoding))
-            continue
-        tables.append(_as_table(table, Path(path).name, rows, wanted))
-        read[tables[-1].table] = rows
-        known = {*tables[-1].expand(wanted).frame, *UNREAD}
-        found = _check(tables[-1], rows, {entry.ours: entry.theirs for entry in wanted if entry.column in known})
-        checks.append(_with_hint(found, path, encoding) if rows.frame.shape[1] == 1 else found)
-    try:
-        check_wanted(tables, wanted)
-        if len(read) == len(tables) > 1:
-            checks = _check_together(tables, read, checks, {entry.ours: entry.theirs for entry in wanted})
-    except DataError as refusal:
-        if tables:
-            next(check for check in checks if check.table).refusals.insert(0, refusal)
-    for n, (path, found) in enumerate(zip(paths, checks, strict=True)):
-        if found.refusals and not found.hint and (name := known_dataset(path)):
-            command = f"recsys-kit run --dataset {name} --source {shlex.quote(str(path))}"
-            checks[n] = replace(found, hint=f"this looks like the data set {name}: {command}")
-    return checks
-
-
-def _check_together(
-    tables: Sequence[Table], read: Mapping[str, FileRows], checks: list[FileCheck], columns: dict[str, str]
-) -> list[FileCheck]:
-    """Add whether the ids of the files meet, and options that answer the questions of all files."""
-    asked = [refusal for check in checks for refusal in check.refusals]
-    if not asked:
-        named = name_columns(tables, columns)
-        try:
-            cautions = check_ids(named.tables, named, parse_columns(columns))
-        except Question as question:
-            asked = [question]
-            checks[0].refusals.append(question)
+            checks[path] = FileCheck(path.name, "", 0, NOTHING, [refusal])
         else:
-            for n, check in enumerate(checks):
-                own = [entry for entry in cautions if entry["table"] == check.table]
-                checks[n] = replace(check, problems=pd.concat([check.problems, _problems(own, pd.DataFrame())]))
-            return checks
-    if not all(isinstance(refusal, Question) for refusal in asked):
-        return checks
-    lines = try_answers(tables, read, columns, asked, build_tables)[0]
-    return [replace(check, lines=lines) if lines and check.refusals else check for check in checks]
+            checks[path] = FileCheck(path.name, "", len(rows.frame) + len(rows.rejected), NOTHING, [])
+            tables[path] = _guess_table(
+                Table(table, path.name, rows.frame, rows.rejected, rows.notes, rows.starts), wanted
+            )
+    try:
+        naming.check_wanted([one.expand(wanted) for one in tables.values()], wanted)
+    except DataError as refusal:
+        found = [replace(checks[path], table=one.table, refusals=[refusal]) for path, one in tables.items()]
+    else:
+        differ = len({one.table for one in tables.values()}) == len(tables)
+        groups = [list(tables.values())] if differ else [[one] for one in tables.values()]
+        found = [check for group in groups if group for check in _check_together(group, wanted)]
+    checks |= dict(zip(tables, found, strict=True))
+    return [replace(check, hint=_hint(check, tables.get(path), path, encoding)) for path, check in checks.items()]
 
 
-def _as_table(name: str, file: str, rows: FileRows, wanted: Sequence[Wanted]) -> Table:
+def _guess_table(table: Table, wanted: Sequence[Wanted]) -> Table:
     """The file as the table that it is, or seems to be by its columns; lists of users and items name each once."""
-    table = Table(name or "interactions", file, rows.frame).expand(wanted)
-    if name or export_of(table):
-        return replace(table, frame=rows.frame)
-    guess = guess_table([*map(str, table.frame), *table.paths], wanted)
-    if guess in ("items", "users"):
-        part, given = replace(table, table=guess), {entry.ours: entry.theirs for entry in wanted}
+    if table.table:
+        return table
+    events = replace(table, table="interactions").expand(wanted)
+    kind = "" if naming.export_of(events) else naming.guess_table([*map(str, events.frame), *events.paths], wanted)
+    if kind in ("items", "users"):
+        given = {entry.ours: entry.theirs for entry in wanted}
+        has_times = {"timestamp", "position"} & {*events.frame, *naming.suggest_columns([events], given)}
+        part = replace(events, table=kind)
         with suppress(DataError):
-            ids = name_columns([part], suggest_columns([part], given)).frames[guess][KEYS[guess]]
-            guess = "interactions" if len(ids) > 2 * ids.nunique() else guess
-    return Table(guess, file, rows.frame)
+            ids = naming.name_columns([part], naming.suggest_columns([part], given)).frames[kind][KEYS[kind]]
+            kind = "interactions" if len(ids) > 2 * ids.nunique() and (has_times or kind == "users") else kind
+    return replace(table, table=kind or "interactions")
 
 
-def _with_hint(found: FileCheck, path: str | Path, encoding: str) -> FileCheck:
-    """Add a hint to a file that holds sequences. A file that only lacks column names (RK-140, RK-165) is a table."""
-    if {refusal.code for refusal in found.refusals} <= {"RK-140", "RK-165"}:
-        return found
-    try:
-        if not looks_like_sequences(path, encoding=encoding):
-            return found
-        rows = read_sequences(Path(path), encoding=encoding)
-    except DataError:  # not text, no such file, or other lines further on
-        return found
-    command = f"recsys-kit run --dataset sequences --source {shlex.quote(str(path))} --set split=leave_last_out"
-    hint = f"if each line is a user and their items, `user item item ...`: {command}"
-    return replace(found, hint=hint) if len(rows.rejected) <= MAX_WRONG * rows.frame["user_id"].nunique() else found
-
-
-def _check(table: Table, rows: FileRows, columns: dict[str, str]) -> FileCheck:
-    refusals: list[DataError] = []
-    n_rows = len(rows.frame) + len(rows.rejected)
-    try:
-        name_columns([table], columns)
-    except DataError as question:
-        refusals.append(question)
-        if not isinstance(question, Question):
-            return FileCheck(table.file, table.table, n_rows, _problems([], pd.DataFrame()), refusals)
-        columns = question.ways[0][0]  # check the rows with the guessed columns
-    raw = build_tables("files", [table], {table.table: rows}, columns)
+def _check_together(tables: Sequence[Table], wanted: Sequence[Wanted]) -> list[FileCheck]:
+    """Check files of different tables as a run reads them; each alone where one of them has no way in."""
+    columns = {entry.ours: entry.theirs for entry in wanted}
+    if len(tables) == 1:
+        known = {*tables[0].expand(wanted).frame, *naming.UNREAD, naming.ACCEPT_IDS[1]}
+        columns = {entry.ours: entry.theirs for entry in wanted if entry.column in known}
+    answer, asked = columns, list[DataError]()
+    while True:
+        try:
+            raw = build_tables("files", tables, answer)
+            break
+        except DataError as refusal:
+            asked.append(refusal)
+            if isinstance(refusal, Question) and answer != refusal.ways[0][0]:
+                answer = refusal.ways[0][0]  # check the rows with the guessed columns
+                columns = answer if refusal.code != "RK-161" else columns
+            elif len(tables) > 1:
+                return [check for table in tables for check in _check_together([table], wanted)]
+            else:
+                return [_file_check(tables[0], asked)]
     try:
         dataset = clean(validate(raw))
-        report, quarantine = dataset.report.to_dict("records"), dataset.quarantine
+        report, quarantine, refused = dataset.report.to_dict("records"), dataset.quarantine, []
     except DataError:
-        report, quarantine, more = inspect_tables(raw)
-        refusals += more
-    lines = try_answers([table], {table.table: rows}, columns, refusals, build_tables)[0] if refusals else {}
-    return FileCheck(table.file, table.table, n_rows, _problems(report, quarantine, table.table), refusals, lines=lines)
+        report, quarantine, refused = inspect_tables(raw)
+    of = {name: raw.naming[name].table for name in raw.naming}
+    found = []
+    for table in tables:
+        mine = [entry for entry in report if of.get(entry["table"], tables[0].table) == table.table]
+        refusals = [one for one in asked if table.file in one.what or (one.code == "RK-161" and table is tables[0])]
+        refusals += [refusal for name, refusal in refused if of[name] == table.table]
+        found.append(_file_check(table, refusals, _problems(mine, quarantine, table.table)))
+    everything = asked + [refusal for _, refusal in refused]
+    if not everything:
+        return found
+    tried = try_answers(tables, columns, everything)
+    return [replace(check, **_answered(check.refusals, tried)) if check.refusals else check for check in found]
+
+
+def _answered(refusals: Sequence[DataError], tried: Tried) -> dict[str, Any]:
+    """The refusals of a file with the options that answer them, or with what the answers lead to."""
+    if tried.lines:
+        return {"lines": tried.lines}
+    return {"refusals": [tried.complete(one) if isinstance(one, Question) else one for one in refusals]}
+
+
+def _file_check(table: Table, refusals: list[DataError], problems: pd.DataFrame = NOTHING) -> FileCheck:
+    return FileCheck(table.file, table.table, len(table.frame) + len(table.rejected), problems, refusals)
+
+
+def _hint(found: FileCheck, table: Table | None, path: Path, encoding: str) -> str:
+    """What else a file that is refused may be: sequences, or a published data set."""
+    codes = {refusal.code for refusal in found.refusals}
+    if not codes:
+        return ""
+    if not codes <= {"RK-140", "RK-165"} and (table is None or table.frame.shape[1] == 1):
+        with suppress(DataError):  # not text, no such file, or other lines further on
+            if looks_like_sequences(path, encoding=encoding):
+                rows = read_sequences(path, encoding=encoding)
+                if len(rows.rejected) <= naming.MAX_WRONG * rows.frame["user_id"].nunique():
+                    command = f"recsys-kit run --dataset sequences --source {shlex.quote(str(path))}"
+                    return f"if each line is a user and their items: {command} --set split=leave_last_out"
+    if name := known_dataset(path):
+        command = f"recsys-kit run --dataset {name} --source {shlex.quote(str(path))}"
+        return f"this looks like the data set {name}: {command}"
+    return f"its files: recsys-kit check {shlex.quote(str(path))}/*" if path.is_dir() else ""
 
 
 def _problems(report: list[dict], quarantine: pd.DataFrame, own: str = "") -> pd.DataFrame:

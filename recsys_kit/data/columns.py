@@ -71,6 +71,9 @@ class Table:
     table: str
     file: str
     frame: pd.DataFrame
+    rejected: Sequence[dict[str, Any]] = ()
+    notes: Sequence[dict[str, Any]] = ()
+    starts: Sequence[tuple[int, str]] = ()
 
     def __post_init__(self) -> None:
         """Spaces around names do not matter."""
@@ -172,12 +175,15 @@ def _entry(ours: str, theirs: str) -> Wanted:
     read = re.fullmatch(HOW_TIME if name in TIME_COLUMNS else HOW, theirs)
     if read is None:
         return Wanted(name, theirs, table)
+    forms = []
     for part in split_readings(read["readings"]):
-        names = next((names for form, names in READINGS.items() if re.fullmatch(form, part)), [])
+        form, names = next(((form, names) for form, names in READINGS.items() if re.fullmatch(form, part)), ("", []))
         low, dots, high = part.partition("..")
-        if re.fullmatch(LANGUAGE, part) and name in names:
+        if form == LANGUAGE and name in names:
             check_language(part)
-        if name not in names or (dots and names == ["rating"] and float(low) >= float(high)):
+        again = form in forms and "=" not in form
+        forms.append(form)
+        if name not in names or again or (dots and names == ["rating"] and float(low) >= float(high)):
             example = "Such as timestamp=Date:day-first or rating=Score:0..10."
             raise ParameterError(
                 "RK-142", f"columns has {name}={theirs}; expected {KNOWN['words']['readings']}.", example
@@ -276,7 +282,7 @@ def _recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Tabl
     expanded = [table.expand(wanted) for table in tables]
     for before, after in zip(tables, expanded, strict=True):
         if "position" in after.frame and "position" not in before.frame:
-            rule = "no time: rows are numbered as they stand in the file, so that split=random is the only fair one"
+            rule = "no time: rows are numbered as they stand in the file, so that only --set split=random is fair"
             notes.append(report_entry(after.table, rule, "cautioned", len(after.frame)))
         if len(before.frame) != len(after.frame):
             rule = f"a list is one row for each element: {len(after.frame):,} of {len(before.frame):,}"
@@ -292,11 +298,14 @@ def export_of(table: Table) -> str:
 
 def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
     """Raises `DataError` (RK-141) where a named column is in no file."""
-    tables = [table.expand(wanted) for table in tables]
     for entry in wanted:
         if entry.column in UNREAD or (entry.name, entry.column) == ACCEPT_IDS:
             continue
         places = [table for table in tables if _takes(table, entry)]
+        has_it = [f"{table.file} ({table.table})" for table in tables if entry.column in table.frame]
+        if has_it and not places:
+            what = f"columns names {entry.column!r} for {entry.ours}, which is no column of {' or '.join(has_it)}."
+            raise DataError("RK-141", what, "Leave it out, or pass the file as another table.")
         if not any(entry.column in table.frame for table in places):
             found = list(dict.fromkeys(str(column) for table in places or tables for column in table.frame))
             near = difflib.get_close_matches(entry.column, found, n=3, cutoff=0.5)
@@ -310,11 +319,11 @@ def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
 
 
 def _takes(table: Table, entry: Wanted) -> bool:
-    return entry.table == table.table if entry.table else _is_ours(table, entry.name)
+    return entry.table == table.table if entry.table else _is_ours(table.table, entry.name)
 
 
-def _is_ours(table: Table, column: str) -> bool:
-    return column in COLUMNS[table.table] or (table.table == "interactions" and column.startswith(CONTEXT_PREFIX))
+def _is_ours(table: str, column: str) -> bool:
+    return column in COLUMNS[table] or (table == "interactions" and column.startswith(CONTEXT_PREFIX))
 
 
 def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
@@ -325,7 +334,7 @@ def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
             taken[entry.name] = entry
     used = {entry.column for entry in taken.values()}
     for column in table.frame:
-        if _is_ours(table, str(column)) and column not in taken and column not in used:
+        if _is_ours(table.table, str(column)) and column not in taken and column not in used:
             taken[column] = Wanted(column, column)
     order = [*COLUMNS[table.table], *taken]
     taken = {name: entry for name, entry in taken.items() if entry.column in table.frame}
@@ -421,14 +430,17 @@ def guess_table(columns: Sequence[str], wanted: Sequence[Wanted] = ()) -> str:
         used = [entry.column for entry in taken.values()]
         return {*taken, *guess_columns(table, [column for column in columns if column not in used], taken)}
 
-    event = knows("interactions")
-    if "text" in knows("reviews") and "quantity" not in event:
-        return "reviews"
-    if {"user_id", "item_id"} <= event:
-        return "interactions"
-    if "item_id" in knows("items"):
-        return "items"
-    return "users" if "user_id" in knows("users") else "interactions"
+    event, given = knows("interactions"), [entry for entry in wanted if entry.column in columns]
+    could_be = {
+        "reviews": "text" in knows("reviews") and "quantity" not in event,
+        "interactions": {"user_id", "item_id"} <= event,
+        "items": "item_id" in knows("items"),
+        "users": "user_id" in knows("users"),
+    }
+    for table in [table for table, could in could_be.items() if could]:  # that takes what is named
+        if all(entry.table or _is_ours(table, entry.name) for entry in given):
+            return table
+    return "interactions"
 
 
 def suggest_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | None = None) -> dict[str, str]:
@@ -543,7 +555,7 @@ def _no_guess(table: Table, hopeless: Sequence[str], known: dict[str, str]) -> D
         fix = f"Say how they are written, such as %d.%m.%Y %H:%M: {form}; for rows without time: timestamp=none"
         return DataError("RK-104", f"{what}.", f"{fix}.")
     if list(hopeless) == ["timestamp"]:
-        meaning = "for rows without time and order; a run takes --set split=random as well"
+        meaning = "for rows without time and order"
         return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, meaning)], fix)
     emails = [column for column in columns if re.search(KNOWN["parts"]["email"], _key(column))]
     if list(hopeless) == ["user_id"] and emails:

@@ -1,4 +1,4 @@
-"""Published data sets by name: `sources.toml` declares their files, columns and joins; this module reads them.
+"""Data sets by name: `sources.toml` declares their files, columns and joins; this module reads them.
 
 Where they come from, their licences and citations stand there as well.
 """
@@ -12,18 +12,21 @@ from typing import Any
 
 import pandas as pd
 
-from recsys_kit.data import amazon, atomic
+from recsys_kit.data import amazon, atomic, sequences
 from recsys_kit.data.columns import NEEDED, UNREAD, Table, Wanted, parse_columns, suggest_columns
 from recsys_kit.data.files import FileRows, parse_header, read_tables
 from recsys_kit.data.files.rows import note
 from recsys_kit.errors import DataError
 from recsys_kit.schema import TABLES
 
-DECLARED: dict[str, Any] = tomllib.loads(Path(__file__).with_name("sources.toml").read_text(encoding="utf-8"))
-READERS = {"lines": amazon.read_lines, "atomic": atomic.read_atomic}
+SOURCES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("sources.toml").read_text(encoding="utf-8"))
+DECLARED = {name: source for name, source in SOURCES.items() if "forms" in source}
+READERS = {"lines": amazon.read_lines, "atomic": atomic.read_atomic, "sequences": sequences.read_lines}
+Files = Mapping[str, Sequence[Path]]
+Form = Mapping[str, Any]
 
 
-def find_files(name: str, path: Path) -> tuple[Mapping[str, Any], dict[str, list[Path]]]:
+def find_files(name: str, path: Path) -> tuple[Form, Files]:
     """Return the form of a data set whose files are there, and its files by table.
 
     Args:
@@ -76,16 +79,18 @@ def _stem(file: Path, patterns: Sequence[str]) -> str | None:
     return "".join(match.groups()) if match else None
 
 
-def read_declared(
-    name: str, path: Path, columns: str | Mapping[str, str] | None, encoding: str
-) -> tuple[dict[str, FileRows], list[Table], dict[str, str]]:
-    """Read the files of a data set: the rows, the tables before their columns are named, and the names.
+def read_files(form: Form, files: Files, encoding: str = "") -> list[Table]:
+    """Read the files of a data set, before their columns are named.
+
+    Args:
+        form: how they are read, as `sources.toml` has it.
+        files: by table.
+        encoding: "" for that of the form.
 
     Raises:
-        DataError: as `find_files`; RK-105 the files lack the columns of the data set.
+        DataError: RK-105 a file that completes another lacks the key; as the readers.
     """
-    form, files = find_files(name, path)
-    code, read = encoding or form.get("encoding", ""), {}
+    code, tables = encoding or form.get("encoding", ""), []
     for table in [table for table in TABLES if table in files]:
         if reader := READERS.get(form.get("reader", "")):
             rows = reader(files[table], table, code)
@@ -93,20 +98,30 @@ def read_declared(
             rows = read_tables(files[table], encoding=code, header=parse_header(form.get("header", {}).get(table, "")))
         for part, key in form.get("join", {}).get(table, {}).items():
             rows = _join(rows, read_tables(files[part], encoding=code), key, part) if part in files else rows
+        frame = rows.frame
         for column, sign in form.get("split", {}).get(table, {}).items():
-            lists = rows.frame[column].map(lambda text, sign=sign: str(text).split(sign), na_action="ignore")
-            rows = replace(rows, frame=rows.frame.assign(**{column: lists}))
-        read[table] = rows
-    tables = [Table(table, files[table][0].name, rows.frame) for table, rows in read.items()]
-    given = {entry.ours: entry.theirs for entry in parse_columns(columns)}
-    named = _present(tables, parse_columns(form.get("columns", ""))) | given
+            frame = frame.assign(**{column: frame[column].str.split(sign, regex=False)})
+        for column, words in form.get("words", {}).get(table, {}).items():
+            frame = frame.replace({column: words})
+        tables.append(Table(table, files[table][0].name, frame, rows.rejected, rows.notes, rows.starts))
+    return tables
+
+
+def name_declared(form: Form, tables: Sequence[Table], columns: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Return `columns` with the names that are declared for a data set.
+
+    Raises:
+        DataError: RK-105 the files lack the columns of the data set.
+    """
+    entries = parse_columns(columns)
+    named = _present(tables, parse_columns(form.get("columns", ""))) | {entry.ours: entry.theirs for entry in entries}
     if form.get("reader") == "atomic":  # the types in its header say that the names are meant
-        return read, tables, suggest_columns(tables, named)
+        return suggest_columns(tables, named)
     main = next(table for table in tables if table.table in ("interactions", "reviews"))
-    known = {entry.name for entry in parse_columns(named)} | set(main.frame)
+    known = {entry.name for entry in parse_columns(named)} | set(form.get("header", {}).get(main.table, "").split(","))
     if lacking := [group[0] for group in NEEDED["interactions"] if not set(group) & known]:
         raise _foreign(main.file, lacking[0], main.frame)
-    return read, tables, named
+    return named
 
 
 def _foreign(file: str, lacking: str, frame: pd.DataFrame) -> DataError:

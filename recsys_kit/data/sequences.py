@@ -4,12 +4,13 @@ Source of the format: Kang and McAuley, Self-attentive sequential recommendation
 """
 
 import json
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from recsys_kit.data.files import FileRows, decode, open_content
+from recsys_kit.data.files import FileRows, decode, open_content, read_tables
 from recsys_kit.data.files.rows import note, rejection
 from recsys_kit.errors import DataError
 
@@ -50,6 +51,17 @@ def read_sequences(path: Path, *, encoding: str = "") -> FileRows:
     n_blank = sum(not line for line in words.values())
     counted = {"blank line, left out": n_blank, "shopper on another line: continued": int(users.duplicated().sum())}
     return FileRows(events, rejected, [*text.notes, *(note(rule, rows) for rule, rows in counted.items() if rows)])
+
+
+def read_lines(paths: Sequence[Path], table: str, encoding: str = "") -> FileRows:
+    """Read a file of sequences; or of items, their attributes or a table.
+
+    Raises:
+        DataError: as `read_sequences` and `read_tables`.
+    """
+    if table == "interactions":
+        return read_sequences(paths[0], encoding=encoding)
+    return read_attributes(paths[0]) or read_tables(paths, encoding=encoding)
 
 
 def looks_like_sequences(path: str | Path, *, encoding: str = "") -> bool:

@@ -32,6 +32,7 @@ class Naming:
         """
         answer = dict(self.given)
         for ours, _, theirs in (entry.format_map(dict(self.names)).partition("=") for entry in entries):
+            theirs = re.sub(r":[^:]+\.\.[^:]+(?=:(.*:)?[^:]+\.\.[^:]+$)", "", theirs)  # of two ranges the last
             answer[f"{self.table}.{ours}" if f"{self.table}.{ours}" in answer else ours] = theirs
         return answer
 
@@ -47,9 +48,12 @@ def as_option(columns: Mapping[str, str]) -> str:
     '--columns "user_id=uid,rating=Stars:0..10"'
     >>> as_option({"accept": "ids"})
     '--accept ids'
+    >>> as_option({"timestamp": "none"})
+    '--columns "timestamp=none" --set split=random'
     """
     given = ",".join(f"{ours}={theirs}" for ours, theirs in columns.items() if ours != "accept")
     options = [f"--columns {quoted(given)}"] * bool(given)
+    options += ["--set split=random"] * (columns.get("timestamp") == "none" and "position" not in columns)
     return " ".join([*options, *(f"--accept {columns[name]}" for name in columns if name == "accept")])
 
 

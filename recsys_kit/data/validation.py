@@ -130,7 +130,7 @@ def inspect_table(
         how = {f"{name} read as {how}": found.how == how for how in found.how.unique() if how not in ("", "ISO 8601")}
         entries += tables.count_rows(table, "noted", how, frame[name])
     if "rating" in frame:
-        given, read["rating"], scale, notes = _read_ratings(table, frame["rating"], said.get("rating", ""), naming)
+        given, read["rating"], scale, notes = _read_ratings(table, frame["rating"], said.get("rating", ""))
         frame, entries = frame.assign(rating=given), entries + notes
     on_scale = {rule.name: rule for rule in tables.rating_rules(scale)}
     rules = [on_scale.get(rule.name, rule) for rule in tables.RULES[table] if rule.column in frame]
@@ -171,7 +171,7 @@ def _read_times(values: pd.Series, reading: str) -> ReadTimes:
 
 
 def _read_ratings(
-    table: str, values: pd.Series, reading: str, naming: tables.Naming
+    table: str, values: pd.Series, reading: str
 ) -> tuple[pd.Series, pd.Series, tuple[float, float], Entries]:
     """Read ratings as the user says: the values without those that mean "not rated", the ratings, their scale.
 
@@ -193,7 +193,6 @@ def _read_ratings(
     (low, high), scale = map(float, span.split("..")) if span else tables.rating_scale(ratings), schema.RATING_SCALE
     if (low, high) == schema.HALF_STAR_SCALE:
         scale, action, rule = (low, high), "noted", f"ratings are half stars, {low:g} to {high:g}, and stay as they are"
-        rule += "" if span else f"; to read them as 1 to 5: {naming.option('rating={rating}:1..5')}"
     elif span:
         ratings = scale[0] + (scale[1] - scale[0]) * (ratings - low) / (high - low)
         action, rule = "repaired", f"rating of {span} brought to {scale[0]:g}..{scale[1]:g}"

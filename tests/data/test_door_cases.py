@@ -648,12 +648,15 @@ def test_events_that_undo_others_are_said(write):
 # -- no time, and splits that cannot be --------------------------------------------------------------------------------
 
 
+NO_TIME = '--columns "timestamp=none" --set split=random'  # a run needs both
+
+
 def test_no_time_at_all_is_allowed_with_a_random_split(write):
     path = write("likes.csv", table("user_id,item_id", 300, lambda i: f"u{i % 20},p{i * 7 % 60}"))
     question = check(path)
-    assert asks(question, "RK-104", "split=random") and list(question.lines) == ['--columns "timestamp=none"']
+    assert asks(question, "RK-104", "split=random") and list(question.lines) == [NO_TIME]
     other = check(write("named.csv", path.read_text().replace("item_id", "thing")), "item_id=thing")
-    assert list(other.lines) == ['--columns "timestamp=none,item_id=thing"']
+    assert list(other.lines) == ['--columns "item_id=thing,timestamp=none" --set split=random']
     found = load(interactions=path, columns="timestamp=none")
     split = split_interactions(found.interactions, method="random")
     assert 0 < len(split.test) < len(split.train)
@@ -1094,6 +1097,53 @@ def test_a_check_of_several_files_says_whether_their_ids_meet(write):
     assert not any(found.refusals for found in check_files([interactions, items], columns=proposed(first)))
 
 
+def test_a_run_proposes_only_what_was_tried(write):
+    def row(i):
+        return f"{'NULL' if i < 290 else f'u{i}'},p{i % 40},{day(i)},{int(i > 298)}"
+
+    path = write("orders.csv", table("user_id,item_id,timestamp,quantity", 300, row))
+    refused = refusal_of(load, interactions=path)
+    assert asks(refused, "RK-162", "299 of 300")  # with what its answers lead to
+    lines = re.findall(r"(?m)^--columns .*", str(refused))
+    assert len(lines) == 2 and not any("drop" in line for line in lines)
+    assert lines == list(check(path).lines)
+    for line in lines:
+        assert len(load(interactions=path, columns=columns_of(line)).interactions)
+
+
+def test_where_no_answer_works_the_next_refusal_is_said(write):
+    rows = table("user_id,item_id,timestamp", 200, lambda i: f"NULL,p{i % 40},{day(i)}")
+    path = write("orders.csv", rows.replace("NULL", "4.0E+12").replace(",2024", ",x2024"))
+    for refused in (refusal_of(load, interactions=path), check(path).refusals[0]):
+        assert "RK-146" in str(refused)
+
+
+def test_one_wrong_name_is_all_that_is_reported(write):
+    rows = table("member,thing,when", 60, lambda i: f"u{i % 9},p{i % 20},{day(i)}")
+    found = check(write("log.csv", rows), "timestamp=when,user_id=member,item_id=goood")
+    assert [refusal.code for refusal in found.refusals] == ["RK-141"] and not found.lines
+    assert asks(found, "RK-141", "'goood' for item_id") and found.table == "interactions"
+
+
+def test_a_column_of_another_table_is_no_wrong_name(write):
+    path = write("log.csv", events(60, more="age", extra=lambda i: "7"))
+    refused = refusal_of(load, interactions=path, columns="joined_at=age")
+    assert asks(refused, "RK-141", "is no column of log.csv (interactions)")
+
+
+def test_items_whose_ids_a_spreadsheet_has_cut_are_items(write):
+    found = check(write("items.csv", table("item_id,title,category", 60, lambda i: f"4.0{i % 9}E+12,Lamp {i},x")))
+    assert found.table == "items" and asks(found, "RK-163", "scientific")
+
+
+def test_of_two_ranges_the_last_is_proposed_and_both_are_refused(write):
+    path = write("stars.csv", events(200, more="rating", extra=lambda i: str(i % 10 + 1)))
+    found = check(path, "rating=rating:1..5")
+    assert next(iter(found.lines)) == '--columns "rating=rating:1..10"'
+    with pytest.raises(ParameterError, match="RK-142"):
+        load(interactions=path, columns="rating=rating:1..5:1..10")
+
+
 def test_two_words_for_no_user_are_answered_together(write):
     path = write("two.csv", events(300, user=lambda i: ["NULL", "guest", f"c{i % 150}"][i % 3]))
     found = check(path)
@@ -1343,13 +1393,6 @@ def test_dates_of_two_digit_years_in_front_are_read_so(write):
 def test_a_day_of_the_week_before_a_date_is_left_out(write):
     path = write("at.csv", events(time=lambda i: f'"Montag, {1 + i % 28:02}. Jänner 2023"'))
     assert load(interactions=path).interactions["timestamp"].dt.month.eq(1).all()
-
-
-def test_no_time_is_proposed_with_the_split_that_it_takes(write):
-    found = check(write("bare.csv", table("user_id,item_id", 60, lambda i: f"u{i % 9},p{i % 7}")))
-    ((line, meaning),) = found.lines.items()
-    assert "timestamp=none" in line
-    assert "--set split=random" in meaning
 
 
 @pytest.mark.parametrize("name", ["products", "items", "song"])

@@ -9,6 +9,7 @@ import pytest
 
 from recsys_kit.data import check_files, load_dataset, source_files
 from recsys_kit.data.declared import DECLARED
+from recsys_kit.data.questions import said_lines
 from recsys_kit.data.sources import absolute, describe
 from recsys_kit.errors import DataError
 
@@ -72,6 +73,12 @@ def test_a_file_that_completes_another_is_needed_and_its_gaps_are_counted(tmp_pa
         load_dataset("olist", source=tmp_path)
 
 
+def test_what_is_not_recommended_is_no_success_and_said(tmp_path):
+    shop = load_dataset("steam", source=write(tmp_path, "steam recommendations"))
+    assert shop.interactions["event"].tolist() == ["recommend", "dislike"]
+    assert any("'dislike' undoes another" in line for line in said_lines(shop.report.to_dict("records")))
+
+
 def test_other_names_of_columns_go_before_the_declared_ones(tmp_path):
     shop = load_dataset("retailrocket", source=write(tmp_path, "retailrocket"), columns="item_id=event")
     assert shop.interactions["item_id"].tolist() == ["view", "transaction"]
@@ -99,7 +106,16 @@ def test_a_check_names_no_data_set_that_cannot_be_read(tmp_path):
     (tmp_path / "ratings.csv").write_text("who,what\n1,2\n")
     for path in (tmp_path, tmp_path / "events.csv", tmp_path / "ratings.csv", tmp_path / "nowhere" / "x.csv"):
         (found,) = check_files([path])
-        assert found.refusals and not found.hint
+        assert found.refusals and "data set" not in found.hint
+
+
+def test_a_check_of_a_folder_names_the_check_of_its_files(tmp_path):
+    """A file of a set's name that has our columns is not that set."""
+    rows = "".join(f"u{n % 3},i{n % 4},2024-05-{n + 1:02d}\n" for n in range(9))
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\n" + rows)
+    (found,) = check_files([tmp_path])
+    assert found.refusals and found.hint == f"its files: recsys-kit check {tmp_path}/*"
+    assert not any(found.refusals for found in check_files(tmp_path / "*"))
 
 
 # -- several files of one table ----------------------------------------------------------------------------------------
@@ -134,7 +150,7 @@ def test_a_comma_in_a_name_that_is_there_divides_nothing(tmp_path):
 
 def test_a_run_is_told_each_file_by_its_whole_path(tmp_path):
     first, second = part(tmp_path, "orders-1.csv", "a"), part(tmp_path, "orders-2.csv", "b")
-    assert absolute("orders-*.csv", tmp_path) == absolute(["orders-1.csv", "orders-2.csv"], tmp_path)
+    assert absolute("orders-*.csv", tmp_path) == str(tmp_path / "orders-*.csv")  # a file that is added counts later
     assert absolute("orders-1.csv,orders-2.csv", tmp_path) == f"{first},{second}"
     assert (absolute(""), absolute("gone.csv", tmp_path)) == ("", str(tmp_path / "gone.csv"))
 

@@ -12,8 +12,8 @@ from recsys_kit.workbook.runner.execute import Outcome, execute
 from recsys_kit.workbook.runner.imports import find_files
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest
 from recsys_kit.workbook.runner.parameters import list_chapters, plan_parameters, select_chapters
-from recsys_kit.workbook.runner.reuse import forecast, hash_code
-from recsys_kit.workbook.runner.storage import hashes_of
+from recsys_kit.workbook.runner.reuse import forecast, hash_code, reasons_to_run
+from recsys_kit.workbook.runner.storage import digest_of, hashes_of
 from tests.conftest import ROOT
 from tests.workbook.chain import edit_cell, write_chain
 
@@ -294,6 +294,19 @@ def test_an_optional_input_that_appears_later_runs_its_reader_again(tmp_path):
     assert chain.ran(only=("01", "04")) == ["01", "04"]
     assert chain.status("02") == "not_requested"
     assert chain.ran() == ["02", "03", "04"]
+
+
+def test_a_new_file_of_a_pattern_is_a_reason_to_run_again(tmp_path):
+    (tmp_path / "may.csv").write_text("user_id,item_id,timestamp\nu,i,2024-05-01\n")
+    now = {"parameters": {"dataset": "files", "interactions": str(tmp_path / "*.csv")}}
+    now |= {"versions": {}, "cells": "", "code": ""}
+    state = {"made_with": now, "files": hashes_of(tmp_path / "may.csv", tmp_path)}
+    state["files"] = {str(tmp_path / name): digest_of({name: digest}) for name, digest in state["files"].items()}
+    chapter = list_chapters()[0]
+    before = list(reasons_to_run(tmp_path, {"chapters": {chapter.name: state}}, chapter, now))
+    shutil.copy(tmp_path / "may.csv", tmp_path / "june.csv")
+    after = list(reasons_to_run(tmp_path, {"chapters": {chapter.name: state}}, chapter, now))
+    assert set(after) - set(before) == {"june.csv is new"}
 
 
 def test_after_a_failure_the_same_command_goes_on_at_the_chapter_that_failed(chain):

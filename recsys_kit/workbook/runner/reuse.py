@@ -14,11 +14,13 @@ from typing import Any
 
 import nbformat
 
+from recsys_kit.data.sources import absolute, source_files
+from recsys_kit.errors import RecsysKitError
 from recsys_kit.workbook.runner import lock
 from recsys_kit.workbook.runner.imports import find_files
 from recsys_kit.workbook.runner.manifest import find_damage, recorded
 from recsys_kit.workbook.runner.parameters import Chapter, list_chapters
-from recsys_kit.workbook.runner.places import OPTIONS, maker_of, shared_name
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, OPTIONS, maker_of, project_root, shared_name
 from recsys_kit.workbook.runner.storage import ABSENT, digest_of, hashes_of, sha256_of
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -94,12 +96,24 @@ def reasons_to_run(
         root = folder if path.is_relative_to(folder) else path.parent
         if (found := digest_of(hashes_of(path, root))) != digest:
             yield f"{name} {'is new' if digest == ABSENT else 'is gone' if found == ABSENT else 'has changed'}"
+    if "dataset" in now["parameters"]:
+        known = state.get("files", {})
+        yield from (f"{file.name} is new" for file in own_files(now["parameters"]) if str(file) not in known)
     for name in state.get("outputs", []):
         if problem := find_damage(folder, recorded(manifest, name), name):
             yield problem
     for ending in PAGES:
         if not (page := folder / "notebooks" / f"{chapter.name}{ending}").exists():
             yield f"notebooks/{page.name} is gone"
+
+
+def own_files(parameters: Mapping[str, Any]) -> list[Path]:
+    """Return the files that these parameters of a chapter name, those of patterns and folders included."""
+    options = {key: absolute(parameters[key], project_root()) for key in FILE_OPTIONS if parameters.get(key)}
+    try:
+        return [path for path in source_files(parameters["dataset"], **options) if path.is_file()]
+    except RecsysKitError:  # the chapter says it
+        return []
 
 
 def last_end(state: Mapping[str, Any]) -> Mapping[str, Any]:
