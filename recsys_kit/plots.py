@@ -265,15 +265,16 @@ def plot_uneven(interactions: pd.DataFrame) -> list[Axes]:
     for ax, column, thing in ((axes[0], "item_id", "product"), (axes[1], "user_id", "shopper")):
         counts = interactions[column].value_counts().to_numpy()
         ax.loglog(range(1, len(counts) + 1), counts, ".", color=BLUE, markersize=4)
-        ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}, the most active first", ylabel="events")
+        ax.set(title=f"How uneven are {thing}s?", xlabel=f"{thing}s, the busiest first", ylabel="events")
     if len(ratings):
         ax, counts = next(others), ratings.value_counts().sort_index()
         ax.bar([f"{value:g}" for value in counts.index], counts, color=BLUE, alpha=0.8)
         ax.set(title="How do shoppers rate?", xlabel="stars", ylabel="events")
     if timed:
         ax, months = next(others), interactions["timestamp"].dt.tz_localize(None).dt.to_period("M")
-        counts = months.value_counts().sort_index()
-        ax.fill_between(counts.index.to_timestamp(), counts, color=BLUE, alpha=0.6, step="mid")
+        edges = pd.period_range(months.min(), months.max() + 1, freq="M")
+        counts = months.value_counts().reindex(edges[:-1], fill_value=0)
+        ax.stairs(counts, edges.to_timestamp(), fill=True, color=BLUE, alpha=0.8)
         ax.set(title="When do they come?", ylabel="events a month")
         ax.tick_params(axis="x", rotation=30)
     for ax in others:
@@ -310,7 +311,7 @@ def plot_losses(report: pd.DataFrame, *, shown: int = 8) -> Axes:
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set(title="What was lost where?", xlabel="rows", xlim=(0, 1.35 * max(1, *(rows for _, rows, *_ in lines))))
-    _legend(ax, loc="lower right")
+    _legend_beside(ax)
     return ax
 
 

@@ -40,15 +40,15 @@ def test_the_kinds_of_events_are_counted_in_the_order_in_which_they_happen():
     assert table.index.tolist() == ["view", "purchase", "swap", "all"]
     assert table["events"].tolist() == [3, 1, 1, 5]
     assert table["pairs of shopper and product"].tolist() == [3, 1, 1, 3]
+    assert table["pairs without a view"].tolist() == [0, 0, 0, 0]
     assert "33% of the pairs of a shopper and a product were only viewed" in sentences.how_uneven(dataset(SHOP))
 
 
-def test_the_density_names_its_products_and_purchases_without_a_view_are_counted():
+def test_the_density_names_its_products_and_pairs_without_a_view_are_counted():
     assert "of the pairs of a shopper and one of these 2 products have one" in sentences.introduction(dataset(SHOP))
-    assert sentences.purchases_without_view(SHOP) == "Every pair with a purchase has a recorded view."
     unseen = frame(("a", "x", "purchase"), ("a", "x", "purchase"), ("b", "x", "purchase"), ("b", "x", "view"))
-    assert sentences.purchases_without_view(unseen).startswith("1 of 2 pairs with a purchase have no recorded view")
-    assert sentences.purchases_without_view(unseen[:3]) == sentences.purchases_without_view(SHOP[2:]) == ""
+    assert sentences.funnel(unseen)["pairs without a view"].to_dict() == {"view": 0, "purchase": 1, "all": 1}
+    assert "pairs without a view" not in sentences.funnel(unseen[:3])
 
 
 def test_texts_alone_have_no_sentence_about_shoppers():
@@ -91,21 +91,48 @@ def test_answers_are_listed_where_they_differ_from_the_default_and_flags_are_tol
         ("interactions", "80 of 100 ids", "cautioned", 20, ""),
         ("reviews", "near-duplicates: like another", "noted", 9, ""),
         ("interactions", "repeated rating", "noted", 3, ""),
+        ("items", "negative price", "repaired", 2, ""),
     ]
     shop = replace(dataset(SHOP), report=pd.DataFrame(rules, columns=REPORT_COLUMNS))
     said = sentences.asked(shop, {"split": "time", "columns": "user_id=who"}).splitlines()
     assert said == [
         "- `columns` was given as `user_id=who`.",
         "- Caution, interactions: 80 of 100 ids.",
+        "- Repaired, items: negative price (2).",
         "- Noted, interactions: repeated rating (3).",
     ]
     assert "No option was given" in sentences.asked(shop, {"split": "time", "columns": ""})
+    named = sentences.asked(replace(shop, name="online-retail"), {"split": "time"})
+    assert "No option was given" not in named and "`user_id=CustomerID|Customer ID:null=drop" in named
     assert "`split` was given as `random`" in sentences.asked(shop, {"split": "random"})
+
+
+def test_the_question_that_is_shown_is_the_one_of_the_door():
+    said = sentences.example_question(frame(*[(f"u{n}", "x", "view") for n in range(100)]))
+    assert said.startswith("RK-162") and "in 34 of 100 rows" in said and "null=NULL" in said
+    assert sentences.example_question(SHOP).startswith("Nothing is asked")
+
+
+def test_texts_are_shown_where_cleaning_changed_them():
+    long = "A pot that is described at some length, in words that nobody changed"
+    raw = [f"{long} &amp; more", "Two  spaces", None]
+    items = pd.DataFrame({"item_id": list("xyz"), "title": [f"{long} & more", "Two spaces", "A"], "title_raw": raw})
+    shown = sentences.cleaned_texts(replace(dataset(), items=items))
+    assert shown["as it came"].tolist() == ["… changed &amp; more", "Two␣␣spaces"]
+    assert shown["cleaned"].tolist() == ["… changed & more", "Two spaces"]
+
+
+def test_near_duplicates_are_shown_beside_the_text_that_they_are_like():
+    texts = ["A lovely pot, and well made", "So small that it broke", "a LOVELY pot and very well made!", "A pot"]
+    reviews = pd.DataFrame({"text": [*texts, texts[0]]})
+    assert sentences.near_duplicates(dataset(reviews=reviews)) == f"- “{texts[2]}” is like the earlier “{texts[0]}”"
+    assert sentences.near_duplicates(dataset(SHOP)) == sentences.near_duplicates(dataset(reviews=reviews[:2])) == ""
 
 
 def test_the_best_described_rows_keep_their_order():
     history = pd.DataFrame({"timestamp": [1, 2, 3], "item_id": list("xyz"), "title": [None, "A pot", "A bowl"]})
     assert sentences.first_rows(history, 3)["timestamp"].tolist() == [1, 2, 3]
+    assert "attributes" not in sentences.first_rows(pd.DataFrame({"item_id": ["x"], "title": "A", "attributes": [[]]}))
 
 
 @pytest.mark.parametrize(
@@ -115,6 +142,7 @@ def test_the_best_described_rows_keep_their_order():
         ((0.3, 0.1, 0.5), (0.2, 0.0, 0.4), "0.100 ± 0.283: no significant difference."),
         ((0.3, np.nan, np.nan), (0.1, 0.08, 0.12), "0.200: too few shoppers to tell."),
         ((0.3, 0.28, 0.32), (0.0, 0.0, 0.0), "0.300 ± 0.020: the random split flatters."),
+        ((0.3, 0.28, 0.32), (0.4, 0.38, 0.42), "-0.100 ± 0.028: here the random split is the harder one."),
     ],
 )  # fmt: skip
 def test_which_split_is_kinder(at_random, by_time, gap):

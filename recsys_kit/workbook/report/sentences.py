@@ -1,18 +1,26 @@
 """Sentences of chapter 01 about a data set, in Markdown; numbers are computed, the words are in `sentences.toml`."""
 
+import difflib
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from recsys_kit.data.cleaning import FLAGS
+from recsys_kit.data.cleaning import FLAGS, find_near_duplicates
+from recsys_kit.data.declared import DECLARED
 from recsys_kit.data.describe import facts
 from recsys_kit.data.rehearsal import AT_RANDOM
+from recsys_kit.data.sources import load_dataset
 from recsys_kit.data.splitting import METHODS, Split
 from recsys_kit.data.tables import Dataset
+from recsys_kit.errors import DataError
 from recsys_kit.plots import shorten
 from recsys_kit.workbook.report.wording import read_texts, say
 
 KINDS = ("view", "cart", "purchase", "rating")  # kinds of events in their usual order
+NOTES = {"cautioned": 0, "repaired": 1, "noted": 2}  # actions on rows that are kept, in the order of the list
 TEXTS = read_texts(__file__)
 LINES = "  \n"  # sentences on lines of their own, in Markdown
 
@@ -26,14 +34,57 @@ def introduction(shop: Dataset) -> str:
 
 
 def asked(shop: Dataset, answers: Mapping[str, str]) -> str:
-    """List the answers that differ from the defaults, what was cautioned about, and what was noted but is no flag."""
-    notes = shop.report[shop.report["action"].isin(["cautioned", "noted"])].sort_values("action", kind="stable")
+    """List the answers of a named data set and those that differ from the defaults; cautions, repairs and notes."""
+    notes = shop.report[shop.report["action"].isin(NOTES)].sort_values("action", key=lambda action: action.map(NOTES))
     notes = notes[~notes["rule"].str.startswith(tuple(f"{kind}:" for kind in FLAGS))]
+    forms = [form for form in DECLARED.get(shop.name, {}).get("forms", []) if "columns" in form]
     given = {name: answer for name, answer in answers.items() if answer not in ("", METHODS[0])}
-    return say(TEXTS["asked"], given=given, notes=notes.to_dict("records"))
+    return say(TEXTS["asked"], name=shop.name, forms=forms, given=given, notes=notes.to_dict("records"))
 
 
-def first_rows(frame: pd.DataFrame | None, n: int = 3, *, width: int = 50) -> pd.DataFrame:
+def example_question(interactions: pd.DataFrame) -> str:
+    """Return what is asked about a file of the first events if every third of them has the user `NULL`."""
+    events = interactions.filter(["user_id", "item_id", "timestamp", "position"]).head(300)
+    guests = events.assign(user_id=events["user_id"].mask(pd.RangeIndex(len(events)) % 3 == 0, "NULL"))
+    with TemporaryDirectory() as folder:
+        guests.to_csv(path := Path(folder, "events.csv"), index=False)
+        try:
+            load_dataset("files", interactions=path)
+        except DataError as question:
+            return str(question)
+    return "Nothing is asked: there are too few events or shoppers."
+
+
+def cleaned_texts(shop: Dataset, n: int = 2) -> pd.DataFrame:
+    """Return n texts of each column as they came and cleaned, from shortly before the first difference on.
+
+    More than one space is shown as ␣.
+    """
+    frames = [frame for frame in (shop.items, shop.reviews) if frame is not None]
+    rows = []
+    for table, column in [(frame, column) for frame in frames for column in frame if f"{column}_raw" in frame]:
+        pairs = table[[f"{column}_raw", column]].dropna()
+        pairs = pairs.sort_values(f"{column}_raw", key=lambda texts: ~texts.str.contains("[<&]"), kind="stable")
+        for pair in pairs.head(n).itertuples(index=False):
+            n_equal = next((n for n, signs in enumerate(zip(*pair, strict=False)) if len({*signs}) > 1), len(pair[1]))
+            start = max(0, n_equal - 10)
+            parts = (("…" if start else "") + text[start : start + 45] for text in pair)
+            rows.append((column, *(re.sub(r"\s{2,}", lambda spaces: "␣" * len(spaces[0]), part) for part in parts)))
+    return pd.DataFrame(rows, columns=["column", "as it came", "cleaned"])
+
+
+def near_duplicates(shop: Dataset, n: int = 2) -> str:
+    """Show n near-duplicates of the first reviews, each with the earlier text that is most like it; "" without any."""
+    if shop.reviews is None:
+        return ""
+    texts = shop.reviews["text"].head(2_000)
+    again = texts[find_near_duplicates(texts) & ~texts.duplicated()].head(n)
+    pairs = [(text, difflib.get_close_matches(text, texts[: index - 1], 1, 0)) for index, text in again.items()]
+    pairs = [(shorten(text, 200), shorten(earlier[0], 200)) for text, earlier in pairs]
+    return say(TEXTS["near_duplicates"], pairs=pairs, simulated=shop.truth is not None)
+
+
+def first_rows(frame: pd.DataFrame | None, n: int = 3) -> pd.DataFrame:
     """Return the first n rows, or the best described items, without columns that are empty or raw; texts are shortened.
 
     >>> first_rows(pd.DataFrame({"item_id": ["x", "y"], "title": [None, "A pot"], "title_raw": [None, "A  pot"]}), 1)
@@ -47,7 +98,8 @@ def first_rows(frame: pd.DataFrame | None, n: int = 3, *, width: int = 50) -> pd
         return pd.DataFrame()
     if "title" in shown and "user_id" not in shown:
         shown = shown.loc[shown.notna().sum(axis=1).nlargest(n).index].sort_index()
-    return shown.head(n).map(lambda value: shorten(value, width) if isinstance(value, str) else value)
+    rows = shown.head(n).map(lambda value: shorten(value, 50) if isinstance(value, str) else value)
+    return rows.loc[:, rows.map(lambda value: not isinstance(value, list) or value != []).any()]
 
 
 def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
@@ -57,33 +109,19 @@ def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
     >>> funnel(events).index.tolist()
     ['view', 'purchase', 'all']
     """
-    pairs = interactions.groupby(["user_id", "item_id"]).ngroup()
-    events = interactions[["user_id", "item_id", "event"]].assign(pair=pairs)
+    pair = interactions.groupby(["user_id", "item_id"]).ngroup()
+    seen = pair.where(interactions["event"] == "view").dropna().unique()
+    events = interactions[["user_id", "item_id", "event"]].assign(pair=pair, unseen=pair.mask(pair.isin(seen)))
     table = pd.concat([events, events.assign(event="all")]).groupby("event").agg(**{
         "events": ("pair", "size"),
         "pairs of shopper and product": ("pair", "nunique"),
+        "pairs without a view": ("unseen", "nunique"),
         "shoppers": ("user_id", "nunique"),
         "products": ("item_id", "nunique"),
     })  # fmt: skip
     order = [*KINDS, *table.index.difference([*KINDS, "all"]), "all"]
-    return table.loc[[kind for kind in order if kind in table.index]].rename_axis("kind of event")
-
-
-def purchases_without_view(interactions: pd.DataFrame) -> str:
-    """Describe how many pairs with a purchase have no view; "" if views or purchases are not recorded.
-
-    >>> events = pd.DataFrame({"user_id": ["a", "a"], "item_id": ["x", "y"], "event": ["purchase", "view"]})
-    >>> purchases_without_view(events)
-    '1 of 1 pairs with a purchase have no recorded view: these kinds are no strict funnel.'
-    """
-    viewed, bought = (
-        interactions.loc[interactions["event"] == kind, ["user_id", "item_id"]].drop_duplicates()
-        for kind in ("view", "purchase")
-    )
-    if viewed.empty or bought.empty:
-        return ""
-    n_unseen = len(bought) - len(bought.merge(viewed))
-    return say(TEXTS["purchases_without_view"], n_unseen=n_unseen, n_bought=len(bought))
+    table = table.loc[[kind for kind in order if kind in table.index]].rename_axis("kind of event")
+    return table if "view" in table.index else table.drop(columns="pairs without a view")
 
 
 def how_uneven(shop: Dataset) -> str:
@@ -98,7 +136,7 @@ def how_uneven(shop: Dataset) -> str:
         if "rating" in events and events["rating"].notna().any():
             found["high"] = (events["rating"].dropna() >= 4).mean()
         if "timestamp" in events:
-            months = events["timestamp"].dt.strftime("%Y-%m").value_counts()
+            months = events["timestamp"].dt.tz_localize(None).dt.to_period("M").value_counts()
             found |= {"month": months.index[0], "most": months.iloc[0], "first": months.sort_index().iloc[0]}
     if reviews is not None and "label" in reviews:
         found["labels"] = reviews["label"].value_counts(normalize=True).tolist()
