@@ -405,7 +405,8 @@ def test_a_table_of_markdown_is_read_without_its_blanks_and_its_ruler(read):
 
 def test_apostrophes_around_all_values_are_quotes(read):
     lines = [",".join(f"'{value}'" for value in row.split(",")) for row in (NAMES, *ROWS)]
-    assert is_as_written(read("\n".join(lines)))
+    found = read("\n".join(lines))
+    assert is_as_written(found) and rules(found) == ["apostrophes around texts read as quotes"]
     rows = read("\n".join([*lines, "'u1','p1'", "'u1','Lamp, red ''7''','x'"]))
     assert rejected(rows) == [(62, "", "row is too short")]
     assert rows.frame["item_id"].iloc[-1] == "Lamp, red '7'"
