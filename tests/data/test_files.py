@@ -193,6 +193,8 @@ def test_an_encoding_is_proposed_only_if_it_reads_the_file(read):
     with pytest.raises(DataError, match=r"RK-123 .*none that was tried reads it"):
         read(wrong)
     czech = ("id,Jiří žluťoučký kůň\n" * 9).encode("cp1250")
+    with pytest.raises(DataError, match=r"RK-123 .*none that was tried reads it"):
+        read(czech * 5 + b"7,\x83\n" * 2)
     with pytest.raises(DataError, match=r"RK-123 a.csv is not cp1252.*--encoding cp1250"):
         read(czech, encoding="cp1252")
     assert len(read(czech.replace(b"id,", b"7,"), encoding="cp1250", header=["id", "name"]).frame) == 9
@@ -397,13 +399,14 @@ def test_a_table_of_markdown_is_read_without_its_blanks_and_its_ruler(read):
     assert words(read("a,b\n-,-\n1,2\n")) == [["-", "-"], ["1", "2"]]
     assert rows.notes[-1]["example"] == NAMES.replace(",", ", ")
     assert is_as_written(read("\n".join([NAMES, *ROWS]).replace(",", " , ")))
-    one_bare = "\n".join([NAMES, *ROWS]).replace(",", " , ").replace(" p3 ", "p3")
+    one_bare = "\n".join([NAMES, *ROWS, *ROWS]).replace(",", " , ") + "\nu1 ,p3, 2024-01-01"
     assert read(one_bare).frame["user_id "].iloc[0] == "u0" and read(one_bare).frame[" item_id "].iloc[0] == " p0 "
 
 
 def test_apostrophes_around_all_values_are_quotes(read):
     lines = [",".join(f"'{value}'" for value in row.split(",")) for row in (NAMES, *ROWS)]
-    assert is_as_written(read("\n".join(lines)))
+    found = read("\n".join(lines))
+    assert is_as_written(found) and rules(found) == ["apostrophes around texts read as quotes"]
     rows = read("\n".join([*lines, "'u1','p1'", "'u1','Lamp, red ''7''','x'"]))
     assert rejected(rows) == [(62, "", "row is too short")]
     assert rows.frame["item_id"].iloc[-1] == "Lamp, red '7'"

@@ -143,12 +143,14 @@ def _read_lines(lines: Iterable[str], seen: list[str], form: Form) -> Iterator[s
     gap, is_quoted = re.compile(rf"{re.escape(form.delimiter)} +$"), False
     for line in lines:
         is_quoted &= bool(seen)
-        parts = line.split(form.quote)
-        for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
-            parts[place] = gap.sub(form.delimiter, parts[place])
-        is_quoted ^= len(parts) % 2 == 0
-        seen.append(form.quote.join(parts))
-        yield seen[-1]
+        if form.quote in line:
+            parts = line.split(form.quote)
+            for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
+                parts[place] = gap.sub(form.delimiter, parts[place])
+            is_quoted ^= len(parts) % 2 == 0
+            line = form.quote.join(parts)
+        seen.append(line)
+        yield line
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------
@@ -167,6 +169,8 @@ def _find_form(text: Text, names: Sequence[str], quotes: str = "\"'") -> Form:
         notes.append(note(f"delimiter is {NAMES[form.delimiter]}, not {NAMES.get(usual, usual)}"))
     if not (records := form.records):
         check_rows(text.name, 0, [], "")
+    if quotes and form.quote == quotes[-1]:
+        notes.append(note("apostrophes around texts read as quotes"))
     if not quotes:
         notes.append(note("quotes are part of the text"))
     if start:
