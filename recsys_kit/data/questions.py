@@ -21,7 +21,7 @@ from recsys_kit.errors import DataError
 from recsys_kit.schema import LOST
 
 MAX_SHARE = 0.02
-MAX_LEFT_OUT = 0.5  # share of rows that is proposed to be left out, except where there is no id
+MAX_LEFT_OUT = 0.5  # share of rows that is proposed to be left out, except where there is no value
 FEW_ROWS = 10
 N_EXAMPLES = 3
 WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ def ask_about_rules(
         values, wrong = frame[column], pd.concat(rules.values(), axis=1).any(axis=1)
         if not (wrong.all() or is_many(wrong.sum(), (wrong | is_present(values)).sum())):
             continue
-        few = left and (column.endswith("_id") or wrong.mean() < MAX_LEFT_OUT)
+        few = left and ([*rules] == [f"missing {column}"] or wrong.mean() < MAX_LEFT_OUT)
         ways = {way: meaning for way, meaning in ways.items() if few or not way.endswith("drop")}
         what = describe(f"{table}: {' or '.join(rules)}", wrong, values)
         if column == "rating":

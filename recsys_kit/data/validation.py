@@ -156,7 +156,7 @@ def inspect_table(
         entries += repairs
     repeats = {"exact duplicate": pd.Series(again, frame.index)}
     entries += tables.count_rows(table, "deduplicated", repeats, frame.get("item_id")) + _notes_on_ids(table, ids)
-    if table == "interactions":
+    if table == "interactions" and not refusals:
         entries += _notes_on_events(typed, ids["user_id"], naming)
     return Inspection(typed, bad, entries, refusals, ids)
 

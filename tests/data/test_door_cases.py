@@ -1482,3 +1482,9 @@ def test_times_of_which_most_are_wrong_are_asked_about_without_leaving_them_out(
     path = write("e.csv", events(200, time=lambda i: "soon" if i % 4 else day(i)))
     (refused,) = check(path).refusals
     assert refused.code == "RK-144" and "150 of 200" in str(refused) and "drop" not in str(refused)
+
+
+def test_times_that_are_missing_in_most_rows_are_asked_about_and_may_be_left_out(write):
+    path = write("e.csv", events(200, time=lambda i: "" if i % 4 else day(i)))
+    assert asks(check(path), "RK-160", "150 of 200", "timestamp=timestamp:drop")
+    assert is_read(check(path, "timestamp=timestamp:drop"), 50, quarantined=150)
