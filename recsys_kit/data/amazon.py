@@ -29,9 +29,8 @@ def read_lines(paths: Sequence[Path], table: str, encoding: str = "") -> FileRow
     """
     with files.open_content(paths[0]) as content:
         rows = files.read_json(files.decode(content, encoding), _parse)
-    hidden = [  # without the line itself: it may contain a reviewer's name
-        {**entry, "rule": "line is not a record", "value": entry["rule"]} for entry in rows.rejected
-    ]
+    # without the line itself: it may contain a reviewer's name
+    hidden = [{**entry, "rule": "line is not a record", "value": entry["rule"]} for entry in rows.rejected]
     frame = _items(rows.frame) if table == "items" else rows.frame
     return replace(rows, frame=frame, rejected=hidden)
 
@@ -54,36 +53,29 @@ def _items(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _item(record: dict[str, Any]) -> dict[str, Any]:
     """Return one item: `category` is the second level (the first is the department), `attributes` the finer ones."""
-    written = _as_list(record.get("categories")) or _as_list(record.get("category"))
+
+    def first(*names: str) -> list[Any]:
+        """The values of the first field that is there, of one value a list."""
+        values = (record.get(name) for name in names)
+        lists = (value if isinstance(value, list) else [value] for value in values if value is not None)
+        return next((parts for parts in lists if parts and parts[0] == parts[0]), [])
+
+    written = first("categories", "category")
     paths = [json.loads(path) for path in written if path.startswith("[")] or [written]
-    levels = next(filter(None, paths), [])
-    category = levels[min(1, len(levels) - 1)] if levels else record.get("main_cat") or record.get("main_category")
+    levels = next(filter(None, paths), first("main_cat", "main_category"))
+    (category,) = levels[1:2] or levels[:1] or [None]
     finer = dict.fromkeys(str(level) for path in paths for level in path[1:] if level != category)
-    texts = [part for name in ("description", "feature", "features") for part in _as_list(record.get(name)) if part]
-    images = next(filter(None, (_as_list(record.get(name)) for name in IMAGES)), [None])
-    price = record.get("price")
+    (image, *_) = *first("imageURLHighRes", "imageURL", "imUrl", "images"), None
+    if isinstance(image, str) and image.startswith("{"):  # in 2023 an object, by size
+        sizes = json.loads(image)
+        image = sizes.get("hi_res") or sizes.get("large") or sizes.get("thumb")
     return {
         "item_id": record.get("parent_asin") or record.get("asin"),
         "title": record.get("title"),
-        "description": "\n".join(texts) or None,
+        "description": "\n".join(filter(None, first("description") + first("feature", "features"))) or None,
         "category": category,
         "brand": record.get("brand") or record.get("store"),
         "attributes": list(finer),
-        "price": price.strip().removeprefix("$").replace(",", "") if isinstance(price, str) else price,
-        "image": _image(images[0]),
+        "price": record.get("price"),
+        "image": image,
     }
-
-
-IMAGES = ("imageURLHighRes", "imageURL", "imUrl", "images")
-
-
-def _image(value: Any) -> Any:
-    """Return the address of an image; in 2023 it stands in an object, by size."""
-    sizes = json.loads(value) if isinstance(value, str) and value.startswith("{") else {}
-    return next((sizes[size] for size in ("hi_res", "large", "thumb") if sizes.get(size)), None) if sizes else value
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None or value != value:
-        return []
-    return value if isinstance(value, list) else [value]

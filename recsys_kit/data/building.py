@@ -152,7 +152,7 @@ def try_answers(tables: Sequence[Table], columns: Mapping[str, str], asked: Sequ
     tables = [table.sample if table.table in ("interactions", "reviews") else table for table in tables]
     tried, n_tried = Tried(), 0
     meanings: tuple[str, ...] = ()
-    open_ = deque([(dict(columns), meanings, list(asked))])
+    open_ = deque([(dict(columns), meanings, list(asked))] if asked else [])
     while open_ and n_tried < MAX_TRIED and len(tried.lines) < MAX_LINES:
         answer, meanings, questions = open_.popleft()
         if not questions:

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from recsys_kit.data import columns as naming
-from recsys_kit.data.building import Columns, Tried, build_tables, inspect_tables, try_answers
+from recsys_kit.data.building import Columns, build_tables, inspect_tables, try_answers
 from recsys_kit.data.cleaning import clean
 from recsys_kit.data.columns import Table, Wanted
 from recsys_kit.data.files import parse_header, read_table
@@ -22,6 +21,7 @@ from recsys_kit.errors import DataError, ParameterError
 from recsys_kit.schema import KEYS, REPORT_COLUMNS, TABLES
 
 N_EXAMPLES = 5  # lines shown of a rule
+MAX_ASKED = 9  # questions of one file that are answered to find what else is wrong
 NOTHING = pd.DataFrame(columns=[*REPORT_COLUMNS, "lines"])
 
 
@@ -116,7 +116,7 @@ def _check_together(tables: Sequence[Table], wanted: Sequence[Wanted]) -> list[F
             break
         except DataError as refusal:
             asked.append(refusal)
-            if isinstance(refusal, Question) and answer != refusal.ways[0][0]:
+            if isinstance(refusal, Question) and answer != refusal.ways[0][0] and len(asked) < MAX_ASKED:
                 answer = refusal.ways[0][0]  # check the rows with the guessed columns
                 columns = answer if refusal.code != "RK-161" else columns
             elif len(tables) > 1:
@@ -128,25 +128,18 @@ def _check_together(tables: Sequence[Table], wanted: Sequence[Wanted]) -> list[F
         report, quarantine, refused = dataset.report.to_dict("records"), dataset.quarantine, []
     except DataError:
         report, quarantine, refused = inspect_tables(raw)
-    of = {name: raw.naming[name].table for name in raw.naming}
-    found = []
+    of, found = {name: raw.naming[name].table for name in raw.naming}, []
+    tried = try_answers(tables, columns, asked + [refusal for _, refusal in refused])
     for table in tables:
         mine = [entry for entry in report if of.get(entry["table"], tables[0].table) == table.table]
-        refusals = [one for one in asked if table.file in one.what or (one.code == "RK-161" and table is tables[0])]
+        nowhere = [one for one in asked if not any(other.file in one.what for other in tables)]
+        refusals = [one for one in asked if table.file in one.what or (one in nowhere and table is tables[0])]
         refusals += [refusal for name, refusal in refused if of[name] == table.table]
-        found.append(_file_check(table, refusals, _problems(mine, quarantine, table.table)))
-    everything = asked + [refusal for _, refusal in refused]
-    if not everything:
-        return found
-    tried = try_answers(tables, columns, everything)
-    return [replace(check, **_answered(check.refusals, tried)) if check.refusals else check for check in found]
-
-
-def _answered(refusals: Sequence[DataError], tried: Tried) -> dict[str, Any]:
-    """The refusals of a file with the options that answer them, or with what the answers lead to."""
-    if tried.lines:
-        return {"lines": tried.lines}
-    return {"refusals": [tried.complete(one) if isinstance(one, Question) else one for one in refusals]}
+        if not tried.lines:  # with what the answers lead to
+            refusals = [tried.complete(one) if isinstance(one, Question) else one for one in refusals]
+        check = _file_check(table, refusals, _problems(mine, quarantine, table.table))
+        found.append(replace(check, lines=tried.lines) if refusals else check)
+    return found
 
 
 def _file_check(table: Table, refusals: list[DataError], problems: pd.DataFrame = NOTHING) -> FileCheck:

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ CONTEXT: list[str] = KNOWN["words"]["context"].split()
 UNREAD = ("ignore", "none")  # named in place of a column: it is not read
 ACCEPT_IDS = ("accept", "ids")  # ids of two files that do not meet are right
 NO_TIME = ("timestamp", "none")  # the rows of interactions have neither a time nor an order
+SIGNS = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$", "prefix": r"^.*[\W_](?=[^\W_])"}  # of strip=
 SAMPLES = 3  # values shown in a question
 N_TRIED = 1000  # rows at the start of a file, and as many of all of it, on which a guess is tried
 MAX_WRONG = 0.03  # share of values that a guessed column may not read
@@ -139,22 +140,22 @@ def parse_columns(columns: str | Mapping[str, str] | None) -> list[Wanted]:
     >>> parse_columns("user_id=Customer ID, rating=Score:0..10")[1]
     Wanted(name='rating', column='Score', table='', reading='0..10')
     """
-    if not isinstance(columns, Mapping):
-        entries = [part for part in re.split(r",(?=\s*[A-Za-z_][\w.]*=)", columns or "") if part.strip()]
-        if broken := [entry for entry in entries if "=" not in entry]:
-            raise ParameterError(
-                "RK-142", f"columns has {broken[0].strip()!r}; expected ours=theirs.", "Such as user_id=CustomerID."
-            )
-        pairs = [entry.split("=", 1) for entry in entries]
+    if isinstance(columns, Mapping):
+        pairs = [(ours, "=", theirs) for ours, theirs in columns.items()]
     else:
-        pairs = list(columns.items())
-    wanted = [_entry(ours.strip(), theirs.strip()) for ours, theirs in pairs]
+        parts = re.split(r",(?=\s*[A-Za-z_][\w.]*=)", columns or "")
+        pairs = [part.partition("=") for part in parts if part.strip()]
+    if broken := [ours for ours, sign, _ in pairs if not sign]:
+        raise _invalid(f"has {broken[0].strip()!r}; expected ours=theirs", "Such as user_id=CustomerID.")
+    wanted = [_entry(ours.strip(), theirs.strip()) for ours, _, theirs in pairs]
     names = [entry.ours for entry in wanted]
     if twice := [entry.name for entry in wanted if names.count(entry.ours) > 1]:
-        raise ParameterError(
-            "RK-142", f"columns names {twice[0]!r} twice.", f"For one table alone: items.{twice[0]}=..."
-        )
+        raise _invalid(f"names {twice[0]!r} twice", f"For one table alone: items.{twice[0]}=...")
     return wanted
+
+
+def _invalid(what: str, fix: str) -> ParameterError:
+    return ParameterError("RK-142", f"columns {what}.", fix)
 
 
 def _entry(ours: str, theirs: str) -> Wanted:
@@ -163,15 +164,11 @@ def _entry(ours: str, theirs: str) -> Wanted:
     table, _, name = ours.rpartition(".")
     known = dict.fromkeys(name for names in COLUMNS.values() for name in names)
     if table and table not in COLUMNS:
-        raise ParameterError(
-            "RK-142", f"columns names table {table!r}; expected one of {list(COLUMNS)}.", "Such as items.title=Name."
-        )
+        raise _invalid(f"names table {table!r}; expected one of {list(COLUMNS)}", "Such as items.title=Name.")
     if name not in known and not name.startswith(CONTEXT_PREFIX) and table != "users":
         near = " or ".join(difflib.get_close_matches(name, known, n=2))
         meant = f"Did you mean {near}?" if near else f"For a context column write ctx_{name}={theirs}."
-        raise ParameterError(
-            "RK-142", f"columns names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", meant
-        )
+        raise _invalid(f"names {name!r}, which is no column of ours; known: {', '.join(known)}, ctx_...", meant)
     read = re.fullmatch(HOW_TIME if name in TIME_COLUMNS else HOW, theirs)
     if read is None:
         return Wanted(name, theirs, table)
@@ -179,15 +176,13 @@ def _entry(ours: str, theirs: str) -> Wanted:
     for part in split_readings(read["readings"]):
         form, names = next(((form, names) for form, names in READINGS.items() if re.fullmatch(form, part)), ("", []))
         low, dots, high = part.partition("..")
-        if form == LANGUAGE and name in names:
-            check_language(part)
-        again = form in forms and "=" not in form
-        forms.append(form)
-        if name not in names or again or (dots and names == ["rating"] and float(low) >= float(high)):
+        is_range = dots and names == ["rating"]
+        if name not in names or ("=" not in form and form in forms) or (is_range and float(low) >= float(high)):
             example = "Such as timestamp=Date:day-first or rating=Score:0..10."
-            raise ParameterError(
-                "RK-142", f"columns has {name}={theirs}; expected {KNOWN['words']['readings']}.", example
-            )
+            raise _invalid(f"has {name}={theirs}; expected {KNOWN['words']['readings']}", example)
+        if form == LANGUAGE:
+            check_language(part)
+        forms.append(form)
     return Wanted(name, read["column"], table, read["readings"][1:])
 
 
@@ -219,17 +214,16 @@ def read_ids(values: pd.Series, reading: str) -> pd.Series:
         elif how == "lower":
             values = texts.str.lower()
         elif how == "hash":
-            different = pd.Series(texts.dropna().unique(), dtype="str")
-            values = texts.map(dict(zip(different, different.str.strip().str.lower().map(_hash), strict=True)))
+            values = texts.map(cache(_hash), na_action="ignore").astype("str")
         elif (how, what) == ("strip", "signs"):
             values = texts.str.normalize("NFKC").str.replace(r"[\W_]+", "", regex=True)
         elif how == "strip":
-            sign = {"zeros": r"^0+(?=.)", "spaces": r"^\s+|\s+$", ".0": r"\.0+$", "prefix": r"^.*[\W_](?=[^\W_])"}
-            values = texts.str.replace(sign.get(what, f"^(?:{re.escape(what)})+"), "", regex=True)
+            values = texts.str.replace(SIGNS.get(what, f"^(?:{re.escape(what)})+"), "", regex=True)
     return values
 
 
 def _hash(text: str) -> str:
+    text = text.strip().lower()
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
@@ -274,19 +268,18 @@ def _recognize(tables: Sequence[Table], wanted: list[Wanted]) -> tuple[list[Tabl
     notes = []
     for table in tables if not wanted else []:
         if export := export_of(table):
-            known = EXPORTS[export]["columns"].items()
-            entries = [_entry(name, column) for name, column in known]
+            entries = [_entry(name, column) for name, column in EXPORTS[export]["columns"].items()]
             wanted = [entry for entry in entries if entry.column in {*table.frame, *table.paths}]
             used = ", ".join(f"{entry.name}={entry.theirs}" for entry in wanted)
             notes.append(report_entry(table.table, f"an export of {export}: read {used}", "noted", len(table.frame)))
     expanded = [table.expand(wanted) for table in tables]
     for before, after in zip(tables, expanded, strict=True):
+        n, n_before = len(after.frame), len(before.frame)
         if "position" in after.frame and "position" not in before.frame:
             rule = "no time: rows are numbered as they stand in the file, so that only --set split=random is fair"
-            notes.append(report_entry(after.table, rule, "cautioned", len(after.frame)))
-        if len(before.frame) != len(after.frame):
-            rule = f"a list is one row for each element: {len(after.frame):,} of {len(before.frame):,}"
-            notes.append(report_entry(after.table, rule, "noted", len(after.frame)))
+            notes.append(report_entry(after.table, rule, "cautioned", n))
+        if n != n_before:
+            notes.append(report_entry(after.table, f"a list is one row an element: {n:,} of {n_before:,}", "noted", n))
     return expanded, wanted, notes
 
 
@@ -299,23 +292,20 @@ def export_of(table: Table) -> str:
 def check_wanted(tables: Sequence[Table], wanted: Sequence[Wanted]) -> None:
     """Raises `DataError` (RK-141) where a named column is in no file."""
     for entry in wanted:
-        if entry.column in UNREAD or (entry.name, entry.column) == ACCEPT_IDS:
-            continue
         places = [table for table in tables if _takes(table, entry)]
-        has_it = [f"{table.file} ({table.table})" for table in tables if entry.column in table.frame]
+        has_it = [table for table in tables if entry.column in table.frame]
+        if entry.column in UNREAD or entry == Wanted(*ACCEPT_IDS) or any(table in places for table in has_it):
+            continue
+        what = f"columns names {entry.column!r} for {entry.ours}, which"
         if has_it and not places:
-            what = f"columns names {entry.column!r} for {entry.ours}, which is no column of {' or '.join(has_it)}."
+            what += f" is no column of {has_it[0].file} ({has_it[0].table})."
             raise DataError("RK-141", what, "Leave it out, or pass the file as another table.")
-        if not any(entry.column in table.frame for table in places):
-            found = list(dict.fromkeys(str(column) for table in places or tables for column in table.frame))
-            near = difflib.get_close_matches(entry.column, found, n=3, cutoff=0.5)
-            near += [column for column in found if _key(column) == _key(entry.column) and column not in near]
-            files = " and ".join(table.file for table in places or tables)
-            what = f"columns names {entry.column!r} for {entry.name}, which {files} does not have; found {found[:30]}."
-            near_by = (
-                f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name as it is written in the file."
-            )
-            raise DataError("RK-141", what, near_by)
+        found = list(dict.fromkeys(str(column) for table in places or tables for column in table.frame))
+        near = difflib.get_close_matches(entry.column, found, n=3, cutoff=0.5)
+        near += [column for column in found if _key(column) == _key(entry.column) and column not in near]
+        what += f" {' and '.join(table.file for table in places or tables)} does not have; found {found[:30]}."
+        meant = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Use a name of the file."
+        raise DataError("RK-141", what, meant)
 
 
 def _takes(table: Table, entry: Wanted) -> bool:
@@ -328,17 +318,16 @@ def _is_ours(table: str, column: str) -> bool:
 
 def _chosen(table: Table, wanted: Sequence[Wanted]) -> dict[str, Wanted]:
     """Our name -> the column of this file, where it was named or bears our name."""
-    taken = {}
-    for entry in sorted(wanted, key=lambda entry: bool(entry.table)):  # for this table alone: the last word
-        if _takes(table, entry) and (entry.column in table.frame or entry.column in UNREAD):
-            taken[entry.name] = entry
-    used = {entry.column for entry in taken.values()}
-    for column in table.frame:
-        if _is_ours(table.table, str(column)) and column not in taken and column not in used:
-            taken[column] = Wanted(column, column)
+    taken = {
+        entry.name: entry
+        for entry in sorted(wanted, key=lambda entry: bool(entry.table))  # for this table alone: the last word
+        if _takes(table, entry) and entry.column in (*table.frame, *UNREAD)
+    }
+    used = {*taken, *(entry.column for entry in taken.values())}
+    ours = [column for column in table.frame if _is_ours(table.table, column) and column not in used]
+    taken |= {column: Wanted(column, column) for column in ours}
     order = [*COLUMNS[table.table], *taken]
-    taken = {name: entry for name, entry in taken.items() if entry.column in table.frame}
-    return dict(sorted(taken.items(), key=lambda pair: order.index(pair[0])))
+    return {name: taken[name] for name in sorted(taken, key=order.index) if taken[name].column in table.frame}
 
 
 def _lacking(table: Table, taken: Iterable[str]) -> list[str]:
@@ -396,12 +385,11 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
                 keys.setdefault(steps[-1], column)
         elif column.endswith("[]"):  # a list of ids has the name of one, in the plural
             keys.setdefault(f"{steps[-1].removesuffix('s')}[]", column)
-    day = next((keys[key] for key in KNOWN["words"]["days"].split() if key in keys), "")
-    hour = next((keys[key] for key in ("time", "hour") if key in keys), "")
-    if {"year", "month", "day"} <= set(keys):
-        keys = {"timestamp": "+".join(keys[part] for part in ("year", "month", "day"))} | keys
-    elif day and hour and day != hour:
-        keys = {"timestamp": f"{day}+{hour}"} | keys
+    for parts in KNOWN["joined"]["timestamp"]:
+        named = [next((keys[key] for key in part.split() if key in keys), "") for part in parts]
+        if all(named) and len(set(named)) == len(parts):
+            keys = {"timestamp": "+".join(named)} | keys
+            break
     found = {}
     for name in COLUMNS[table]:
         if name in taken or (name == "position" and "timestamp" in {*found, *taken}):
@@ -541,30 +529,25 @@ def _answer(wanted: Sequence[Wanted], guesses: Sequence[Wanted]) -> dict[str, st
 
 
 def _no_guess(table: Table, hopeless: Sequence[str], known: dict[str, str]) -> DataError:
-    columns, meanings = list(map(str, table.frame)), MEANINGS[hopeless[0]].split()
-    near = [column for column in columns if difflib.get_close_matches(_key(column), meanings, n=1, cutoff=0.6)][:3]
-    shown = [f"{column!r}{'' if is_present(table.frame[column]).any() else ' (empty)'}" for column in near]
-    what = f"{table.file} ({table.table}) is missing column {hopeless[0]!r}; found {columns[:30]}"
-    what += f", of which {', '.join(shown)} come nearest" if near else ""
-    what += KNOWN["words"]["no_time"] if hopeless[0] == "timestamp" else ""
-    fix = f"Name it: {as_option({hopeless[0]: '<its name in the file>'} | known)}"
-    named = guess_columns(table.table, [column for column in columns if column not in known.values()])
-    if list(hopeless) == ["timestamp"] and (written := named.get("timestamp")):
-        what += f". Column {written!r} cannot be read as times{_samples(table, 'timestamp', written)}"
-        form = as_option(known | {"timestamp": f'{written}:"<form>"'})
-        fix = f"Say how they are written, such as %d.%m.%Y %H:%M: {form}; for rows without time: timestamp=none"
-        return DataError("RK-104", f"{what}.", f"{fix}.")
+    name, columns = hopeless[0], list(map(str, table.frame))
+    what = f"{table.file} ({table.table}) is missing column {name!r}; found {columns[:30]}"
+    fix = f"Name it: {as_option({name: '<its name in the file>'} | known)}"
+    ways = []
     if list(hopeless) == ["timestamp"]:
-        meaning = "for rows without time and order"
-        return Question("RK-104", f"{what}.", [(dict([NO_TIME]) | known, meaning)], fix)
+        named = guess_columns(table.table, [column for column in columns if column not in known.values()])
+        if written := named.get("timestamp"):
+            what += f"; {written!r} cannot be read as times{_samples(table, name, written)}"
+            form = as_option(known | {name: f'{written}:"<form>"'})
+            return DataError("RK-104", f"{what}.", f"Say how they are written: {form}; without time: timestamp=none.")
+        what += KNOWN["words"]["no_time"]
+        ways = [(dict([NO_TIME]) | known, "for rows without time and order")]
     emails = [column for column in columns if re.search(KNOWN["parts"]["email"], _key(column))]
     if list(hopeless) == ["user_id"] and emails:
         ways = [
-            ({"user_id": f"{emails[0]}:hash"} | known, "to know users by a hash of their e-mail address"),
-            ({"user_id": emails[0]} | known, "to keep the address itself: results then hold personal data"),
+            ({name: f"{emails[0]}:hash"} | known, "to know users by a hash of their e-mail address"),
+            ({name: emails[0]} | known, "to keep the address itself: results then hold personal data"),
         ]
-        return Question("RK-104", f"{what}.", ways, fix)
-    return DataError("RK-104", f"{what}.", fix)
+    return Question("RK-104", f"{what}.", ways, fix) if ways else DataError("RK-104", f"{what}.", fix)
 
 
 def _notes(table: Table, taken: Mapping[str, str], guesses: Mapping[str, str], naming: Naming) -> list[dict[str, Any]]:

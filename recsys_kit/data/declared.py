@@ -42,33 +42,29 @@ def find_files(name: str, path: Path) -> tuple[Form, Files]:
     for form in forms:
         (main, patterns), *others = form["files"].items()
         of_others = [pattern for _, several in others for pattern in several]
-        stems = {file: _stem(file, patterns) for file in candidates if _stem(file, of_others) is None}
-        stems = {file: stem for file, stem in stems.items() if stem is not None}
+        stems = {
+            file: stem
+            for file in candidates
+            if (stem := _stem(file, patterns)) is not None and _stem(file, of_others) is None
+        }
         if len(set(stems.values())) > 1:
-            raise DataError(
-                "RK-103",
-                f"{path.name}/ has {len(stems)} sets of {main}, {[file.name for file in stems][:5]}; expected one.",
-                f"Name one of them: source='{path.name}/{next(iter(stems)).name}'.",
-            )
-        for stem in set(stems.values()):
-            found = {main: list(stems)}
+            what = f"{path.name}/ has {len(stems)} sets of {main}, {[file.name for file in stems][:5]}; expected one."
+            raise DataError("RK-103", what, f"Name one of them: source='{path.name}/{next(iter(stems)).name}'.")
+        if stems:
+            found, stem = {main: list(stems)}, next(iter(stems.values()))
             for table, several in others:
-                names = [pattern.replace("{}", str(stem)) for pattern in several]
+                names = [pattern.replace("{}", stem) for pattern in several]
                 found[table] = [file for file in beside if _stem(file, names) is not None]
-            for part in form.get("join", {}).get(main, {}):
-                if not found[part]:
-                    raise _missing(name, beside, form["files"][part])
+            if lacking := [part for part in form.get("join", {}).get(main, {}) if not found[part]]:
+                raise _missing(name, beside, form["files"][lacking[0]])
             return form, {table: files for table, files in found.items() if files}
     raise _missing(name, candidates, [pattern for form in forms for pattern in next(iter(form["files"].values()))])
 
 
 def _missing(name: str, files: Sequence[Path], patterns: Sequence[str]) -> DataError:
-    return DataError(
-        "RK-102",
-        f"dataset {name!r} needs {' or '.join(patterns).replace('{}', 'NAME')} (also .gz, .zip); found "
-        f"{[file.name for file in files][:10] or 'nothing'}.",
-        "Pass the folder of its files, or the first of them, as source; for other files use --interactions.",
-    )
+    names, there = " or ".join(patterns).replace("{}", "NAME"), [file.name for file in files][:10] or "nothing"
+    what = f"dataset {name!r} needs {names} (also .gz, .zip); found {there}."
+    return DataError("RK-102", what, "Pass the folder of its files, or the first of them.")
 
 
 def _stem(file: Path, patterns: Sequence[str]) -> str | None:
@@ -125,11 +121,8 @@ def name_declared(form: Form, tables: Sequence[Table], columns: str | Mapping[st
 
 
 def _foreign(file: str, lacking: str, frame: pd.DataFrame) -> DataError:
-    return DataError(
-        "RK-105",
-        f"{file} has no {lacking} as this data set has it; found {list(frame)[:20]}; expected its files as published.",
-        "Pass them as source, or your own with --interactions or --reviews.",
-    )
+    what = f"{file} has no {lacking} as this data set has it; found {list(frame)[:20]}; expected the published files."
+    return DataError("RK-105", what, "Pass them as source, or your own with --interactions or --reviews.")
 
 
 def _present(tables: Sequence[Table], entries: Sequence[Wanted]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -37,17 +37,20 @@ def add_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         if "+" in column and all(part in frame for part in column.split("+")):
             first, *others = (frame[part].astype("str").str.strip() for part in column.split("+"))
             frame = frame.assign(**{column: first.str.cat(others, sep=" ")})
-    paths = {column: steps for column in missing if len(steps := _steps(column)) > 1 and steps[0] in frame}
+    steps = {column: tuple(re.findall(r"\[\]|[^.\[\]]+", column)) for column in missing}
+    paths = {column: path for column, path in steps.items() if len(path) > 1 and path[0] in frame}
     if not paths:
         return frame
+    lists = {path[:n] for path in paths.values() for n, step in enumerate(path) if step == "[]"}
+    if apart := [path for path in lists if path != max(lists, key=len)[: len(path)]]:
+        names = " and ".join(sorted(".".join(path) for path in (apart[0], max(lists, key=len))))
+        raise ParameterError("RK-142", f"columns go through two lists, {names}.", "Name columns of one of them.")
     roots = list(dict.fromkeys(path[0] for path in paths.values()))
-    objects = (dict(zip(roots, map(load, row), strict=True)) for row in zip(*(frame[r] for r in roots), strict=True))
-    found = [list(_rows(row, list(paths.values()))) for row in objects]
+    found = [_rows(dict(zip(roots, row, strict=True)), paths) for row in zip(*(frame[r] for r in roots), strict=True)]
     counts = [len(rows) for rows in found]
     spread = frame.iloc[np.repeat(np.arange(len(frame)), counts)]
     index = spread.index if set(counts) == {1} else pd.RangeIndex(1, len(spread) + 1)
-    values = {name: [row.get(path) for rows in found for row in rows] for name, path in paths.items()}
-    added = {name: pd.Series(parts, index, dtype="str") for name, parts in values.items()}
+    added = {name: pd.Series([row[name] for rows in found for row in rows], index, dtype="str") for name in paths}
     return spread.set_axis(index, axis=0).assign(**added)
 
 
@@ -96,10 +99,6 @@ def split_lists(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return frame
 
 
-def _steps(column: str) -> Path:
-    return tuple(re.findall(r"\[\]|[^.\[\]]+", column)) or ("",)
-
-
 def load(value: Any) -> Any:
     """Return the list or object that a text is; other values as they are."""
     if isinstance(value, list):
@@ -127,29 +126,17 @@ def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[str]:
         yield path
 
 
-def _rows(value: Any, paths: Sequence[Path]) -> Iterator[dict[Path, str | None]]:
-    """One row of an object, or one for each element of the list that paths go through."""
-    lists = {path[: path.index("[]")] for path in paths if "[]" in path}
-    if len(lists) > 1:
-        names = " and ".join(".".join(path) for path in sorted(lists))
-        raise ParameterError("RK-142", f"columns go through two lists, {names}.", "Name columns of one of them.")
-    plain = {path: _text(_get(value, path)) for path in paths if "[]" not in path}
-    if not lists:
-        yield plain
-        return
-    (prefix,) = lists
-    n = len(prefix) + 1
-    inner = [path[n:] for path in paths if "[]" in path]
-    elements = _get(value, prefix)
-    for element in elements if isinstance(elements, list) else []:
-        for row in _rows(element, inner):
-            yield plain | {(*prefix, "[]", *path): part for path, part in row.items()}
-
-
-def _get(value: Any, path: Path) -> Any:
-    for step in path:
-        value = load(value.get(step)) if isinstance(value, dict) else None
-    return value
+def _rows(value: Any, paths: Mapping[str, Path]) -> list[dict[str, str | None]]:
+    """One row of what the paths lead to, or one for each element of a list that they go through."""
+    value = load(value)
+    rows = [{name: _text(value) for name, path in paths.items() if not path}]
+    for step in dict.fromkeys(path[0] for path in paths.values() if path):
+        inner = {name: path[1:] for name, path in paths.items() if path[:1] == (step,)}
+        parts = [value.get(step) if isinstance(value, dict) else None]
+        if step == "[]":
+            parts = value if isinstance(value, list) else []
+        rows = [row | more for part in parts for more in _rows(part, inner) for row in rows]
+    return rows
 
 
 def _text(value: Any) -> str | None:

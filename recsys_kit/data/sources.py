@@ -47,20 +47,16 @@ def name_of(name: str, **files: Files) -> str:
     'files'
     """
     if name not in DATASETS:
-        raise ParameterError(
-            "RK-320", f"dataset is {name!r}; expected one of {sorted(DATASETS)}.", "Pass dataset='toyshop'."
-        )
+        what = f"dataset is {name!r}; expected one of {sorted(DATASETS)}."
+        raise ParameterError("RK-320", what, "Pass dataset='toyshop'.")
     given = [option for option, paths in files.items() if list_files(paths)]
     if name == "toyshop" and given and "source" not in given:
         name = "files"
     if foreign := [option for option in given if option not in TAKES[name]]:
         takes = ", ".join(TAKES[name]) or "no file"
-        others = [other for other, options in TAKES.items() if set(given) <= set(options)]
-        raise ParameterError(
-            "RK-143",
-            f"dataset {name!r} does not read {foreign[0]}; expected {takes}.",
-            f"Pass dataset={' or '.join(map(repr, others[:5]))}." if others else "Leave one of them out.",
-        )
+        others = [repr(other) for other, options in TAKES.items() if set(given) <= set(options)]
+        fix = f"Pass dataset={' or '.join(others[:5])}." if others else "Leave one of them out."
+        raise ParameterError("RK-143", f"dataset {name!r} does not read {foreign[0]}; expected {takes}.", fix)
     return name
 
 
@@ -243,9 +239,8 @@ def _find_files(name: str, files: Mapping[str, Files]) -> tuple[str, declared.Fo
     if "source" not in TAKES[name]:
         return name, {}, found
     if "source" not in found:
-        raise DataError(
-            "RK-101", f"dataset {name!r} has no source; expected a folder or a file.", "Pass source='path/to/folder'."
-        )
+        what = f"dataset {name!r} has no source; expected a folder or a file."
+        raise DataError("RK-101", what, "Pass source='path/to/folder'.")
     (path, *_) = found.pop("source")
     if not os.path.exists(split_member(path)[0]):
         raise DataError("RK-111", f"source '{path}' does not exist.", "A relative path counts from the current folder.")
@@ -259,25 +254,15 @@ def _read_files(
 ) -> tuple[str, list[Table], Columns]:
     name, form, found = _find_files(name, files)
     if name == "files" and not {"interactions", "reviews"} & set(found):
-        what = f"only {' and '.join(found)}; expected" if found else "no file; expected one of items, users,"
-        raise DataError(
-            "RK-101",
-            f"dataset 'files' has {what} interactions or reviews as well.",
-            "Pass --interactions FILE or --reviews FILE (in Python interactions='path/to/file').",
-        )
+        has = f"only {' and '.join(found)}" if found else "no file"
+        what = f"dataset 'files' has {has}; expected interactions or reviews as well."
+        raise DataError("RK-101", what, "Pass --interactions FILE or --reviews FILE.")
     tables = declared.read_files(form or {"header": dict.fromkeys(TABLES, header)}, found, encoding)
     if name in DECLARED:
         columns = declared.name_declared(form, tables, columns)
-    for table in tables:
-        if name == "files" and table.table == "interactions" and table.frame.shape[1] == 1:
-            _refuse_sequences(found[table.table][0], encoding)
+    events = next((table for table in tables if table.table == "interactions"), None)
+    is_column = name == "files" and events is not None and events.frame.shape[1] == 1
+    if is_column and looks_like_sequences(found["interactions"][0], encoding=encoding):
+        what = "interactions has no columns: its lines look like `user item item ...`; expected a table."
+        raise DataError("RK-120", what, "Pass --dataset sequences --source FILE.")
     return name, tables, columns
-
-
-def _refuse_sequences(path: Path, encoding: str) -> None:
-    if looks_like_sequences(path, encoding=encoding):
-        raise DataError(
-            "RK-120",
-            f"interactions has no columns: the lines of {path.name} look like `user item item ...`; expected a table.",
-            "Pass --dataset sequences --source FILE (in Python name='sequences', source='path/to/file').",
-        )

@@ -656,7 +656,7 @@ def test_no_time_at_all_is_allowed_with_a_random_split(write):
     question = check(path)
     assert asks(question, "RK-104", "split=random") and list(question.lines) == [NO_TIME]
     other = check(write("named.csv", path.read_text().replace("item_id", "thing")), "item_id=thing")
-    assert list(other.lines) == ['--columns "item_id=thing,timestamp=none" --set split=random']
+    assert list(other.lines) == ['--columns "timestamp=none,item_id=thing" --set split=random']
     found = load(interactions=path, columns="timestamp=none")
     split = split_interactions(found.interactions, method="random")
     assert 0 < len(split.test) < len(split.train)
@@ -1382,7 +1382,7 @@ def test_the_user_0_among_others_like_it_is_no_question(write):
 def test_a_basket_in_one_cell_is_one_event_a_product(write):
     found = check(write("baskets.csv", events(100, item=lambda i: f"p{i % 7}|p{i % 5 + 7}")))
     assert is_read(found, 200)
-    assert is_noted(found, "a list is one row for each element")
+    assert is_noted(found, "a list is one row an element")
 
 
 def test_dates_of_two_digit_years_in_front_are_read_so(write):

@@ -112,7 +112,7 @@ def own_files(parameters: Mapping[str, Any]) -> list[Path]:
     options = {key: absolute(parameters[key], project_root()) for key in FILE_OPTIONS if parameters.get(key)}
     try:
         return [path for path in source_files(parameters["dataset"], **options) if path.is_file()]
-    except RecsysKitError:  # the chapter says it
+    except (RecsysKitError, OSError):  # the chapter says it
         return []
 
 
