@@ -17,7 +17,7 @@ import pandas as pd
 from recsys_kit.core.ids import IDS
 from recsys_kit.data.columns import split_readings
 from recsys_kit.data.nested import load
-from recsys_kit.data.numbers import read_numbers, read_ratings
+from recsys_kit.data.numbers import examine_numbers, read_numbers, read_ratings
 from recsys_kit.data.questions import (
     ask,
     ask_about_ids,
@@ -38,12 +38,11 @@ from recsys_kit.data.tables import (
     rating_scale,
     report_entry,
 )
-from recsys_kit.data.times import CLOCKS, EARLIEST, ReadTimes, guess_clock, read_times
+from recsys_kit.data.times import CLOCKS, EARLIEST, ORDERS, ReadTimes, explain_zones, guess_clock, read_times
 from recsys_kit.errors import DataError
 from recsys_kit.schema import (
     HALF_STAR_SCALE,
     KEYS,
-    NUMBER_COLUMNS,
     QUARANTINE_COLUMNS,
     RATING_SCALE,
     REPORT_COLUMNS,
@@ -152,10 +151,12 @@ def inspect_table(
     with_times = [name for name in TIME_COLUMNS if name in frame]
     times = {name: read_times(frame[name], **_how_to_read(readings.get(name, ""))) for name in with_times}
     read = {name: times[name].values for name in times}
-    read |= {name: read_numbers(frame[name]) for name in (*NUMBER_COLUMNS, "position") if name in frame}
-    entries = list(_notes_on_times(table, frame, times))
+    numbers = {name: examine_numbers(frame[name]) for name in ("price", "quantity") if name in frame}
+    read |= {name: found for name, (found, _) in numbers.items()}
+    read |= {"position": read_numbers(frame["position"])} if "position" in frame else {}
+    entries = [*_notes_on_times(table, frame, times), *_notes_on_numbers(table, numbers)]
     scale = RATING_SCALE
-    if "rating" in read:
+    if "rating" in frame:
         read["rating"] = read_ratings(frame["rating"])
         frame, read["rating"], notes = _map_ratings(table, frame, read["rating"], readings.get("rating", ""))
         reading, asked = readings.get("rating", ""), naming or UNNAMED
@@ -245,8 +246,8 @@ def _how_to_read(reading: str) -> dict[str, Any]:
     parts = split_readings(reading)
     form = next((part.strip('"') for part in parts if part.startswith('"') or part in CLOCKS), "")
     language = next((part for part in parts if re.fullmatch("[a-z]{2,3}", part)), "")
-    day_first = True if "day-first" in parts else False if "month-first" in parts else None
-    return {"day_first": day_first, "form": form, "language": language}
+    order = next((part for part in parts if part in ORDERS), "")
+    return {"order": order, "form": form, "language": language}
 
 
 def _find_invalid_rows(table: str, frame: pd.DataFrame, broken: dict[Rule, pd.Series]) -> pd.DataFrame:
@@ -330,7 +331,15 @@ def _notes_on_times(table: str, frame: pd.DataFrame, times: dict[str, ReadTimes]
     for column, found in times.items():
         for how, rows in found.how[~found.how.isin(["", "ISO 8601"])].value_counts().items():
             example = frame.loc[found.how == how, column].iloc[0]
-            yield report_entry(table, f"{column} read as {how}", "noted", rows, example)
+            action = "cautioned" if "lost" in how else "noted"
+            yield report_entry(table, f"{column} read as {how}", action, rows, example)
+
+
+def _notes_on_numbers(table: str, numbers: dict[str, tuple[pd.Series, pd.Series]]) -> Iterator[dict[str, Any]]:
+    for column, (found, doubtful) in numbers.items():
+        for row, text in doubtful.head(1).items():
+            rule = f"{column} {text} read as {found[row]:g}: no other value tells whether its sign separates thousands"
+            yield report_entry(table, rule, "cautioned", len(doubtful), text)
 
 
 def _visible(text: str) -> str:
@@ -396,14 +405,15 @@ def _refuse_times(
     naming: Naming,
 ) -> Iterator[DataError]:
     for column, found in times.items():
-        if found.ambiguous:
-            rows = frame[column][found.how.isin(["day/month/year", "month/day/year"])]
+        if found.orders:
+            rows = frame[column][found.how == "/".join(ORDERS[found.orders[0]])]
             what = (
-                f"{table}: the order of day and month is ambiguous in {len(rows):,} times such as "
+                f"{table}: the order of day, month and year is ambiguous in {len(rows):,} times such as "
                 f"{rows.iloc[0]!r} ({column})."
             )
-            first = f"{column}={{{column}}}"
-            ways = {f"{first}:day-first": "if the day comes first", f"{first}:month-first": "if the month does"}
+            ways = {
+                f"{column}={{{column}}}:{order}": f"if the {ORDERS[order][0]} comes first" for order in found.orders
+            }
             yield ask("RK-145", what, ways, naming, "or write dates as 2024-12-31")
     if "time out of range" not in broken:
         return
@@ -413,7 +423,7 @@ def _refuse_times(
     if _too_many(len(outside), n_given, MAX_INVALID_TIMES):
         how = found.how.loc[outside["row"].iloc[0]]
         clock = guess_clock(outside["value"])
-        seems = f"they look like {CLOCKS[clock][-1]}" if clock else "they fit no known clock"
+        seems = f"they look like {CLOCKS[clock]['words']}" if clock else "they fit no known clock"
         what = (
             f"{table}: {len(outside):,} of {n_given:,} times, read as {how}, lie outside {EARLIEST:%Y}..tomorrow "
             f"({_show_examples(outside)}); {seems}."
@@ -425,7 +435,8 @@ def _refuse_times(
     if _too_many(len(unreadable), n_given, MAX_INVALID_TIMES):
         yield DataError(
             "RK-146",
-            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_show_examples(unreadable)}); "
+            f"{table}: {len(unreadable):,} of {n_given:,} times cannot be read ({_show_examples(unreadable)})"
+            f"{explain_zones(unreadable['value'])}; "
             "expected times such as 2024-12-31 10:00, 12/31/2024, 31.12.2024 or seconds since 1970.",
             "Name the column of times with --columns, or rewrite it.",
         )
