@@ -1,6 +1,6 @@
 """Split interactions into training, validation and test set, without leaks from the future."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from numbers import Real
@@ -29,12 +29,11 @@ STRATIFIED_PROTOCOL = (
     f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
     "their time: the future leaks into train; only to compare with tables published so"
 )
-PROTOCOLS = {
-    "stratified": STRATIFIED_PROTOCOL,
-    "random": "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; "
-    "only for data without times",
-}
-METHODS = ("time", "leave_last_out", *PROTOCOLS)
+RANDOM_PROTOCOL = (
+    "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; only for "
+    "data without times"
+)
+Drawn = tuple[np.ndarray, dict[str, Any]]  # the part (0, 1, 2) of each event, and what is said of it
 
 
 @dataclass(frozen=True)
@@ -313,11 +312,7 @@ def split_interactions(
     events = order_events(interactions)
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
-    part, how = (
-        _cut_by_time(events, SHARES if shares is None else shares, cut)
-        if method == "time"
-        else (_CUTS[method](events), {})
-    )
+    part, how = _METHODS[method](events, SHARES if shares is None else shares, cut)
     period, valid, test = _separate(events, part)
     del events  # with millions of them, one copy less
     again = repeated_ratings(period).to_numpy()
@@ -327,13 +322,12 @@ def split_interactions(
         raise DataError("RK-108", problem, f"Lower k_core={k_core} or change the split.")
     set_aside = period[~period.index.isin(kept.index)].reset_index(drop=True)
     how = {"method": method, "k_core": k_core, "rated_again": int(again.sum())} | how
-    how |= {"protocol": PROTOCOLS[method]} if method in PROTOCOLS else {}
     return Split(kept.reset_index(drop=True), valid, test, set_aside, how)
 
 
-def _separate(events: pd.DataFrame, part: np.ndarray) -> list[pd.DataFrame]:
+def _separate(events: pd.DataFrame, part: np.ndarray) -> Iterator[pd.DataFrame]:
     """Return the events of the parts 0, 1 and 2."""
-    return [events[part == number].reset_index(drop=True) for number in range(3)]
+    return (events[part == number].reset_index(drop=True) for number in range(3))
 
 
 def split_at_random(interactions: pd.DataFrame, *, seed: int) -> Split:
@@ -346,8 +340,9 @@ def split_at_random(interactions: pd.DataFrame, *, seed: int) -> Split:
         seed: random seed.
     """
     events = order_events(interactions)
-    part = _share_out(np.random.default_rng(seed).random(len(events)))
-    return Split(*_separate(events, part), set_aside=events.iloc[:0])
+    draws = np.random.default_rng(seed).random(len(events))
+    train, valid, test = _separate(events, _share_out(draws))
+    return Split(train, valid, test, events.iloc[:0])
 
 
 def _share_out(draws: np.ndarray) -> np.ndarray:
@@ -355,17 +350,13 @@ def _share_out(draws: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.cumsum(SHARES)[:2], draws, side="right")
 
 
-def _cut_by_time(events: pd.DataFrame, shares: Any, cut: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the part (0, 1, 2) of each event, and the cuts."""
+def _cut_by_time(events: pd.DataFrame, shares: Any, cut: str) -> Drawn:
     if "timestamp" not in events:
         problem = "interactions have a position but no timestamp; split='time' needs one."
         raise DataError("RK-109", problem, "Pass split='leave_last_out'.")
     shares = list(listed(shares))
-    if (
-        len(shares) != 3
-        or not all(isinstance(share, Real) and share > 0 for share in shares)
-        or abs(sum(shares) - 1) > 1e-9
-    ):
+    numbers = [float(share) for share in shares if isinstance(share, Real) and float(share) > 0]
+    if not len(shares) == len(numbers) == 3 or abs(sum(numbers) - 1) > 1e-9:
         problem = f"shares are {shares!r}; expected three positive numbers that add up to 1."
         raise ParameterError("RK-325", problem, "Pass shares=(0.8, 0.1, 0.1).")
     when = pd.DatetimeIndex(events["timestamp"]).as_unit("ns").asi8
@@ -414,8 +405,7 @@ def _no_cut(times: np.ndarray, places: np.ndarray) -> DataError:
     )
 
 
-def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
-    """Return the part (0, 1, 2) of each event; `events` are in canonical order."""
+def _cut_last_items(events: pd.DataFrame, *_: Any) -> Drawn:
     new = ~events.duplicated(["user_id", "item_id"])
     if "timestamp" in events:  # of a basket, one new item counts
         baskets = [events["user_id"], events["timestamp"]]
@@ -430,12 +420,12 @@ def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
             f"no user has three {what}; expected some: one each to train, for valid and for test.",
             "Pass split=time, or split=random, which leaks the future.",
         )
-    return part.where(n_items >= 3, 0).to_numpy()
+    return part.where(n_items >= 3, 0).to_numpy(), {}
 
 
-def _draw_pairs(events: pd.DataFrame) -> np.ndarray:
-    """Return the part (0, 1, 2) of each event, drawn by a hash of the user and the item."""
-    return _share_out(item_hash(events["user_id"] + "\x1f" + events["item_id"]).astype(float) / 2.0**64)
+def _draw_pairs(events: pd.DataFrame, *_: Any) -> Drawn:
+    draws = item_hash(events["user_id"] + "\x1f" + events["item_id"]).astype(float) / 2.0**64
+    return _share_out(draws), {"protocol": RANDOM_PROTOCOL}
 
 
 def _draw_stratified(interactions: pd.DataFrame) -> pd.DataFrame:
@@ -449,11 +439,13 @@ def _draw_stratified(interactions: pd.DataFrame) -> pd.DataFrame:
     return interactions.assign(part=part.to_numpy())
 
 
-_CUTS: dict[str, Callable[[pd.DataFrame], np.ndarray]] = {
+_METHODS: dict[str, Callable[[pd.DataFrame, Any, str], Drawn]] = {
+    "time": _cut_by_time,
     "leave_last_out": _cut_last_items,
+    "stratified": lambda events, *_: (events.pop("part").to_numpy(), {"protocol": STRATIFIED_PROTOCOL}),
     "random": _draw_pairs,
-    "stratified": lambda events: events.pop("part").to_numpy(),
 }
+METHODS = tuple(_METHODS)
 
 
 # -- reviews follow their interactions ---------------------------------------------------------------------------------

@@ -8,8 +8,7 @@ import tomllib
 import zoneinfo
 from calendar import month_name
 from dataclasses import dataclass
-from datetime import timedelta, timezone
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,14 @@ from recsys_kit.errors import ParameterError
 
 KNOWN = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 CLOCKS: dict[str, dict[str, Any]] = KNOWN["clocks"]
+ORDERS: dict[str, str] = KNOWN["orders"]
 LANGUAGES: list[str] = KNOWN["languages"].split()
 EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
-LATEST_S = pd.Timestamp("2100-01-01", tz="UTC").timestamp()
+LATEST = pd.Timestamp("2100-01-01", tz="UTC")
 REPRESENTED = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")  # what ns can hold
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
-ORDERS = {  # of the parts of a date
-    "month-first": ("month", "day", "year"), "day-first": ("day", "month", "year"),
-    "year-first": ("year", "month", "day"),
-}  # fmt: skip
+_to_times = partial(pd.to_datetime, utc=True, errors="coerce")
 TOLERATED = 0.1  # share of dates that may contradict the order of day and month that the others prove
-NUMBER = r"[+-]?[\d.]+(?:[eE][+-]?\d+)?"
-SCIENTIFIC = r"(?P<digits>\d+)\.?(?P<decimals>\d*)[eE]\+?(?P<zeros>\d+)$"
-ZONE = r"^(?P<time>.*\d(?:\s?(?:[AaPp][Mm]|Uhr|h))?)\s*[\[(]?(?P<zone>[A-Z][A-Za-z_]+(?:/[\w+-]+)*)[\])]?$"
-IN_WORDS = r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\b\d{4}\b|^\d{4}\b.*[a-z]{3}"
 FORMS = [
     (name, f"^{form.replace('CLOCK', KNOWN['clock']).replace('MONTH', '|'.join(month_name[1:]))}$")
     for name, form in KNOWN["forms"]
@@ -91,32 +84,30 @@ def read_times(values: pd.Series, *, order: str = "", form: str = "", language: 
         settle(form, _read_form(texts, form, language))
     else:
         weights = pd.Series(np.bincount(codes[codes >= 0], minlength=len(texts)))
-        is_number = texts.str.fullmatch(NUMBER) & ~texts.str.match(FORMS[0][1])
+        is_number = texts.str.fullmatch(KNOWN["number"]) & ~texts.str.fullmatch(KNOWN["compact"])
         numbers = pd.to_numeric(texts[is_number.astype(bool)], errors="coerce").dropna()
         for unit, rows in _find_units(numbers, weights).items():
-            settle(unit, pd.to_datetime(numbers[rows], unit=unit, utc=True, errors="coerce"))
+            settle(unit, _to_times(numbers[rows], unit=unit))
             how[rows] = how[rows].mask(how[rows] == unit, unit + _lost_digits(texts[rows], unit))
         rest = texts.drop(numbers.index)
-        settle("ISO 8601", pd.to_datetime(rest, utc=True, errors="coerce", format="ISO8601"))
-        rest, zones = _tidy(rest[how[rest.index] == ""], language)
-        settle("ISO 8601", pd.to_datetime(rest, utc=True, errors="coerce", format="ISO8601"))
+        settle("ISO 8601", _to_times(rest, format="ISO8601"))
         rest = rest[how[rest.index] == ""]
+        odd, zones = _tidy(rest[rest.str.contains(KNOWN["odd"])], language)
+        settle("ISO 8601", _to_times(odd, format="ISO8601"))
+        rest = odd.combine_first(rest)[how[rest.index] == ""]
         for name, pattern in FORMS:
             parts = rest.str.extract(pattern).dropna(how="all")
             rest = rest.drop(parts.index)
             if "last" in parts and len(parts):
                 found = [order] if order else _find_orders(parts, weights[parts.index])
-                orders = tuple(found) if len(found) > 1 else ()
-                parts = parts.set_axis([*ORDERS[found[0]], *parts.columns[3:]], axis=1)
-                name = "/".join(ORDERS[found[0]])
+                name, orders = ORDERS[found[0]], tuple(found if len(found) > 1 else ())
+                parts = parts.set_axis([*name.split("/"), *parts.columns[3:]], axis=1)
             settle(name, _from_parts(parts))
-        words = rest[rest.str.contains(IN_WORDS)]
-        settle("dates in words", pd.to_datetime(words, utc=True, errors="coerce", format="mixed"))
+        settle("dates in words", _to_times(rest[rest.str.contains(KNOWN["in_words"])], format="mixed"))
         for zone, rows in zones.groupby(zones):
             local = read[rows.index].dt.tz_localize(None)
-            read[rows.index] = local.dt.tz_localize(_as_zone(zone), ambiguous="NaT", nonexistent="NaT").dt.tz_convert(
-                "UTC"
-            )
+            local = local.dt.tz_localize(_as_zone(zone), ambiguous="NaT", nonexistent="NaT")
+            read[rows.index] = local.dt.tz_convert("UTC")
     times, ways = (found.reindex(codes).set_axis(values.index) for found in (read, how))
     return ReadTimes(times, ways.fillna(""), orders)
 
@@ -125,10 +116,9 @@ def _read_form(texts: pd.Series, form: str, language: str) -> pd.Series:
     clock = CLOCKS.get(form, {"form": form})
     if form in CLOCKS:
         texts = texts.str.replace(r"\.0+$", "", regex=True)
-    if "counts" not in clock:
-        return pd.to_datetime(_in_english(texts, language), utc=True, errors="coerce", format=clock["form"])
-    size, start = clock["counts"]
-    return pd.to_datetime(pd.to_numeric(texts, errors="coerce") * size + start, unit="s", utc=True, errors="coerce")
+    if "form" in clock:
+        return _to_times(_in_english(texts, language), format=clock["form"])
+    return _to_times(pd.to_numeric(texts, errors="coerce") * clock["seconds"] + clock["start"], unit="s")
 
 
 def guess_clock(values: pd.Series) -> str:
@@ -147,7 +137,7 @@ def guess_clock(values: pd.Series) -> str:
 
 def _find_units(numbers: pd.Series, weights: pd.Series) -> dict[str, pd.Index]:
     """The rows of each unit."""
-    fits = {unit: (numbers / size).between(EARLIEST.timestamp(), LATEST_S) for unit, size in UNITS.items()}
+    fits = {unit: (numbers / size).between(EARLIEST.timestamp(), LATEST.timestamp()) for unit, size in UNITS.items()}
     usual = max(UNITS, key=lambda unit: weights[numbers.index][fits[unit]].sum())
     fits[usual] |= ~np.logical_or.reduce(list(fits.values()))
     return {unit: numbers.index[fit] for unit, fit in fits.items() if fit.any()}
@@ -155,7 +145,7 @@ def _find_units(numbers: pd.Series, weights: pd.Series) -> dict[str, pd.Index]:
 
 def _lost_digits(texts: pd.Series, unit: str) -> pd.Series:
     """What a spreadsheet took from the numbers that it wrote as 1.67265E+12; "" for others."""
-    parts = texts.str.extract(SCIENTIFIC)
+    parts = texts.where(texts.str.contains("[eE]")).str.extract(KNOWN["scientific"])
     seconds = (10.0 ** (parts["zeros"].astype(float) - parts["decimals"].str.len()) / UNITS[unit]).min()
     said = f" in scientific notation: digits are lost, exact to {seconds:,.0f} s only" if seconds > 1 else ""
     return pd.Series(said, texts.index).where(parts["zeros"].notna(), "")
@@ -165,16 +155,14 @@ def _tidy(texts: pd.Series, language: str) -> tuple[pd.Series, pd.Series]:
     """Texts without words around dates and without known zones, with months in English; and those zones."""
     for pattern, written in KNOWN["rewrites"]:
         texts = texts.str.replace(pattern, written, regex=True)
-    parts = texts.str.extract(ZONE)
+    parts = texts.str.extract(KNOWN["zone"])
     zones = parts["zone"][parts["zone"].map(_as_zone, na_action="ignore").notna()]
     return _in_english(texts.mask(texts.index.isin(zones.index), parts["time"]), language), zones
 
 
 @cache
-def _as_zone(name: str) -> Any:
-    if name in KNOWN["zones"]:
-        return timezone(timedelta(hours=KNOWN["zones"][name]))
-    return zoneinfo.ZoneInfo(name) if "/" in name and name in zoneinfo.available_timezones() else None
+def _as_zone(name: str) -> str | None:
+    return KNOWN["zones"].get(name, name if "/" in name and name in zoneinfo.available_timezones() else None)
 
 
 def explain_zones(texts: pd.Series) -> str:
@@ -183,7 +171,7 @@ def explain_zones(texts: pd.Series) -> str:
     >>> explain_zones(pd.Series(["2023-01-02 09:00:00 CST"]))
     '; CST is no zone, or several: write the hours, such as +08:00, or a place, such as Asia/Shanghai'
     """
-    zones = texts[texts.str.contains(r":\d{2}")].str.extract(ZONE)["zone"].dropna()
+    zones = texts[texts.str.contains(r":\d{2}")].str.extract(KNOWN["zone"])["zone"].dropna()
     fix = "write the hours, such as +08:00, or a place, such as Asia/Shanghai"
     return f"; {zones.iloc[0]} is no zone, or several: {fix}" if len(zones) else ""
 
@@ -202,7 +190,7 @@ def _months(language: str) -> dict[str, str]:
     """The names of months of a language, in full and short, without dots -> in English."""
     from babel import Locale
 
-    found = {"mrz": "March", "maerz": "March", "jänner": "January"} if language == "de" else {}
+    found = dict(KNOWN["months"].get(language, {}))
     for names in Locale(language).months.values():
         for width in ("wide", "abbreviated"):
             found |= {name.casefold().rstrip("."): month_name[number] for number, name in names[width].items()}
@@ -246,4 +234,4 @@ def _from_parts(parts: pd.DataFrame) -> pd.Series:
     hour = hour.where(half.isna(), hour % 12 + 12 * (half == "p")).astype("str")
     texts = year + "-" + month.str.zfill(2) + "-" + parts["day"].str.zfill(2) + "T" + hour.str.zfill(2)
     texts += ":" + parts["minute"].fillna("00") + ":" + parts["second"].fillna("00") + parts["zone"].fillna("Z")
-    return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
+    return _to_times(texts, format="ISO8601")

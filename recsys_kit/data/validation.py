@@ -34,7 +34,6 @@ from recsys_kit.data.tables import (
     Rule,
     as_codes,
     is_present,
-    rating_rules,
     rating_scale,
     report_entry,
 )
@@ -162,12 +161,10 @@ def inspect_table(
         reading, asked = readings.get("rating", ""), naming or UNNAMED
         read["rating"], scale, more = _convert_ratings(table, read["rating"], reading, asked)
         entries += notes + more
-    on_scale = {rule.name: rule for rule in rating_rules(scale)}
-    rules = [on_scale.get(rule.name, rule) for rule in RULES[table]]
     ids = {column: as_codes(frame[column].astype("str")) for column in IDS if column in frame}
     broken = {
-        rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column))
-        for rule in rules
+        rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column), scale)
+        for rule in RULES[table]
         if rule.column in frame
     }
     bad = _find_invalid_rows(table, frame, broken)
@@ -406,14 +403,13 @@ def _refuse_times(
 ) -> Iterator[DataError]:
     for column, found in times.items():
         if found.orders:
-            rows = frame[column][found.how == "/".join(ORDERS[found.orders[0]])]
+            rows = frame[column][found.how == ORDERS[found.orders[0]]]
             what = (
                 f"{table}: the order of day, month and year is ambiguous in {len(rows):,} times such as "
                 f"{rows.iloc[0]!r} ({column})."
             )
-            ways = {
-                f"{column}={{{column}}}:{order}": f"if the {ORDERS[order][0]} comes first" for order in found.orders
-            }
+            firsts = {order: order.removesuffix("-first") for order in found.orders}
+            ways = {f"{column}={{{column}}}:{order}": f"if the {first} comes first" for order, first in firsts.items()}
             yield ask("RK-145", what, ways, naming, "or write dates as 2024-12-31")
     if "time out of range" not in broken:
         return
