@@ -30,7 +30,7 @@ def read_atomic(paths: Sequence[Path], table: str, encoding: str = "") -> FileRo
     if wrong or len(set(names)) < len(names):
         problem = (
             f"columns {wrong[:5]} have no type" if wrong else f"columns {names} have a name twice"
-        )  # the same name with two types
+        )  # with two types
         raise DataError(
             "RK-177",
             f"the header of {paths[0].name}: {problem}; expected name:type once each, such as user_id:token, the type "

@@ -12,44 +12,57 @@ _SIGNS = re.compile(
 _THOUSANDS = re.compile(r"(?<=\d)[ \u00a0\u202f'’](?=\d{3}(?:\D|$))")
 _IN_BRACKETS = re.compile(r"^\((.*\d.*)\)$")  # how accountants write what is below zero
 _SHAPE = re.compile(r"[+-]?\d[\d.,]*")
+_OPEN = r"[+-]?[1-9]\d{0,2}[.,]\d{3}"  # thousands or a fraction
 
 
 def read_numbers(values: pd.Series) -> pd.Series:
     """Return the numbers of a column; what is none becomes NaN.
 
-    If all values are plain numbers, they are read as they are. Otherwise signs of currencies and spaces are left out,
-    and the column shows which sign is decimal: the last one of a number with both, one that is not followed by three
-    digits, one that appears once where the other appears several times.
+    If all values are plain numbers, they are read as they are. Otherwise signs of currencies and spaces are left out.
+    Of a point and a comma the last is decimal; one alone is decimal where it is not followed by three digits, and
+    separates thousands where it appears several times. What is open, such as 1.201, is read like the others.
 
     >>> read_numbers(pd.Series(["1.299", "899,00", "€ 2.499,50", "free", "sold"])).tolist()
     [1299.0, 899.0, 2499.5, 0.0, nan]
     >>> read_numbers(pd.Series(["$1,299.00", "5.99"])).tolist(), read_numbers(pd.Series(["1.299", "2"])).tolist()
     ([1299.0, 5.99], [1.299, 2.0])
-    >>> read_numbers(pd.Series(["$9.99", "9,99 €"])).tolist()
-    [9.99, 9.99]
+    >>> read_numbers(pd.Series(["$9.99", "9,99 €", "1.299,00 €"])).tolist()
+    [9.99, 9.99, 1299.0]
     >>> read_numbers(pd.Series(["1 299 zł", "REF100", "4 5", "EUR5"])).tolist()
     [1299.0, nan, nan, 5.0]
     """
-    plain_numbers = cast_texts(values, pa.float64())
-    if plain_numbers is not None:
-        return plain_numbers
+    return examine_numbers(values)[0]
+
+
+def examine_numbers(values: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the numbers of a column, as `read_numbers`, and the texts of which no other tells how to read them.
+
+    >>> examine_numbers(pd.Series(["1.201", "3"]))[1].tolist(), examine_numbers(pd.Series(["1.201", "3.5"]))[1].tolist()
+    (['1.201'], [])
+    """
+    nothing = values[:0]
+    plain = cast_texts(values, pa.float64())
+    if plain is not None:
+        signed = values[values.str.contains(".", regex=False, na=False)]
+        is_open = signed.head(1000).str.fullmatch(_OPEN).all() and signed.str.fullmatch(_OPEN).all()
+        return plain, signed if is_open else nothing
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    texts = values[numbers.isna() & values.notna()].astype("str")
-    if texts.str.strip().eq("").all():
-        return numbers
+    if values[numbers.isna() & values.notna()].astype("str").str.strip().eq("").all():
+        return numbers, nothing
     written = values[values.notna()].astype("str").str.strip().str.replace(_IN_BRACKETS, r"-\1", regex=True)
     written = written.str.replace(r"[,:][-–—]+", ",00", regex=True).str.replace(_SIGNS, "", regex=True)
     written = written.str.replace("(?i)^(?:free|gratis|gratuit|kostenlos)$", "0", regex=True)
     written = written.str.replace(_THOUSANDS, "", regex=True).str.strip()
-    fits = written.str.fullmatch(_SHAPE)
-    if not fits[texts.index].any():
-        return numbers
-    comma = _has_decimal_commas(written[fits])
-    plain = written[fits].str.replace("." if comma else ",", "", regex=False).str.replace(",", ".", regex=False)
-    other = written[fits & written.str.fullmatch(r"[+-]?\d+\.\d{1,2}" if comma else r"[+-]?\d+,\d{1,2}")]
-    plain[other.index] = other.str.replace(",", ".")  # of another country: no thousands have two digits
-    read = pd.to_numeric(plain, errors="coerce").astype(float).reindex(values.index)
-    return read.where(read.notna(), numbers) if comma else numbers.where(numbers.notna(), read)
+    written = written[written.str.fullmatch(_SHAPE)]
+    parts = written.str.extract(r"^(?P<whole>.*)(?P<sign>[.,])(?P<rest>\d*)$")
+    is_once = written.str.count(r"\.").where(parts["sign"] == ".", written.str.count(",")) == 1
+    is_open = written.str.fullmatch(_OPEN)
+    with_comma, with_point = (int((is_once & ~is_open & (parts["sign"] == sign)).sum()) for sign in ",.")
+    is_decimal = is_once & (~is_open | (parts["sign"] == ("," if with_comma > with_point else ".")))
+    whole = parts["whole"].where(is_decimal, written).str.replace("[.,]", "", regex=True)
+    read = pd.to_numeric(whole.where(~is_decimal, whole + "." + parts["rest"]), errors="coerce")
+    is_told = (with_comma > 0) != (with_point > 0)
+    return read.astype(float).reindex(values.index).fillna(numbers), nothing if is_told else written[is_open]
 
 
 def read_ratings(values: pd.Series) -> pd.Series:
@@ -67,15 +80,6 @@ def read_ratings(values: pd.Series) -> pd.Series:
         numbers = numbers.fillna(read_numbers(parts[0].dropna()))
     stars = texts[texts.str.fullmatch("[★⭐]+[☆✩]*")].str.count("[★⭐]")
     return numbers.fillna(stars.astype(float))
-
-
-def _has_decimal_commas(texts: pd.Series) -> bool:
-    def decimal(sign: str, other: str) -> int:
-        last = texts.str.contains(rf"\{other}.*\{sign}")
-        alone = texts.str.contains(rf"^[^{sign}]*\{sign}(?!\d{{3}}$)[^{sign}{other}]*$")
-        return int((last | alone).sum())
-
-    return decimal(",", ".") > decimal(".", ",")
 
 
 def cast_texts(values: pd.Series, kind: pa.DataType) -> pd.Series | None:

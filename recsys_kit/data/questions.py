@@ -16,7 +16,7 @@ import pandas as pd
 
 from recsys_kit.data.numbers import read_ratings
 from recsys_kit.data.tables import Naming, Rule, as_option, is_present
-from recsys_kit.data.times import CLOCKS, ReadTimes, guess_clock
+from recsys_kit.data.times import CLOCKS, ORDERS, ReadTimes, explain_zones, guess_clock
 from recsys_kit.errors import DataError
 from recsys_kit.schema import LOST
 
@@ -129,7 +129,7 @@ def _ways_of_times(values: pd.Series) -> tuple[str, dict[str, str]]:
     ways = {f"timestamp={{timestamp}}:{clock}": "to read them so"} if clock else {}
     if 0 < len(numbers) == len(given):
         ways["timestamp=ignore,position={timestamp}"] = "if they only give an order"
-    return f" They look like {CLOCKS[clock][-1]}." if clock else "", ways
+    return f" They look like {CLOCKS[clock]['words']}." if clock else explain_zones(values), ways
 
 
 def _ways_of_ratings(values: pd.Series, scale: tuple[float, float]) -> tuple[str, dict[str, str]]:
@@ -160,13 +160,13 @@ def _ways_of_ratings(values: pd.Series, scale: tuple[float, float]) -> tuple[str
 
 
 def ask_about_dates(frame: pd.DataFrame, times: Mapping[str, ReadTimes], naming: Naming) -> Iterator[Question]:
-    """Ask which comes first, day or month, where no date of a column tells."""
+    """Ask what comes first, day, month or year, where no date of a column tells."""
     for column, found in times.items():
-        if found.ambiguous:
-            rows = found.how.isin(["day/month/year", "month/day/year"])
-            what = describe(f"the order of day and month is ambiguous ({column})", rows, frame[column])
-            first = f"{column}={{{column}}}"
-            ways = {f"{first}:day-first": "if the day comes first", f"{first}:month-first": "if the month does"}
+        if found.orders:
+            rows = found.how == ORDERS[found.orders[0]]
+            what = describe(f"the order of day, month and year is ambiguous ({column})", rows, frame[column])
+            firsts = {order: order.removesuffix("-first") for order in found.orders}
+            ways = {f"{column}={{{column}}}:{order}": f"if the {first} comes first" for order, first in firsts.items()}
             yield ask("RK-145", what, ways, naming, "Or write dates as 2024-12-31.")
 
 

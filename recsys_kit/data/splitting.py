@@ -1,6 +1,6 @@
 """Split interactions into training, validation and test set, without leaks from the future."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from numbers import Real
@@ -29,12 +29,11 @@ STRATIFIED_PROTOCOL = (
     f"of each item's events a quarter is test, a tenth of the others valid, drawn with seed {STRATIFIED_SEED} whatever "
     "their time: the future leaks into train; only to compare with tables published so"
 )
-PROTOCOLS = {
-    "stratified": STRATIFIED_PROTOCOL,
-    "random": "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; "
-    "only for data without times",
-}
-METHODS = ("time", "leave_last_out", *PROTOCOLS)
+RANDOM_PROTOCOL = (
+    "each pair of user and item is drawn by a fixed hash, whatever its time: the future leaks into train; only for "
+    "data without times"
+)
+Drawn = tuple[np.ndarray, dict[str, Any]]  # the part (0, 1, 2) of each event, and what is said of it
 
 
 @dataclass(frozen=True)
@@ -102,24 +101,17 @@ class Split:
         >>> encoded.targets["test"].outside.tolist(), len(encoded.targets["test"].histories.items)
         (['p'], 8)
         """
-        seen_events, hidden = kinds_of(seen_events), list(listed(hidden_context))
-        asked: dict[str, Any] = {
-            "min_rating": min_rating,
-            "target_events": kinds_of(target_events),
-            "seen_events": seen_events,
-        }
-        encoded = EncodedSplit.of(
-            self.train.drop(columns=hidden, errors="ignore"), items=items, item_features=item_features
-        )
-        seen = self._select_kinds(self._before("valid"), "seen_events", seen_events) if seen_events else None
-        encoded = encoded.with_targets("valid", self.ground_truth("valid", **asked), seen=seen)
-        relevant, before = self.ground_truth("test", **asked), self._before("test")
-        encoded = encoded.with_test(
-            relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant,
-            before,
-            seen=self._select_kinds(before, "seen_events", seen_events) if seen_events else None,
-            n_without=self.test["user_id"].nunique() - relevant["user_id"].nunique(),
-        )
+        target_events, seen_events, hidden = (kinds_of(names) for names in (target_events, seen_events, hidden_context))
+        named: Any = {"min_rating": min_rating, "target_events": target_events, "seen_events": seen_events}
+        train, before = self.train.drop(columns=hidden, errors="ignore"), self._before("test")
+        encoded = EncodedSplit.of(train, items=items, item_features=item_features)
+        seen = self._before("valid", seen_events) if seen_events else None
+        encoded = encoded.with_targets("valid", self.ground_truth("valid", **named), seen=seen)
+        seen = self._before("test", seen_events) if seen_events else None
+        relevant = self.ground_truth("test", **named)
+        n_without = self.test["user_id"].nunique() - relevant["user_id"].nunique()
+        relevant = relevant.assign(grade=_grades(relevant, self.test, grades)) if grades else relevant
+        encoded = encoded.with_test(relevant, before, seen=seen, n_without=n_without)
         contexts = {
             part: check_context(self.request_context(part).drop(columns=hidden, errors="ignore")).reindex(targets.users)
             for part, targets in encoded.targets.items()
@@ -155,8 +147,7 @@ class Split:
         Raises:
             DataError, ParameterError: as `ground_truth`.
         """
-        events = self._select_kinds(self._before(part), "seen_events", seen_events)
-        events = order_events(events)
+        events = order_events(self._before(part, seen_events))
         starts = np.flatnonzero(~events["user_id"].duplicated())
         bounds, items = [*starts, len(events)], events["item_id"].to_numpy(object).tolist()
         lists = pd.Series([items[a:b] for a, b in pairwise(bounds)], dtype=object, name="item_id")
@@ -198,14 +189,14 @@ class Split:
             events = events[~events["event"].astype("str").str.contains(UNDOING_EVENTS, case=False, na=False)]
         events = self._select_kinds(events, "target_events", target_events)
         pairs = order_events(events)[["user_id", "item_id"]].drop_duplicates()
-        earlier = self._select_kinds(self._before(part), "seen_events", seen_events)
+        earlier = self._before(part, seen_events)
         seen = pd.MultiIndex.from_frame(earlier[["user_id", "item_id"]])
         return pairs[~pd.MultiIndex.from_frame(pairs).isin(seen)].reset_index(drop=True)
 
-    def _before(self, part: str) -> pd.DataFrame:
-        """Return the events before `part`: the training period, and before "test" also the validation set."""
+    def _before(self, part: str, seen_events: Sequence[str] = ()) -> pd.DataFrame:
+        """Return the events of these kinds before `part`: of the training period, before "test" also of validation."""
         frames = [self.train, self.set_aside] + ([self.valid] if _held_out(part) == "test" else [])
-        return pd.concat(frames, ignore_index=True)
+        return self._select_kinds(pd.concat(frames, ignore_index=True), "seen_events", seen_events)
 
     def _select_kinds(self, events: pd.DataFrame, option: str, kinds: Sequence[str]) -> pd.DataFrame:
         """Return the events of these kinds, or all events if `kinds` is empty."""
@@ -213,17 +204,13 @@ class Split:
         if not kinds:
             return events
         if "event" not in events:
-            raise DataError(
-                "RK-110", "interactions have no column 'event' to tell the kinds apart.", f"Pass {option}=[]."
-            )
-        frames = [frame for frame in self.parts.values() if "event" in frame]
-        found = sorted(set().union(*(frame["event"].dropna().unique() for frame in frames)), key=str)
-        if unknown := [kind for kind in kinds if kind not in found]:
-            raise ParameterError(
-                "RK-368",
-                f"{option} names {unknown[0]!r}; expected some of {found[:20]}.",
-                f"Pass {option}={found[:1]}.",
-            )
+            problem = "interactions have no column 'event' to tell the kinds apart."
+            raise DataError("RK-110", problem, f"Pass {option}=[].")
+        kinds_found = pd.concat([frame["event"] for frame in self.parts.values() if "event" in frame]).dropna().unique()
+        if unknown := [kind for kind in kinds if kind not in kinds_found]:
+            found = sorted(kinds_found, key=str)
+            problem = f"{option} names {unknown[0]!r}; expected some of {found[:20]}."
+            raise ParameterError("RK-368", problem, f"Pass {option}={found[:1]}.")
         return events[events["event"].isin(kinds)]
 
     def request_context(self, part: str) -> pd.DataFrame:
@@ -256,9 +243,7 @@ def kinds_of(events: Any) -> list[Any]:
 
 def _grades(relevant: pd.DataFrame, events: pd.DataFrame, column: str) -> np.ndarray:
     """Return the highest grade of each pair of user and item, 0 for none."""
-    if column not in events:
-        raise DataError("RK-362", f"interactions have no column {column!r} to grade by.", "Pass grades=''.")
-    if not is_numeric_dtype(events[column]):
+    if column not in events or not is_numeric_dtype(events[column]):
         raise DataError("RK-362", f"interactions have no numbers in {column!r} to grade by.", "Pass grades=''.")
     highest = events.groupby(["user_id", "item_id"])[column].max()
     return highest.reindex(pd.MultiIndex.from_frame(relevant)).fillna(0).to_numpy(float)
@@ -320,52 +305,32 @@ def split_interactions(
     if method not in METHODS:
         raise ParameterError("RK-324", f"split is {method!r}; expected one of {METHODS}.", "Pass split='time'.")
     if shares is not None and method != "time":
-        raise ParameterError(
-            "RK-325", f"shares are {shares}, but method {method!r} has none; only 'time' has.", "Leave shares out."
-        )
-    how: dict[str, Any] = {"method": method, "k_core": k_core, "rated_again": 0}
-    if method in PROTOCOLS:
-        how["protocol"] = PROTOCOLS[method]
+        problem = f"shares are {shares}, but method {method!r} has none; only 'time' has."
+        raise ParameterError("RK-325", problem, "Leave shares out.")
     if method == "stratified":
-        interactions = with_text_ids(interactions, "interactions")
-        check_times(interactions, "interactions")
         interactions = _draw_stratified(interactions)
     events = order_events(interactions)
     if events.empty:
         raise DataError("RK-108", "interactions has no event; expected at least one.", "Pass the events of a shop.")
-    if method == "time":
-        part, cuts = _cut_by_time(events, SHARES if shares is None else shares, cut)
-        how |= cuts
-    elif method == "leave_last_out":
-        part = _cut_last_items(events)
-    elif method == "random":
-        part = _draw_pairs(events)
-    else:
-        part = events.pop("part").to_numpy()
+    part, how = _METHODS[method](events, SHARES if shares is None else shares, cut)
     period, valid, test = _separate(events, part)
     del events  # with millions of them, one copy less
     again = repeated_ratings(period).to_numpy()
-    how["rated_again"] = int(again.sum())
     kept = keep_k_core(period[~again] if again.any() else period, k_core)
-    is_kept = np.zeros(len(period), bool)
-    is_kept[kept.index] = True
-    split = Split(kept.reset_index(drop=True), valid, test, period[~is_kept].reset_index(drop=True), how)
-    if split.train.empty:
-        raise DataError(
-            "RK-108",
-            "no event is left to train on; expected at least one.",
-            f"Lower k_core={k_core} or change the split.",
-        )
-    return split
+    if kept.empty:
+        problem = "no event is left to train on; expected at least one."
+        raise DataError("RK-108", problem, f"Lower k_core={k_core} or change the split.")
+    set_aside = period[~period.index.isin(kept.index)].reset_index(drop=True)
+    how = {"method": method, "k_core": k_core, "rated_again": int(again.sum())} | how
+    return Split(kept.reset_index(drop=True), valid, test, set_aside, how)
 
 
-def _separate(events: pd.DataFrame, part: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def _separate(events: pd.DataFrame, part: np.ndarray) -> Iterator[pd.DataFrame]:
     """Return the events of the parts 0, 1 and 2."""
-    first, second, third = (events[part == number].reset_index(drop=True) for number in range(3))
-    return first, second, third
+    return (events[part == number].reset_index(drop=True) for number in range(3))
 
 
-def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Split:
+def split_at_random(interactions: pd.DataFrame, *, seed: int) -> Split:
     """Assign events to the parts at random, whatever their time, as many tutorials do.
 
     The future leaks into the training set: this shows by how much the results look better.
@@ -373,45 +338,40 @@ def split_at_random(interactions: pd.DataFrame, *, seed: int, shares: tuple[floa
     Args:
         interactions: as for `split_interactions`.
         seed: random seed.
-        shares: of train, valid and test.
-
-    Raises:
-        ParameterError: RK-325 invalid shares.
     """
-    events, bounds = order_events(interactions), np.cumsum(_check_shares(shares))[:2]
+    events = order_events(interactions)
     draws = np.random.default_rng(seed).random(len(events))
-    part = np.searchsorted(bounds, draws, side="right")
-    return Split(*_separate(events, part), set_aside=events.iloc[:0])
+    train, valid, test = _separate(events, _share_out(draws))
+    return Split(train, valid, test, events.iloc[:0])
 
 
-def _cut_by_time(
-    events: pd.DataFrame, shares: tuple[float, float, float], cut: str
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the part (0, 1, 2) of each event, and the cuts."""
+def _share_out(draws: np.ndarray) -> np.ndarray:
+    """Return the part (0, 1, 2) of each draw from 0 to 1."""
+    return np.searchsorted(np.cumsum(SHARES)[:2], draws, side="right")
+
+
+def _cut_by_time(events: pd.DataFrame, shares: Any, cut: str) -> Drawn:
     if "timestamp" not in events:
-        raise DataError(
-            "RK-109",
-            "interactions have a position but no timestamp; split='time' needs one.",
-            "Pass split='leave_last_out'.",
-        )
-    checked = _check_shares(shares)
+        problem = "interactions have a position but no timestamp; split='time' needs one."
+        raise DataError("RK-109", problem, "Pass split='leave_last_out'.")
+    shares = list(listed(shares))
+    numbers = [float(share) for share in shares if isinstance(share, Real) and float(share) > 0]
+    if not len(shares) == len(numbers) == 3 or abs(sum(numbers) - 1) > 1e-9:
+        problem = f"shares are {shares!r}; expected three positive numbers that add up to 1."
+        raise ParameterError("RK-325", problem, "Pass shares=(0.8, 0.1, 0.1).")
     when = pd.DatetimeIndex(events["timestamp"]).as_unit("ns").asi8
     times = np.sort(when)
-    places = np.round(np.cumsum(checked)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
+    places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
     if cut:
-        places = _places_from(times, _as_time(cut))
-    if len(times) >= FEW_EVENTS and not _fills_parts(times, places):
-        raise _no_cut(times, places, cut)
-    part = np.searchsorted(times[places], when, side="right")
+        try:
+            places = _places_from(times, pd.Timestamp(cut).tz_localize("UTC"))
+        except (ValueError, TypeError) as error:
+            raise ParameterError("RK-325", f"cut is {cut!r}; expected a day.", "Pass cut='2024-05-20'.") from error
+    if len(times) >= FEW_EVENTS and not all(_fills_parts(times, places)):
+        raise _no_cut(times, places)
     cuts = [pd.Timestamp(time, tz="UTC").isoformat() for time in times[places]]
-    return part, {"shares": checked, "cuts": cuts} | ({"cut": cut} if cut else {})
-
-
-def _as_time(cut: str) -> pd.Timestamp:
-    try:
-        return pd.Timestamp(cut).tz_localize("UTC")
-    except (ValueError, TypeError) as error:
-        raise ParameterError("RK-325", f"cut is {cut!r}; expected a day.", "Pass cut='2024-05-20'.") from error
+    part = np.searchsorted(times[places], when, side="right")
+    return part, {"shares": shares, "cuts": cuts} | ({"cut": cut} if cut else {})
 
 
 def _places_from(times: np.ndarray, day: pd.Timestamp) -> np.ndarray:
@@ -420,45 +380,32 @@ def _places_from(times: np.ndarray, day: pd.Timestamp) -> np.ndarray:
     return np.array([first, (first + len(times)) // 2]).clip(0, len(times) - 1)
 
 
-def _fills_parts(times: np.ndarray, places: np.ndarray) -> bool:
-    """Return whether cuts at these places of the sorted times leave an event in each part."""
-    return bool(times[0] < times[places[0]] < times[places[1]])
+def _fills_parts(times: np.ndarray, places: np.ndarray) -> tuple[bool, bool]:
+    """Return whether cuts at these places of the sorted times leave an event in train, and in valid."""
+    return times[0] < times[places[0]], times[places[0]] < times[places[1]]
 
 
-def _no_cut(times: np.ndarray, places: np.ndarray, cut: str) -> DataError:
+def _no_cut(times: np.ndarray, places: np.ndarray) -> DataError:
     """Return the error (RK-164) that a part is empty, with the day that cuts best, if there is one."""
-    train, valid = times[0] < times[places[0]], times[places[0]] < times[places[1]]
-    empty = " and ".join(name for name, full in zip(PARTS, (train, valid, True), strict=True) if not full)
-    days = [day for day in pd.DatetimeIndex(times).tz_localize("UTC").normalize().unique()
-            if _fills_parts(times, _places_from(times, day))]  # fmt: skip
+    empty = " and ".join(name for name, full in zip(PARTS, _fills_parts(times, places), strict=False) if not full)
+    days = pd.DatetimeIndex(times).tz_localize("UTC").normalize().unique()
+    days = [day for day in days if all(_fills_parts(times, _places_from(times, day)))]
     best = min(days, key=lambda day: abs(np.searchsorted(times, day.value) - SHARES[0] * len(times)), default=None)
-    way = "split=random, which leaks the future, or name another column of times"
-    fix = f"Pass {way if best is None else f'cut={best:%Y-%m-%d}, the first day of validation'}."
-    first, last = (f"{pd.Timestamp(time):%Y-%m-%d}" for time in times[[0, -1]])
-    if cut:
-        return DataError("RK-164", f"cut={cut} leaves no event in {empty}: they go from {first} to {last}.", fix)
     different, counts = np.unique(times, return_counts=True)
-    fullest = f"{pd.Timestamp(different[counts.argmax()]):%Y-%m-%d %H:%M}"
-    if len(different) == 1:
-        return DataError("RK-164", f"all {len(times):,} events have one time, {fullest}.", fix)
-    problem = f"{fullest} has {counts.max():,} of {len(times):,} events, and equal times stay together"
-    return DataError("RK-164", f"the split by time has no event in {empty}: {problem}.", fix)
+    first, last, fullest = (
+        f"{pd.Timestamp(time):%Y-%m-%d %H:%M}" for time in (times[0], times[-1], different[counts.argmax()])
+    )
+    problem = (
+        f"the split by time has no event in {empty}: of {len(times):,} events from {first} to {last}, {counts.max():,} "
+        f"have the time {fullest}, and equal times stay together."
+    )
+    way = "split=random, which leaks the future, or name another column of times"
+    return DataError(
+        "RK-164", problem, f"Pass {way if best is None else f'cut={best:%Y-%m-%d}, the first day of validation'}."
+    )
 
 
-def _check_shares(shares: Any) -> list[float]:
-    given = list(listed(shares))
-    numbers = len(given) == 3 and all(isinstance(share, Real) and float(share) > 0 for share in given)
-    if not numbers or abs(sum(given) - 1) > 1e-9:
-        raise ParameterError(
-            "RK-325",
-            f"shares are {shares!r}; expected three positive numbers that add up to 1.",
-            "Pass shares=(0.8, 0.1, 0.1).",
-        )
-    return given
-
-
-def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
-    """Return the part (0, 1, 2) of each event; `events` are in canonical order."""
+def _cut_last_items(events: pd.DataFrame, *_: Any) -> Drawn:
     new = ~events.duplicated(["user_id", "item_id"])
     if "timestamp" in events:  # of a basket, one new item counts
         baskets = [events["user_id"], events["timestamp"]]
@@ -473,22 +420,32 @@ def _cut_last_items(events: pd.DataFrame) -> np.ndarray:
             f"no user has three {what}; expected some: one each to train, for valid and for test.",
             "Pass split=time, or split=random, which leaks the future.",
         )
-    return part.where(n_items >= 3, 0).to_numpy()
+    return part.where(n_items >= 3, 0).to_numpy(), {}
 
 
-def _draw_pairs(events: pd.DataFrame) -> np.ndarray:
-    """Return the part (0, 1, 2) of each event, drawn by a hash of the user and the item."""
+def _draw_pairs(events: pd.DataFrame, *_: Any) -> Drawn:
     draws = item_hash(events["user_id"] + "\x1f" + events["item_id"]).astype(float) / 2.0**64
-    return np.searchsorted(np.cumsum(SHARES)[:2], draws, side="right")
+    return _share_out(draws), {"protocol": RANDOM_PROTOCOL}
 
 
 def _draw_stratified(interactions: pd.DataFrame) -> pd.DataFrame:
     """Add the column part (0, 1, 2); the draw follows the order of the rows."""
+    interactions = with_text_ids(interactions, "interactions")
+    check_times(interactions, "interactions")
     draws = np.random.RandomState(STRATIFIED_SEED).rand(len(interactions))
     by_item = pd.Series(draws).groupby(interactions["item_id"].to_numpy())
     nth, n_events = by_item.rank(method="first"), by_item.transform("size")
     part = sum((nth > (cut * n_events).round()).astype(int) for cut in STRATIFIED_CUTS)  # halves are rounded to even
     return interactions.assign(part=part.to_numpy())
+
+
+_METHODS: dict[str, Callable[[pd.DataFrame, Any, str], Drawn]] = {
+    "time": _cut_by_time,
+    "leave_last_out": _cut_last_items,
+    "stratified": lambda events, *_: (events.pop("part").to_numpy(), {"protocol": STRATIFIED_PROTOCOL}),
+    "random": _draw_pairs,
+}
+METHODS = tuple(_METHODS)
 
 
 # -- reviews follow their interactions ---------------------------------------------------------------------------------
@@ -505,17 +462,13 @@ def assign_parts(reviews: pd.DataFrame, split: Split | None, *, seed: int = 7) -
         split: of the interactions; None draws all reviews.
         seed: random seed of the draw.
     """
-    if split is None:
-        return reviews.assign(part=_draw_parts(reviews, seed))
-    part = pd.Series(pd.NA, index=reviews.index, dtype="str")
-    if "timestamp" in reviews and split.how.get("cuts"):
-        place = np.searchsorted(
-            pd.DatetimeIndex(split.how["cuts"]), pd.DatetimeIndex(reviews["timestamp"]), side="right"
-        )
-        part = pd.Series(np.array(PARTS)[place], index=reviews.index, dtype="str").where(reviews["timestamp"].notna())
-    known = parts_by_review(split)
-    part = reviews["review_id"].map(known).astype("str").fillna(part)
-    return reviews.assign(part=part.fillna(_draw_parts(reviews, seed)))
+    part = _draw_parts(reviews, seed)
+    if split is not None:
+        if "timestamp" in reviews and split.how.get("cuts"):
+            cuts, times = pd.DatetimeIndex(split.how["cuts"]), pd.DatetimeIndex(reviews["timestamp"])
+            part = part.where(times.isna(), np.array(PARTS)[np.searchsorted(cuts, times, side="right").clip(max=2)])
+        part = reviews["review_id"].map(parts_by_review(split)).astype("str").fillna(part)
+    return reviews.assign(part=part)
 
 
 def parts_by_review(split: Split) -> pd.Series:
@@ -525,9 +478,8 @@ def parts_by_review(split: Split) -> pd.Series:
         for name, frame in split.parts.items()
         if "review_id" in frame
     ]
-    if not frames:
-        return pd.Series(dtype="str")
-    return pd.concat(frames).drop_duplicates("review_id").set_index("review_id")["part"]
+    known = pd.concat(frames or [pd.DataFrame(columns=["review_id", "part"], dtype="str")])
+    return known.drop_duplicates("review_id").set_index("review_id")["part"]
 
 
 def _draw_parts(reviews: pd.DataFrame, seed: int) -> pd.Series:

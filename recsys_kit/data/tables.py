@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -158,16 +158,6 @@ def find_repeated(hashes: np.ndarray, keep: Literal["first", False] = "first") -
 # -- the rules, checked on the values as in the file -------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A condition on the values of a column. Missing values pass, unless the rule is about them."""
-
-    column: str
-    name: str
-    broken: Callable[[pd.Series, Any], pd.Series]
-    """Called with the values as in the file and as parsed (numbers, times); True where a value breaks the rule."""
-
-
 def as_codes(ids: pd.Series) -> pd.Series:
     """Return ids as numbers of their different values, a category: what is counted or compared by id takes no texts."""
     codes, different = pd.factorize(ids)
@@ -183,32 +173,6 @@ def is_present(values: pd.Series) -> pd.Series:
     return values.notna() & values.astype("str").str.strip().fillna("").ne("")
 
 
-def _require(column: str, name: str | None = None) -> Rule:
-    return Rule(column, name or f"missing {column}", lambda values, parsed: ~is_present(values))
-
-
-def _require_parsed(column: str, name: str) -> Rule:
-    def broken(values: pd.Series, parsed: pd.Series) -> pd.Series:
-        missing = parsed.isna()
-        missing[missing] = is_present(values[missing]).to_numpy()
-        return missing
-
-    return Rule(column, name, broken)
-
-
-def _outside_years(values: pd.Series, parsed: pd.Series) -> pd.Series:
-    tomorrow = pd.Timestamp.now("UTC") + pd.Timedelta(days=1)
-    return parsed.notna() & ~parsed.between(EARLIEST, tomorrow)
-
-
-def rating_rules(scale: tuple[float, float] = RATING_SCALE) -> list[Rule]:
-    """Return the rules for ratings on this scale."""
-    return [
-        _require_parsed("rating", "rating is not a number"),
-        Rule("rating", "rating out of range", lambda values, parsed: parsed.notna() & ~parsed.between(*scale)),
-    ]
-
-
 def rating_scale(ratings: pd.Series) -> tuple[float, float]:
     """Return `HALF_STAR_SCALE` if the ratings have half steps and start below 1, else `RATING_SCALE`.
 
@@ -221,25 +185,55 @@ def rating_scale(ratings: pd.Series) -> tuple[float, float]:
     return HALF_STAR_SCALE if in_half_steps and inside.lt(1).any() else RATING_SCALE
 
 
-TIME_RULES = [
-    _require_parsed("timestamp", "time cannot be read"),
-    Rule("timestamp", "time out of range", _outside_years),
+class Rule(NamedTuple):
+    """A condition on the values of a column. Missing values pass, unless the rule is about them."""
+
+    column: str
+    name: str
+    broken: Callable[[pd.Series, Any, tuple[float, float]], pd.Series]
+    """Called with the values as in the file, those parsed (numbers, times) and the scale of ratings; True where a value
+    breaks the rule."""
+
+
+def _is_missing(values: pd.Series, *_: Any) -> pd.Series:
+    return ~is_present(values)
+
+
+def _is_unread(values: pd.Series, parsed: pd.Series, *_: Any) -> pd.Series:
+    missing = parsed.isna()
+    missing[missing] = is_present(values[missing]).to_numpy()
+    return missing
+
+
+def _is_outside_years(values: pd.Series, parsed: pd.Series, *_: Any) -> pd.Series:
+    return parsed.notna() & ~parsed.between(EARLIEST, pd.Timestamp.now("UTC") + pd.Timedelta(days=1))
+
+
+_RATING = [
+    Rule("rating", "rating is not a number", _is_unread),
+    Rule("rating", "rating out of range", lambda values, parsed, scale: parsed.notna() & ~parsed.between(*scale)),
+]
+_TIME = [
+    Rule("timestamp", "time cannot be read", _is_unread),
+    Rule("timestamp", "time out of range", _is_outside_years),
 ]
 RULES = {
     "interactions": [
-        _require("user_id"),
-        _require("item_id"),
-        _require("timestamp"),
-        *TIME_RULES,
-        _require("position"),
-        Rule("position", "position is not a whole number", lambda values, parsed: parsed.mod(1).ne(0)),
-        *rating_rules(),
-        _require_parsed("quantity", "quantity is not a number"),
-        Rule("quantity", "quantity not above zero: cancelled", lambda values, parsed: parsed.le(0)),
+        *(Rule(column, f"missing {column}", _is_missing) for column in ("user_id", "item_id", "timestamp", "position")),
+        *_TIME,
+        Rule("position", "position is not a whole number", lambda values, parsed, scale: parsed.mod(1).ne(0)),
+        *_RATING,
+        Rule("quantity", "quantity is not a number", _is_unread),
+        Rule("quantity", "quantity not above zero: cancelled", lambda values, parsed, scale: parsed.le(0)),
     ],
-    "items": [_require("item_id")],
-    "users": [_require("user_id")],
-    "reviews": [_require("review_id"), _require("text", "empty review text"), *TIME_RULES, *rating_rules()],
+    "items": [Rule("item_id", "missing item_id", _is_missing)],
+    "users": [Rule("user_id", "missing user_id", _is_missing)],
+    "reviews": [
+        Rule("review_id", "missing review_id", _is_missing),
+        Rule("text", "empty review text", _is_missing),
+        *_TIME,
+        *_RATING,
+    ],
 }
 
 

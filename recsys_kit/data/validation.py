@@ -18,7 +18,7 @@ from recsys_kit.core.ids import IDS
 from recsys_kit.data import nested, numbers, questions, tables
 from recsys_kit.data.columns import split_readings
 from recsys_kit.data.files.rows import name_lines
-from recsys_kit.data.times import CLOCKS, ReadTimes, read_times
+from recsys_kit.data.times import CLOCKS, ORDERS, ReadTimes, read_times
 from recsys_kit.errors import DataError
 
 INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]"  # characters of no width
@@ -124,18 +124,28 @@ def inspect_table(
         frame = frame.drop(columns="position")
     times = {name: _read_times(frame[name], said.get(name, "")) for name in schema.TIME_COLUMNS if name in frame}
     read = {name: times[name].values for name in times}
-    read |= {name: numbers.read_numbers(frame[name]) for name in ("price", "quantity", "position") if name in frame}
     entries, scale = [], schema.RATING_SCALE
+    for name in ("price", "quantity", "position"):
+        if name in frame:
+            read[name], doubtful = numbers.examine_numbers(frame[name])
+            for row, text in doubtful.head(1).items():
+                shown = f"{name} {text} read as {read[name][row]:g}"
+                rule = f"{shown}: no other value tells whether its sign separates thousands"
+                entries.append(tables.report_entry(table, rule, "cautioned", len(doubtful), text))
     for name, found in times.items():
-        how = {f"{name} read as {how}": found.how == how for how in found.how.unique() if how not in ("", "ISO 8601")}
-        entries += tables.count_rows(table, "noted", how, frame[name])
+        for how in found.how.unique():
+            if how not in ("", "ISO 8601"):
+                action = "cautioned" if "lost" in how else "noted"
+                entries += tables.count_rows(table, action, {f"{name} read as {how}": found.how == how}, frame[name])
     if "rating" in frame:
         given, read["rating"], scale, notes = _read_ratings(table, frame["rating"], said.get("rating", ""))
         frame, entries = frame.assign(rating=given), entries + notes
-    on_scale = {rule.name: rule for rule in tables.rating_rules(scale)}
-    rules = [on_scale.get(rule.name, rule) for rule in tables.RULES[table] if rule.column in frame]
     ids = {column: tables.as_codes(frame[column].astype("str")) for column in IDS if column in frame}
-    broken = {rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column)) for rule in rules}
+    broken = {
+        rule: rule.broken(ids.get(rule.column, frame[rule.column]), read.get(rule.column), scale)
+        for rule in tables.RULES[table]
+        if rule.column in frame
+    }
     bad = _find_invalid_rows(table, frame, broken)
     valid = ~frame.index.isin(bad["row"])
     again = valid & frame.index.isin([] if repeated is None else repeated)
@@ -166,8 +176,8 @@ def _read_times(values: pd.Series, reading: str) -> ReadTimes:
     parts = split_readings(reading)
     form = next((part.strip('"') for part in parts if part.startswith('"') or part in CLOCKS), "")
     language = next((part for part in parts if re.fullmatch("[a-z]{2,3}", part)), "")
-    day_first = True if "day-first" in parts else False if "month-first" in parts else None
-    return read_times(values, day_first=day_first, form=form, language=language)
+    order = next((part for part in parts if part in ORDERS), "")
+    return read_times(values, order=order, form=form, language=language)
 
 
 def _read_ratings(

@@ -6,15 +6,13 @@ import pytest
 
 from recsys_kit.data import (
     Dataset,
-    clean_text,
     compare_sample,
     flag_unusual,
     k_core,
     load_dataset,
-    repeated_ratings,
     sample_users,
 )
-from recsys_kit.data.cleaning import find_bots, find_bursts, find_near_duplicates
+from recsys_kit.data.cleaning import clean_text, find_bots, find_bursts, find_near_duplicates, repeated_ratings
 from recsys_kit.data.questions import said_lines
 from recsys_kit.data.tables import report_entry
 from recsys_kit.errors import ParameterError

@@ -262,10 +262,21 @@ def prices(write, shown: list[str], delimiter: str = ";") -> list[float]:
         (["1 299,00 zł", "49,90 zł", "5,00 zł"] * 5, [1299.0, 49.9, 5.0]),
         (["1,299.00", "899.00", "0.50"] * 5, [1299.0, 899.0, 0.5]),
         (["EUR 12.50", "EUR 3.00", "EUR 1250.00"] * 5, [12.5, 3.0, 1250.0]),
+        (["9,99 EUR", "$9.99", "1.299,00 EUR", "$1,299.50", "1.299.000"] * 3, [9.99, 9.99, 1299.0, 1299.5, 1299000.0]),
     ],
 )
 def test_prices_are_read_by_their_column(write, shown, expected):
-    assert prices(write, shown) == pytest.approx(expected * 5)
+    assert prices(write, shown) == pytest.approx(expected * (len(shown) // len(expected)))
+
+
+@pytest.mark.parametrize("column", ["price", "quantity"])
+@pytest.mark.parametrize(("shown", "number"), [("1.20{}", "1.201"), ("1,20{}", "1201"), ("1.20{} EUR", "1.201")])
+def test_a_number_that_may_be_thousands_is_said(write, column, shown, number):
+    rows = [f'u{i % 9},p{i % 7},{day(i)},"{shown.format(1 + i % 9)}"' for i in range(60)]
+    found = check(write("sold.csv", "\n".join([f"user_id,item_id,timestamp,{column}", *rows])))
+    assert is_noted(found, f"read as {number}: no other value tells")
+    told = check(write("told.csv", "\n".join([f"user_id,item_id,timestamp,{column}", *rows, "u1,p1,2024-01-01,2.5"])))
+    assert not is_noted(told, "no other value tells")
 
 
 # -- times -------------------------------------------------------------------------------------------------------------

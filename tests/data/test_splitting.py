@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys_kit.core.events import order_events
 from recsys_kit.data import (
     Split,
     assign_parts,
     audit_split,
     leak_counts,
     load_dataset,
-    order_events,
     split_at_random,
     split_interactions,
 )

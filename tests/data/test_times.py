@@ -55,16 +55,49 @@ def test_dates_that_nanoseconds_cannot_hold_are_out_of_range(text):
 def test_the_order_of_day_and_month_is_learned_from_the_dates_that_leave_no_choice():
     assert read("1/2/2024", "13/2/2024")[0].startswith("2024-02-01")
     assert read("1/2/2024", "2/13/2024")[0].startswith("2024-01-02")
-    assert read("1/2/2024", day_first=True)[0].startswith("2024-02-01")
-    assert read("1/2/2024", day_first=False)[0].startswith("2024-01-02")
+    assert read("1/2/2024", order="day-first")[0].startswith("2024-02-01")
+    assert read("1/2/2024", order="month-first")[0].startswith("2024-01-02")
 
 
 def test_a_few_contradicting_dates_are_unreadable_many_leave_it_open():
     few = read_times(pd.Series(["13/2/2024"] * 30 + ["2/13/2024"]))
-    assert not few.ambiguous and few.values.isna().sum() == 1
-    assert read_times(pd.Series(["13/2/2024"] * 3 + ["2/13/2024"])).ambiguous
-    assert read_times(pd.Series(["1/2/2024", "3/4/2024"])).ambiguous
-    assert not read_times(pd.Series(["2024-01-02"])).ambiguous
+    assert not few.orders and few.values.isna().sum() == 1
+    assert read_times(pd.Series(["13/2/2024"] * 3 + ["2/13/2024"])).orders
+    assert read_times(pd.Series(["1/2/2024", "3/4/2024"])).orders
+    assert not read_times(pd.Series(["2024-01-02"])).orders
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("2023-07-02 09:00:00 Europe/Berlin", "07"), ("2023-01-02 09:00:00 Europe/Berlin", "08"),
+        ("2023-07-02 09:00 Etc/GMT+5", "14"), ("2023-07-02 09:00:00 CEST", "07"), ("2.7.2023 9:00 Uhr MESZ", "07"),
+        ("13/7/2023 9:00 AM America/New_York", "13"), ("2023-07-02T09:00:00+02:00[Europe/Berlin]", "07"),
+        ("Sun Jul 02 09:00:00 JST 2023", "00"), ("Jul 2, 2023 09:00 (UTC-5:30)", "14"),
+    ],
+)  # fmt: skip
+def test_names_of_zones_are_read(text, hour):
+    assert read(text, order="day-first")[0][11:13] == hour
+
+
+def test_an_hour_that_a_clock_skips_or_shows_twice_is_no_time():
+    assert read("2023-03-26 02:30 Europe/Berlin", "2023-10-29 02:30 Europe/Berlin") == ["-", "-"]
+
+
+@pytest.mark.parametrize("zone", ["CST", "AMT", "Europe/Nowhere"])
+def test_names_of_several_zones_are_no_zone_and_that_is_said(zone):
+    with pytest.raises(DataError, match=f"RK-146 .*; {zone} is no zone, or several: write the hours"):
+        door([f"2023-07-{day:02} 09:00:00 {zone}" for day in range(1, 30)])
+
+
+def test_years_of_two_digits_in_front_are_learned_or_asked():
+    assert read("18-01-30", "19-02-01") == ["2018-01-30 00:00:00+00:00", "2019-02-01 00:00:00+00:00"]
+    assert read("30.01.18", "01.02.19") == ["2018-01-30 00:00:00+00:00", "2019-02-01 00:00:00+00:00"]
+    assert read("12/30/98") == ["1998-12-30 00:00:00+00:00"]
+    either = ["18-01-20", "19-02-03"] * 20
+    with pytest.raises(DataError, match=r"RK-145 .*:day-first.*:year-first"):
+        door(either)
+    assert set(door(either, timestamp="year-first").interactions["timestamp"].dt.year) == {2018, 2019}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +125,14 @@ def test_the_report_says_how_numbers_were_read():
     shop = door(["1400000000000"] * 3 + ["1400000000"])
     noted = shop.report.query("action == 'noted'").set_index("rule")["rows"].to_dict()
     assert noted == {"timestamp read as ms": 3, "timestamp read as s": 1}
+
+
+def test_times_that_lost_their_digits_in_a_spreadsheet_are_said():
+    lost = door([f"1.67265{n}E+12" for n in range(10)] * 3).report.query("action == 'cautioned'")
+    assert lost["rule"].tolist() == [
+        "timestamp read as ms in scientific notation: digits are lost, exact to 1,000 s only"
+    ]
+    assert door([f"1.67265{n}123e9" for n in range(10)]).report.query("action == 'cautioned'").empty
 
 
 def test_a_few_times_out_of_range_are_quarantined_nearly_all_refuse_the_file_with_a_guess():

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys_kit.data import RawTables, clean, item_hash, order_events, validate
+from recsys_kit.core.events import order_events
+from recsys_kit.core.ids import item_hash
+from recsys_kit.data import RawTables, clean, validate
 from recsys_kit.data.questions import count_ids, find_giant
 from recsys_kit.data.tables import as_codes, is_present
 from recsys_kit.errors import DataError

@@ -80,8 +80,8 @@ def near_duplicates(shop: Dataset, n: int = 2) -> str:
     texts = shop.reviews["text"].head(2_000)
     again = texts[find_near_duplicates(texts) & ~texts.duplicated()].head(n)
     pairs = [(text, difflib.get_close_matches(text, texts[: index - 1], 1, 0)) for index, text in again.items()]
-    pairs = [(shorten(text, 200), shorten(earlier[0], 200)) for text, earlier in pairs]
-    return say(TEXTS["near_duplicates"], pairs=pairs, simulated=shop.truth is not None)
+    shown = [(shorten(text, 200), shorten(earlier[0], 200)) for text, earlier in pairs]
+    return say(TEXTS["near_duplicates"], pairs=shown, simulated=shop.truth is not None)
 
 
 def first_rows(frame: pd.DataFrame | None, n: int = 3) -> pd.DataFrame:
