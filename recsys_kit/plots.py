@@ -307,7 +307,9 @@ def plot_losses(report: pd.DataFrame, *, shown: int = 8) -> Axes:
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set(title="What was lost where?", xlabel="rows", xlim=(0, 1.35 * max(1, *(rows for _, rows, *_ in lines))))
-    _legend(ax, beside=True)
+    ax.locator_params(axis="x", nbins=6, integer=True)
+    if handles := ax.get_legend_handles_labels()[0]:
+        ax.figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
     return ax
 
 
