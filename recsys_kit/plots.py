@@ -94,15 +94,11 @@ def nothing_to_show(reason: str) -> Axes:
     return ax
 
 
-def _legend(ax: Axes, **options: Any) -> None:
-    """Add a legend if there is something to name."""
+def _legend(ax: Axes, *, beside: bool = False, **options: Any) -> None:
+    """Add a legend if there is something to name, to the right of the panel or inside it."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1, 1), "fontsize": "small"} if beside else {}
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, **options)
-
-
-def _legend_beside(ax: Axes, **options: Any) -> None:
-    """Add a legend to the right of the panel."""
-    _legend(ax, loc="upper left", bbox_to_anchor=(1, 1), **{"fontsize": "small"} | options)
+        ax.legend(frameon=False, **place | options)
 
 
 def shorten(text: str, width: int = 40) -> str:
@@ -185,7 +181,7 @@ def plot_against(
             ax.plot(x["value"], y["value"], marker=marker_of(name), label=name if name in named else "_", **shown)
         ax.set(xlabel=metric_label(other, k), ylim=(0, None))
     axes[0].set_ylabel(metric_label(metric, k))
-    _legend_beside(axes[-1])
+    _legend(axes[-1], beside=True)
     return axes
 
 
@@ -210,7 +206,7 @@ def plot_groups(grouped: pd.DataFrame, groups: Sequence[str], *, xlabel: str, yl
     sizes = grouped.groupby("group", observed=True)["n_users"].max()
     ax.set_xticks(range(len(groups)), [f"{shorten(group, 18)}\n(n = {sizes.get(group, 0):,})" for group in groups])
     ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
-    _legend_beside(ax)
+    _legend(ax, beside=True)
     return ax
 
 
@@ -232,7 +228,7 @@ def plot_experience_weights(by_weights: pd.DataFrame, defaults: Mapping[str, flo
         ax.axvline(default, color=BLACK, linestyle="--", linewidth=0.8)
         ax.set(title=f"More {component}?", xlabel=f"weight of {component}")
     axes[0].set_ylabel("user-experience index")
-    _legend_beside(axes[-1])
+    _legend(axes[-1], beside=True)
     return axes
 
 
@@ -311,7 +307,9 @@ def plot_losses(report: pd.DataFrame, *, shown: int = 8) -> Axes:
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.set(title="What was lost where?", xlabel="rows", xlim=(0, 1.35 * max(1, *(rows for _, rows, *_ in lines))))
-    _legend_beside(ax)
+    ax.locator_params(axis="x", nbins=6, integer=True)
+    if handles := ax.get_legend_handles_labels()[0]:
+        ax.figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
     return ax
 
 
@@ -400,7 +398,7 @@ def plot_map(positions: Mapping[str, np.ndarray], labels: pd.Series, *, shown: i
             x, y = points[here.to_numpy()].T
             ax.scatter(x, y, s=12, c=colour, marker=marker, label=label)
         ax.set(title=f"{feature}: who is near whom?", xticks=[], yticks=[])
-    _legend_beside(axes[-1], fontsize=8, markerscale=1.5)
+    _legend(axes[-1], beside=True, fontsize=8, markerscale=1.5)
     return axes
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import nbclient
 import nbformat
@@ -145,10 +146,25 @@ def test_the_losses_of_each_table_are_drawn_by_rule_and_the_smallest_together():
         "3 (3.00%)",
         "3",
     ]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["quarantined"]
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["quarantined"]
     dropped = pd.concat([report, pd.DataFrame([["t", "bots: fast", "dropped", 10]], columns=report.columns)])
     ax = plots.plot_losses(dropped)
     assert ax.texts[0].get_text().strip() == "110 rows read, 90 kept (81.8%)"
     assert to_hex(ax.patches[1].get_facecolor()) == to_hex(plots.FATES["dropped"])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["quarantined", "dropped"]
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["quarantined", "dropped"]
     assert "no row was read" in plots.plot_losses(report.iloc[:0]).texts[0].get_text()
+
+
+def test_a_month_without_events_is_empty_and_each_month_begins_at_its_first_day():
+    times = pd.to_datetime(["2025-01-31", "2025-03-01", "2025-03-31"], utc=True)
+    months = plots.plot_uneven(pd.concat([EVENTS] * 3).assign(timestamp=times))[2].patches[0]
+    assert months.get_data().values.tolist() == [1, 0, 2]
+    edges = pd.to_datetime(mdates.num2date(months.get_data().edges))
+    assert edges.strftime("%m-%d").tolist() == ["01-01", "02-01", "03-01", "04-01"]
+
+
+def test_the_legend_of_the_losses_hides_no_bar():
+    rules = [("t", "kept in all", "kept", 90), ("t", "rule", "quarantined", 9)]
+    ax = plots.plot_losses(pd.DataFrame(rules, columns=["table", "rule", "action", "rows"]))
+    ax.figure.canvas.draw()
+    assert not ax.figure.legends[0].get_window_extent().overlaps(ax.get_window_extent())

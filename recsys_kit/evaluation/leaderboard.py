@@ -58,9 +58,7 @@ class Evaluation:
     def ground_truth(self) -> pd.DataFrame:
         """The relevant items: user_id, item_id."""
         names = np.r_[self.items.ids, self.targets.outside]
-        return pd.DataFrame({
-            "user_id": self.targets.users[self.targets.rows], "item_id": names[self.targets.items]
-        })  # fmt: skip
+        return pd.DataFrame({"user_id": self.targets.users[self.targets.rows], "item_id": names[self.targets.items]})
 
     def iter_recommendations(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of one model after the other: model, user_id, item_id, score, rank, fallback."""

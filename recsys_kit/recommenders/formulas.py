@@ -30,8 +30,7 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.recommenders.content import reduced, unit_rows
-from recsys_kit.recommenders.examples import LeaveOneOut
-from recsys_kit.recommenders.interactions import HistoryDecay, interaction_matrix
+from recsys_kit.recommenders.interactions import HistoryDecay, LeaveOneOut, interaction_matrix
 
 if TYPE_CHECKING:  # torch takes a second to load: only when a formula is fitted or asked
     from torch import Tensor

@@ -1,4 +1,4 @@
-"""How interactions are weighed: in training by their age, in a history by their place."""
+"""How interactions are weighed, in training by their age, in a history by their place; each as a training example."""
 
 from dataclasses import dataclass
 
@@ -61,3 +61,24 @@ class HistoryDecay(Recommender):
     def weigh(self, histories: Histories) -> sparse.csr_array:
         """Return the weight of each item in each history, `(B, N)`. The matrix is shared: do not change it."""
         return histories.matrix(len(self.items), self.history_decay)
+
+
+class LeaveOneOut:
+    """Every event of a user with two items or more, in a new order each epoch.
+
+    Args:
+        weights: (U, N) weights of the items in the histories; each is an event.
+        batch_size: events of a batch; of fewer events than this all are in one.
+        rng: draws the order.
+    """
+
+    def __init__(self, weights: sparse.csr_array, batch_size: int, rng: np.random.Generator) -> None:
+        self.weights, self.rng, self.lengths = weights, rng, np.diff(weights.indptr)
+        self.rows = np.repeat(np.arange(len(self.lengths)), self.lengths)  # the user of each event
+        self.events = np.flatnonzero(self.lengths[self.rows] > 1)
+        self.n_batches = min(len(self.events), max(1, len(self.events) // batch_size))
+
+    def draw(self) -> list[np.ndarray]:
+        """Return the events of each batch of an epoch, as places in the data of `weights`."""
+        order = self.rng.permutation(self.events)
+        return np.array_split(order, self.n_batches) if self.n_batches else []

@@ -35,9 +35,7 @@ class EASE(HistoryDecay):
     """Items in the regression of one item in the sparse form."""
 
     name = "ease"
-    options = {
-        "history_decay": (0.0, 0.1, 0.3), "regularization": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0),
-    }  # fmt: skip
+    options = {"history_decay": (0.0, 0.1, 0.3), "regularization": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)}
     ranges = {"regularization": POSITIVE}  # 0 may have no solution
     state = ("members", "weights")  # (n,) item indices; (n, n) dense or CSR: row = item of the history, column = scored
 

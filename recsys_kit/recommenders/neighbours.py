@@ -59,9 +59,7 @@ class ItemKNN(_ItemNeighbours):
     """Added to both squared norms: shrinks the similarities of items with few users."""
 
     name = "item_knn"
-    options = {
-        **DECAYS, "n_neighbors": (50, 200, 500), "shrink": (0.0, 10.0, 50.0),
-    }  # fmt: skip
+    options = {**DECAYS, "n_neighbors": (50, 200, 500), "shrink": (0.0, 10.0, 50.0)}
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         squares = np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()
@@ -83,9 +81,7 @@ class ItemKNNBM25(_ItemNeighbours):
     """How much popular items are damped, from 0 to 1."""
 
     name = "item_knn_bm25"
-    options = {
-        **DECAYS, "n_neighbors": (50, 200, 500), "b": (0.25, 0.5, 0.75),
-    }  # fmt: skip
+    options = {**DECAYS, "n_neighbors": (50, 200, 500), "b": (0.25, 0.5, 0.75)}
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         from implicit.nearest_neighbours import bm25_weight
@@ -114,9 +110,7 @@ class UserKNN(HistoryDecay):
     name = "user_knn"
     uses = {"histories": True}
     state = ("matrix",)  # (U, N) CSR: the weights of the training interactions
-    options = {
-        **DECAYS, "n_neighbors": (50, 100, 200), "shrink": (0.0, 4.0, 20.0),
-    }  # fmt: skip
+    options = {**DECAYS, "n_neighbors": (50, 100, 200), "shrink": (0.0, 4.0, 20.0)}
 
     def set_histories(self, split: EncodedSplit) -> None:
         """Take the training histories of a split: the state of this model is their weights, nothing is learned."""

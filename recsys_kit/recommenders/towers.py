@@ -11,8 +11,7 @@ from recsys_kit.core.encoded import EncodedSplit
 from recsys_kit.core.histories import Histories
 from recsys_kit.core.threads import one_torch_thread
 from recsys_kit.recommenders.content import reduced
-from recsys_kit.recommenders.examples import LeaveOneOut
-from recsys_kit.recommenders.interactions import HistoryDecay
+from recsys_kit.recommenders.interactions import HistoryDecay, LeaveOneOut
 
 if TYPE_CHECKING:  # torch takes a second to load: only when the towers are fitted
     from torch import Tensor

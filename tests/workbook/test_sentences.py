@@ -123,10 +123,13 @@ def test_texts_are_shown_where_cleaning_changed_them():
 
 
 def test_near_duplicates_are_shown_beside_the_text_that_they_are_like():
-    texts = ["A lovely pot, and well made", "So small that it broke", "a LOVELY pot and very well made!", "A pot"]
-    reviews = pd.DataFrame({"text": [*texts, texts[0]]})
-    assert sentences.near_duplicates(dataset(reviews=reviews)) == f"- “{texts[2]}” is like the earlier “{texts[0]}”"
+    texts = ["So small that it broke", "A lovely pot, and well made", "a LOVELY pot and very well made!", "A pot"]
+    reviews = pd.DataFrame({"text": [*texts, texts[0], None]})
+    said = f"- “{texts[2]}” is like the earlier “{texts[1]}”"
+    assert sentences.near_duplicates(dataset(reviews=reviews)) == said
+    assert sentences.near_duplicates(dataset(reviews=reviews[1:3])) == said
     assert sentences.near_duplicates(dataset(SHOP)) == sentences.near_duplicates(dataset(reviews=reviews[:2])) == ""
+    assert sentences.near_duplicates(dataset(reviews=reviews[:0])) == ""
 
 
 def test_the_best_described_rows_keep_their_order():

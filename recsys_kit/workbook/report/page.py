@@ -11,17 +11,12 @@ import pandas as pd
 
 import recsys_kit.workbook.lineup  # noqa: F401 (registers the colours of the models)
 from recsys_kit.intervals import Interval
-from recsys_kit.workbook.report import pages
-from recsys_kit.workbook.report.cautions import find_cautions, said_of
-from recsys_kit.workbook.report.compare import compare_runs
-from recsys_kit.workbook.report.data_figures import make_data_figures
-from recsys_kit.workbook.report.headlines import headline, review_headline
+from recsys_kit.workbook.report import cautions, compare, data_figures, headlines, pages, wording
 from recsys_kit.workbook.report.pages import COLUMNS, read, read_dict
-from recsys_kit.workbook.report.wording import fill, read_texts, say
 
 HIGHER_IS_BETTER = ("ndcg", "recall", "map", "hit_rate")
 RESULTS = ("data_report", "protocol", "review_classification", "shoppers")
-TITLES = read_texts(__file__)["titles"]
+TITLES = wording.read_texts(__file__)["titles"]
 
 
 def write_report(folder: Path, other: Path | None = None) -> Path:
@@ -37,26 +32,19 @@ def render(folder: Path, other: Path | None = None) -> str:
     k, scores = pages.report_k(tables["metrics"]), list_classifiers(found["review_classification"])
     chosen = str(found["protocol"].get("best_on_validation", ""))
     sections: dict[str, Any] = {
-        "findings": [*headline(**tables, k=k, chosen=chosen), *review_headline(scores)],
-        "warnings": find_cautions(folder, found["run"]),
-        "data": make_data_figures(found["data_report"], found["review_classification"]),
+        "findings": [*headlines.headline(**tables, k=k, chosen=chosen), *headlines.review_headline(scores)],
+        "warnings": cautions.find_cautions(folder, found["run"]),
+        "data": data_figures.make_data_figures(found["data_report"], found["review_classification"]),
         "leaderboard": build_leaderboards(tables["metrics"], k),
         "reviews": scores,
         "shoppers": found["shoppers"] if found["shoppers"].get("shoppers") else {},
         "chapters": found["run"].get("chapters"),
         "making": found["run"].get("parameters"),
-        "comparison": compare_runs(folder, other) if other else {},
+        "comparison": compare.compare_runs(folder, other) if other else {},
     }
     words = {"n_figures": len(sections["data"]), "other": other and other.name}
-    titles = {name: say(title, **words) for name, title in TITLES.items() if sections[name]}
-    return fill(
-        "report.html.j2",
-        **(found | sections),
-        sections=titles,
-        folder=folder,
-        k=k,
-        glossary=COLUMNS,
-    )
+    titles = {name: wording.say(title, **words) for name, title in TITLES.items() if sections[name]}
+    return wording.fill("report.html.j2", **(found | sections), sections=titles, folder=folder, k=k, glossary=COLUMNS)
 
 
 def build_leaderboards(metrics: pd.DataFrame | None, k: int) -> list[dict[str, Any]]:
@@ -123,5 +111,5 @@ def summary(folder: Path) -> dict[str, Any]:
     k = pages.report_k(metrics)
     boards = pages.slices_of(metrics, k)
     table = build_leaderboard(metrics, boards["all"]) if "all" in boards else None
-    said = said_of(read_dict(folder, "results/data_report.json"))
+    said = cautions.said_of(read_dict(folder, "results/data_report.json"))
     return {"said": said, "k": k, "table": table, "skipped": skipped}

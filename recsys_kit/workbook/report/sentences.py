@@ -8,13 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from recsys_kit.data.cleaning import FLAGS, find_near_duplicates
-from recsys_kit.data.declared import DECLARED
-from recsys_kit.data.describe import facts
-from recsys_kit.data.rehearsal import AT_RANDOM
-from recsys_kit.data.sources import load_dataset
-from recsys_kit.data.splitting import METHODS, Split
-from recsys_kit.data.tables import Dataset
+from recsys_kit.data import cleaning, declared, describe, rehearsal, sources, splitting, tables
 from recsys_kit.errors import DataError
 from recsys_kit.plots import shorten
 from recsys_kit.workbook.report.wording import read_texts, say
@@ -25,20 +19,20 @@ TEXTS = read_texts(__file__)
 LINES = "  \n"  # sentences on lines of their own, in Markdown
 
 
-def introduction(shop: Dataset) -> str:
+def introduction(shop: tables.Dataset) -> str:
     """Describe the data set in numbers, and whether it is simulated."""
-    found = facts(shop)
+    found = describe.facts(shop)
     extra = int(found["n_items"]) - int(shop.row_counts()["kept"].get("items", found["n_items"]))
     known = {"simulated": shop.truth is not None, "has_events": shop.interactions is not None, "n_extra": extra}
     return say(TEXTS["introduction"], **found, **known).replace("\n", "\n\n")
 
 
-def asked(shop: Dataset, answers: Mapping[str, str]) -> str:
+def asked(shop: tables.Dataset, answers: Mapping[str, str]) -> str:
     """List the answers of a named data set and those that differ from the defaults; cautions, repairs and notes."""
     notes = shop.report[shop.report["action"].isin(NOTES)].sort_values("action", key=lambda action: action.map(NOTES))
-    notes = notes[~notes["rule"].str.startswith(tuple(f"{kind}:" for kind in FLAGS))]
-    forms = [form for form in DECLARED.get(shop.name, {}).get("forms", []) if "columns" in form]
-    given = {name: answer for name, answer in answers.items() if answer not in ("", METHODS[0])}
+    notes = notes[~notes["rule"].str.startswith(tuple(f"{kind}:" for kind in cleaning.FLAGS))]
+    forms = [form for form in declared.DECLARED.get(shop.name, {}).get("forms", []) if "columns" in form]
+    given = {name: answer for name, answer in answers.items() if answer not in ("", splitting.METHODS[0])}
     return say(TEXTS["asked"], name=shop.name, forms=forms, given=given, notes=notes.to_dict("records"))
 
 
@@ -49,13 +43,13 @@ def example_question(interactions: pd.DataFrame) -> str:
     with TemporaryDirectory() as folder:
         guests.to_csv(path := Path(folder, "events.csv"), index=False)
         try:
-            load_dataset("files", interactions=path)
+            sources.load_dataset("files", interactions=path)
         except DataError as question:
             return str(question)
     return "Nothing is asked: there are too few events or shoppers."
 
 
-def cleaned_texts(shop: Dataset, n: int = 2) -> pd.DataFrame:
+def cleaned_texts(shop: tables.Dataset, n: int = 2) -> pd.DataFrame:
     """Return n texts of each column as they came and cleaned, from shortly before the first difference on.
 
     More than one space is shown as ␣.
@@ -73,15 +67,15 @@ def cleaned_texts(shop: Dataset, n: int = 2) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["column", "as it came", "cleaned"])
 
 
-def near_duplicates(shop: Dataset, n: int = 2) -> str:
+def near_duplicates(shop: tables.Dataset, n: int = 2) -> str:
     """Show n near-duplicates of the first reviews, each with the earlier text that is most like it; "" without any."""
-    if shop.reviews is None:
+    if shop.reviews is None or shop.reviews.empty:
         return ""
-    texts = shop.reviews["text"].head(2_000)
-    again = texts[find_near_duplicates(texts) & ~texts.duplicated()].head(n)
-    pairs = [(text, difflib.get_close_matches(text, texts[: index - 1], 1, 0)) for index, text in again.items()]
-    shown = [(shorten(text, 200), shorten(earlier[0], 200)) for text, earlier in pairs]
-    return say(TEXTS["near_duplicates"], pairs=shown, simulated=shop.truth is not None)
+    texts = shop.reviews["text"].dropna().head(2_000)
+    places = (cleaning.find_near_duplicates(texts) & ~texts.duplicated()).to_numpy().nonzero()[0][:n]
+    near = {texts.iloc[at]: difflib.get_close_matches(texts.iloc[at], texts.iloc[:at], 1, 0)[0] for at in places}
+    pairs = [(shorten(text, 200), shorten(earlier, 200)) for text, earlier in near.items()]
+    return say(TEXTS["near_duplicates"], pairs=pairs, simulated=shop.truth is not None)
 
 
 def first_rows(frame: pd.DataFrame | None, n: int = 3) -> pd.DataFrame:
@@ -124,7 +118,7 @@ def funnel(interactions: pd.DataFrame) -> pd.DataFrame:
     return table if "view" in table.index else table.drop(columns="pairs without a view")
 
 
-def how_uneven(shop: Dataset) -> str:
+def how_uneven(shop: tables.Dataset) -> str:
     """Describe the figure of `plot_uneven` in numbers: items, users, ratings, time, labels."""
     found, events, reviews = {}, shop.interactions, shop.reviews
     if events is not None:
@@ -143,7 +137,7 @@ def how_uneven(shop: Dataset) -> str:
     return say(TEXTS["how_uneven"], **found).replace("\n", LINES)
 
 
-def cold_start(split: Split) -> str:
+def cold_start(split: splitting.Split) -> str:
     """Describe the cold users of the test set, their histories, and how much there is to predict."""
     test, histories, truth = split.test, split.histories("test").index, split.ground_truth("test")
     shoppers = test["user_id"].drop_duplicates()
@@ -171,7 +165,7 @@ def kinder_cut(measured: pd.DataFrame) -> str:
     """
     wide = measured.pivot(index="model", columns="group", values=["value", "low", "high"])
     table, half_widths = wide["value"], (wide["high"] - wide["low"]) / 2
-    (ours,) = table.columns.drop(AT_RANDOM)
+    (ours,) = table.columns.drop(rehearsal.AT_RANDOM)
     margins = half_widths.pow(2).sum(axis=1, skipna=False).pow(0.5)  # of two groups: half widths add as squares
-    rows = zip(table.index, table[AT_RANDOM], table[ours], margins, strict=True)
-    return say(TEXTS["kinder_cut"], rows=rows, random_name=AT_RANDOM, our_name=ours).replace("\n", LINES)
+    rows = zip(table.index, table[rehearsal.AT_RANDOM], table[ours], margins, strict=True)
+    return say(TEXTS["kinder_cut"], rows=rows, random_name=rehearsal.AT_RANDOM, our_name=ours).replace("\n", LINES)

@@ -19,16 +19,12 @@ from papermill.exceptions import PapermillExecutionError
 
 from recsys_kit import errors
 from recsys_kit.workbook.report.saved_page import write_page
-from recsys_kit.workbook.runner import lock
-from recsys_kit.workbook.runner.engine import Watch, run_notebook
+from recsys_kit.workbook.runner import engine, lock, places, runs, storage
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest, start_over
 from recsys_kit.workbook.runner.parameters import Chapter
-from recsys_kit.workbook.runner.places import FILE_OPTIONS, shared_name
 from recsys_kit.workbook.runner.progress import Progress, expected_seconds, read_timings
 from recsys_kit.workbook.runner.reuse import last_end, made_with, reasons_to_run
-from recsys_kit.workbook.runner.runs import remove_stale
 from recsys_kit.workbook.runner.signals import Interrupted, Signals
-from recsys_kit.workbook.runner.storage import TEMPORARY, write_atomically, write_json
 
 FAILED = errors.RecsysKitError.exit_code  # exit code of a run that can be resumed; input errors have their own
 CODED = re.compile(r"RK-\d{3} ")
@@ -131,7 +127,7 @@ def _prepare(
 
     The earlier state of a chapter is kept as `earlier`, so that it can be reused.
     """
-    for path in folder.rglob(f"{TEMPORARY}*"):
+    for path in folder.rglob(f"{storage.TEMPORARY}*"):
         shutil.rmtree(path, ignore_errors=True)
     if force:
         try:
@@ -183,12 +179,12 @@ class _Session:
         """Execute the notebook and record how it ended."""
         name, page = chapter.name, self._page(chapter.name)
         if "run_dir" in chapter.parameters:
-            values["run_dir"] = shared_name(self.folder)
+            values["run_dir"] = places.shared_name(self.folder)
         with edit_manifest(self.folder) as manifest:
             manifest["chapters"][name] = {"status": "running"}
             manifest.setdefault("parameters", {})[name] = now["parameters"]
         notebook = nbformat.read(chapter.path, as_version=4)
-        watch = Watch(
+        watch = engine.Watch(
             on_start=lambda watch: self.progress.cell(name, watch.cell.get("id", ""), watch.index),
             on_cell=lambda watch: _save(watch.notebook, page),
             notebook=notebook,
@@ -197,7 +193,7 @@ class _Session:
         self.progress.start(name, len(notebook.cells), "; ".join(reasons[:3]))
         try:
             with self.signals.listening():
-                run_notebook(
+                engine.run_notebook(
                     notebook, values, watch, folder=chapter.path.parent, timeout_s=self.timeout_s, lock=self.lock
                 )
         except (Exception, Interrupted) as problem:  # any error: keep the executed part, record the cause
@@ -220,14 +216,14 @@ class _Session:
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_json(self.folder / "timings.json", read_timings(self.folder) | {name: timings})
+        storage.write_json(self.folder / "timings.json", read_timings(self.folder) | {name: timings})
         reason = _record_end(self.folder, name, status, failure, now)
         note = reason or f"{watch.code_cells} code cells in {seconds:.1f} s, {peak_mb:.0f} MB at most"
         self.progress.end(name, status, seconds, f"{failure.cause} in {failure.cell}" if failure else note)
         return Outcome(name, status, page, seconds, failure, reason=reason)
 
 
-def diagnose(problem: BaseException, watch: Watch, timeout_s: int | None) -> Failure:
+def diagnose(problem: BaseException, watch: engine.Watch, timeout_s: int | None) -> Failure:
     """Return why a chapter ended early, in one sentence, and the exit code of the command.
 
     >>> diagnose(DeadKernelError("Kernel died"), Watch(), None).cause
@@ -273,7 +269,7 @@ def _show_as_skipped(notebook: nbformat.NotebookNode) -> None:
 
 def _save(notebook: nbformat.NotebookNode, page: Path) -> None:
     """Write an executed notebook beside its page."""
-    write_atomically(page.with_suffix(".ipynb"), lambda temporary: nbformat.write(notebook, temporary))
+    storage.write_atomically(page.with_suffix(".ipynb"), lambda temporary: nbformat.write(notebook, temporary))
 
 
 def _record_end(folder: Path, name: str, status: str, failure: Failure | None, now: dict[str, Any]) -> str:
@@ -286,8 +282,8 @@ def _record_end(folder: Path, name: str, status: str, failure: Failure | None, n
             chapter.update(cause=failure.cause, message=failure.message, cell=failure.cell, next=remedy)
         else:
             chapter["made_with"] = now
-            remove_stale(folder, manifest, name)
+            runs.remove_stale(folder, manifest, name)
             if "dataset" in (settings := now["parameters"]):
-                files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
+                files = {key: settings[key] for key in places.FILE_OPTIONS if settings.get(key)}
                 manifest["source"] = {"dataset": settings["dataset"], **files}
         return chapter.get("reason", "")

@@ -9,7 +9,6 @@ A chapter opens the run, and reads and writes through it; nothing else touches `
 
 import os
 import platform
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -26,19 +25,8 @@ from recsys_kit.data.files.database import connect
 from recsys_kit.data.sources import absolute
 from recsys_kit.data.splitting import FRAMES, Split
 from recsys_kit.errors import ArtifactError, DataError, IntegrityError, NothingToDo, ParameterError
-from recsys_kit.workbook.runner import lock, storage
+from recsys_kit.workbook.runner import lock, parameters, places, reuse, storage
 from recsys_kit.workbook.runner.manifest import edit_manifest, find_damage, read_manifest, recorded
-from recsys_kit.workbook.runner.parameters import check_parameters
-from recsys_kit.workbook.runner.places import (
-    FILE_OPTIONS,
-    PROFILES,
-    maker_of,
-    project_root,
-    resolve,
-    run_folder,
-    shared_name,
-)
-from recsys_kit.workbook.runner.reuse import command_to_make, library_versions
 
 PLAIN = (str, int, float, bool, list, type(None))  # types that a parameter may have
 MISSING = {  # why a chapter that has ended did not make an artifact that others require
@@ -47,7 +35,6 @@ MISSING = {  # why a chapter that has ended did not make an artifact that others
     "data/train.parquet": "this data set has no interactions",
 }
 UNFINISHED = {"running": "was killed", "failed": "failed", "interrupted": "was interrupted"}
-NO_FIGURES = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # Matplotlib backends without a display
 
 
 def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
@@ -57,7 +44,9 @@ def check_folder(folder: Path, dataset: str, *, chosen: bool) -> None:
     except IntegrityError:  # reported later
         return
     if known != dataset and not chosen:
-        problem = f"{shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}."
+        problem = (
+            f"{places.shared_name(folder)} holds a run of {known!r}; expected the same data set again, not {dataset!r}."
+        )
         remedy = f"Pass --dataset {known} with its files, or --dataset {dataset} to replace it, or another --out."
         raise ParameterError("RK-308", problem, remedy)
 
@@ -124,9 +113,9 @@ class Run:
         """
         path = self.path(name)
         manifest = read_manifest(self.folder)
-        maker = maker_of(name)
+        maker = places.maker_of(name)
         made = manifest["chapters"].get(maker, {})
-        status, make = made.get("status"), partial(command_to_make, self.folder, manifest, name)
+        status, make = made.get("status"), partial(reuse.command_to_make, self.folder, manifest, name)
         if maker != self.chapter and status in UNFINISHED:
             problem = f"{name} is incomplete: {maker} {UNFINISHED[status]}."
             raise ArtifactError("RK-405", problem, f"Run it to its end first: {make()}")
@@ -182,7 +171,9 @@ class Run:
         Raises:
             DataError: RK-413 a file changed while it was read.
         """
-        options |= {key: absolute(options[key], project_root()) for key in FILE_OPTIONS if options.get(key)}
+        options |= {
+            key: absolute(options[key], places.project_root()) for key in places.FILE_OPTIONS if options.get(key)
+        }
         files = [path for path in data.source_files(name, **options) if path.is_file()]
         before = {str(path): storage.sha256_of(path) for path in files}
         dataset = data.load_dataset(name, seed=self.seed, **options)
@@ -252,27 +243,13 @@ def remove_stale(folder: Path, manifest: dict[str, Any], chapter: str) -> None:
     """
     written = manifest["chapters"].get(chapter, {}).get("outputs", [])
     current = tuple(name + "/" for name in written)
-    for name in [name for name in manifest["artifacts"] if maker_of(name) == chapter]:
+    for name in [name for name in manifest["artifacts"] if places.maker_of(name) == chapter]:
         if name in written or name.startswith(current):
             continue
         (folder / name).unlink(missing_ok=True)
         del manifest["artifacts"][name]
         with suppress(OSError):  # up to a folder that is not empty; the run's own has its manifest
             os.removedirs((folder / name).parent)
-
-
-def warn_of_missing_figures() -> None:
-    """Print in a notebook why no figure will be seen, if the environment names a backend without a display."""
-    backend = os.environ.get("MPLBACKEND", "")
-    if backend.lower() not in NO_FIGURES or "ipykernel" not in sys.modules:
-        return
-    import matplotlib
-
-    if matplotlib.get_backend().lower() in NO_FIGURES:  # not after %matplotlib inline
-        print(
-            f"Figures are not shown: MPLBACKEND is {backend!r} in the environment of this notebook. "
-            "Run %matplotlib inline in a cell above, or unset MPLBACKEND."
-        )
 
 
 def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "quick") -> Run:
@@ -294,17 +271,19 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
     from IPython import get_ipython
 
     shell = get_ipython()
+    if shell and os.environ.get("MPLBACKEND", "").lower() == "agg":  # a backend that shows nothing
+        shell.run_line_magic("matplotlib", "inline")
     variables = shell.user_ns if shell else {}
     declared = variables.get("__annotations__", {})  # others may mean something else in a reader's own notebook
     plain = {name: value for name, value in variables.items() if name in declared or type(value) in PLAIN}
-    check_parameters(chapter, plain)
-    if profile not in PROFILES:
-        problem = f"profile is {profile!r}; expected one of {PROFILES}."
+    parameters.check_parameters(chapter, plain)
+    if profile not in places.PROFILES:
+        problem = f"profile is {profile!r}; expected one of {places.PROFILES}."
         raise ParameterError("RK-301", problem, "Pass profile='quick' or 'full'.")
-    folder = resolve(run_dir)
+    folder = places.resolve(run_dir)
     with storage.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    versions, hardware = library_versions(), {"machine": platform.machine(), "cores": usable_cores()}
+    versions, hardware = reuse.library_versions(), {"machine": platform.machine(), "cores": usable_cores()}
     inherited = lock.is_inherited(folder)
     with nullcontext() if inherited else lock.hold(folder), edit_manifest(folder) as manifest:
         manifest.update(versions=versions, hardware=hardware)
@@ -312,7 +291,6 @@ def open_run(run_dir: str | Path, *, chapter: str, seed: int, profile: str = "qu
         manifest["chapters"][chapter] = status | {"inputs": {}, "files": {}, "outputs": [], "skipped_sections": []}
     libraries = " ".join(f"{name} {version}" for name, version in versions.items())
     print(f"run {folder.name} · seed {seed} · profile {profile} · {hardware['cores']} cores · {libraries}")
-    warn_of_missing_figures()
     run = Run(folder, chapter, seed, profile)
     if shell and inherited:
         shell.events.register("post_run_cell", run.record)  # the last reads of a chapter have no write after them
@@ -325,4 +303,4 @@ def open_for_reading(run_dir: str | Path) -> Run:
     Raises:
         ArtifactError: RK-402 the folder is not a run; RK-334 on reading an artifact that its data cannot have.
     """
-    return Run(run_folder(run_dir), chapter="", seed=0, profile="quick")
+    return Run(places.run_folder(run_dir), chapter="", seed=0, profile="quick")
