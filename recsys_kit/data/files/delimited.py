@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -109,48 +109,44 @@ def read_delimited(text: Text, header: Sequence[str] = ()) -> FileRows:
         csv.field_size_limit(limit)
 
 
-def _records(lines: Iterable[str], form: Form) -> Iterator[tuple[int, int, str, Any]]:
-    """The first and the last line of each record, its first line as text, and its fields or why it has none."""
-    if not form.quote:
-        between = re.compile(f"{form.delimiter}+" if form.delimiter in BLANKS else re.escape(form.delimiter))
-        for number, line in enumerate(lines, start=1):
-            content = line.strip(" \r\n") if form.delimiter in BLANKS else line.rstrip("\r\n")
-            yield number, number, content, between.split(content) if content else []
-        return
-    style: dict[str, Any] = {"delimiter": form.delimiter, "quotechar": form.quote, "strict": True}
-    seen: list[str] = []  # the lines of one record
-    reader = csv.reader(_read_lines(lines, seen, form), **style)
-    while True:
-        seen.clear()
-        first = reader.line_num + 1
+def _records(lines: Iterator[str], form: Form) -> Iterator[tuple[int, int, str, Any]]:
+    """The first and the last line of each record, its first line as text, and the record."""
+    last, delimiter, quote = 0, form.delimiter, form.quote
+    for line in lines:
+        last, first, content = last + 1, last + 1, line.rstrip("\r\n")
+        if delimiter in BLANKS:
+            yield first, last, content, re.split(f"{delimiter}+", content.strip(" "))
+            continue
+        if not quote or quote not in line:
+            yield first, last, content, content.split(delimiter) if content else []
+            continue
+        spaced = _without_spaces(chain([line], lines), form)
+        reader = csv.reader(spaced, delimiter=delimiter, quotechar=quote, strict=True)
         try:
             record: Any = next(reader)
-        except StopIteration:
-            return
         except csv.Error as error:
             record = error
-            if "\\" + form.quote in seen[0] and len(seen) == 1:  # quotes inside a field may be written so, too
+            if "\\" + quote in line and reader.line_num == 1:  # quotes inside a field may be written so, too
                 with suppress(csv.Error):
-                    record = next(csv.reader(seen, **style, escapechar="\\"))
-        yield first, reader.line_num, seen[0].rstrip("\r\n"), record
+                    record = next(
+                        csv.reader([line], delimiter=delimiter, quotechar=quote, strict=True, escapechar="\\")
+                    )
+        last += reader.line_num - 1
+        yield first, last, content, record
 
 
-def _read_lines(lines: Iterable[str], seen: list[str], form: Form) -> Iterator[str]:
-    """The lines without the spaces between a delimiter and a quote, which DuckDB skips as well.
+def _without_spaces(lines: Iterator[str], form: Form) -> Iterator[str]:
+    """The lines of one record without the spaces between a delimiter and a quote, which DuckDB skips as well.
 
-    Other spaces are part of a value: an id stays as it is written. The lines of one record are added to `seen`.
+    Other spaces are part of a value: an id stays as it is written.
     """
     gap, is_quoted = re.compile(rf"{re.escape(form.delimiter)} +$"), False
     for line in lines:
-        is_quoted &= bool(seen)
-        if form.quote in line:
-            parts = line.split(form.quote)
-            for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
-                parts[place] = gap.sub(form.delimiter, parts[place])
-            is_quoted ^= len(parts) % 2 == 0
-            line = form.quote.join(parts)
-        seen.append(line)
-        yield line
+        parts = line.split(form.quote)
+        for place in range(int(is_quoted), len(parts) - 1, 2):  # outside of quotes, before a quote
+            parts[place] = gap.sub(form.delimiter, parts[place])
+        is_quoted ^= len(parts) % 2 == 0
+        yield form.quote.join(parts)
 
 
 # -- the form ----------------------------------------------------------------------------------------------------------
