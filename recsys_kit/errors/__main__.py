@@ -36,20 +36,54 @@ def find_sites() -> list[Site]:
 
 
 def _sites_of(path: Path) -> Iterator[Site]:
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-    texts: dict[str, list[ast.expr]] = {}
-    for node in nodes:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            texts.setdefault(node.targets[0].id, []).append(node.value)
-    for call in nodes:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    owner: dict[ast.AST, ast.AST] = {}  # the innermost function or class of each node
+    for scope in ast.walk(tree):
+        if isinstance(scope, ast.Module | ast.FunctionDef | ast.ClassDef):
+            owner.update(dict.fromkeys(ast.walk(scope), scope))
+    for call in ast.walk(tree):
         match call:
             case ast.Call(func=func, args=[ast.Constant(value=str(code)), _, *_, advice]) if CODE.fullmatch(code):
                 kind = ast.unparse(func).rpartition(".")[2]
                 if kind == "__init__":  # an error that fills in its own code
-                    kind = next(one.name for one in nodes if isinstance(one, ast.ClassDef) and call in ast.walk(one))
+                    classes = (one for one in ast.walk(tree) if isinstance(one, ast.ClassDef))
+                    kind = next(one.name for one in classes if call in ast.walk(one))
                 kind = "DataError" if kind in ("ask", "Question") else kind  # a refusal that can be answered
+                texts = _assigned(tree, call, [owner[call], tree], owner)
                 yield Site(code, module, kind, tuple(sorted(set(_render(advice, texts)))))
+
+
+def _assigned(
+    tree: ast.AST, call: ast.Call, scopes: list[ast.AST], owner: dict[ast.AST, ast.AST]
+) -> dict[str, list[ast.expr]]:
+    """Return what each name may hold at a call: of its function what is assigned since the call before, or the module.
+
+    Two errors of one function often call their advice by the same name.
+    """
+    texts: dict[str, list[tuple[int, ast.expr]]] = {}
+    for scope in scopes:
+        for node in (node for node in ast.walk(tree) if owner[node] is scope and isinstance(node, ast.Assign)):
+            for target, value in _pairs(node):
+                if scope is tree or node.lineno <= call.lineno:
+                    texts.setdefault(target, []).append((node.lineno, value))
+    others = [node.lineno for node in ast.walk(tree)
+              if isinstance(node, ast.Raise) and owner[node] is scopes[0] and node.lineno < call.lineno]  # fmt: skip
+    since = max(others, default=0)
+    return {
+        name: [value for line, value in found if line > since] or [value for _, value in found]
+        for name, found in texts.items()
+    }
+
+
+def _pairs(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
+    """The names of an assignment, each with its value."""
+    target = node.targets[0]
+    if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+        pairs = zip(target.elts, node.value.elts, strict=False)
+        yield from ((one.id, value) for one, value in pairs if isinstance(one, ast.Name))
+    elif isinstance(target, ast.Name):
+        yield target.id, node.value
 
 
 def _render(node: ast.expr, texts: dict[str, list[ast.expr]]) -> Iterator[str]:
