@@ -803,6 +803,16 @@ def test_one_record_with_parts_that_differ_stays_one_row(read):
         assert len(read(json.dumps(record), "a.json").frame) == 1
 
 
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [('{"a": 1, "a": 2}', "key appears twice"), ('{"a": [{"b": Infinity}]}', "Infinity is not JSON"), ("7", "line is")],
+)
+def test_one_bad_record_of_an_array_does_not_cost_the_others(read, bad, rule):
+    rows = read(f'[{{"a": 1}}, {bad}, {{"a": NaN}}]', "a.json")
+    assert rows.frame["a"].tolist() == ["1", None]
+    assert [(entry["row"], entry["rule"].startswith(rule)) for entry in rows.rejected] == [(2, True)]
+
+
 def test_a22_one_broken_line_alone_is_refused(read):
     with pytest.raises(DataError, match=r"RK-127 .*row 1: line is not JSON"):
         read('{"a": "x', "a.jsonl")

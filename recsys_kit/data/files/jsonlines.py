@@ -22,6 +22,14 @@ class Number(str):
     """A number as it is written."""
 
 
+class Broken(dict[str, Any]):
+    """An object that breaks a rule: one bad record of an array is rejected, not the file."""
+
+    def __init__(self, rule: str, record: dict[str, Any] | None = None) -> None:
+        super().__init__(record or {})
+        self.rule = rule
+
+
 def is_json(text: Text) -> bool:
     """Whether a file begins as an object or as an array of objects, or is called so."""
     return bool(JSON.match(text.head)) or text.suffix in JSON_SUFFIXES
@@ -84,13 +92,14 @@ def _collect(
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
-        raise NotARecord("key appears twice")
-    return record
+        return Broken("key appears twice", record)
+    parts = (part for value in record.values() for part in (value if isinstance(value, list) else (value,)))
+    broken = next((part for part in parts if isinstance(part, Broken)), None)
+    return record if broken is None else Broken(broken.rule, record)
 
 
-def _no_constant(name: str) -> None:
-    if name != "NaN":  # which Python writes for a missing number
-        raise NotARecord(f"{name} is not JSON")
+def _no_constant(name: str) -> Broken | None:
+    return None if name == "NaN" else Broken(f"{name} is not JSON")  # Python writes NaN for a missing number
 
 
 _DECODER = json.JSONDecoder(
@@ -115,8 +124,8 @@ def parse_json(line: str) -> dict[str, Any]:
 
 def check_record(value: Any, line: str = "\\") -> dict[str, Any]:
     """The value of a line, if it is an object whose texts can be written again. Raises `NotARecord`."""
-    if not isinstance(value, dict):
-        raise NotARecord("line is not an object")
+    if isinstance(value, Broken) or not isinstance(value, dict):
+        raise NotARecord(value.rule if isinstance(value, Broken) else "line is not an object")
     parts: list[Any] = [value] if "\\" in line else []
     for part in parts:  # and the parts of it
         parts += [*part, *part.values()] if isinstance(part, dict) else part if isinstance(part, list) else []
