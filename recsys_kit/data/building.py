@@ -133,7 +133,8 @@ class Tried:
         """Return a question together with those that its answers lead to, and the options that answer them all."""
         what = "\n".join(dict.fromkeys(one.what for one in self.asked))
         if not self.lines:
-            last = f"No answer that was tried makes the files usable: {self.ends[-1]}" if self.ends else ""
+            ends = [end for end in self.ends if end.what != question.what]
+            last = f"No answer that was tried makes the files usable: {ends[-1]}" if ends else ""
             return Question(question.code, question.what, question.ways, last) if last else question
         accepted = '; --accept ids is columns="accept=ids"' * any("--accept" in line for line in self.lines)
         copied = "\n".join(f"{meaning}:\n{line}" if meaning else line for line, meaning in self.lines.items())
@@ -161,7 +162,7 @@ def try_answers(tables: Sequence[Table], columns: Mapping[str, str], asked: Sequ
                 tried.lines[as_option(answer)] = ", ".join(dict.fromkeys(filter(None, meanings)))
                 continue
         first = questions[0]
-        if not isinstance(first, Question):
+        if not (isinstance(first, Question) and first.ways):
             tried.ends.append(first)
             continue
         tried.asked.append(first)
@@ -189,7 +190,7 @@ def _ask(tables: Sequence[Table], columns: Mapping[str, str]) -> list[RecsysKitE
 def inspect_tables(raw: RawTables) -> tuple[list[dict], pd.DataFrame, list[tuple[str, DataError]]]:
     """Return report, quarantine and all refusals, with their tables, of tables that `validate` refuses."""
     found = {
-        name: inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name))
+        name: inspect_table(name, frame, raw.readings.get(name), raw.naming.get(name), raw.repeated.get(name))
         for name, frame in raw.frames.items()
     }
     bad = [pd.DataFrame(raw.rejected), *(table.bad for table in found.values())]

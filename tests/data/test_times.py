@@ -86,7 +86,7 @@ def test_an_hour_that_a_clock_skips_or_shows_twice_is_no_time():
 
 @pytest.mark.parametrize("zone", ["CST", "AMT", "Europe/Nowhere"])
 def test_names_of_several_zones_are_no_zone_and_that_is_said(zone):
-    with pytest.raises(DataError, match=f"RK-146 .*; {zone} is no zone, or several: write the hours"):
+    with pytest.raises(DataError, match=f"RK-144 .* {zone} is no zone, or several: write the hours"):
         door([f"2023-07-{day:02} 09:00:00 {zone}" for day in range(1, 30)])
 
 
@@ -128,11 +128,11 @@ def test_the_report_says_how_numbers_were_read():
 
 
 def test_times_that_lost_their_digits_in_a_spreadsheet_are_said():
+    said = "timestamp read as ms in scientific notation: digits are lost, exact to 1,000 s only"
     lost = door([f"1.67265{n}E+12" for n in range(10)] * 3).report.query("action == 'cautioned'")
-    assert lost["rule"].tolist() == [
-        "timestamp read as ms in scientific notation: digits are lost, exact to 1,000 s only"
-    ]
-    assert door([f"1.67265{n}123e9" for n in range(10)]).report.query("action == 'cautioned'").empty
+    assert said in lost["rule"].tolist()
+    whole = door([f"1.67265{n}123e9" for n in range(10)]).report.query("action == 'cautioned'")
+    assert not whole["rule"].str.contains("digits are lost").any()
 
 
 def test_a_few_times_out_of_range_are_quarantined_nearly_all_refuse_the_file_with_a_guess():
