@@ -320,7 +320,9 @@ def split_interactions(
     if kept.empty:
         problem = "no event is left to train on; expected at least one."
         raise DataError("RK-108", problem, f"Lower k_core={k_core} or change the split.")
-    set_aside = period[~period.index.isin(kept.index)].reset_index(drop=True)
+    is_kept = np.zeros(len(period), bool)
+    is_kept[kept.index] = True
+    set_aside = period[~is_kept].reset_index(drop=True)
     how = {"method": method, "k_core": k_core, "rated_again": int(again.sum())} | how
     return Split(kept.reset_index(drop=True), valid, test, set_aside, how)
 
@@ -360,15 +362,15 @@ def _cut_by_time(events: pd.DataFrame, shares: Any, cut: str) -> Drawn:
         problem = f"shares are {shares!r}; expected three positive numbers that add up to 1."
         raise ParameterError("RK-325", problem, "Pass shares=(0.8, 0.1, 0.1).")
     when = pd.DatetimeIndex(events["timestamp"]).as_unit("ns").asi8
-    times = np.sort(when)
-    places = np.round(np.cumsum(shares)[:2] * len(times)).astype(int).clip(0, len(times) - 1)
+    places = np.round(np.cumsum(shares)[:2] * len(when)).astype(int).clip(0, len(when) - 1)
+    times = np.sort(when) if cut else np.partition(when, [0, *places])  # in order at these places
     if cut:
         try:
             places = _places_from(times, pd.Timestamp(cut).tz_localize("UTC"))
         except (ValueError, TypeError) as error:
             raise ParameterError("RK-325", f"cut is {cut!r}; expected a day.", "Pass cut='2024-05-20'.") from error
     if len(times) >= FEW_EVENTS and not all(_fills_parts(times, places)):
-        raise _no_cut(times, places)
+        raise _no_cut(np.sort(times), places)
     cuts = [pd.Timestamp(time, tz="UTC").isoformat() for time in times[places]]
     part = np.searchsorted(times[places], when, side="right")
     return part, {"shares": shares, "cuts": cuts} | ({"cut": cut} if cut else {})
