@@ -42,7 +42,7 @@ RATING_SCALE = (1.0, 5.0)
 HALF_STAR_SCALE = (0.5, 5.0)
 """Stars in half steps, kept as they are."""
 
-UNDOING_EVENTS = "remove|refund|cancel|return|unlike|dislike|unfollow|unsubscribe|storno|退|取消"
+UNDOING_EVENTS = "remove|refund|cancel|return|void|failed|unlike|dislike|unfollow|unsubscribe|storno|退|取消"
 """Parts of the names of events that undo others; they are no successes unless they are asked for."""
 
 PARTS = ("train", "valid", "test")

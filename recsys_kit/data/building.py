@@ -15,7 +15,7 @@ from recsys_kit.data.validation import inspect_table, quarantine_entries
 from recsys_kit.errors import DataError, ParameterError, RecsysKitError
 from recsys_kit.schema import COLUMNS, ITEM_COLUMNS, TABLES
 
-MAX_TRIED, MAX_LINES = 16, 8  # answers that are tried, and shown
+MAX_TRIED, MAX_LINES = 32, 8  # answers that are tried, and shown
 Columns = str | Mapping[str, str] | None
 
 
@@ -154,7 +154,7 @@ def try_answers(tables: Sequence[Table], columns: Mapping[str, str], asked: Sequ
     tried, n_tried = Tried(), 0
     meanings: tuple[str, ...] = ()
     open_ = deque([(dict(columns), meanings, list(asked))] if asked else [])
-    while open_ and n_tried < MAX_TRIED and len(tried.lines) < MAX_LINES:
+    while open_ and n_tried < MAX_TRIED:
         answer, meanings, questions = open_.popleft()
         if not questions:
             n_tried += 1
@@ -170,6 +170,9 @@ def try_answers(tables: Sequence[Table], columns: Mapping[str, str], asked: Sequ
             changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
             others = [one for one in questions[1:] if not changed.keys() & _changed(one, columns)]  # or asked again
             open_.append((answer | changed, (*meanings, meaning), others))
+    step = -(-len(tried.lines) // MAX_LINES)  # of many some, so that each answer to a question is among them
+    lines = list(tried.lines.items())
+    tried.lines = dict(lines[n * step + n % step] for n in range(len(lines) // step)) if step else {}
     return tried
 
 

@@ -96,8 +96,9 @@ class Table:
         """Return the table with the columns that lie in objects and lists, or are joined of two."""
         frame, mine = self.frame, [entry for entry in wanted if _takes(self, entry)]
         if filled := EXPORTS.get(export_of(self), {}).get("filled"):  # on the first line of an order alone
-            frame = frame.replace({column: {"": None} for column in filled["columns"]})
-            frame = frame.assign(**frame.groupby(filled["by"])[filled["columns"]].ffill())
+            there = [column for column in filled["columns"] if column in frame]
+            frame = frame.replace({column: {"": None} for column in there})
+            frame = frame.assign(**frame.groupby(filled["by"])[there].ffill())
         has_no_time = NO_TIME in [(entry.name, entry.column) for entry in mine] and self.table == "interactions"
         if has_no_time and "position" not in frame:
             frame = frame.assign(position=range(1, len(frame) + 1))
@@ -251,6 +252,11 @@ def name_columns(tables: Sequence[Table], columns: str | Mapping[str, str] | Non
         unread = {entry.name: entry.column for entry in wanted if entry.column in UNREAD and _takes(table, entry)}
         if table.table == "users":  # whatever is known of a shopper, but for what says who it is
             taken |= {column: column for column in _rest(table, taken.values()) if not is_personal(column)}
+        for name in ("user_id", "item_id"):
+            if name in taken and holds_objects(table.frame[taken[name]]):
+                fields = [path for path in table.paths if path.startswith(f"{taken[name]}.")]
+                problem = f"{table.table}: {name} holds objects, with the fields {fields[:5]}; expected ids."
+                raise DataError("RK-104", problem, f"Name a field: {name}={(fields or ['...'])[0]}.")
         frame = {name: _plain(table.frame[column], name) for name, column in taken.items()}
         ids = {name: read_ids(frame[name], entries[name].reading) for name in ("user_id", "item_id") if name in frame}
         frames[table.table] = pd.DataFrame(frame | ids, index=table.frame.index)
@@ -383,7 +389,7 @@ def guess_columns(table: str, columns: Iterable[str], taken: Iterable[str] = ())
             keys.setdefault("".join(steps[-2:]), column)
             if steps[-1] not in ("id", "name", "value", "key", "type"):
                 keys.setdefault(steps[-1], column)
-        elif column.endswith("[]"):  # a list of ids has the name of one, in the plural
+        elif steps and column.endswith("[]"):  # a list of ids has the name of one, in the plural
             keys.setdefault(f"{steps[-1].removesuffix('s')}[]", column)
     for parts in KNOWN["joined"]["timestamp"]:
         named = [next((keys[key] for key in part.split() if key in keys), "") for part in parts]

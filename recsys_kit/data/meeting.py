@@ -1,5 +1,6 @@
 """Ids must meet: those of the events have to be known in the files of items and users, or something is wrong."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from operator import itemgetter
@@ -8,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from recsys_kit.data import columns
-from recsys_kit.data.nested import holds_objects
+from recsys_kit.data.nested import N_LOOKED_AT, holds_objects
 from recsys_kit.data.questions import ask
 from recsys_kit.data.tables import is_present, report_entry
 
@@ -23,6 +24,7 @@ PAIRS = (
 )
 # that make ids meet, as `columns` names them: the simplest first, and of two the one that comes first
 WAYS = ("strip=.0", "strip=spaces", "strip='", "lower", "strip=signs", "strip=prefix", "strip=zeros")
+SAYS_ID = r"(?i)(?:^|[^a-z])(?:id|sku|asin|isbn|ean|gtin|upc|code|key|nr|no|number|handle)$|Id$"  # of numbers
 MAX_MERGED = 0.01  # share of the ids of a file that a way may make alike
 
 
@@ -92,6 +94,8 @@ def _ways(
                 names = {table: f"{table}.{key}" for table in ids}
             yield n_met, tuple(f"{names[table]}={how}" for table, how in written.items())
     for table, against in ((other, events), (events, other)):
+        taken = {theirs for ours, theirs in named.naming[table].names.items() if ours != key}  # such as the price
         for column, values in files[table].items():
-            if values.dtype != object and not holds_objects(values):
+            is_id = re.search(SAYS_ID, str(column)) or not values.head(N_LOOKED_AT).str.fullmatch(r"[\d.]+").all()
+            if column not in taken and values.dtype != object and not holds_objects(values) and is_id:
                 yield len(_different(values) & ids[against]), (f"{table}.{key}={column}",)

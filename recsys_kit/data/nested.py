@@ -16,6 +16,8 @@ N_ROWS = 1000  # in which objects and lists are looked for
 N_LOOKED_AT = 50  # of them in which fields are looked for
 MAX_DEPTH = 5
 SHARE_OF_LISTS = 0.2  # of the cells, at least, where ids are divided by a sign
+NUMPY = re.compile(r"\['[^']*'(\s+'[^']*')+\]")  # a list of texts as NumPy writes it
+BOXED = r"[\[{(].*[\])}]"  # a list as a database writes it
 MAX_LENGTH = 100_000  # of a text that may be a list
 Path = tuple[str, ...]
 
@@ -84,17 +86,29 @@ def holds_lists(values: pd.Series) -> bool:
 def split_lists(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """Make lists of ids that stand in one cell: `tea|cup`, where many cells hold several and the ids repeat.
 
+    Where what stands first is written unlike the rest, as in `p1|XL`, the sign is part of an id. At a comma only ids
+    without blanks are divided, where some stand alone as well: it may be part of a name.
+
     >>> split_lists(pd.DataFrame({"bought": ["tea|cup", "cup", "cup|pot", "tea|pot"]}), "bought")["bought"].tolist()
     [['tea', 'cup'], ['cup'], ['cup', 'pot'], ['tea', 'pot']]
     """
     looked_at = frame[column].head(N_ROWS).dropna()
     if looked_at.dtype != "str":
         return frame
-    for sign in "|;":
+    if looked_at.str.fullmatch(BOXED).mean() > 1 - SHARE_OF_LISTS and not any(
+        isinstance(load(one), (list, dict)) for one in looked_at
+    ):
+        return frame.assign(**{column: frame[column].str.findall(r"[^\s,{}\[\]()'\"]+")})
+    for sign in "|;,":
         parts = looked_at.str.split(sign, regex=False)
         several = parts[parts.str.len() > 1]
         ids = several.explode().str.strip()
-        if len(several) > SHARE_OF_LISTS * len(looked_at) and ids.nunique() <= len(ids) / 2:
+        are_ids = sign != "," or (
+            ids.str.fullmatch(r"\S+").all() and ids.isin(parts[parts.str.len() == 1].str[0]).any()
+        )
+        repeat = len(several) > SHARE_OF_LISTS * len(looked_at) and ids.nunique() <= len(ids) / 2
+        forms = ids.str.replace(r"[^\W\d_]+", "a", regex=True).str.replace(r"\d+", "0", regex=True)
+        if repeat and are_ids and forms[~ids.index.duplicated()].isin(forms[ids.index.duplicated()]).any():
             return frame.assign(**{column: frame[column].str.split(rf"\s*{re.escape(sign)}\s*", regex=True)})
     return frame
 
@@ -105,6 +119,8 @@ def load(value: Any) -> Any:
         return [load(part) for part in value]
     if not isinstance(value, str) or not value.startswith(("{", "[")):
         return value
+    if NUMPY.fullmatch(value):
+        return re.findall("'([^']*)'", value)
     try:
         return json.loads(value, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
@@ -134,7 +150,9 @@ def _rows(value: Any, paths: Mapping[str, Path]) -> list[dict[str, str | None]]:
         inner = {name: path[1:] for name, path in paths.items() if path[:1] == (step,)}
         parts = [value.get(step) if isinstance(value, dict) else None]
         if step == "[]":
-            parts = value if isinstance(value, list) else []
+            parts = (
+                value if isinstance(value, list) else [] if value is None or value != value else [value]
+            )  # one alone
         rows = [row | more for part in parts for more in _rows(part, inner) for row in rows]
     return rows
 

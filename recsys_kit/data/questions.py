@@ -29,6 +29,7 @@ MANY_TIMES_OF_WORD = 3  # times the events of the median user: worth a question 
 MANY_TIMES = 20  # times the events of the median user: no usual shopper
 GIANT_SHARE, NEARLY_ALL = 0.05, 0.9  # of the events of a user that is no usual one, or that leaves none to others
 SCIENTIFIC = r"-?\d(?:[.,]\d+)?[eE]\+\d+"
+MAX_SCALE = 100  # the highest rating of a usual scale
 NAME_FORM = 'Times of another form are read where it stands behind the column, such as timestamp=Date:"%d/%m/%Y".'
 
 
@@ -146,6 +147,8 @@ def _ways_of_ratings(values: pd.Series, scale: tuple[float, float]) -> tuple[str
     if len(numbers):
         low, high = numbers.min(), np.ceil(numbers.max())
         seems, rated = f"they go {low:g} to {numbers.max():g}", numbers[numbers > 0]
+        if high > MAX_SCALE and rated.nunique() > MAX_SCALE / 4:
+            return f" {seems.capitalize()}.", ways | {"rating=ignore,quantity={rating}": "if they count, such as plays"}
         if set(numbers) == {0, 1}:
             seems += ": all are 0 and 1, as likes are"
         elif set(numbers) == {-1, 1}:
@@ -153,7 +156,9 @@ def _ways_of_ratings(values: pd.Series, scale: tuple[float, float]) -> tuple[str
         elif low in (0, -1):
             others = "" if rated.between(*scale).all() else f":{start_of_scale(rated):g}..{high:g}"
             ways[f"rating={{rating}}:{low:g}=missing{others}"] = f"if {low:g} means not rated"
-        if low < high and not numbers.between(*scale).all():
+        if high > 2 * scale[1] and numbers[numbers < high].between(*scale).all():
+            ways[f"rating={{rating}}:{high:g}=missing"] = f"if {high:g} means not rated"
+        elif low < high and not numbers.between(*scale).all():
             way = f"rating={{rating}}:{start_of_scale(numbers):g}..{high:g}"
             ways[way] = "if that is the scale: it is brought to 1..5"
     return f" Expected {scale[0]:g}..{scale[1]:g}; {seems}.", ways

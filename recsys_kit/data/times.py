@@ -24,6 +24,7 @@ CLOCKS: dict[str, dict[str, Any]] = KNOWN["clocks"]
 ORDERS: dict[str, str] = KNOWN["orders"]
 LANGUAGES: list[str] = KNOWN["languages"].split()
 EARLIEST = pd.Timestamp("1995-01-01", tz="UTC")
+MOST = 0.9  # of the numbers must be times of a clock, or it is another one
 LATEST = pd.Timestamp("2100-01-01", tz="UTC")
 REPRESENTED = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")  # what ns can hold
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # how many a second; from 1995 to 2100 no two overlap
@@ -132,7 +133,7 @@ def guess_clock(values: pd.Series) -> str:
     now, texts = pd.Timestamp.now("UTC"), values.astype("str").str.strip()
     shares = {name: _read_form(texts, name, "").between(EARLIEST, now).mean() for name in CLOCKS}
     best = max(CLOCKS, key=lambda name: shares[name])
-    return best if shares[best] > 0.5 else ""
+    return best if shares[best] > MOST else ""
 
 
 def _find_units(numbers: pd.Series, weights: pd.Series) -> dict[str, pd.Index]:

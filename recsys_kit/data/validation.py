@@ -283,6 +283,9 @@ def _notes_on_ids(table: str, coded: Mapping[str, pd.Series]) -> Entries:
         }
         rules = {rule: values.isin(ids[rows]) for rule, rows in found.items()}
         entries += tables.count_rows(table, "noted", rules, values)
+        both = {f"{column} with and without .0, which strip=.0 makes one": ids.isin(ids + ".0")}
+        both = {rule: values.isin(ids[rows]) for rule, rows in both.items()}
+        entries += tables.count_rows(table, "cautioned", both, values)
     return entries
 
 
@@ -297,6 +300,13 @@ def _notes_on_events(typed: pd.DataFrame, users: pd.Series, naming: tables.Namin
     n_single = counts.eq(1).sum()
     if n_single > questions.NEARLY_ALL * len(counts) and n_single >= questions.FEW_ROWS:
         found[f"{n_single:,} of {len(counts):,} users have one event, so nearly no user has a history"] = n_single
+    if "timestamp" in typed and len(typed):
+        first = typed["timestamp"].min().floor("D")
+        later = typed["timestamp"][typed["timestamp"] >= first + pd.Timedelta(days=1)]
+        if 0 < len(later) < len(typed) / 2:
+            cut, part = later.quantile(0.8).ceil("D"), 1 - len(later) / len(typed)
+            rule = f"the first day, {first:%Y-%m-%d}, has {part:.0%} of the events, perhaps since their time is unknown"
+            found[f"{rule}; --set cut={cut:%Y-%m-%d} names the first day of validation"] = len(typed) - len(later)
     kinds = typed["event"].dropna().value_counts() if "event" in typed else {}
     for kind, rows in dict(kinds).items():
         if re.search(schema.UNDOING_EVENTS, str(kind).casefold()):

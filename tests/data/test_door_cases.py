@@ -1499,3 +1499,102 @@ def test_times_that_are_missing_in_most_rows_are_asked_about_and_may_be_left_out
     path = write("e.csv", events(200, time=lambda i: "" if i % 4 else day(i)))
     assert asks(check(path), "RK-160", "150 of 200", "timestamp=timestamp:drop")
     assert is_read(check(path, "timestamp=timestamp:drop"), 50, quarantined=150)
+
+
+# -- found by a critic -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("basket", ["['p1', 'p2']", "p1, p2", "{p1,p2}", "['p1' 'p2']", '["p1", "p2"]'])
+def test_a_list_in_some_cells_is_many_events_and_one_alone_is_one(write, basket):
+    one = "{p1}" if basket.startswith("{") else "['p1']" if basket == "['p1' 'p2']" else "p1"
+    rows = "user_id\titem_id\ttimestamp\n" + "".join(
+        f"u{i % 9}\t{basket if i % 2 else one}\t2024-01-{i % 28 + 1:02d}\n" for i in range(60)
+    )
+    shop = load(interactions=write("log.tsv", rows))
+    assert (
+        set(shop.interactions["item_id"]) == {"p1", "p2"} and shop.report.query("action == 'kept'")["rows"].max() == 90
+    )
+
+
+def test_a_comma_in_names_is_no_list(write):
+    rows = table("user_id,item_id,timestamp", 60, lambda i: f'u{i % 9},"Lamp,oak",{day(i)}')
+    assert set(load(interactions=write("log.csv", rows)).interactions["item_id"]) == {"Lamp,oak"}
+
+
+def test_eight_digits_are_dates_if_nearly_all_are(write):
+    rows = table("user_id,item_id,timestamp", 240, lambda i: f"u{i % 9},p{i % 20},{i % 28 + 1:02d}{i % 12 + 1:02d}2023")
+    found = check(write("log.csv", rows))
+    assert any('"%d%m%Y"' in line for line in found.lines) and not any("unix" in line for line in found.lines)
+
+
+@pytest.mark.parametrize(
+    ("rating", "way"),
+    [(lambda i: 99 if i % 5 == 0 else i % 5 + 1, "rating:99=missing"), (lambda i: i * i % 1009, "quantity=rating")],
+)
+def test_a_number_for_no_rating_and_counts_are_no_scale(write, rating, way):
+    rows = table("user_id,item_id,timestamp,rating", 240, lambda i: f"u{i % 9},p{i},{day(i)},{rating(i)}")
+    lines = check(write("log.csv", rows)).lines
+    assert any(way in line for line in lines) and not any(".." in line for line in lines)
+
+
+def test_a_price_or_a_rank_is_no_id(write):
+    log = write("log.csv", table("user_id,item_id,timestamp", 200, lambda i: f"u{i % 9},{i % 40 + 1},{day(i)}"))
+    items = write(
+        "items.csv", table("item_id,title,rank,price", 40, lambda i: f"tt{1037 + i},Lamp {i},{i + 1},{i + 1}")
+    )
+    refused = refusal_of(load, interactions=log, items=items)
+    assert asks(refused, "RK-161", "accept=ids") and "rank" not in str(refused) and "price" not in str(refused)
+
+
+def test_every_order_of_a_date_is_offered_beside_other_questions(write):
+    rows = table(
+        "user_id,item_id,timestamp,rating,quantity", 240,
+        lambda i: ",".join([f"u{i % 9}" if i % 4 == 0 else "NULL", f"p{i % 30}",
+                            f"{i % 12 + 1:02d}/{i % 11 + 1:02d}/2023", str(i % 11), str(i % 3)]),
+    )  # fmt: skip
+    lines = check(write("log.csv", rows)).lines
+    assert any("day-first" in line for line in lines) and any("month-first" in line for line in lines)
+
+
+def test_a_refunded_order_of_a_shop_is_said(write):
+    rows = table(
+        "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem sku", 120,
+        lambda i: f"#{i},a{i % 20}@shop.example,{'refunded' if i % 6 == 0 else 'paid'},{day(i)},1,Lamp,sku{i % 30}",
+    )  # fmt: skip
+    report = load(interactions=write("orders.csv", rows)).report
+    assert report.query("action == 'cautioned'")["rule"].str.contains("'refunded' undoes another").any()
+
+
+def test_ids_with_and_without_a_point_are_a_caution(write):
+    rows = table("user_id,item_id,timestamp", 60, lambda i: f"{i % 9}{'.0' * (i % 2)},p{i % 20},{day(i)}")
+    report = load(interactions=write("log.csv", rows)).report
+    assert report.query("action == 'cautioned'")["rule"].str.contains("user_id with and without .0").any()
+
+
+@pytest.mark.parametrize("variant", ["p{}|XL", "p{};red;42"])
+def test_a_sign_in_every_id_divides_nothing(write, variant):
+    rows = table("user_id\titem_id\ttimestamp", 60, lambda i: f"u{i % 9}\t{variant.format(i % 5)}\t{day(i)}")
+    assert load(interactions=write("log.tsv", rows)).interactions["item_id"].nunique() == 5
+
+
+def test_a_first_day_with_most_events_is_said_with_a_cut(write):
+    rows = table("user_id,item_id,timestamp", 200, lambda i: f"u{i % 9},p{i % 30},{day(max(0, i - 150))}")
+    report = load(interactions=write("log.csv", rows)).report
+    assert report.query("action == 'cautioned'")["rule"].str.contains("has [0-9]+% of the events.*--set cut=").any()
+
+
+def test_an_object_is_no_id_and_its_fields_are_named(write):
+    rows = "user_id\titem_id\ttimestamp\n" + "".join(
+        f'u{i % 9}\t{{"sku": "p{i % 20}", "price": {i % 7}}}\t2024-01-{i % 28 + 1:02d}\n' for i in range(60)
+    )
+    path = write("log.tsv", rows)
+    assert asks(refusal_of(load, interactions=path), "RK-104", "item_id holds objects", "item_id=item_id.sku")
+    shop = load(interactions=path, columns="user_id=user_id,item_id=item_id.sku,timestamp=timestamp")
+    assert shop.interactions["item_id"].nunique() == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", '{"[]": ["x"], "user": 1}\n' * 9), ("a.tsv", '"u;s"e,r;i\n' * 9)]
+)
+def test_odd_names_and_lines_without_a_record_are_refused_not_failed_on(write, name, content):
+    assert check(write(name, content)).refusals

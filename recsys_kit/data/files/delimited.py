@@ -213,7 +213,7 @@ def _choose_form(name: str, forms: list[Form], head: str) -> tuple[Form, int]:
         return signs[0]
     usual, first = forms[0].delimiter, head.lstrip().split("\n")[0]
     guess = max(NAMES, key=lambda sign: (first.count(sign) if sign.strip(" ") else 0, len(sign)))
-    if guess == usual or guess not in first or len(forms[0].records[0]) > 1:
+    if guess == usual or guess not in first or any(len(record) > 1 for record in forms[0].records[:1]):
         return forms[0], 0
     usual = NAMES.get(usual, usual)
     problem = f"{name} has one column when split at {usual}, and line 1 has {first.count(guess)} times {guess!r}."
