@@ -226,7 +226,7 @@ class _Session:
 def diagnose(problem: BaseException, watch: engine.Watch, timeout_s: int | None) -> Failure:
     """Return why a chapter ended early, in one sentence, and the exit code of the command.
 
-    >>> diagnose(DeadKernelError("Kernel died"), Watch(), None).cause
+    >>> diagnose(DeadKernelError("Kernel died"), engine.Watch(), None).cause
     'killed'
     """
     cell = watch.cell.get("id", "none: the kernel did not start")
