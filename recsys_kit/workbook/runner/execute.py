@@ -19,9 +19,10 @@ from papermill.exceptions import PapermillExecutionError
 
 from recsys_kit import errors
 from recsys_kit.workbook.report.saved_page import write_page
-from recsys_kit.workbook.runner import engine, lock, places, runs, storage
+from recsys_kit.workbook.runner import engine, lock, runs, storage
 from recsys_kit.workbook.runner.manifest import edit_manifest, read_manifest, start_over
 from recsys_kit.workbook.runner.parameters import Chapter
+from recsys_kit.workbook.runner.places import FILE_OPTIONS, shared_name
 from recsys_kit.workbook.runner.progress import Progress, expected_seconds, read_timings
 from recsys_kit.workbook.runner.reuse import last_end, made_with, reasons_to_run
 from recsys_kit.workbook.runner.signals import Interrupted, Signals
@@ -179,7 +180,7 @@ class _Session:
         """Execute the notebook and record how it ended."""
         name, page = chapter.name, self._page(chapter.name)
         if "run_dir" in chapter.parameters:
-            values["run_dir"] = places.shared_name(self.folder)
+            values["run_dir"] = shared_name(self.folder)
         with edit_manifest(self.folder) as manifest:
             manifest["chapters"][name] = {"status": "running"}
             manifest.setdefault("parameters", {})[name] = now["parameters"]
@@ -284,6 +285,6 @@ def _record_end(folder: Path, name: str, status: str, failure: Failure | None, n
             chapter["made_with"] = now
             runs.remove_stale(folder, manifest, name)
             if "dataset" in (settings := now["parameters"]):
-                files = {key: settings[key] for key in places.FILE_OPTIONS if settings.get(key)}
+                files = {key: settings[key] for key in FILE_OPTIONS if settings.get(key)}
                 manifest["source"] = {"dataset": settings["dataset"], **files}
         return chapter.get("reason", "")
