@@ -170,10 +170,23 @@ def try_answers(tables: Sequence[Table], columns: Mapping[str, str], asked: Sequ
             changed = {ours: theirs for ours, theirs in way.items() if columns.get(ours) != theirs}
             others = [one for one in questions[1:] if not changed.keys() & _changed(one, columns)]  # or asked again
             open_.append((answer | changed, (*meanings, meaning), others))
-    step = -(-len(tried.lines) // MAX_LINES)  # of many some, so that each answer to a question is among them
-    lines = list(tried.lines.items())
-    tried.lines = dict(lines[n * step + n % step] for n in range(len(lines) // step)) if step else {}
+    tried.lines = _choose_lines(tried.lines)
     return tried
+
+
+def _choose_lines(lines: Mapping[str, str]) -> dict[str, str]:
+    """Return at most `MAX_LINES` lines: first those with an answer that no earlier one has, then others.
+
+    >>> _choose_lines({f"{a}{b}": f"{a}, {b}" for a in "abc" for b in "xyz"}).keys() >= {"ax", "ay", "az", "bx", "cx"}
+    True
+    """
+    known: set[str] = set()
+    new, others = {}, {}
+    for line, meaning in lines.items():
+        answers = set(meaning.split(", "))
+        (others if answers <= known else new)[line] = meaning
+        known |= answers
+    return dict([*new.items(), *others.items()][:MAX_LINES])
 
 
 def _changed(question: RecsysKitError, columns: Mapping[str, str]) -> set[str]:

@@ -150,9 +150,8 @@ def _rows(value: Any, paths: Mapping[str, Path]) -> list[dict[str, str | None]]:
         inner = {name: path[1:] for name, path in paths.items() if path[:1] == (step,)}
         parts = [value.get(step) if isinstance(value, dict) else None]
         if step == "[]":
-            parts = (
-                value if isinstance(value, list) else [] if value is None or value != value else [value]
-            )  # one alone
+            is_missing = value is None or value != value
+            parts = value if isinstance(value, list) else [value] * (not is_missing)  # one that stands alone
         rows = [row | more for part in parts for more in _rows(part, inner) for row in rows]
     return rows
 

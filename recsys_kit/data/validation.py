@@ -283,8 +283,7 @@ def _notes_on_ids(table: str, coded: Mapping[str, pd.Series]) -> Entries:
         }
         rules = {rule: values.isin(ids[rows]) for rule, rows in found.items()}
         entries += tables.count_rows(table, "noted", rules, values)
-        both = {f"{column} with and without .0, which strip=.0 makes one": ids.isin(ids + ".0")}
-        both = {rule: values.isin(ids[rows]) for rule, rows in both.items()}
+        both = {f"{column} with and without .0, which strip=.0 makes one": values.isin(ids[ids.isin(ids + ".0")])}
         entries += tables.count_rows(table, "cautioned", both, values)
     return entries
 
